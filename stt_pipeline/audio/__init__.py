@@ -1,0 +1,1 @@
+"""Where audio is and what it is: listing, probing, decoding. Knows nothing of speech."""

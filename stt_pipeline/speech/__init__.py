@@ -1,0 +1,1 @@
+"""Audio in, transcript with speakers out. Plain Python: no Dagster, no database."""

@@ -1,0 +1,91 @@
+"""What was said, when, and by whom: the dataclasses that all rooms above pass around.
+
+Times are seconds from the start of the file. Nothing here knows a model, a file or a database.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word as Whisper wrote it. ``probability`` is between 0 and 1."""
+
+    start: float
+    end: float
+    text: str
+    probability: float
+    speaker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of speech of one speaker, with the figures that Whisper gives to judge it."""
+
+    start: float
+    end: float
+    text: str
+    words: tuple[Word, ...] = ()
+    speaker: str | None = None
+    avg_logprob: float = 0.0
+    no_speech_prob: float = 0.0
+    compression_ratio: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerTurn:
+    """``speaker`` talks from ``start`` to ``end``. Labels are SPEAKER_00, SPEAKER_01, ... in order of appearance."""
+
+    start: float
+    end: float
+    speaker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """All segments of one recording, in order of time. ``duration`` is the recording's length in seconds.
+
+    ``notes`` are sentences that a reader of the transcript must see, such as the demo model's limits.
+    """
+
+    language: str
+    language_probability: float
+    duration: float
+    model: str
+    segments: tuple[Segment, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The whole text, segments joined by a space."""
+        return " ".join(segment.text.strip() for segment in self.segments if segment.text.strip())
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Labels of the speakers that have a segment, sorted."""
+        return tuple(sorted({segment.speaker for segment in self.segments if segment.speaker}))
+
+    def with_segments(self, segments: Sequence[Segment]) -> "Transcript":
+        """Return the same transcript with other segments."""
+        return replace(self, segments=tuple(segments))
+
+
+def segments_to_json(segments: Sequence[Segment]) -> list[dict[str, Any]]:
+    """Return segments as JSON-ready dicts; :func:`segments_from_json` is the way back."""
+    return [asdict(segment) for segment in segments]
+
+
+def segments_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[Segment, ...]:
+    """Rebuild segments from what :func:`segments_to_json` made."""
+    return tuple(Segment(**{**row, "words": tuple(Word(**word) for word in row["words"])}) for row in rows)
+
+
+def turns_to_json(turns: Sequence[SpeakerTurn]) -> list[dict[str, Any]]:
+    """Return speaker turns as JSON-ready dicts; :func:`turns_from_json` is the way back."""
+    return [asdict(turn) for turn in turns]
+
+
+def turns_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[SpeakerTurn, ...]:
+    """Rebuild speaker turns from what :func:`turns_to_json` made."""
+    return tuple(SpeakerTurn(**row) for row in rows)
