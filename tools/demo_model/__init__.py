@@ -1,0 +1,4 @@
+"""The pipeline that makes the demo model: a tiny Whisper, trained from scratch on synthetic meetings.
+
+Run it with ``python -m tools.demo_model``; README.md tells the recipe. Nothing here is imported by the product.
+"""
