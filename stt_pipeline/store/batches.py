@@ -1,0 +1,179 @@
+"""Queries on ``stt_batches``: one row for each request to process a source."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, func, insert, select, text, update
+
+from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.store.leases import LeaseState
+from stt_pipeline.store.tables import batches
+
+Status = Literal[
+    "pending", "scanning", "processing", "paused", "completed", "failed", "cancelled", "deleting"
+]
+Priority = Literal["high", "normal", "low"]
+
+_INTAKE_LOCK = 0x5354_5402  # "STT", 2: one intake inserts partitions at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A row of ``stt_batches``. ``total_files`` is None until the source was scanned."""
+
+    id: int
+    name: str
+    source_path: str
+    file_pattern: str
+    status: Status
+    priority: Priority
+    stage: str
+    total_files: int | None
+    files_per_shard: int | None
+    notify_emails: tuple[str, ...]
+    options: Mapping[str, Any]
+    created_by: str
+    created_at: datetime
+    completed_at: datetime | None
+    error: str | None
+
+
+_COLUMNS = [batches.c[name] for name in Batch.__dataclass_fields__]
+
+
+def _batch(row: Row[Any]) -> Batch:
+    return Batch(**{**row._mapping, "notify_emails": tuple(row.notify_emails)})
+
+
+def create(
+    connection: Connection,
+    *,
+    name: str,
+    source_path: str,
+    file_pattern: str,
+    priority: Priority,
+    notify_emails: Sequence[str],
+    options: Mapping[str, Any],
+    created_by: str,
+) -> Batch:
+    """Insert a batch that waits for its intake."""
+    row = connection.execute(
+        insert(batches)
+        .values(
+            name=name,
+            source_path=source_path,
+            file_pattern=file_pattern,
+            priority=priority,
+            notify_emails=list(notify_emails),
+            options=dict(options),
+            created_by=created_by,
+            stage="intake",
+        )
+        .returning(*_COLUMNS)
+    ).one()
+    return _batch(row)
+
+
+def get(connection: Connection, batch_id: int) -> Batch:
+    """Return one batch.
+
+    Raises:
+        InvalidRequestError: there is no such batch.
+    """
+    row = connection.execute(select(*_COLUMNS).where(batches.c.id == batch_id)).one_or_none()
+    if row is None:
+        raise InvalidRequestError(f"There is no batch {batch_id}. `stt batch list` shows the batches.")
+    return _batch(row)
+
+
+def latest(connection: Connection, limit: int) -> list[Batch]:
+    """Return the newest batches, newest first."""
+    rows = connection.execute(select(*_COLUMNS).order_by(batches.c.id.desc()).limit(limit))
+    return [_batch(row) for row in rows]
+
+
+def start_scan(connection: Connection, batch_id: int) -> None:
+    """Mark that the batch's source is being listed."""
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(status="scanning", error=None))
+
+
+def finish_scan(connection: Connection, batch_id: int, total_files: int, files_per_shard: int) -> None:
+    """Open the batch's shards for work, unless somebody paused or cancelled it during the scan."""
+    connection.execute(
+        update(batches)
+        .where(batches.c.id == batch_id)
+        .values(
+            status=text("CASE WHEN status = 'scanning' THEN 'processing' ELSE status END"),
+            total_files=total_files,
+            files_per_shard=files_per_shard,
+            scanned_at=func.now(),
+            completed_at=None,
+            stage="shards",
+        )
+    )
+
+
+def fail(connection: Connection, batch_id: int, error: str) -> None:
+    """End the batch as failed, before any of its files was worked on."""
+    connection.execute(
+        update(batches)
+        .where(batches.c.id == batch_id)
+        .values(status="failed", stage="done", error=error, completed_at=func.now())
+    )
+
+
+def reopen(connection: Connection, batch_id: int) -> None:
+    """Take an ended batch back into work, because some of its files got a new start."""
+    connection.execute(
+        update(batches)
+        .where(batches.c.id == batch_id, batches.c.status.in_(("completed", "failed")))
+        .values(status="processing", stage="shards", completed_at=None)
+    )
+
+
+def note_error(connection: Connection, batch_id: int, error: str | None) -> None:
+    """Show people why the batch does not move at the moment; None takes the note away."""
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(error=error))
+
+
+def close(connection: Connection, batch_id: int, status: Literal["completed", "failed"]) -> None:
+    """End the batch after its report."""
+    connection.execute(
+        update(batches)
+        .where(batches.c.id == batch_id)
+        .values(
+            status=status,
+            stage="done",
+            error=None,
+            completed_at=func.coalesce(batches.c.completed_at, func.now()),
+        )
+    )
+
+
+def lock(connection: Connection, batch_id: int) -> tuple[Batch, LeaseState]:
+    """Lock one batch until the end of the transaction and return it with its lease.
+
+    Raises:
+        InvalidRequestError: there is no such batch.
+    """
+    batch = get(connection, batch_id)
+    live = func.coalesce(batches.c.lease_until > func.now(), False).label("live")
+    row = connection.execute(
+        select(batches.c.token, batches.c.run_id, live).where(batches.c.id == batch_id).with_for_update()
+    ).one()
+    return batch, LeaseState(row.token, row.run_id, row.live)
+
+
+def lock_intake(connection: Connection) -> None:
+    """Wait until no other intake inserts partitions, and keep others out until ``connection`` is closed.
+
+    A range of dynamic partitions is a range in order of insertion, so two batches must not insert side by side.
+    """
+    connection.execute(select(func.pg_advisory_lock(_INTAKE_LOCK)))
+
+
+def unlock_intake(connection: Connection) -> None:
+    """Let the next intake insert its partitions."""
+    connection.execute(select(func.pg_advisory_unlock(_INTAKE_LOCK)))

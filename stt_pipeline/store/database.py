@@ -1,0 +1,30 @@
+"""The connection to Postgres. Queries are in the modules beside this one, each a function that takes a connection.
+
+Transactions are opened by the callers (``with database.begin() as connection``), so that what belongs together
+is committed together.
+"""
+
+from contextlib import AbstractContextManager
+
+from sqlalchemy import Connection, create_engine
+
+
+class Database:
+    """A small pool of connections to one Postgres database; one object a process is enough, and it is thread-safe."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare a pool for ``url`` (``postgresql+psycopg://...``); nothing connects before the first query."""
+        self.url = url
+        self._engine = create_engine(url, pool_size=4, max_overflow=8, pool_pre_ping=True)
+
+    def begin(self) -> AbstractContextManager[Connection]:
+        """Return a connection in a transaction that commits at the end of the block, or rolls back on an error."""
+        return self._engine.begin()
+
+    def connect(self) -> Connection:
+        """Return a connection without a transaction; the caller closes it."""
+        return self._engine.connect()
+
+    def dispose(self) -> None:
+        """Close the pooled connections."""
+        self._engine.dispose()

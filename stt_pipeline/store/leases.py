@@ -1,0 +1,134 @@
+"""Who may work on a shard or a batch, and until when.
+
+A row is *free* (no token), *dispatched* (a token, no run yet) or *leased* (token, run and an end in the future).
+A dispatch writes the token; the lease starts when a run claims it and lives on heartbeats; whoever writes a result
+proves the token first, so a run that was given up for dead and wakes up late writes nothing.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Table, and_, func, select, update
+
+from stt_pipeline.errors import LeaseLostError
+
+_RELEASED = {"token": None, "dispatched_at": None, "run_id": None, "lease_until": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right of ``run_id`` to write results for the row ``id``, as long as the row still has ``token``."""
+
+    id: int
+    token: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseState:
+    """The lease columns of a row, as read under a lock; ``live`` compares with the server's clock."""
+
+    token: str | None
+    run_id: str | None
+    live: bool
+
+
+def dispatch(connection: Connection, table: Table, ids: Sequence[int]) -> str:
+    """Mark free rows as dispatched under one new token, and return it."""
+    token = str(uuid.uuid4())
+    connection.execute(
+        update(table)
+        .where(table.c.id.in_(ids), table.c.token.is_(None))
+        .values(token=token, dispatched_at=func.now(), tries=table.c.tries + 1)
+    )
+    return token
+
+
+def refusal(state: LeaseState, *, run_id: str, token: str | None) -> str | None:
+    """Say why ``run_id`` may not claim a row, or None where it may.
+
+    Args:
+        state: the row's lease columns.
+        run_id: the run that asks.
+        token: what its dispatch wrote; None for a run that a person started, which may take over what is free or
+            only dispatched.
+    """
+    if state.run_id == run_id:
+        return None
+    if state.live:
+        return f"being worked by run {state.run_id}"
+    if token is not None and state.token != token:
+        return "dispatched anew, so this older run leaves it alone"
+    return None
+
+
+def claim(
+    connection: Connection, table: Table, row_id: int, state: LeaseState, *, run_id: str, seconds: int
+) -> Lease:
+    """Start (or go on with) the lease of a row that is locked and not refused."""
+    mine = state.run_id == run_id or (state.run_id is None and state.token is not None)
+    token = state.token if mine and state.token else str(uuid.uuid4())
+    connection.execute(
+        update(table)
+        .where(table.c.id == row_id)
+        .values(token=token, run_id=run_id, lease_until=func.now() + timedelta(seconds=seconds))
+    )
+    return Lease(row_id, token, run_id)
+
+
+def prove(connection: Connection, table: Table, lease: Lease) -> None:
+    """Lock the row until the end of the transaction and make sure that it still belongs to ``lease``.
+
+    Raises:
+        LeaseLostError: another run has it now.
+    """
+    found = connection.execute(
+        select(table.c.id)
+        .where(table.c.id == lease.id, table.c.token == lease.token, table.c.run_id == lease.run_id)
+        .with_for_update()
+    ).one_or_none()
+    if found is None:
+        raise LeaseLostError(
+            f"Run {lease.run_id} lost its lease on {table.name} {lease.id}: another run works on it now."
+        )
+
+
+def extend(connection: Connection, table: Table, leases: Sequence[Lease], seconds: int) -> None:
+    """Keep leases alive for ``seconds`` from now; those that were lost stay lost."""
+    connection.execute(
+        update(table)
+        .where(table.c.id.in_([lease.id for lease in leases]))
+        .where(table.c.token.in_({lease.token for lease in leases}))
+        .values(lease_until=func.now() + timedelta(seconds=seconds))
+    )
+
+
+def release(connection: Connection, table: Table, lease: Lease, **values: Any) -> None:
+    """Give the row back, free, with other columns set to ``values``; nothing happens if the lease was lost."""
+    connection.execute(
+        update(table)
+        .where(table.c.id == lease.id, table.c.token == lease.token)
+        .values(**_RELEASED, **values)
+    )
+
+
+def retire_expired(connection: Connection, table: Table) -> list[int]:
+    """Free the rows whose run gave no sign of life until its lease ran out, and return their ids."""
+    return list(
+        connection.scalars(
+            update(table)
+            .where(table.c.token.is_not(None), table.c.lease_until < func.now())
+            .values(**_RELEASED)
+            .returning(table.c.id)
+        )
+    )
+
+
+def retire_token(connection: Connection, table: Table, token: str) -> None:
+    """Free what was dispatched under ``token`` and never claimed, because its run has ended."""
+    connection.execute(
+        update(table).where(and_(table.c.token == token, table.c.run_id.is_(None))).values(**_RELEASED)
+    )

@@ -1,0 +1,1 @@
+"""Numbered migrations, oldest first; a released one is never edited."""

@@ -1,0 +1,175 @@
+"""Queries on ``stt_shards``: the ordered groups of audio files that runs work on."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from sqlalchemy import Connection, RowMapping, func, or_, select, text, update
+
+from stt_pipeline.store import leases
+from stt_pipeline.store.leases import Lease, LeaseState
+from stt_pipeline.store.tables import batches, shards
+
+Stage = Literal["transcribe", "publish"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A row of ``stt_shards``, without its lease."""
+
+    id: int
+    batch_id: int
+    number: int
+    key: str
+    stage: str
+    total: int
+    completed: int
+    failed: int
+    tries: int
+
+
+_COLUMNS = [shards.c[name] for name in Shard.__dataclass_fields__]
+
+
+def _shard(row: RowMapping) -> Shard:
+    return Shard(**{name: row[name] for name in Shard.__dataclass_fields__})
+
+
+def add(connection: Connection, batch_id: int, rows: Iterable[tuple[int, str, int]]) -> dict[int, int]:
+    """Insert shards given as (number, key, files in it); return the id of each number."""
+    cursor = connection.connection.cursor()
+    with cursor.copy("COPY stt_shards (batch_id, number, key, total, stage) FROM STDIN") as copy:
+        for index, key, total in rows:
+            copy.write_row((batch_id, number, key, total, "transcribe"))
+    found = connection.execute(
+        select(shards.c.number, shards.c.id).where(shards.c.batch_id == batch_id, ~shards.c.registered)
+    )
+    return {row.number: row.id for row in found}
+
+
+def next_number(connection: Connection, batch_id: int) -> int:
+    """Return the number of the batch's next shard."""
+    highest = connection.scalar(select(func.max(shards.c.number)).where(shards.c.batch_id == batch_id))
+    return 0 if highest is None else highest + 1
+
+
+def unregistered_keys(connection: Connection, batch_id: int) -> list[str]:
+    """Return the keys that Dagster does not know yet, in order of number."""
+    return list(
+        connection.scalars(
+            select(shards.c.key)
+            .where(shards.c.batch_id == batch_id, ~shards.c.registered)
+            .order_by(shards.c.number)
+        )
+    )
+
+
+def mark_registered(connection: Connection, keys: Sequence[str]) -> None:
+    """Remember that Dagster knows these keys."""
+    connection.execute(update(shards).where(shards.c.key.in_(keys)).values(registered=True))
+
+
+def lock(connection: Connection, keys: Sequence[str]) -> list[tuple[Shard, LeaseState, str]]:
+    """Lock the shards with these keys and return each with its lease and its batch's status, in order of id."""
+    live = func.coalesce(shards.c.lease_until > func.now(), False).label("live")
+    rows = connection.execute(
+        select(*_COLUMNS, shards.c.token, shards.c.run_id, live, batches.c.status.label("batch_status"))
+        .join(batches, batches.c.id == shards.c.batch_id)
+        .where(shards.c.key.in_(keys))
+        .order_by(shards.c.id)
+        .with_for_update(of=shards)
+    )
+    return [
+        (_shard(row._mapping), LeaseState(row.token, row.run_id, row.live), row.batch_status) for row in rows
+    ]
+
+
+def ready(connection: Connection, limit: int) -> list[Shard]:
+    """Return free shards whose turn has come, by priority of their batch, then oldest batch and lowest number first."""
+    rank = text("CASE stt_batches.priority WHEN 'high' THEN 0 WHEN 'normal' THEN 1 ELSE 2 END")
+    rows = connection.execute(
+        select(*_COLUMNS)
+        .join(batches, batches.c.id == shards.c.batch_id)
+        .where(batches.c.status == "processing", batches.c.stage == "shards")
+        .where(shards.c.stage != "done", shards.c.registered, shards.c.token.is_(None))
+        .where(or_(shards.c.not_before.is_(None), shards.c.not_before <= func.now()))
+        .order_by(rank, shards.c.batch_id, shards.c.stage, shards.c.number)
+        .limit(limit)
+        .with_for_update(of=shards, skip_locked=True)
+    )
+    return [_shard(row._mapping) for row in rows]
+
+
+def in_flight(connection: Connection) -> int:
+    """Return how many shards are dispatched or being worked on."""
+    return connection.scalar(select(func.count()).where(shards.c.token.is_not(None))) or 0
+
+
+def unclaimed(connection: Connection) -> dict[tuple[str, Stage], list[Shard]]:
+    """Return what was dispatched and not claimed yet, by token and stage, in order of number."""
+    rows = connection.execute(
+        select(*_COLUMNS, shards.c.token)
+        .where(shards.c.token.is_not(None), shards.c.run_id.is_(None))
+        .order_by(shards.c.batch_id, shards.c.number)
+    )
+    found: dict[tuple[str, Stage], list[Shard]] = {}
+    for row in rows:
+        found.setdefault((row.token, row.stage), []).append(_shard(row._mapping))
+    return found
+
+
+def count_files(connection: Connection, lease: Lease, *, busy_seconds: float = 0.0) -> None:
+    """Bring a shard's counters in line with its files, in the transaction that changed them."""
+    connection.execute(
+        text("""
+            UPDATE stt_shards SET completed = f.completed, failed = f.failed, audio_seconds = f.audio_seconds,
+                busy_seconds = busy_seconds + :busy
+            FROM (SELECT count(*) FILTER (WHERE status = 'success') AS completed,
+                         count(*) FILTER (WHERE status = 'failed') AS failed,
+                         coalesce(sum(duration) FILTER (WHERE status = 'success'), 0) AS audio_seconds
+                  FROM stt_audio_files WHERE shard_id = :shard) f
+            WHERE id = :shard
+        """),
+        {"shard": lease.id, "busy": busy_seconds},
+    )
+
+
+def give_back(
+    connection: Connection, lease: Lease, *, wait_seconds: float = 0.0, count_try: bool = True
+) -> str:
+    """End a lease and return the stage that the shard's files ask for next.
+
+    Files that wait for a transcript ask for ``transcribe``, files with a transcript only for ``publish``.
+
+    Args:
+        wait_seconds: how long the dispatcher leaves the shard alone if it stays in its stage.
+        count_try: False where the run failed for a reason that is not the shard's, such as a missing model.
+    """
+    row = connection.execute(
+        text("""
+            SELECT s.stage, s.tries,
+                   coalesce(bool_or(f.status = 'pending'), false) AS pending,
+                   coalesce(bool_or(f.status = 'transcribed'), false) AS transcribed
+            FROM stt_shards s LEFT JOIN stt_audio_files f ON f.shard_id = s.id
+            WHERE s.id = :shard GROUP BY s.id
+        """),
+        {"shard": lease.id},
+    ).one()
+    stage = "transcribe" if row.pending else "publish" if row.transcribed else "done"
+    tries = 0 if stage != row.stage else row.tries if count_try else max(0, row.tries - 1)
+    not_before = func.now() + timedelta(seconds=wait_seconds) if wait_seconds else None
+    leases.release(connection, shards, lease, stage=stage, tries=tries, not_before=not_before)
+    return stage
+
+
+def batches_without_open_shards(connection: Connection) -> list[int]:
+    """Return the batches in work of which every shard is done."""
+    open_shard = select(shards.c.id).where(shards.c.batch_id == batches.c.id, shards.c.stage != "done")
+    return list(
+        connection.scalars(
+            select(batches.c.id).where(
+                batches.c.stage == "shards", batches.c.status == "processing", ~open_shard.exists()
+            )
+        )
+    )
