@@ -1,0 +1,53 @@
+# The whole way of working, in a few recipes. `make` alone prints them.
+# A fresh machine needs Python 3.10 to 3.13, make and a package index; the first target that needs .venv makes it.
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check bench lock
+
+help:  ## Print these lines
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED)  ## Make .venv and install the locked packages (again when they change)
+
+# a stamp, so that nothing happens while the lock is the same
+$(INSTALLED): pyproject.toml constraints.txt tools/setup.sh
+	@PYTHON="$(PYTHON)" sh tools/setup.sh
+	@touch $@
+
+demo: $(INSTALLED)  ## Transcribe the sample meetings through a whole Dagster instance and score the result
+	$(BIN)/stt demo
+
+up: $(INSTALLED)  ## Start Postgres, the Dagster UI and its daemon here; Ctrl-C ends all
+	$(BIN)/stt up
+
+test: $(INSTALLED)  ## Run every test
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)  ## Check format, lint, types and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# `make bench NAME=x ARGS=...` is `python -m benchmarks.x ...`
+bench: $(INSTALLED)  ## List the benchmarks, or run one: make bench NAME=...
+ifdef NAME
+	$(BIN)/python -m benchmarks.$(NAME) $(ARGS)
+else
+	@for file in benchmarks/[a-z]*.py; do \
+	    if [ -f "$$file" ]; then \
+	        name=$${file#benchmarks/}; \
+	        printf '  make bench NAME=%-16s %s\n' "$${name%.py}" "$$(sed -n '1s/"""//p' $$file)"; \
+	    else echo "There are no benchmarks yet."; fi; \
+	done
+endif
+
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.10 --no-annotate \
+    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
+
+lock:  ## Resolve the versions again (make lock ARGS=--upgrade takes newer ones)
+	$(LOCK) --extra dev --extra demo-model -o constraints.txt $(ARGS)
+	$(LOCK) --extra whisperx -o constraints-whisperx.txt $(ARGS)

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Makes .venv with a Python from 3.10 to 3.13 and installs the locked packages into it, ours editable.
+# `make setup` calls it. PYTHON=/path/to/python chooses the interpreter.
+set -eu
+
+in_range='import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))'
+
+if ! .venv/bin/python -c "$in_range" 2>/dev/null; then
+    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
+        if "$candidate" -c "$in_range" 2>/dev/null; then
+            python=$candidate
+            break
+        fi
+    done
+    if [ -z "${python:-}" ]; then
+        echo "No Python from 3.10 to 3.13 found (tried ${PYTHON:-python3 and python3.10 to python3.13})." >&2
+        echo "Install one, or name it: make setup PYTHON=/path/to/python3.12" >&2
+        exit 1
+    fi
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+        echo "$python cannot make virtual environments: its venv and ensurepip modules are a package of their own here." >&2
+        echo "On Debian and Ubuntu: apt-get install python$version-venv" >&2
+        exit 1
+    fi
+    "$python" -m venv --clear .venv
+fi
+
+pip() { .venv/bin/python -m pip --disable-pip-version-check --quiet "$@"; }
+
+# uv is many times faster, but does not know the index that pip may be told to use instead of the public one.
+if ! pip config list | grep -q '[.]index-url=' && pip install -c constraints.txt uv; then
+    if .venv/bin/uv pip install --python .venv/bin/python --compile-bytecode -c constraints.txt -e '.[dev]'; then
+        exit 0
+    fi
+    echo "uv could not install (see above); once more with pip, slower." >&2
+fi
+pip install -c constraints.txt -e '.[dev]'
