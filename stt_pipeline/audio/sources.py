@@ -1,0 +1,186 @@
+"""Where audio is: a source lists its objects one by one and lends each as a file on this machine.
+
+Listing never opens audio; what an object holds is for `probe` to say.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Protocol
+
+from stt_pipeline.audio.patterns import DEFAULT_PATTERN, FilePattern
+from stt_pipeline.audio.uris import display_name, file_uri, path_from_uri
+from stt_pipeline.errors import DownloadError, InvalidRequestError
+
+
+@dataclass(frozen=True, slots=True)
+class SourceObject:
+    """One object as listed: ``size`` in bytes, ``modified_at`` in UTC; ``etag`` changes when the content does."""
+
+    uri: str
+    size: int
+    etag: str
+    modified_at: datetime
+
+
+class Source(Protocol):
+    """A folder or bucket prefix, and the pattern of the objects that are meant."""
+
+    @property
+    def uri(self) -> str:
+        """The source's own address: opens the same source from any working folder."""
+        ...
+
+    def list_objects(self) -> Iterator[SourceObject]:
+        """Yield the matching objects one by one, ordered by path; memory does not grow with their number.
+
+        Raises:
+            InvalidRequestError: the source, or a folder of it, cannot be listed.
+        """
+        ...
+
+    def local_copy(self, uri: str) -> AbstractContextManager[Path]:
+        """Lend the object at ``uri`` as a readable local file, which the borrower must not change.
+
+        Raises:
+            DownloadError: the source cannot deliver it.
+            InvalidRequestError: ``uri`` is not an address of this source.
+        """
+        ...
+
+
+def open_source(source_path: str, file_pattern: str = DEFAULT_PATTERN) -> Source:
+    """Return the source at ``source_path``: a folder, or an address whose scheme decides.
+
+    Raises:
+        InvalidRequestError: no such source, or the address or pattern is not valid.
+    """
+    pattern = FilePattern(file_pattern)
+    scheme, separator, _ = source_path.partition("://")
+    if not separator:
+        if not source_path.strip():
+            raise InvalidRequestError(
+                "The source is empty: give a folder, as in ./recordings or file:///data/meetings."
+            )
+        return LocalFolder(Path(source_path).expanduser(), pattern)
+    if scheme == "file":
+        return LocalFolder(path_from_uri(source_path), pattern)
+    if scheme == "s3":
+        raise InvalidRequestError(
+            f"{source_path!r}: s3:// sources are not supported yet; give a folder or file:///path."
+        )
+    raise InvalidRequestError(
+        f"{source_path!r}: {scheme}:// is not a known kind of source; give a folder or file:///path."
+    )
+
+
+class LocalFolder:
+    """A folder of this machine.
+
+    What lies outside stays outside: a symlink counts only if it is to a file within the folder, and linked folders are
+    not entered. Memory is bounded by the matching names of one folder at a time (for each level of depth).
+    """
+
+    def __init__(self, folder: Path, pattern: FilePattern) -> None:
+        """Check that ``folder`` can be listed.
+
+        Raises:
+            InvalidRequestError: it does not exist, is not a folder, or may not be read.
+        """
+        # normpath, not resolve: a folder reached through a link keeps the address that people know
+        self._folder = Path(os.path.normpath(folder.absolute()))
+        self._pattern = pattern
+        with _listing(self._folder):
+            pass
+        self._inside = self._folder.resolve()
+
+    @property
+    def uri(self) -> str:
+        """The folder's address."""
+        return file_uri(self._folder)
+
+    def list_objects(self) -> Iterator[SourceObject]:
+        """See :meth:`Source.list_objects`."""
+        return self._walk(self._folder, "")
+
+    @contextmanager
+    def local_copy(self, uri: str) -> Iterator[Path]:
+        """See :meth:`Source.local_copy`; a local file is lent as it is."""
+        path = path_from_uri(uri)
+        if not (path.is_relative_to(self._folder) and self._is_inside(path)):
+            raise InvalidRequestError(f"{uri} is not inside the source {self.uri}.")
+        name = display_name(path)
+        if not path.is_file():
+            raise DownloadError(
+                f"{name} is no longer in the source: {uri}. Put it back, or take in the source again."
+            )
+        if not os.access(path, os.R_OK):
+            raise DownloadError(
+                f"{name} may not be read by this user: {uri}. Give read permission and try again."
+            )
+        yield path
+
+    def _walk(self, folder: Path, prefix: str) -> Iterator[SourceObject]:
+        # a folder sorts as "name/", so that the whole listing is in order of path, as a bucket's is
+        names = []
+        with _listing(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if not entry.name.startswith("."):
+                        names.append(entry.name + "/")
+                elif self._pattern.matches(prefix + entry.name):
+                    names.append(entry.name)
+        names.sort()
+        for name in names:
+            if name.endswith("/"):
+                yield from self._walk(folder / name, prefix + name)
+            elif (found := self._describe(folder / name)) is not None:
+                yield found
+
+    def _describe(self, path: Path) -> SourceObject | None:
+        """Return what is known of ``path``, or None for what is not a file of this folder or has just gone."""
+        try:
+            if path.is_symlink() and not self._is_inside(path):
+                return None
+            status = path.stat()
+        except OSError:
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        modified_at = datetime.fromtimestamp(status.st_mtime, tz=timezone.utc)
+        return SourceObject(file_uri(path), status.st_size, _etag(status), modified_at)
+
+    def _is_inside(self, path: Path) -> bool:
+        # 3.13 raises OSError for a loop of links where older versions raise RuntimeError
+        try:
+            return path.resolve().is_relative_to(self._inside)
+        except (OSError, RuntimeError):
+            return False
+
+
+def _etag(status: os.stat_result) -> str:
+    """Return a stand-in for the checksum that buckets have: a rewritten file differs in size or in time."""
+    return f"{status.st_size:x}-{status.st_mtime_ns:x}"
+
+
+@contextmanager
+def _listing(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+    shown = os.fsencode(folder).decode("utf-8", errors="replace")
+    try:
+        entries = os.scandir(folder)
+    except FileNotFoundError as error:
+        raise InvalidRequestError(f"The folder {shown} does not exist: check the path.") from error
+    except NotADirectoryError as error:
+        raise InvalidRequestError(
+            f"{shown} is a file, not a folder: give the folder it is in, and its name as the file pattern."
+        ) from error
+    except OSError as error:
+        raise InvalidRequestError(
+            f"The folder {shown} cannot be listed ({error.strerror}): give this user read permission."
+        ) from error
+    with entries:
+        yield entries

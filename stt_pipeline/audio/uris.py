@@ -1,0 +1,56 @@
+"""How the address of an audio file is written, and the way back to a path and to a name for people.
+
+An address is what the manifest stores, so it is plain ASCII whatever the file is called. No file is opened here.
+"""
+
+import os
+import unicodedata
+from pathlib import Path, PurePath
+from urllib.parse import unquote_to_bytes
+
+from stt_pipeline.errors import InvalidRequestError
+
+_FILE = "file://"
+
+
+def file_uri(path: Path) -> str:
+    """Return the ``file://`` address of ``path``.
+
+    The bytes of the name are percent-encoded as they are on disk: Korean in NFC or NFD, quotes, ``%``, ``#``, and
+    even bytes that are not UTF-8 come back unchanged from :func:`path_from_uri`.
+    """
+    return path.absolute().as_uri()
+
+
+def path_from_uri(uri: str) -> Path:
+    """Return the path that a ``file://`` address means; the reverse of :func:`file_uri`.
+
+    An address typed by hand (``file:///data/my meetings``) is understood too: only ``%`` has a meaning.
+
+    Raises:
+        InvalidRequestError: not a ``file://`` address of this machine, or not an absolute one.
+    """
+    if not uri.startswith(_FILE):
+        raise InvalidRequestError(f"{uri!r} is not a file:// address.")
+    location = uri[len(_FILE) :].removeprefix("localhost")
+    if not location.startswith("/"):
+        raise InvalidRequestError(
+            f"{uri!r} names another machine or a relative path: write file:///absolute/path with three slashes."
+        )
+    path = os.fsdecode(unquote_to_bytes(location))
+    if "\0" in path:
+        raise InvalidRequestError(f"{uri!r} contains %00, which no path can hold.")
+    return Path(path)
+
+
+def display_name(location: str | PurePath) -> str:
+    """Return the last part of an address or path as text that any terminal, database and mail can hold.
+
+    Korean is composed (NFC); bytes that are not UTF-8 and control characters become U+FFFD. For people only:
+    two files may share a display name.
+    """
+    if isinstance(location, str):
+        location = path_from_uri(location) if location.startswith(_FILE) else PurePath(location)
+    decoded = os.fsencode(location.name).decode("utf-8", errors="replace")
+    shown = "".join("\ufffd" if unicodedata.category(char) == "Cc" else char for char in decoded)
+    return unicodedata.normalize("NFC", shown)

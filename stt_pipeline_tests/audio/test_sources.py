@@ -1,0 +1,200 @@
+"""The contract of every source, and what is special about folders. A new kind of source joins `sources`."""
+
+import os
+import unicodedata
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from stt_pipeline.audio.sources import Source, open_source
+from stt_pipeline.audio.uris import display_name, path_from_uri
+from stt_pipeline.errors import DownloadError, InvalidRequestError
+
+Objects = dict[str, bytes]
+OpenWith = Callable[[Objects, str], Source]
+
+
+def write(folder: Path, objects: Objects) -> None:
+    for name, content in objects.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+@pytest.fixture(params=["path", "file uri"])
+def open_with(request: pytest.FixtureRequest, tmp_path: Path) -> OpenWith:
+    folder = tmp_path / "회의 #1"
+    folder.mkdir()
+
+    def open_(objects: Objects, pattern: str) -> Source:
+        write(folder, objects)
+        return open_source(str(folder) if request.param == "path" else folder.as_uri(), pattern)
+
+    return open_
+
+
+class TestContract:
+    def test_lists_what_matches_in_order_of_path(self, open_with: OpenWith) -> None:
+        source = open_with(
+            {
+                "b.mp3": b"22",
+                "a/z.mp3": b"1",
+                "a.mp3": b"333",
+                "a/b/c.wav": b"",
+                "a/notes.txt": b"no",
+                "a-b.mp3": b"",
+            },
+            "**/*.mp3,**/*.wav",
+        )
+        found = list(source.list_objects())
+        assert [item.uri.removeprefix(source.uri + "/") for item in found] == [
+            *("a-b.mp3", "a.mp3", "a/b/c.wav", "a/z.mp3", "b.mp3"),
+        ]
+        assert [item.size for item in found] == [0, 3, 0, 1, 2]
+        assert list(source.list_objects()) == found
+
+    def test_a_changed_object_has_another_etag(self, open_with: OpenWith) -> None:
+        [before] = open_with({"a.mp3": b"12"}, "").list_objects()
+        [after] = open_with({"a.mp3": b"123"}, "").list_objects()
+        assert before.uri == after.uri
+        assert before.etag != after.etag
+
+    def test_times_are_utc(self, open_with: OpenWith) -> None:
+        [item] = open_with({"a.mp3": b""}, "").list_objects()
+        assert item.modified_at.tzinfo is timezone.utc
+        assert abs(datetime.now(timezone.utc) - item.modified_at) < timedelta(minutes=5)
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *(
+                "two words.mp3",
+                'it\'s "quoted".mp3',
+                "🎙️.mp3",
+                "100%25 #1?.mp3",
+                "a,b;c.mp3",
+                "line\nbreak.mp3",
+            ),
+            *(unicodedata.normalize(form, "이사회 회의.mp3") for form in ("NFC", "NFD")),
+        ],
+    )
+    def test_any_name_can_be_lent(self, open_with: OpenWith, name: str) -> None:
+        source = open_with({name: b"sound", "other.mp3": b""}, "**/*")
+        [item] = [item for item in source.list_objects() if item.size]
+        assert display_name(item.uri) == unicodedata.normalize("NFC", name).replace("\n", "\ufffd")
+        with source.local_copy(item.uri) as path:
+            assert path.read_bytes() == b"sound"
+
+    def test_an_empty_source_is_an_empty_listing(self, open_with: OpenWith) -> None:
+        assert list(open_with({}, "").list_objects()) == []
+
+    def test_what_has_gone_is_a_download_error_that_names_it(self, open_with: OpenWith) -> None:
+        source = open_with({"a.mp3": b""}, "")
+        with pytest.raises(DownloadError, match=r"gone\.mp3"), source.local_copy(source.uri + "/gone.mp3"):
+            pass
+
+    @pytest.mark.parametrize(
+        "outside", ["file:///etc/hostname", "{uri}/../x.mp3", "{uri}2/x.mp3", "s3://other/x.mp3"]
+    )
+    def test_an_address_outside_is_refused(self, open_with: OpenWith, outside: str) -> None:
+        source = open_with({"a.mp3": b""}, "")
+        with pytest.raises(InvalidRequestError), source.local_copy(outside.format(uri=source.uri)):
+            pass
+
+    def test_its_address_opens_it_again(self, open_with: OpenWith) -> None:
+        source = open_with({"a.mp3": b"1"}, "")
+        assert list(open_source(source.uri).list_objects()) == list(source.list_objects())
+
+
+class TestFolder:
+    def test_names_that_are_not_utf8_are_listed_and_lent(self, tmp_path: Path) -> None:
+        (tmp_path / os.fsdecode(b"caf\xe9.mp3")).write_bytes(b"sound")
+        source = open_source(str(tmp_path))
+        [item] = source.list_objects()
+        assert item.uri.endswith("/caf%E9.mp3")
+        with source.local_copy(item.uri) as path:
+            assert path.read_bytes() == b"sound"
+
+    def test_the_same_size_written_later_has_another_etag(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.mp3"
+        path.write_bytes(b"12")
+        [before] = open_source(str(tmp_path)).list_objects()
+        path.write_bytes(b"21")
+        os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+        [after] = open_source(str(tmp_path)).list_objects()
+        assert before.etag != after.etag
+
+    def test_links_within_count_and_links_out_do_not(self, tmp_path: Path) -> None:
+        inside, outside = tmp_path / "in", tmp_path / "out"
+        write(inside, {"a.mp3": b"1", "sub/b.mp3": b"2"})
+        write(outside, {"secret.mp3": b"3"})
+        (inside / "again.mp3").symlink_to("a.mp3")
+        (inside / "leak.mp3").symlink_to(outside / "secret.mp3")
+        (inside / "leaks").symlink_to(outside)
+        (inside / "sub" / "loop").symlink_to(inside)
+        (inside / "loop.mp3").symlink_to("loop.mp3")
+        (inside / "dangling.mp3").symlink_to("nowhere.mp3")
+        source = open_source(str(inside))
+        assert [path_from_uri(item.uri).name for item in source.list_objects()] == [
+            "a.mp3",
+            "again.mp3",
+            "b.mp3",
+        ]
+        for leak in ("leak.mp3", "leaks/secret.mp3"):
+            with (
+                pytest.raises(InvalidRequestError, match="not inside"),
+                source.local_copy(f"{source.uri}/{leak}"),
+            ):
+                pass
+
+    def test_a_folder_behind_a_link_keeps_the_name_it_is_known_by(self, tmp_path: Path) -> None:
+        write(tmp_path / "disk7", {"a.mp3": b"1"})
+        (tmp_path / "meetings").symlink_to("disk7")
+        source = open_source(str(tmp_path / "meetings"))
+        [item] = source.list_objects()
+        assert item.uri == (tmp_path / "meetings" / "a.mp3").as_uri()
+        with source.local_copy(item.uri) as path:
+            assert path.read_bytes() == b"1"
+
+    def test_only_regular_files_are_listed(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe.mp3")
+        (tmp_path / "folder.mp3").mkdir()
+        assert list(open_source(str(tmp_path)).list_objects()) == []
+
+    def test_a_relative_path_means_the_working_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write(tmp_path, {"in/a.mp3": b""})
+        monkeypatch.chdir(tmp_path)
+        assert open_source("./in").uri == (tmp_path / "in").as_uri()
+
+    def test_a_missing_folder_or_a_file_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "a.mp3").touch()
+        with pytest.raises(InvalidRequestError, match=r"nowhere does not exist"):
+            open_source(str(tmp_path / "nowhere"))
+        with pytest.raises(InvalidRequestError, match=r"a\.mp3 is a file, not a folder"):
+            open_source(str(tmp_path / "a.mp3"))
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+    def test_an_unreadable_folder_is_refused(self, tmp_path: Path) -> None:
+        write(tmp_path, {"closed/a.mp3": b""})
+        (tmp_path / "closed").chmod(0)
+        with pytest.raises(InvalidRequestError, match="closed cannot be listed"):
+            open_source(str(tmp_path / "closed"))
+        with pytest.raises(InvalidRequestError, match="closed cannot be listed"):
+            list(open_source(str(tmp_path)).list_objects())
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("s3://bucket/prefix/", "not supported yet"),
+        ("https://host/a", "not a known kind"),
+        ("  ", "source is empty"),
+    ],
+)
+def test_other_addresses_are_refused(address: str, message: str) -> None:
+    with pytest.raises(InvalidRequestError, match=message):
+        open_source(address)
