@@ -1,0 +1,162 @@
+"""A Korean clause: its morphemes with the people and dates in it, and phrases cut out of it as spoken. No rules on tasks."""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Final
+
+from stt_pipeline.minutes.dates import DateMention, due_date, korean_dates
+from stt_pipeline.minutes.korean import Morpheme
+from stt_pipeline.minutes.people import Mention, mentions
+from stt_pipeline.minutes.sentences import Sentence
+
+# fmt: off
+_CONNECTIVES: Final = frozenset({
+    "고", "며", "으며", "으니", "니", "니까", "으니까", "지만", "는데", "ᆫ데", "은데", "면", "으면", "므로", "으므로",
+})
+_FILLERS: Final = frozenset({
+    "좀", "꼭", "일단", "우선", "그럼", "그러면", "잘", "그냥", "이제", "먼저", "혹시", "바로", "한번", "네", "예",
+})
+# fmt: on
+_POINTERS: Final = frozenset({"그거", "이거", "저거", "그것", "이것", "저것", "거기", "여기"})
+_UNSPOKEN_TAGS: Final = frozenset({"IC", "MAJ", "SP", "SF", "SE", "SS", "JKO", "JKV"})
+_POINTING: Final = re.compile(
+    r"^(?:그|이|저|해당)\s?(?:부분|건|문제|일|것|거|사항|업무|내용|이슈|작업|자료)(?:은|는|을|를)?(?:\s|$)"
+)
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A clause of a sentence of ``text``; positions count ``parts``, offsets in morphemes count ``text``."""
+
+    text: str
+    speaker: str | None
+    parts: Sequence[Morpheme]
+
+    @cached_property
+    def named(self) -> list[Mention]:
+        """Who is named in it."""
+        return mentions(self.text, self.parts)
+
+    @cached_property
+    def due(self) -> DateMention | None:
+        """Until when, or when, if it says so."""
+        low, high = self.parts[0].start, self.parts[-1].end
+        return due_date([date for date in korean_dates(self.text) if low <= date.start < high])
+
+    @cached_property
+    def people_at(self) -> frozenset[int]:
+        """Positions of the morphemes that name somebody, particles included."""
+        return frozenset(n for who in self.named for n in range(who.first, who.last + 1))
+
+    @property
+    def due_span(self) -> list[tuple[int, int]]:
+        """Where the due date stands in the text, as a list of one span or none."""
+        return [(self.due.start, self.due.end)] if self.due else []
+
+    def has_other_subject(self) -> bool:
+        """Tell whether something that is no person stands as subject: 비가 오겠습니다, 일정이 늦어지겠습니다."""
+        return any(part.tag == "JKS" and n not in self.people_at for n, part in enumerate(self.parts))
+
+    def names_a_thing(self, end: int, verb: str) -> bool:
+        """Tell whether there is an object before position ``end``; "그렇게 진행하겠습니다" has none."""
+        return any(
+            part.is_noun and n not in self.people_at and part.form != verb
+            for n, part in enumerate(self.parts[:end])
+            if not any(low <= part.start < high for low, high in self.due_span)
+        )
+
+    def topic(self) -> str:
+        """Return what the clause is about: its first phrase marked by 은, 는, 을 or 를 that is no person."""
+        for n, part in enumerate(self.parts):
+            marked = part.tag == "JKO" or (part.tag == "JX" and part.form in ("은", "는"))
+            if not marked or n in self.people_at:
+                continue
+            start = n
+            while start and start - 1 not in self.people_at and _is_nominal(self.parts[start - 1]):
+                start -= 1
+            return self.phrase(start, n)
+        return ""
+
+    def phrase(
+        self, first: int, last: int, *, skip: Sequence[tuple[int, int]] = (), keep: Collection[Mention] = ()
+    ) -> str:
+        """Return the words between two positions as spoken, object and topic particles left out.
+
+        People are left out too, unless they are spoken of (김 과장의 자료) or in ``keep``; so is what stands in the
+        text spans ``skip``, and fillers.
+        """
+        silent = {
+            n
+            for who in self.named
+            if who.role not in ("other", "object") and who not in keep
+            for n in range(who.first, who.last + 1)
+        }
+        spans: list[tuple[int, int]] = []
+        for n in range(first, last):
+            part = self.parts[n]
+            if n in silent or _is_unspoken(part) or any(low <= part.start < high for low, high in skip):
+                continue
+            if spans and part.start < spans[-1][1]:  # two morphemes may share a syllable: 하+어 is 해
+                spans[-1] = (spans[-1][0], max(spans[-1][1], part.end))
+            else:
+                spans.append((part.start, part.end))
+        return self._joined(spans)
+
+    def word_span(self, position: int) -> tuple[int, int]:
+        """Return where the word at ``position`` stands in the text, particles included (언제까지, 언제쯤)."""
+        rest = re.match(r"\S*", self.text[self.parts[position].end :])
+        return self.parts[position].start, self.parts[position].end + (rest.end() if rest else 0)
+
+    def _joined(self, spans: Sequence[tuple[int, int]]) -> str:
+        words = [self.text[start:end] for start, end in spans[:1]]
+        for (_, before), (start, end) in pairwise(spans):
+            gap = any(mark.isspace() for mark in self.text[before:start])
+            words.append((" " if gap else "") + self.text[start:end])
+        return "".join(words).strip()
+
+
+def clauses_of(sentence: Sentence) -> list[Clause]:
+    """Cut a Korean sentence after a connective ending, where what follows names somebody of its own."""
+    parts = sentence.morphemes
+    heads = [
+        who.first for who in mentions(sentence.text, parts) if who.role in ("subject", "topic", "called")
+    ]
+    cuts = [n + 1 for n, part in enumerate(parts) if part.tag == "EC" and part.form in _CONNECTIVES]
+    edges = [
+        0,
+        *(low for low, high in pairwise([*cuts, len(parts)]) if any(low <= n < high for n in heads)),
+        len(parts),
+    ]
+    return [
+        Clause(sentence.text, sentence.speaker, parts[low:high])
+        for low, high in pairwise(edges)
+        if high > low
+    ]
+
+
+def topic_of(sentence: Sentence) -> str:
+    """Return what a Korean sentence is about, or nothing; "그건 제가 맡겠습니다" points to it from the next one."""
+    return Clause(sentence.text, sentence.speaker, sentence.morphemes).topic()
+
+
+def pointing_resolved(task: str, topic: str) -> str:
+    """Return ``task`` with words that only point back ("그 부분 담당") replaced by ``topic``, where there is one."""
+    if not task or not topic:
+        return task or topic
+    return _POINTING.sub(lambda match: f"{topic} ", task).strip()
+
+
+def _is_nominal(part: Morpheme) -> bool:
+    return part.is_noun or part.tag == "JKG"
+
+
+def _is_unspoken(part: Morpheme) -> bool:
+    return (
+        part.tag in _UNSPOKEN_TAGS
+        or (part.tag == "JX" and part.form in ("은", "는", "도", "ᆫ"))
+        or part.form in _FILLERS
+        or (part.tag == "NP" and part.form in _POINTERS)
+    )

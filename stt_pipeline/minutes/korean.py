@@ -1,0 +1,75 @@
+"""Korean morphology by kiwipiepy, loaded once a process and only when Korean is met. No rule about meetings here.
+
+Tags are those of the Sejong corpus: NNG/NNP nouns, VV/VX verbs, EP/EF/EC endings, JKS/JKO/JX particles
+(https://github.com/bab2min/Kiwi#tag set).
+"""
+
+import re
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+_HANGUL = re.compile(r"[가-힣]")
+_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Morpheme:
+    """A morpheme of a sentence; ``start`` and ``end`` count characters of the sentence's text."""
+
+    form: str
+    tag: str
+    start: int
+    end: int
+
+    @property
+    def is_noun(self) -> bool:
+        """Whether it can carry a noun phrase: nouns, foreign words, numbers, and what hangs on them."""
+        return self.tag[:2] in ("NN", "SL", "SN", "SH", "NR", "XP", "XR") or self.tag == "XSN"
+
+    @property
+    def is_particle(self) -> bool:
+        """Whether it is a particle (josa)."""
+        return self.tag.startswith("J")
+
+    @property
+    def is_verb(self) -> bool:
+        """Whether it is a verb, an adjective, or a suffix that makes one."""
+        return self.tag.split("-")[0] in ("VV", "VA", "VX", "VCP", "VCN", "XSV", "XSA")
+
+
+def has_hangul(text: str) -> bool:
+    """Tell whether ``text`` holds a Korean syllable."""
+    return _HANGUL.search(text) is not None
+
+
+def split_sentences(text: str) -> list[tuple[int, int]]:
+    """Return the spans of the sentences in ``text``; works on speech without punctuation too."""
+    return [(part.start, part.end) for part in _kiwi().split_into_sents(text)] if text.strip() else []
+
+
+def morphemes(text: str) -> tuple[Morpheme, ...]:
+    """Return the morphemes of ``text`` in order."""
+    return tuple(
+        Morpheme(token.form, token.tag.split("-")[0], token.start, token.end)
+        for token in _kiwi().tokenize(text)
+    )
+
+
+def tagged(parts: Sequence[Morpheme]) -> str:
+    """Return ``form/TAG form/TAG ...`` with a space after each, the form in which the rules are written."""
+    return "".join(f"{part.form}/{part.tag} " for part in parts)
+
+
+def _kiwi() -> Any:
+    with _LOCK:  # two threads that come first together must not load it twice
+        return _load()
+
+
+@cache
+def _load() -> Any:
+    from kiwipiepy import Kiwi
+
+    return Kiwi(num_workers=1)
