@@ -26,13 +26,13 @@ if ! .venv/bin/python -c "$in_range" 2>/dev/null; then
     "$python" -m venv --clear .venv
 fi
 
-pip() { .venv/bin/python -m pip --disable-pip-version-check --quiet "$@"; }
+pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 
 # uv is many times faster, but does not know the index that pip may be told to use instead of the public one.
-if ! pip config list | grep -q '[.]index-url=' && pip install -c constraints.txt uv; then
+if ! pip config list | grep -q '[.]index-url=' && pip install --quiet -c constraints.txt uv; then
     if .venv/bin/uv pip install --python .venv/bin/python --compile-bytecode -c constraints.txt -e '.[dev]'; then
         exit 0
     fi
     echo "uv could not install (see above); once more with pip, slower." >&2
 fi
-pip install -c constraints.txt -e '.[dev]'
+pip install --quiet -c constraints.txt -e '.[dev]'

