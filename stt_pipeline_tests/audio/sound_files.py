@@ -1,0 +1,98 @@
+"""Writes sound files of any container and codec with PyAV, for tests: no ffmpeg binary, no files in the repository."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+CODECS = {
+    "wav": "pcm_s16le",
+    "flac": "flac",
+    "mp3": "libmp3lame",
+    "ogg": "libopus",
+    "opus": "libopus",
+    "m4a": "aac",
+    "webm": "libopus",
+    "mkv": "aac",
+    "mp4": "aac",
+}
+SHARED = Path(__file__).parents[2].parent / "shared" / "audio"
+
+
+def tone(seconds: float, rate: int = 16_000, hertz: float = 440.0) -> npt.NDArray[np.float32]:
+    """A sine at a third of full scale."""
+    return (np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate) / 3).astype(np.float32)
+
+
+def write_sound(
+    path: Path,
+    samples: npt.NDArray[np.float32],
+    rate: int = 16_000,
+    *,
+    codec: str = "",
+    silent_from: int | None = None,
+) -> Path:
+    """Encode ``samples``, (n,) or (n, channels), into ``path``; the suffix decides container and codec.
+
+    With ``silent_from`` the packets after that second are delayed by 5 s, as by a recorder that stops for a pause.
+    """
+    columns = samples.reshape(len(samples), -1)
+    layout = {1: "mono", 2: "stereo"}[columns.shape[1]]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec or CODECS[path.suffix[1:]], rate=rate)
+        stream.layout = layout
+        for frame in _frames(columns, rate, layout, stream.codec_context):
+            for packet in stream.encode(frame):
+                container.mux(_delayed(packet, silent_from))
+        for packet in stream.encode(None):
+            container.mux(_delayed(packet, silent_from))
+    return path
+
+
+def write_film(path: Path, *, seconds: float = 1.0) -> Path:
+    """A film without an audio track."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(round(10 * seconds)):
+            container.mux(
+                stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24"))
+            )
+        container.mux(stream.encode(None))
+    return path
+
+
+def damage(path: Path, start: float, end: float) -> Path:
+    """Overwrite a part of ``path``, given as fractions of its size, with random bytes."""
+    content = bytearray(path.read_bytes())
+    first, last = round(start * len(content)), round(end * len(content))
+    content[first:last] = np.random.default_rng(0).bytes(last - first)
+    path.write_bytes(content)
+    return path
+
+
+def _frames(
+    columns: npt.NDArray[np.float32], rate: int, layout: str, encoder: av.AudioCodecContext
+) -> Iterator[av.AudioFrame]:
+    resampler = av.AudioResampler(encoder.format, layout, encoder.sample_rate)
+    fifo = av.AudioFifo()
+    block = av.AudioFrame.from_ndarray(np.ascontiguousarray(columns.T), format="fltp", layout=layout)
+    block.sample_rate = rate
+    for resampled in [*resampler.resample(block), *resampler.resample(None)]:
+        resampled.pts = None
+        fifo.write(resampled)
+    position = 0
+    while (frame := fifo.read(encoder.frame_size or 1024) or fifo.read(0, True)) is not None:
+        frame.pts, frame.time_base = position, Fraction(1, encoder.sample_rate)
+        position += frame.samples
+        yield frame
+
+
+def _delayed(packet: av.Packet, silent_from: int | None) -> av.Packet:
+    if silent_from is not None and packet.pts * packet.time_base >= silent_from:
+        packet.pts += round(5 / packet.time_base)
+        packet.dts = packet.pts
+    return packet
