@@ -71,8 +71,8 @@ def keywords(sentences: Sequence[Sentence], limit: int = 10) -> tuple[str, ...]:
 
 def _runs(sentence: Sentence) -> list[list[str]]:
     if not sentence.is_korean:
-        words = [word.lower() for word in _WORD.findall(sentence.text)]
-        return _cut(words, [word in _ENGLISH_STOP_WORDS or len(word) < 2 for word in words])
+        spoken = [word.lower() for word in _WORD.findall(sentence.text)]
+        return _cut(spoken, [word in _ENGLISH_STOP_WORDS or len(word) < 2 for word in spoken])
     people = {
         n for who in mentions(sentence.text, sentence.morphemes) for n in range(who.first, who.last + 1)
     }

@@ -1,0 +1,72 @@
+"""The fixed words of mails: Korean for Korean recordings, English for all others. No logic but the choice."""
+
+from typing import Final
+
+LABELS: Final = {
+    "ko": {
+        "minutes_subject": "[회의록]",
+        "recording": "녹음",
+        "length": "길이",
+        "speakers": "화자",
+        "summary": "요약",
+        "topics": "안건",
+        "decisions": "결정 사항",
+        "action_items": "할 일",
+        "task": "할 일",
+        "owner": "담당",
+        "due": "기한",
+        "keywords": "핵심어",
+        "files": "파일",
+        "minutes_footer": "자동으로 만든 회의록입니다. 중요한 내용은 녹음과 대조해 주세요.",
+        "batch_subject": "[음성 변환 결과]",
+        "status": "상태",
+        "status_completed": "완료",
+        "status_failed": "실패",
+        "status_cancelled": "취소",
+        "total": "전체 파일",
+        "completed": "완료",
+        "failed": "실패",
+        "audio": "음성 길이",
+        "took": "걸린 시간",
+        "failures": "실패한 파일",
+        "error_class": "분류",
+        "count": "개수",
+        "examples": "예",
+        "no_failures": "실패한 파일이 없습니다.",
+        "batch_footer": "음성 변환 시스템이 자동으로 보낸 메일입니다.",
+    },
+    "en": {
+        "minutes_subject": "[Minutes]",
+        "recording": "Recording",
+        "length": "Length",
+        "speakers": "Speakers",
+        "summary": "Summary",
+        "topics": "Topics",
+        "decisions": "Decisions",
+        "action_items": "Action items",
+        "task": "Task",
+        "owner": "Owner",
+        "due": "Due",
+        "keywords": "Keywords",
+        "files": "Files",
+        "minutes_footer": "These minutes were made automatically. Check what matters against the recording.",
+        "batch_subject": "[Batch report]",
+        "status": "Status",
+        "total": "Files",
+        "completed": "Completed",
+        "failed": "Failed",
+        "audio": "Audio",
+        "took": "Duration",
+        "failures": "Failed files",
+        "error_class": "Class",
+        "count": "Count",
+        "examples": "Examples",
+        "no_failures": "No file failed.",
+        "batch_footer": "Sent automatically by the transcription system.",
+    },
+}
+
+
+def labels(language: str) -> dict[str, str]:
+    """Return the labels for a language code; English for any language but Korean."""
+    return LABELS["ko" if language == "ko" else "en"]

@@ -1,0 +1,105 @@
+"""What a mail is, and how one becomes an RFC 5322 message. Sending is in `smtp` and `outbox`, wording in `messages`."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from email import policy
+from email.message import EmailMessage
+from email.utils import format_datetime, localtime
+from typing import Final
+
+from email_validator import EmailNotValidError, validate_email
+
+from stt_pipeline.errors import InvalidRequestError
+
+_FORBIDDEN: Final = re.compile(r"[\r\n\0]")
+_MESSAGE_ID: Final = re.compile(r"<[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+>")
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that travels with a mail; ``media_type`` such as ``text/vtt``."""
+
+    filename: str
+    content: bytes
+    media_type: str = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mail to one recipient, as text and as HTML. ``message_id`` is what :func:`message_id` makes.
+
+    Raises:
+        InvalidRequestError: the address is none, or a header holds a line break (header injection).
+    """
+
+    recipient: str
+    subject: str
+    text: str
+    html: str
+    message_id: str
+    attachments: tuple[Attachment, ...] = ()
+
+    def __post_init__(self) -> None:
+        address(self.recipient)
+        if _FORBIDDEN.search(self.subject):
+            raise InvalidRequestError(f"A mail's subject must be one line, not {self.subject!r}.")
+        if not _MESSAGE_ID.fullmatch(self.message_id):
+            raise InvalidRequestError(f"{self.message_id!r} is no message id. Make it with message_id().")
+        for attachment in self.attachments:
+            if _FORBIDDEN.search(attachment.filename + attachment.media_type):
+                raise InvalidRequestError(
+                    f"An attachment's name must be one line, not {attachment.filename!r}."
+                )
+
+
+def address(text: str) -> str:
+    """Return an email address in its normal form, an international domain in its ASCII form. Asks no DNS.
+
+    Addresses inside a company (``ann@localhost``, ``ann@mail``) are fine; display names are not.
+
+    Raises:
+        InvalidRequestError: ``text`` is no address.
+    """
+    name, at, domain = text.rpartition("@")
+    if at and re.fullmatch(r"[A-Za-z0-9-]+", domain):
+        # email-validator refuses a host without a dot; check the rest of it under a domain that it knows
+        return f"{_validated(f'{name}@example.com', text).rpartition('@')[0]}@{domain.lower()}"
+    return _validated(text, text)
+
+
+def _validated(text: str, shown: str) -> str:
+    try:
+        valid = validate_email(text, check_deliverability=False, allow_smtputf8=False)
+    except EmailNotValidError as error:
+        raise InvalidRequestError(f"{shown!r} is no email address: {error}") from error
+    return valid.ascii_email or valid.normalized
+
+
+def message_id(kind: str, identity: str | int, recipient: str) -> str:
+    """Return the id of the mail of a ``kind`` ("minutes") about ``identity`` to ``recipient``: always the same one.
+
+    A mail server or reader that gets the same id twice shows one mail, so ``identity`` must be unique over
+    installations and restored databases too: join the row's id with its creation time.
+    """
+    key = "\0".join((kind, str(identity), address(recipient)))
+    return f"<{kind}.{hashlib.sha256(key.encode()).hexdigest()[:32]}@stt-pipeline.local>"
+
+
+def mime_message(mail: Mail, sender: str) -> EmailMessage:
+    """Return ``mail`` as a message ready for SMTP: text and HTML as alternatives, headers encoded for any script."""
+    message = EmailMessage(policy=policy.SMTP)
+    message["From"] = address(sender)
+    message["To"] = address(mail.recipient)
+    message["Subject"] = mail.subject
+    message["Date"] = format_datetime(localtime())
+    message["Message-ID"] = mail.message_id
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: out-of-office replies stay away
+    message.set_content(mail.text)
+    message.add_alternative(mail.html, subtype="html")
+    for attachment in mail.attachments:
+        maintype, _, subtype = attachment.media_type.partition("/")
+        message.add_attachment(
+            attachment.content, maintype=maintype, subtype=subtype, filename=attachment.filename
+        )
+    return message

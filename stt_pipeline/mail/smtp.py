@@ -1,0 +1,140 @@
+"""Mails over SMTP, with TLS where the server offers it. Knows a server, no wording."""
+
+import contextlib
+import smtplib
+import ssl
+from types import TracebackType
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from typing_extensions import Self
+
+from stt_pipeline.errors import ConfigurationError, EmailError
+from stt_pipeline.mail.mail import Mail, mime_message
+from stt_pipeline.mail.sender import checked_sender
+
+TIMEOUT_SECONDS: Final = 30.0
+# submission ports of RFC 8314 (implicit TLS) and RFC 6409
+DEFAULT_PORTS: Final = {"smtp": 587, "smtps": 465}
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+
+
+class SmtpMailer:
+    """Hands mails to the server of ``url``: ``smtp://user:password@host:port``, ``smtps://`` for implicit TLS.
+
+    With ``smtp://`` the connection turns to TLS when the server offers it (STARTTLS); a password is never sent without
+    TLS, except to this machine. Inside a ``with`` block one connection serves all mails. Not for several threads at once.
+
+    Raises:
+        ConfigurationError: the URL or ``sender`` cannot be used.
+    """
+
+    name = "smtp"
+
+    def __init__(self, url: str, sender: str) -> None:
+        parts = urlsplit(url)
+        try:
+            port = parts.port
+        except ValueError as error:
+            raise ConfigurationError(f"STT_SMTP_URL has a wrong port: {error}.") from error
+        if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+            # the URL holds a password, so it is not shown
+            raise ConfigurationError(
+                "STT_SMTP_URL must look like smtp://user:password@host:port, or smtps://... for implicit TLS."
+            )
+        self._tls = parts.scheme == "smtps"
+        self._host = parts.hostname
+        self._port = port or DEFAULT_PORTS[parts.scheme]
+        self._user = unquote(parts.username or "")
+        self._password = unquote(parts.password or "")
+        self._sender = checked_sender(sender)
+        self._connection: smtplib.SMTP | None = None
+        self._keep = False
+
+    def send(self, mail: Mail) -> str:
+        """Hand ``mail`` to the server and return the server's name as the note.
+
+        Raises:
+            EmailError: the server cannot be reached, or refuses the login, the sender, the recipient or the text.
+        """
+        message = mime_message(mail, self._sender)
+        try:
+            self._connected().send_message(message)
+        except smtplib.SMTPRecipientsRefused as error:
+            reason = "; ".join(_reply(*reply) for reply in error.recipients.values())
+            raise EmailError(f"The mail server {self._where} refused {mail.recipient}: {reason}") from error
+        except smtplib.SMTPResponseException as error:
+            reason = _reply(error.smtp_code, error.smtp_error)
+            raise EmailError(f"The mail server {self._where} refused the mail: {reason}") from error
+        except (OSError, smtplib.SMTPException) as error:
+            self._drop()
+            raise EmailError(
+                f"The mail server {self._where} could not take the mail: {error}. Check STT_SMTP_URL and the server."
+            ) from error
+        finally:
+            if not self._keep:
+                self._drop()
+        return f"accepted by {self._where}"
+
+    def __enter__(self) -> Self:
+        self._keep = True
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._keep = False
+        self._drop()
+
+    @property
+    def _where(self) -> str:
+        return f"{self._host}:{self._port}"
+
+    def _connected(self) -> smtplib.SMTP:
+        """Return the open connection, or a new one where there is none or the server has closed it."""
+        if self._connection is not None:
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                if self._connection.noop()[0] == 250:
+                    return self._connection
+            self._drop()
+        self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> smtplib.SMTP:
+        context = ssl.create_default_context()
+        if self._tls:
+            connection: smtplib.SMTP = smtplib.SMTP_SSL(
+                self._host, self._port, timeout=TIMEOUT_SECONDS, context=context
+            )
+        else:
+            connection = smtplib.SMTP(self._host, self._port, timeout=TIMEOUT_SECONDS)
+        try:
+            connection.ehlo()
+            secure = self._tls
+            if not self._tls and connection.has_extn("starttls"):
+                connection.starttls(context=context)
+                connection.ehlo()
+                secure = True
+            if self._user:
+                if not secure and self._host not in _LOOPBACK:
+                    raise smtplib.SMTPException("it offers no TLS, so the password was not sent")
+                connection.login(self._user, self._password)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                connection.quit()
+            connection.close()
+
+
+def _reply(code: int, text: bytes | str) -> str:
+    words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    return f"{code} {' '.join(words.split())}"
