@@ -1,0 +1,65 @@
+"""What many tests need: a real Postgres for the whole session, and an empty migrated database for each test."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from stt_pipeline.settings import Settings
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.embedded import EmbeddedPostgres
+from stt_pipeline.store.migrations import upgrade
+
+SHARED = Path(__file__).parents[2] / "shared"
+SAMPLES = Path(__file__).parents[1] / "samples"
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep a developer's STT_* variables and .env out of the tests."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith(("STT_", "DAGSTER_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a Postgres server with a migrated template database."""
+    with EmbeddedPostgres(Settings(home=tmp_path_factory.mktemp("postgres"), _env_file=None)) as server:  # type: ignore[call-arg]
+        _execute(server.url, "CREATE DATABASE template_stt")
+        upgrade(_named(server.url, "template_stt"))
+        yield server.url
+
+
+@pytest.fixture
+def database_url(postgres_url: str) -> Iterator[str]:
+    """URL of an empty, migrated database of the test's own."""
+    name = f"test_{next(_numbers)}"
+    _execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE template_stt")
+    yield _named(postgres_url, name)
+    _execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """The store on an empty database."""
+    opened = Database(database_url)
+    yield opened
+    opened.dispose()
+
+
+def _named(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def _execute(url: str, statement: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
