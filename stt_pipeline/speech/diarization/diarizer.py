@@ -1,0 +1,79 @@
+"""What a diarizer is, the one that sees a single speaker, and the choice between them by name."""
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from stt_pipeline.errors import ConfigurationError, InvalidRequestError
+from stt_pipeline.speech.diarization.voice_activity import speech_regions
+from stt_pipeline.speech.transcript import SpeakerTurn
+
+
+class Diarizer(Protocol):
+    """Finds who speaks when. Must accept any recording: empty, silent, noisy, or hours long."""
+
+    name: str
+
+    def diarize(
+        self,
+        samples: npt.NDArray[np.float32],
+        *,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+    ) -> tuple[SpeakerTurn, ...]:
+        """Return the turns in order of time, with labels SPEAKER_00, SPEAKER_01, ... in order of appearance.
+
+        Args:
+            samples: float32[n], 16 kHz mono.
+            min_speakers: at least so many, as far as there is enough speech to tell them apart.
+            max_speakers: at most so many.
+
+        Raises:
+            InvalidRequestError: the limits are below 1, or the lower is above the upper.
+        """
+        ...
+
+
+class SingleSpeaker:
+    """Takes everybody for one speaker: for recordings known to have one, and for when speakers don't matter."""
+
+    name = "none"
+
+    def diarize(
+        self,
+        samples: npt.NDArray[np.float32],
+        *,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+    ) -> tuple[SpeakerTurn, ...]:
+        """See :meth:`Diarizer.diarize`; the limits are checked, and there is one speaker whatever they say."""
+        check_speaker_limits(min_speakers, max_speakers)
+        return tuple(
+            SpeakerTurn(region.start, region.end, "SPEAKER_00") for region in speech_regions(samples)
+        )
+
+
+def load_diarizer(name: str) -> Diarizer:
+    """Return the diarizer of that name.
+
+    Raises:
+        ConfigurationError: there is none of that name.
+    """
+    from stt_pipeline.speech.diarization.embedded import EmbeddedDiarizer
+
+    diarizers: dict[str, type[Diarizer]] = {kind.name: kind for kind in (EmbeddedDiarizer, SingleSpeaker)}
+    if name not in diarizers:
+        known = ", ".join(sorted(diarizers))
+        raise ConfigurationError(f"There is no diarizer {name!r}; set STT_DIARIZER to one of: {known}.")
+    return diarizers[name]()
+
+
+def check_speaker_limits(min_speakers: int | None, max_speakers: int | None) -> None:
+    """Raise InvalidRequestError for limits that no recording can meet."""
+    limits = [limit for limit in (min_speakers, max_speakers) if limit is not None]
+    if any(limit < 1 for limit in limits) or limits != sorted(limits):
+        raise InvalidRequestError(
+            f"Between {min_speakers} and {max_speakers} speakers is impossible; "
+            "give min_speakers >= 1 and max_speakers >= min_speakers, or leave them out."
+        )

@@ -1,0 +1,75 @@
+"""One full-covariance Gaussian for each set of feature vectors, kept as sums so that sets merge without their vectors.
+
+Knows no audio, no time and no speakers.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating]
+IntArray = npt.NDArray[np.intp]
+
+_RIDGE = 1e-2
+"""Added to each variance of features of unit variance: a set with fewer vectors than dimensions stays invertible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gaussians:
+    """Sufficient statistics of ``k`` sets of vectors with ``d`` dimensions; indexing and adding work set by set."""
+
+    counts: FloatArray  # [k]
+    sums: FloatArray  # [k, d]
+    squares: FloatArray  # [k, d, d]: sums of outer products
+
+    @classmethod
+    def of(cls, vectors: FloatArray, labels: IntArray) -> "Gaussians":
+        """Return the statistics of the sets 0..max that ``labels`` describes; a vector labelled -1 is in none."""
+        order = np.argsort(labels, kind="stable")
+        bounds = np.searchsorted(labels[order], np.arange(labels.max() + 2))
+        sets = [vectors[order[a:b]].astype(np.float64) for a, b in pairwise(bounds)]
+        return cls(
+            np.array([float(len(members)) for members in sets]),
+            np.stack([members.sum(axis=0) for members in sets]),
+            np.stack([members.T @ members for members in sets]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def __getitem__(self, index: "slice | IntArray") -> "Gaussians":
+        return Gaussians(self.counts[index], self.sums[index], self.squares[index])
+
+    def __add__(self, other: "Gaussians") -> "Gaussians":
+        return Gaussians(self.counts + other.counts, self.sums + other.sums, self.squares + other.squares)
+
+    def merged(self, labels: IntArray) -> "Gaussians":
+        """Return the statistics of the unions 0..max that ``labels``, one for each set, describes."""
+        member = (labels == np.arange(labels.max() + 1)[:, None]).astype(np.float64)
+        return Gaussians(member @ self.counts, member @ self.sums, np.tensordot(member, self.squares, axes=1))
+
+    def means(self) -> FloatArray:
+        """Return float64[k, d]."""
+        return np.asarray(self.sums / self.counts[:, None])
+
+    def covariances(self) -> FloatArray:
+        """Return float64[k, d, d], always invertible."""
+        means = self.means()
+        scatter = self.squares / self.counts[:, None, None] - means[:, :, None] * means[:, None, :]
+        return np.asarray(scatter + _RIDGE * np.eye(means.shape[1]))
+
+    def log_determinants(self) -> FloatArray:
+        """Return float64[k]: the logarithm of each covariance's determinant."""
+        return np.asarray(np.linalg.slogdet(self.covariances())[1])
+
+    def log_likelihoods(self, vectors: FloatArray) -> FloatArray:
+        """Return float64[n, k]: how well each Gaussian explains each vector, but for a constant."""
+        columns = []
+        for mean, covariance, log_determinant in zip(
+            self.means(), self.covariances(), self.log_determinants(), strict=True
+        ):
+            whitened = np.linalg.solve(np.linalg.cholesky(covariance), (vectors - mean).T)
+            columns.append(-0.5 * ((whitened**2).sum(axis=0) + log_determinant))
+        return np.stack(columns, axis=1)
