@@ -5,7 +5,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-SAMPLE_RATE = 16_000
+from stt_pipeline.audio.decode import SAMPLE_RATE
+
 FRAME_RATE = 100
 """Frames a second: one every 10 ms, each 25 ms long, the custom of speech processing (HTK book, section 5.2)."""
 

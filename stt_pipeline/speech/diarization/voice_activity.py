@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from stt_pipeline.speech.diarization.features import SAMPLE_RATE
+from stt_pipeline.audio.decode import SAMPLE_RATE
 
 # Silero's default is 0.5; 0.4 misses less of the far voices of real meetings at no cost elsewhere, 0.3 lets noise in
 _THRESHOLD = 0.4

@@ -1,0 +1,126 @@
+"""Who said which word: joins a transcript with speaker turns. Finds neither words nor turns itself."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, groupby, pairwise
+
+from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word
+
+_SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！")
+
+_WHOLE_SENTENCE = 0.7
+"""A speaker with this share of a sentence gets all of it: word times are rough, and people change at sentence ends."""
+
+
+def assign_speakers(transcript: Transcript, turns: Sequence[SpeakerTurn]) -> Transcript:
+    """Return the transcript with a speaker on every word and segment.
+
+    A sentence mostly spoken by one person goes to that person as a whole. Otherwise each word goes to whom it
+    overlaps most, or else to the nearest turn, but a single word between two of somebody else's is not believed.
+    Segments are split where the speaker changes; the words keep their times, and a part's time is that of its words.
+
+    Args:
+        transcript: with or without words; speakers it already has are replaced.
+        turns: who speaks when, in any order, overlapping or not. Without any, no speaker is known and all are None.
+    """
+    if not turns:
+        return transcript.with_segments([_spoken_by(segment, None) for segment in transcript.segments])
+    timeline = _Timeline.of(turns)
+    return transcript.with_segments(
+        [part for segment in transcript.segments for part in _split(segment, timeline)]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Timeline:
+    """Turns sorted by start, with ``last_end[i]`` the latest end of turns 0..i, so that look-ups are bisections."""
+
+    turns: list[SpeakerTurn]
+    starts: list[float]
+    last_end: list[float]
+
+    @classmethod
+    def of(cls, turns: Sequence[SpeakerTurn]) -> "_Timeline":
+        ordered = sorted(turns, key=lambda turn: (turn.start, turn.end))
+        return cls(
+            ordered,
+            [turn.start for turn in ordered],
+            list(accumulate((turn.end for turn in ordered), max)),
+        )
+
+    def talk(self, start: float, end: float) -> dict[str, float]:
+        """Return the seconds that each speaker talks between ``start`` and ``end``; nobody who doesn't."""
+        seconds: dict[str, float] = {}
+        for turn in self.turns[bisect_right(self.last_end, start) : bisect_left(self.starts, end)]:
+            overlap = min(end, turn.end) - max(start, turn.start)
+            if overlap > 0:
+                seconds[turn.speaker] = seconds.get(turn.speaker, 0.0) + overlap
+        return seconds
+
+    def speaker_at(self, start: float, end: float) -> str:
+        """Return who talks most between ``start`` and ``end``, or if nobody does, who talks nearest to it."""
+        seconds = self.talk(start, end)
+        if seconds:
+            return max(seconds, key=lambda speaker: seconds[speaker])
+        after = bisect_left(self.starts, end)
+        before = bisect_left(self.last_end, self.last_end[after - 1]) if after else 0
+        nearest = min(
+            self.turns[before : after + 1],
+            key=lambda turn: max(turn.start - end, start - turn.end),
+        )
+        return nearest.speaker
+
+
+def _split(segment: Segment, timeline: _Timeline) -> list[Segment]:
+    if not segment.words:
+        return [_spoken_by(segment, timeline.speaker_at(segment.start, segment.end))]
+    speakers = [
+        speaker
+        for sentence, start, end in _sentences(segment)
+        for speaker in _speakers_of_sentence(sentence, start, end, timeline)
+    ]
+    groups = groupby(zip(segment.words, speakers, strict=True), key=lambda pair: pair[1])
+    parts = [(speaker, tuple(word for word, _ in pairs)) for speaker, pairs in groups]
+    if len(parts) == 1:
+        return [_spoken_by(segment, parts[0][0])]
+    bounds = [(words[0].start, words[-1].end) for _, words in parts]
+    bounds[0] = (segment.start, bounds[0][1])
+    bounds[-1] = (bounds[-1][0], segment.end)
+    return [
+        _spoken_by(
+            replace(segment, start=start, end=end, text="".join(word.text for word in words), words=words),
+            speaker,
+        )
+        for (speaker, words), (start, end) in zip(parts, bounds, strict=True)
+    ]
+
+
+def _sentences(segment: Segment) -> list[tuple[tuple[Word, ...], float, float]]:
+    """Return the sentences of a segment with start and end; its outer edges are the segment's, the better known times."""
+    ends = [i + 1 for i, word in enumerate(segment.words) if word.text.rstrip().endswith(_SENTENCE_ENDS)]
+    cuts = sorted({0, *ends, len(segment.words)})
+    sentences = []
+    for first, last in pairwise(cuts):
+        words = segment.words[first:last]
+        start = segment.start if first == 0 else words[0].start
+        end = segment.end if last == len(segment.words) else words[-1].end
+        sentences.append((words, start, end))
+    return sentences
+
+
+def _speakers_of_sentence(words: Sequence[Word], start: float, end: float, timeline: _Timeline) -> list[str]:
+    seconds = timeline.talk(start, end)
+    speaker = timeline.speaker_at(start, end)
+    if not seconds or seconds[speaker] >= _WHOLE_SENTENCE * sum(seconds.values()):
+        return [speaker] * len(words)
+    speakers = [timeline.speaker_at(word.start, word.end) for word in words]
+    for i in range(1, len(speakers) - 1):
+        if speakers[i - 1] == speakers[i + 1]:
+            speakers[i] = speakers[i - 1]
+    return speakers
+
+
+def _spoken_by(segment: Segment, speaker: str | None) -> Segment:
+    words = tuple(replace(word, speaker=speaker) for word in segment.words)
+    return replace(segment, speaker=speaker, words=words)
