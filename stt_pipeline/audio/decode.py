@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 SAMPLE_RATE = 16_000
 """Rate that Whisper and Silero VAD hear, in Hz."""
 
-_BLOCK = (
-    1 << 19
-)  # frames are joined to blocks of this many samples: resampling each alone takes twice the time
+# Frames are joined to blocks of this many samples: resampling each alone takes twice the time.
+_BLOCK = 1 << 19
 
 
 def decode(path: Path, sample_rate: int = SAMPLE_RATE) -> npt.NDArray[np.float32]:
