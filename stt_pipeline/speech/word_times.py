@@ -2,6 +2,10 @@
 
 from typing import Any
 
+# A remainder of the speech shorter than this many frames (of 10 ms) holds no word: what Whisper writes about it is made
+# up, and faster-whisper 1.2.1 fails with an IndexError when it aligns words with a single frame.
+_SHORTEST_WINDOW = 10
+
 
 class AnchoredWords:
     """Goes before `faster_whisper.WhisperModel` in a class's bases.
@@ -13,11 +17,26 @@ class AnchoredWords:
     word in forty into a neighbour's sentence. Here segments keep their own times, and words are fitted into them.
     """
 
-    def add_word_timestamps(self, segments: list[list[dict[str, Any]]], *args: Any, **kwargs: Any) -> Any:
+    def add_word_timestamps(
+        self,
+        segments: list[list[dict[str, Any]]],
+        tokenizer: Any,
+        encoder_output: Any,
+        num_frames: int,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         """Add the words to ``segments``, a list for each window, in place; times are seconds."""
-        spans = [(segment, segment["start"], segment["end"]) for window in segments for segment in window]
-        last_speech_end = super().add_word_timestamps(segments, *args, **kwargs)  # type: ignore[misc]
-        for segment, start, end in spans:
+        found = [segment for window in segments for segment in window]
+        if num_frames < _SHORTEST_WINDOW:
+            for segment in found:
+                segment["tokens"], segment["words"] = [], []
+            return kwargs.get("last_speech_timestamp", 0.0)
+        spans = [(segment["start"], segment["end"]) for segment in found]
+        last_speech_end = super().add_word_timestamps(  # type: ignore[misc]
+            segments, tokenizer, encoder_output, num_frames, *args, **kwargs
+        )
+        for segment, (start, end) in zip(found, spans, strict=True):
             segment["start"], segment["end"] = start, end
             _fit(segment["words"], start, end)
         return last_speech_end
