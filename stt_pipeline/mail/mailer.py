@@ -4,8 +4,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from typing_extensions import Self
-
 from stt_pipeline.mail.mail import Mail
 from stt_pipeline.mail.outbox import OutboxMailer
 from stt_pipeline.mail.smtp import SmtpMailer
@@ -24,7 +22,7 @@ class Mailer(Protocol):
         """
         ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> "Mailer": ...
 
     def __exit__(
         self,

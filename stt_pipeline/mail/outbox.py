@@ -4,8 +4,6 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
-from typing_extensions import Self
-
 from stt_pipeline.errors import EmailError
 from stt_pipeline.mail.mail import Mail, mime_message
 from stt_pipeline.mail.sender import checked_sender
@@ -45,7 +43,7 @@ class OutboxMailer:
             ) from error
         return str(path)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "OutboxMailer":
         return self
 
     def __exit__(

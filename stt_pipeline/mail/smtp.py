@@ -7,8 +7,6 @@ from types import TracebackType
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from typing_extensions import Self
-
 from stt_pipeline.errors import ConfigurationError, EmailError
 from stt_pipeline.mail.mail import Mail, mime_message
 from stt_pipeline.mail.sender import checked_sender
@@ -76,7 +74,7 @@ class SmtpMailer:
                 self._drop()
         return f"accepted by {self._where}"
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "SmtpMailer":
         self._keep = True
         return self
 

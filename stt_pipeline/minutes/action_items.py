@@ -56,6 +56,11 @@ def _read(sentences: Sequence[Sentence]) -> Iterator[ActionItem]:
     topic = ""
     for number, sentence in enumerate(sentences):
         drafts = korean_drafts(sentence) if sentence.is_korean else english_drafts(sentence)
+        name = called_person(sentence) if sentence.is_korean else None
+        if waiting and name and waiting.draft.owner is None:
+            # "내일까지 처리해 주세요, 백 대리님."
+            waiting = replace(waiting, draft=replace(waiting.draft, owner=name))
+            continue
         if waiting:
             answered = _answer(waiting, sentence, drafts)
             if answered:
@@ -83,7 +88,6 @@ def _read(sentences: Sequence[Sentence]) -> Iterator[ActionItem]:
                     yield from _unanswered(waiting)
                 waiting = _Open(draft, sentence)
         if sentence.is_korean:
-            name = called_person(sentence)
             called = (name, number) if name else called
             topic = next((draft.task for draft in drafts if draft.task), "") or topic_of(sentence)
         else:

@@ -20,10 +20,11 @@ _FILLERS: Final = frozenset({
     "좀", "꼭", "일단", "우선", "그럼", "그러면", "잘", "그냥", "이제", "먼저", "혹시", "바로", "한번", "네", "예",
 })
 # fmt: on
-_POINTERS: Final = frozenset({"그거", "이거", "저거", "그것", "이것", "저것", "거기", "여기"})
+DEADLINE_WORDS: Final = ("기한", "마감", "마감일", "납기", "데드라인")
+_SILENT_ROLES: Final = ("subject", "topic", "called", "complement")
 _UNSPOKEN_TAGS: Final = frozenset({"IC", "MAJ", "SP", "SF", "SE", "SS", "JKO", "JKV"})
 _POINTING: Final = re.compile(
-    r"^(?:그|이|저|해당)\s?(?:부분|건|문제|일|것|거|사항|업무|내용|이슈|작업|자료)(?:은|는|을|를)?(?:\s|$)"
+    r"^(?:(?:그|이|저|해당)\s?(?:부분|건|문제|일|것|거|사항|업무|내용|이슈|작업|자료)|그건|이건|그걸|이걸)(?:\s|$)"
 )
 
 
@@ -91,7 +92,7 @@ class Clause:
         silent = {
             n
             for who in self.named
-            if who.role not in ("other", "object") and who not in keep
+            if who not in keep and who.role in (("subject", "topic") if who.kind == "team" else _SILENT_ROLES)
             for n in range(who.first, who.last + 1)
         }
         spans: list[tuple[int, int]] = []
@@ -119,17 +120,15 @@ class Clause:
 
 
 def clauses_of(sentence: Sentence) -> list[Clause]:
-    """Cut a Korean sentence after a connective ending, where what follows names somebody of its own."""
+    """Cut a Korean sentence after a connective ending, where what follows names somebody or a deadline of its own."""
     parts = sentence.morphemes
-    heads = [
+    heads = {
         who.first for who in mentions(sentence.text, parts) if who.role in ("subject", "topic", "called")
-    ]
-    cuts = [n + 1 for n, part in enumerate(parts) if part.tag == "EC" and part.form in _CONNECTIVES]
-    edges = [
-        0,
-        *(low for low, high in pairwise([*cuts, len(parts)]) if any(low <= n < high for n in heads)),
-        len(parts),
-    ]
+    }
+    heads |= {n for n, part in enumerate(parts) if part.form in DEADLINE_WORDS}
+    joints = [n + 1 for n, part in enumerate(parts[:-1]) if _is_joint(part, parts[n + 1])]
+    cuts = [low for low, high in pairwise([*joints, len(parts)]) if any(low <= n < high for n in heads)]
+    edges = [0, *cuts, len(parts)]
     return [
         Clause(sentence.text, sentence.speaker, parts[low:high])
         for low, high in pairwise(edges)
@@ -149,6 +148,13 @@ def pointing_resolved(task: str, topic: str) -> str:
     return _POINTING.sub(lambda match: f"{topic} ", task).strip()
 
 
+def _is_joint(part: Morpheme, after: Morpheme) -> bool:
+    """Tell whether a clause may end here: at a connective, or at an ending amid the sentence (맡아 주시고요, ...)."""
+    connective = part.tag == "EC" and part.form in _CONNECTIVES
+    polite = part.form == "요" and part.tag == "JX" and after.tag not in ("SF", "SE")
+    return connective or (polite and after.tag != "EF")
+
+
 def _is_nominal(part: Morpheme) -> bool:
     return part.is_noun or part.tag == "JKG"
 
@@ -158,5 +164,4 @@ def _is_unspoken(part: Morpheme) -> bool:
         part.tag in _UNSPOKEN_TAGS
         or (part.tag == "JX" and part.form in ("은", "는", "도", "ᆫ"))
         or part.form in _FILLERS
-        or (part.tag == "NP" and part.form in _POINTERS)
     )

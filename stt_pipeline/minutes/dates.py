@@ -14,7 +14,7 @@ _WEEK = r"(?:이번|다다음|다음|지난|돌아오는|오는|차|금|내)\s?�
 _PART = r"(?:\s?(?:초반|중반|초순|중순|하순|초|말))"
 _TIME = (
     rf"(?:(?:오전|오후|아침|저녁|밤)\s?)?(?:\d{{1,2}}|{_NATIVE})\s?시(?:\s?(?:\d{{1,2}}|{_NUMBER})\s?분|\s?반)?"
-    r"|정오|자정|오전|오후|점심\s?전|퇴근\s?전"
+    r"|정오|자정|오전|오후|아침|저녁|밤|점심\s?전|퇴근\s?전"
 )
 _DAY = "|".join(
     (
@@ -35,7 +35,7 @@ _KOREAN: Final = re.compile(
     rf"(?<![가-힣\d])((?:{_DAY})(?:\s?(?:{_TIME}))?(?:\s?(?:이?전|중))?|(?:{_TIME})(?=\s?까지))"
 )
 _TAIL: Final = re.compile(
-    r"\s?(까지|중으로|안으로|내로|안에|이내로|이내에|전에|으로|로|부터|에서|에는|에|이후|은|는)?"
+    r"\s?(쯤까지|쯤에|쯤|까지|중으로|안으로|내로|안에|이내로|이내에|전에|으로|로|부터|에서|에는|에|이후|은|는)?"
 )
 
 _MONTH = (
@@ -108,9 +108,9 @@ def _korean_mentions(text: str) -> Iterator[DateMention]:
 def _role(date: str, particle: str, rest: str) -> Role | None:
     if particle in ("부터", "이후"):
         return "from"
-    if particle in ("까지", "중으로", "안으로", "내로", "안에", "이내로", "이내에", "전에"):
+    if particle in ("까지", "쯤까지", "중으로", "안으로", "내로", "안에", "이내로", "이내에", "전에"):
         return "until"
-    if particle in ("에", "에는") or (
+    if particle in ("에", "에는", "쯤", "쯤에") or (
         particle in ("으로", "로") and date.endswith(("중", "안", "내", "이내"))
     ):
         return "until" if date.endswith(("중", "안", "내", "전")) else "at"

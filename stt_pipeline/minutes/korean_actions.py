@@ -1,9 +1,10 @@
 """Possible action items of one Korean sentence: who, what, until when. Neighbouring sentences are not looked at."""
 
 import re
+from dataclasses import replace
 from typing import Final
 
-from stt_pipeline.minutes.clauses import Clause, clauses_of
+from stt_pipeline.minutes.clauses import DEADLINE_WORDS, Clause, clauses_of
 from stt_pipeline.minutes.drafts import Draft, Kind
 from stt_pipeline.minutes.korean import Morpheme, tagged
 from stt_pipeline.minutes.meeting_acts import DECIDING, is_meeting_act
@@ -12,6 +13,7 @@ from stt_pipeline.minutes.predicates import Predicate, is_question, predicate
 from stt_pipeline.minutes.sentences import Sentence
 
 _CHARGE: Final = frozenset({"담당", "담당자", "책임자", "실무자", "총괄", "주관"})
+_ENTRUST: Final = "맡기"  # to give a task to somebody: its owner is the one it is given to
 _NAMED_SO: Final = re.compile(
     r"(?:이/VCP |(?:하|정하|되|지정|선정|임명|결정)/\S+ )(?:하/XSV |되/XSV )?(?:었/EP |겠/EP )?\S+/E[FC] "
 )
@@ -24,6 +26,7 @@ def korean_drafts(sentence: Sentence) -> list[Draft]:
     asked = is_question(sentence.text, sentence.morphemes)
     drafts: list[Draft] = []
     later: Predicate | None = None
+    deadline: str | None = None
     for clause in reversed(clauses_of(sentence)):
         found = predicate(clause.parts)
         if found is None and later is not None:
@@ -32,7 +35,9 @@ def korean_drafts(sentence: Sentence) -> list[Draft]:
         draft = _assignment(clause, asked) or (_action(clause, found, asked) if found else None)
         draft = draft or (_question(clause) if asked else None)
         if draft:
-            drafts.append(draft)
+            drafts.append(replace(draft, due=draft.due or deadline))
+        # "... 작성할 예정이며 기한은 금요일까지입니다"
+        deadline = clause.due.text if clause.due and clause.topic() in DEADLINE_WORDS else None
     return drafts[::-1]
 
 
@@ -49,21 +54,27 @@ def _action(clause: Clause, found: Predicate, asked: bool) -> Draft | None:
         return None
     who = _owner(clause, found)
     subjects = [one for one in clause.named if one.role == "subject" and one != who and one.kind != "speaker"]
-    words = clause.phrase(0, found.action_end, skip=clause.due_span, keep=subjects)
-    task = " ".join(filter(None, (words, found.suffix)))
-    about = task.removesuffix(found.suffix or found.verb).strip()
+    skip = clause.due_span
+    # a team without a particle may be part of the task ("협력사 명단"), and a recipient is ("이 대리에게 전달")
+    if who and (who.kind == "team" or who.role == "recipient"):
+        skip = [*skip, (clause.parts[who.first].start, clause.parts[who.last].end)]
+    words = clause.phrase(0, found.action_end, skip=skip, keep=subjects)
+    suffix = "" if found.verb == _ENTRUST else found.suffix
+    task = " ".join(filter(None, (words, suffix)))
+    about = task.removesuffix(suffix or found.verb).strip()
     if found.verb in DECIDING and (who is None or who.kind == "speaker"):
         return None
     if is_meeting_act(found.verb, about, clause.topic(), dated=clause.due is not None, owned=who is not None):
         return None
+    thing = clause.names_a_thing(found.action_end, found.verb)
+    if (found.mood == "plan" or who is None) and not (clause.due or thing):
+        return None
     if who is None and found.mood != "request":
         # "회의록은 오늘 중으로 공유하겠습니다" is promised by whoever says it; all else needs a name
         alone = found.mood == "promise" and not clause.has_other_subject()
-        if not alone or not (clause.due or clause.names_a_thing(found.action_end, found.verb)):
+        if not alone:
             return None
         return _draft(clause, "statement", task, clause.speaker)
-    if found.mood == "plan" and clause.due is None:
-        return None
     owner = (who.name or clause.speaker) if who else None
     return _draft(clause, "request" if found.mood == "request" else "statement", task, owner)
 
@@ -126,6 +137,8 @@ def _owner(clause: Clause, found: Predicate) -> Mention | None:
         # people ask others, not themselves; a team that is called upon stands first: "개발팀, 확인해 주세요"
         team = [one for one in called if one.kind == "team" and one.first == 0]
         subjects = [one for one in subjects if one.kind != "speaker"] or people or team
+    elif found.verb == _ENTRUST:
+        subjects = [one for one in clause.named if one.role == "recipient"]
     elif found.mood == "obligation" and polite:
         subjects = subjects or people
     return next(iter(subjects or set_aside), None)

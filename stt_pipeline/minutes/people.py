@@ -11,7 +11,7 @@ from typing import Final, Literal
 from stt_pipeline.minutes.korean import Morpheme
 
 Kind = Literal["person", "team", "speaker"]
-Role = Literal["subject", "topic", "called", "object", "complement", "other"]
+Role = Literal["subject", "topic", "called", "object", "complement", "recipient", "other"]
 
 # fmt: off
 TITLES: Final = frozenset({
@@ -33,6 +33,7 @@ SURNAMES: Final = frozenset(
     "김이박최정강조윤장임한오서신권황안송유홍고문양손배백허남심노하곽성차주우구민류나진지엄채원천방공현함변염여추도소석선설마길연위표명기반왕금옥육인맹제모탁국어은편용전"
 )
 # fmt: on
+_RECIPIENT: Final = ("에", "에게", "께", "한테")
 _TOPIC: Final = ("은", "는", "도", "께서는")
 
 
@@ -51,7 +52,7 @@ class Mention:
 
 
 def mentions(text: str, parts: Sequence[Morpheme]) -> list[Mention]:
-    """Return who is named in ``text``, in order; people joined by 과 or 와 are one mention."""
+    """Return who is named in ``text``, in order; those joined by 과 or 와 are one mention."""
     found: list[Mention] = []
     position = 0
     while position < len(parts):
@@ -61,11 +62,13 @@ def mentions(text: str, parts: Sequence[Morpheme]) -> list[Mention]:
             continue
         position = mention.last + 1
         partner = _mention_at(text, parts, position) if _joins(parts, mention) else None
-        if partner and partner.kind == mention.kind == "person":
+        if partner and partner.kind == mention.kind != "speaker":
             name = text[parts[mention.first].start : parts[partner.first].start] + partner.name
-            mention = Mention(name, "person", partner.role, mention.first, partner.last)
+            mention = Mention(name, mention.kind, partner.role, mention.first, partner.last)
             position = mention.last + 1
-        found.append(mention)
+        # a team that only stands in a phrase (기획팀과 협의) does nothing and is asked nothing
+        if mention.kind != "team" or mention.role in ("subject", "topic", "called", "recipient"):
+            found.append(mention)
     return found
 
 
@@ -83,10 +86,9 @@ def _mention_at(text: str, parts: Sequence[Morpheme], first: int) -> Mention | N
     name = "" if kind == "speaker" else text[parts[first].start : parts[last].end]
     while last + 1 < len(parts) and parts[last + 1].form in ("님", "씨", "쪽", "측"):
         last += 1
-    role, end = _role(parts, last, kind)
+    place = kind != "person" or parts[last].form in ("쪽", "측")
+    role, end = _role(parts, last, place=place)
     if kind == "speaker" and role not in ("subject", "topic"):
-        return None
-    if kind == "team" and role not in ("subject", "topic", "called"):
         return None
     return Mention(name, kind, role, first, end)
 
@@ -110,7 +112,10 @@ def _person_end(parts: Sequence[Morpheme], first: int) -> int | None:
         return head  # 개발팀장, 영업본부장
     if here.form in SURNAMES and rest and rest[0] in TITLES:
         # "전 사원" is everybody, "한 대리" is Mr Han: the tagger takes both for determiners
-        return None if here.form == "전" and here.tag == "MM" and rest[1:2] != ["님"] else first + 1
+        everybody = (
+            here.form == "전" and rest[0] in ("사원", "팀원", "위원", "연구원") and rest[1:2] != ["님"]
+        )
+        return None if everybody else first + 1
     if here.tag == "NNP":
         # a surname, a full name, or a surname and a given name that were told apart, then a title
         for count in (0, 1):
@@ -121,6 +126,9 @@ def _person_end(parts: Sequence[Morpheme], first: int) -> int | None:
         if len(rest) > 1 and rest[1] in ("님", "씨") and parts[first + 1].tag == "NNP":
             return first + 1
         return first if len(here.form) in (2, 3, 4) and _is_nominative(parts, first + 1) else None
+    # a name that is a word too (지혜 씨): as a bound noun 씨 stands after names only
+    if here.tag == "NNG" and rest[:1] == ["씨"] and parts[first + 1].tag == "NNB":
+        return first
     if here.tag == "SL" and here.form[:1].isupper() and not here.form.isupper():
         return first if rest[:1] in (["님"], ["씨"]) or _is_nominative(parts, first + 1) else None
     return None
@@ -158,22 +166,25 @@ def _word_end(parts: Sequence[Morpheme], first: int) -> int:
     return last
 
 
-def _role(parts: Sequence[Morpheme], last: int, kind: Kind) -> tuple[Role, int]:
-    """Return the role that the particle after position ``last`` gives, and the position of that particle."""
+def _role(parts: Sequence[Morpheme], last: int, *, place: bool) -> tuple[Role, int]:
+    """Return the role that the particle after position ``last`` gives, and where that particle ends.
+
+    ``place``: a team, or somebody's side (대리 쪽에서): there 에서 marks who does it.
+    """
     if last + 1 >= len(parts):
         return "called", last
     after = parts[last + 1]
     if after.tag == "VCP":
         return "complement", last
     if not after.is_particle:
-        if after.tag == "SP":
+        if after.tag in ("SP", "SF", "SE"):
             return "called", last + 1
-        return ("called", last) if after.start > parts[last].end or kind == "team" else ("other", last)
+        return ("called", last) if after.start > parts[last].end or place else ("other", last)
     end = last + 1
     while end + 1 < len(parts) and parts[end + 1].is_particle:
         end += 1
     forms = [part.form for part in parts[last + 1 : end + 1]]
-    if forms[0] in ("이", "가", "께서", "이서") or (forms[0] == "에서" and (kind != "person")):
+    if forms[0] in ("이", "가", "께서", "이서") or (forms[0] == "에서" and place):
         return "subject", end
     if forms[0] in _TOPIC or after.tag == "JKS":
         return "topic", end
@@ -181,10 +192,12 @@ def _role(parts: Sequence[Morpheme], last: int, kind: Kind) -> tuple[Role, int]:
         return "called", end
     if after.tag == "JKO":
         return "object", end
+    if forms[0] in _RECIPIENT:
+        return "recipient", end
     if forms[0] in ("으로", "로"):
         return "complement", end
     return "other", end
 
 
 def _joins(parts: Sequence[Morpheme], mention: Mention) -> bool:
-    return mention.kind == "person" and parts[mention.last].form in ("과", "와", "랑", "이랑", "하고")
+    return parts[mention.last].form in ("과", "와", "랑", "이랑", "하고")

@@ -20,8 +20,10 @@ _RULES: Final[tuple[tuple[Mood, str], ...]] = (
     # 하기로 했습니다, 하기로 결정했고, 하는 것으로 하겠습니다
     ("commitment", rf"기/ETN 로/JKB {_AGREE}{_END}"),
     ("commitment", rf"(?:는|ᆯ|을)/ETM (?:것/NNB 으로|거/NNB ᆯ로|걸/NNG 로|거/NNB 로)/JKB {_AGREE}{_END}"),
+    # 준비한다고 했습니다, 제출하겠다고 하셨습니다
+    ("commitment", rf"(?:(?:ᆫ다고|는다고)/EC |겠/EP 다고/EC )(?:하|말하|약속하)/\S+ (?:시/EP )?었/EP {_END}"),
     # 해 주세요, 해 주시겠어요, 해 주실 수 있을까요, 해 주시면 감사하겠습니다, 해 주시기 바랍니다, 해 주셔야 합니다
-    ("request", rf"{_GIVE}(?:겠/EP )?(?:세요|ᆸ시오|어요|어|죠|지요|라|어라|ᆯ래요|ᆸ시다|고)/E[FC] $"),
+    ("request", rf"{_GIVE}(?:겠/EP )?(?:세요|ᆸ시오|어요|어|죠|지요|라|어라|ᆯ래요|ᆸ시다|고|고요)/E[FC] $"),
     ("request", rf"{_GIVE}겠/EP (?:어요|습니까|나요)/EF $"),
     ("request", rf"{_GIVE}ᆯ/ETM 수/NNB \S+/\S+ {_END}"),
     ("request", rf"{_GIVE}(?:었/EP )?(?:면|으면)/EC (?:감사/NNG |좋|되|하|고맙)\S*(?: \S+)* $"),
@@ -104,11 +106,13 @@ def _action(parts: Sequence[Morpheme], end: int) -> tuple[int, str, str] | None:
     """Return (end of the action, its verb, suffix), auxiliaries such as 해 보다 and 해 놓다 left out."""
     if parts[end - 2 : end] and [part.form for part in parts[max(0, end - 3) : end]] == ["알", "어", "보"]:
         return end - 3, "알아보", "알아보기"
-    while end and parts[end - 1].tag in ("VX", "EC", "EP"):
+    while end and (parts[end - 1].tag in ("VX", "EC", "EP") or parts[end - 1].is_particle):
         end -= 1
     if not end:
         return None
     last = parts[end - 1]
+    if last.tag == "VV" and last.form in _LIGHT_VERBS and end > 1 and parts[end - 2].tag == "EC":
+        return _action(parts, end - 1)  # 쉬었다가 하겠습니다
     if last.tag == "XSV" or (last.tag == "VV" and last.form in _LIGHT_VERBS):
         noun = end - 1
         while noun and parts[noun - 1].tag in ("JKO", "JX"):
