@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, func, insert, select, text, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, text, update
 
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store.leases import LeaseState
@@ -92,6 +92,35 @@ def latest(connection: Connection, limit: int) -> list[Batch]:
     """Return the newest batches, newest first."""
     rows = connection.execute(select(*_COLUMNS).order_by(batches.c.id.desc()).limit(limit))
     return [_batch(row) for row in rows]
+
+
+def ready(connection: Connection) -> list[int]:
+    """Return the batches that wait for their intake or their report and that no run has."""
+    return list(
+        connection.scalars(
+            select(batches.c.id)
+            .where(batches.c.stage.in_(("intake", "report")), batches.c.token.is_(None))
+            .where(batches.c.status.in_(("pending", "scanning", "processing")))
+            .where(or_(batches.c.not_before.is_(None), batches.c.not_before <= func.now()))
+            .order_by(batches.c.id)
+            .with_for_update(skip_locked=True)
+        )
+    )
+
+
+def unclaimed(connection: Connection) -> list[tuple[int, str, str, Priority]]:
+    """Return (id, stage, token, priority) of the batches that were dispatched and that no run has claimed yet."""
+    rows = connection.execute(
+        select(batches.c.id, batches.c.stage, batches.c.token, batches.c.priority)
+        .where(batches.c.stage != "done", batches.c.token.is_not(None), batches.c.run_id.is_(None))
+        .order_by(batches.c.id)
+    )
+    return [(row.id, row.stage, row.token, row.priority) for row in rows]
+
+
+def set_stage(connection: Connection, batch_id: int, stage: Literal["intake", "shards", "report"]) -> None:
+    """Write what the batch as a whole waits for next."""
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(stage=stage))
 
 
 def start_scan(connection: Connection, batch_id: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, and_, case, func, select, text, update
 
+from stt_pipeline.audio.probe import AudioInfo
 from stt_pipeline.store.tables import audio_files, transcriptions
 
 FileStatus = Literal["pending", "transcribed", "success", "failed"]
@@ -37,18 +38,21 @@ def _file(row: Row[Any]) -> AudioFile:
 
 
 def add(connection: Connection, batch_id: int, rows: Iterable[tuple[str, int, str]]) -> None:
-    """Insert objects given as (uri, size in bytes, etag); those that the batch has already are left alone."""
+    """Insert objects given as (uri, size in bytes, etag), in this order; those that the batch has are left alone."""
     connection.execute(
-        text("CREATE TEMP TABLE IF NOT EXISTS incoming (uri text, size bigint, etag text) ON COMMIT DROP")
+        text(
+            "CREATE TEMP TABLE IF NOT EXISTS incoming "
+            "(place int GENERATED ALWAYS AS IDENTITY, uri text, size bigint, etag text) ON COMMIT DROP"
+        )
     )
     cursor = connection.connection.cursor()
-    with cursor.copy("COPY incoming FROM STDIN") as copy:
+    with cursor.copy("COPY incoming (uri, size, etag) FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
     connection.execute(
         text("""
             INSERT INTO stt_audio_files (batch_id, uri, size, etag)
-            SELECT :batch, uri, size, etag FROM incoming ORDER BY uri
+            SELECT :batch, uri, size, etag FROM incoming ORDER BY place
             ON CONFLICT (batch_id, uri, etag) DO NOTHING
         """),
         {"batch": batch_id},
@@ -143,22 +147,17 @@ def failures_by_class(connection: Connection, batch_id: int) -> dict[str, int]:
     return {row.error_class: row.files for row in rows}
 
 
-def save_probe(
-    connection: Connection,
-    file_id: int,
-    *,
-    duration: float,
-    sample_rate: int,
-    channels: int,
-    codec: str,
-    container: str,
-) -> None:
-    """Write what the file is: duration in seconds, sample rate in Hz, channels, codec and container."""
+def save_probe(connection: Connection, file_id: int, info: AudioInfo) -> None:
+    """Write what the file is."""
     connection.execute(
         update(audio_files)
         .where(audio_files.c.id == file_id)
         .values(
-            duration=duration, sample_rate=sample_rate, channels=channels, codec=codec, container=container
+            duration=info.duration,
+            sample_rate=info.sample_rate,
+            channels=info.channels,
+            codec=info.codec,
+            container=info.container,
         )
     )
 
@@ -199,13 +198,25 @@ def record_failure(
     return status
 
 
-def reopen(connection: Connection, shard_id: int, *, every_file: bool) -> int:
+def fail_open(connection: Connection, shard_id: int, error: str) -> None:
+    """Fail all files of a shard that have not ended, for a reason that none of them gave."""
+    connection.execute(
+        update(audio_files)
+        .where(audio_files.c.shard_id == shard_id, audio_files.c.status.in_(("pending", "transcribed")))
+        .values(status="failed", error_class="internal", error=error)
+    )
+
+
+def reopen(connection: Connection, shard_id: int, *, every_file: bool, from_speech: bool = True) -> int:
     """Give failed files of a shard a new start, from their transcript where they have one; return how many.
 
-    Files that failed as ``too_large`` stay so. With ``every_file``, all files start over and their transcripts are
-    made again; rows keep their ids, so that nobody gets a second mail.
+    Files that failed as ``too_large`` stay so.
+
+    Args:
+        every_file: start over with all files; rows keep their ids, so that nobody gets a second mail.
+        from_speech: with ``every_file``, make transcripts again too, and not the minutes only.
     """
-    if every_file:
+    if every_file and from_speech:
         connection.execute(
             text("""
                 UPDATE stt_transcriptions t SET status = 'outdated' FROM stt_audio_files f

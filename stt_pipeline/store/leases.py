@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, func, select, update
+from sqlalchemy import Connection, Table, func, select, update
 
 from stt_pipeline.errors import LeaseLostError
 
@@ -45,6 +45,12 @@ def dispatch(connection: Connection, table: Table, ids: Sequence[int]) -> str:
         .values(token=token, dispatched_at=func.now(), tries=table.c.tries + 1)
     )
     return token
+
+
+def dispatch_each(connection: Connection, table: Table, ids: Sequence[int]) -> None:
+    """Mark free rows as dispatched, each under a token of its own."""
+    for row_id in ids:
+        dispatch(connection, table, [row_id])
 
 
 def refusal(state: LeaseState, *, run_id: str, token: str | None) -> str | None:
@@ -127,8 +133,10 @@ def retire_expired(connection: Connection, table: Table) -> list[int]:
     )
 
 
-def retire_token(connection: Connection, table: Table, token: str) -> None:
-    """Free what was dispatched under ``token`` and never claimed, because its run has ended."""
+def retire_token(connection: Connection, table: Table, token: str, *, wait_seconds: float) -> None:
+    """Free what was dispatched under ``token`` and never claimed, because its run has ended; to be tried later."""
     connection.execute(
-        update(table).where(and_(table.c.token == token, table.c.run_id.is_(None))).values(**_RELEASED)
+        update(table)
+        .where(table.c.token == token, table.c.run_id.is_(None))
+        .values(**_RELEASED, not_before=func.now() + timedelta(seconds=wait_seconds))
     )

@@ -40,12 +40,22 @@ def add(connection: Connection, batch_id: int, rows: Iterable[tuple[int, str, in
     """Insert shards given as (number, key, files in it); return the id of each number."""
     cursor = connection.connection.cursor()
     with cursor.copy("COPY stt_shards (batch_id, number, key, total, stage) FROM STDIN") as copy:
-        for index, key, total in rows:
+        for number, key, total in rows:
             copy.write_row((batch_id, number, key, total, "transcribe"))
     found = connection.execute(
         select(shards.c.number, shards.c.id).where(shards.c.batch_id == batch_id, ~shards.c.registered)
     )
     return {row.number: row.id for row in found}
+
+
+def get(connection: Connection, shard_id: int) -> Shard:
+    """Return one shard."""
+    return _shard(connection.execute(select(*_COLUMNS).where(shards.c.id == shard_id)).one()._mapping)
+
+
+def close(connection: Connection, shard_id: int) -> None:
+    """Mark a shard as done, whatever its files are."""
+    connection.execute(update(shards).where(shards.c.id == shard_id).values(stage="done"))
 
 
 def next_number(connection: Connection, batch_id: int) -> int:
@@ -119,31 +129,45 @@ def unclaimed(connection: Connection) -> dict[tuple[str, Stage], list[Shard]]:
     return found
 
 
-def count_files(connection: Connection, lease: Lease, *, busy_seconds: float = 0.0) -> None:
-    """Bring a shard's counters in line with its files, in the transaction that changed them."""
+def count_files(connection: Connection, shard_ids: Sequence[int]) -> None:
+    """Bring shards' counters in line with their files, in the transaction that changed the files."""
     connection.execute(
         text("""
-            UPDATE stt_shards SET completed = f.completed, failed = f.failed, audio_seconds = f.audio_seconds,
-                busy_seconds = busy_seconds + :busy
-            FROM (SELECT count(*) FILTER (WHERE status = 'success') AS completed,
+            UPDATE stt_shards s
+            SET completed = f.completed, failed = f.failed, audio_seconds = f.audio_seconds
+            FROM (SELECT shard_id,
+                         count(*) FILTER (WHERE status = 'success') AS completed,
                          count(*) FILTER (WHERE status = 'failed') AS failed,
                          coalesce(sum(duration) FILTER (WHERE status = 'success'), 0) AS audio_seconds
-                  FROM stt_audio_files WHERE shard_id = :shard) f
-            WHERE id = :shard
+                  FROM stt_audio_files WHERE shard_id = ANY(:shards) GROUP BY shard_id) f
+            WHERE s.id = f.shard_id
         """),
-        {"shard": lease.id, "busy": busy_seconds},
+        {"shards": list(shard_ids)},
+    )
+
+
+def add_busy_seconds(connection: Connection, shard_id: int, seconds: float) -> None:
+    """Count time that was spent on a shard."""
+    connection.execute(
+        update(shards).where(shards.c.id == shard_id).values(busy_seconds=shards.c.busy_seconds + seconds)
     )
 
 
 def give_back(
-    connection: Connection, lease: Lease, *, wait_seconds: float = 0.0, count_try: bool = True
+    connection: Connection,
+    lease: Lease,
+    *,
+    retry_seconds: float,
+    next_stage_seconds: float = 0.0,
+    count_try: bool = True,
 ) -> str:
     """End a lease and return the stage that the shard's files ask for next.
 
     Files that wait for a transcript ask for ``transcribe``, files with a transcript only for ``publish``.
 
     Args:
-        wait_seconds: how long the dispatcher leaves the shard alone if it stays in its stage.
+        retry_seconds: how long the dispatcher leaves the shard alone if it stays in its stage.
+        next_stage_seconds: the same if it moves on.
         count_try: False where the run failed for a reason that is not the shard's, such as a missing model.
     """
     row = connection.execute(
@@ -157,9 +181,15 @@ def give_back(
         {"shard": lease.id},
     ).one()
     stage = "transcribe" if row.pending else "publish" if row.transcribed else "done"
-    tries = 0 if stage != row.stage else row.tries if count_try else max(0, row.tries - 1)
-    not_before = func.now() + timedelta(seconds=wait_seconds) if wait_seconds else None
-    leases.release(connection, shards, lease, stage=stage, tries=tries, not_before=not_before)
+    stays = stage == row.stage
+    leases.release(
+        connection,
+        shards,
+        lease,
+        stage=stage,
+        tries=0 if not stays else row.tries if count_try else max(0, row.tries - 1),
+        not_before=func.now() + timedelta(seconds=retry_seconds if stays else next_stage_seconds),
+    )
     return stage
 
 

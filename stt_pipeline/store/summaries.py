@@ -1,9 +1,10 @@
 """Queries on ``stt_summaries``: the minutes of each transcription."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select
+from sqlalchemy import Connection, Row, and_, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from stt_pipeline.minutes.model import ActionItem, Minutes, minutes_to_json
@@ -17,6 +18,7 @@ class Summary:
 
     id: int
     audio_file_id: int
+    created_at: datetime
     minutes: Minutes
 
 
@@ -24,6 +26,7 @@ def _summary(row: Row[Any]) -> Summary:
     return Summary(
         id=row.id,
         audio_file_id=row.audio_file_id,
+        created_at=row.created_at,
         minutes=Minutes(
             title=row.title,
             summary=row.summary_text,
@@ -56,6 +59,7 @@ def save(connection: Connection, transcription: Transcription, minutes: Minutes)
         "action_items": minutes_to_json(minutes)["action_items"],
         "llm_model": minutes.model,
         "tokens_used": minutes.tokens_used,
+        "created_at": func.clock_timestamp(),
     }
     connection.execute(
         insert(summaries)
@@ -64,7 +68,7 @@ def save(connection: Connection, transcription: Transcription, minutes: Minutes)
     )
 
 
-def of_shard(connection: Connection, shard_id: int) -> dict[int, Summary]:
+def of_shard(connection: Connection, shard_id: int, limit: int | None = None) -> dict[int, Summary]:
     """Return the minutes of a shard's files, by audio file id."""
     rows = connection.execute(
         select(summaries, transcriptions.c.audio_file_id)
@@ -78,6 +82,7 @@ def of_shard(connection: Connection, shard_id: int) -> dict[int, Summary]:
         )
         .where(audio_files.c.shard_id == shard_id)
         .order_by(transcriptions.c.audio_file_id)
+        .limit(limit)
     )
     return {row.audio_file_id: _summary(row) for row in rows}
 

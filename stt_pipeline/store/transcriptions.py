@@ -37,7 +37,14 @@ class Transcription:
     status: TranscriptionStatus
     transcript: Transcript
     turns: tuple[SpeakerTurn, ...]
-    processing_duration: float | None
+    processing_completed_at: datetime
+    processing_duration: float
+
+
+_OF_ITS_FILE = and_(
+    audio_files.c.id == transcriptions.c.audio_file_id,
+    audio_files.c.created_at == transcriptions.c.created_at,
+)
 
 
 def _transcription(row: Row[Any]) -> Transcription:
@@ -57,6 +64,7 @@ def _transcription(row: Row[Any]) -> Transcription:
             notes=tuple(row.notes),
         ),
         turns=turns_from_json(row.speaker_labels or []),
+        processing_completed_at=row.processing_completed_at,
         processing_duration=row.processing_duration,
     )
 
@@ -117,19 +125,24 @@ def save_speakers(
     )
 
 
-def of_shard(connection: Connection, shard_id: int) -> dict[int, Transcription]:
+def status_of_shard(connection: Connection, shard_id: int) -> dict[int, TranscriptionStatus]:
+    """Return the status of each transcription of a shard, by audio file id, without reading the texts."""
+    rows = connection.execute(
+        select(transcriptions.c.audio_file_id, transcriptions.c.status)
+        .join(audio_files, _OF_ITS_FILE)
+        .where(audio_files.c.shard_id == shard_id)
+    )
+    return {row.audio_file_id: row.status for row in rows}
+
+
+def of_shard(connection: Connection, shard_id: int, limit: int | None = None) -> dict[int, Transcription]:
     """Return the transcriptions of a shard that are not outdated, by audio file id."""
     rows = connection.execute(
         select(transcriptions)
-        .join(
-            audio_files,
-            and_(
-                audio_files.c.id == transcriptions.c.audio_file_id,
-                audio_files.c.created_at == transcriptions.c.created_at,
-            ),
-        )
+        .join(audio_files, _OF_ITS_FILE)
         .where(audio_files.c.shard_id == shard_id, transcriptions.c.status != "outdated")
         .order_by(transcriptions.c.audio_file_id)
+        .limit(limit)
     )
     return {row.audio_file_id: _transcription(row) for row in rows}
 

@@ -1,0 +1,67 @@
+"""The end of a batch: its figures, one mail to each of its people, and the closing of its row."""
+
+from dataclasses import dataclass
+
+from stt_pipeline.audio.uris import display_name
+from stt_pipeline.batches.progress import Progress, progress
+from stt_pipeline.batches.publishing import send_once
+from stt_pipeline.errors import EmailError
+from stt_pipeline.mail.mailer import Mailer
+from stt_pipeline.mail.messages import batch_report_mail
+from stt_pipeline.store import batches, counters, files
+from stt_pipeline.store.batches import Batch
+from stt_pipeline.store.database import Database
+
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a batch came to. ``examples`` are (file name, error class, message) of the first failures.
+
+    ``mail_errors`` are the addresses that could not be reached, with the reason: the batch is closed all the same.
+    """
+
+    progress: Progress
+    examples: tuple[tuple[str, str, str], ...]
+    mails_sent: int
+    mail_errors: dict[str, str]
+
+
+def close_batch(database: Database, batch: Batch, mailer: Mailer) -> Report:
+    """Close a batch of which every file has ended, tell its people once, and return the report.
+
+    A batch that still has files to do is reported as it stands, and neither closed nor mailed.
+    """
+    with database.begin() as connection:
+        sums = counters.sums(connection, batch.id)
+        ended = batch.total_files is not None and sums.completed + sums.failed == batch.total_files
+        if ended and batch.status not in ("cancelled", "deleting"):
+            batches.close(connection, batch.id, "completed" if sums.completed else "failed")
+    figures = progress(database, batch.id)
+    with database.begin() as connection:
+        examples = tuple(
+            (display_name(file.uri), file.error_class or "", file.error or "")
+            for file in files.failed(connection, batch.id, _EXAMPLES)
+        )
+    sent, errors = 0, dict[str, str]()
+    for recipient in batch.notify_emails if ended else ():
+        mail = batch_report_mail(
+            recipient,
+            batch_id=batch.id,
+            name=batch.name,
+            status=figures.status,
+            total=figures.total_files or 0,
+            completed=figures.completed,
+            failed=figures.failed,
+            audio_hours=figures.audio_hours_done,
+            failures_by_class=figures.failures_by_class,
+            examples=examples,
+            created_at=figures.created_at,
+            completed_at=figures.completed_at,
+        )
+        try:
+            sent += send_once(database, mailer, mail, batch_id=batch.id, summary_id=None)
+        except EmailError as error:
+            errors[recipient] = str(error)
+    return Report(figures, examples, sent, errors)

@@ -1,0 +1,79 @@
+"""Making a batch: everything a person can get wrong is refused here, with what to do about it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import ValidationError
+
+from stt_pipeline.audio.patterns import DEFAULT_PATTERN
+from stt_pipeline.audio.sources import open_source
+from stt_pipeline.audio.uris import display_name
+from stt_pipeline.batches.options import BatchOptions
+from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.store import batches
+from stt_pipeline.store.batches import Batch, Priority
+from stt_pipeline.store.database import Database
+
+_NAME_LENGTH = 200
+
+
+def create_batch(
+    database: Database,
+    *,
+    source_path: str,
+    file_pattern: str = "",
+    name: str = "",
+    priority: str = "normal",
+    notify_emails: Sequence[str] = (),
+    options: BatchOptions | Mapping[str, Any] | None = None,
+    created_by: str = "",
+) -> Batch:
+    """Write a batch that the dispatcher will pick up, and return it.
+
+    Args:
+        source_path: a folder, or ``file:///folder/``.
+        file_pattern: globs separated by commas; empty takes every known audio and video ending, at any depth.
+        notify_emails: who gets the minutes and the batch's report.
+
+    Raises:
+        InvalidRequestError: the source, the pattern, an address or an option cannot be used; nothing was written.
+    """
+    if priority not in get_args(Priority):
+        raise InvalidRequestError(f"priority is high, normal or low, not {priority!r}.")
+    source = open_source(source_path, file_pattern or DEFAULT_PATTERN)
+    emails = tuple(dict.fromkeys(_address(email) for email in notify_emails))
+    checked = _options(options)
+    title = " ".join(name.split()) or display_name(source.uri.rstrip("/")) or source.uri
+    if len(title) > _NAME_LENGTH or not title.isprintable():
+        raise InvalidRequestError(f"The batch's name must be at most {_NAME_LENGTH} printable characters.")
+    with database.begin() as connection:
+        return batches.create(
+            connection,
+            name=title,
+            source_path=source.uri,
+            file_pattern=file_pattern,
+            priority=priority,  # type: ignore[arg-type]  # checked above
+            notify_emails=emails,
+            options=checked.model_dump(exclude_defaults=True),
+            created_by=created_by,
+        )
+
+
+def _address(email: str) -> str:
+    try:
+        return validate_email(email, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError as error:
+        raise InvalidRequestError(f"{email!r} is not an email address: {error}") from error
+
+
+def _options(options: BatchOptions | Mapping[str, Any] | None) -> BatchOptions:
+    if isinstance(options, BatchOptions):
+        return options
+    try:
+        return BatchOptions.model_validate(dict(options or {}))
+    except ValidationError as error:
+        details = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'options'}: {e['msg']}" for e in error.errors()
+        )
+        raise InvalidRequestError(f"The batch's options cannot be used: {details}.") from error

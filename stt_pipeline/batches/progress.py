@@ -1,0 +1,81 @@
+"""How far a batch is, from sums over its shards; what the CLI, the API and the report show."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from stt_pipeline.batches.dispatch import HEARTBEAT
+from stt_pipeline.store import batches, counters, emails, files
+from stt_pipeline.store.batches import Batch
+from stt_pipeline.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A batch's figures at one moment: ``completed + failed + pending = total_files``, always.
+
+    Attributes:
+        total_files: None until the source was scanned.
+        avg_processing_time: seconds of work a finished file, None before the first.
+        real_time_factor: seconds of work a second of audio, None before the first.
+        error: why the batch does not move, or why it failed.
+        dispatcher_last_tick: None if no dispatcher ever ran.
+    """
+
+    batch_id: int
+    name: str
+    status: str
+    total_files: int | None
+    completed: int
+    failed: int
+    pending: int
+    progress_percentage: float
+    audio_hours_done: float
+    avg_processing_time: float | None
+    real_time_factor: float | None
+    failures_by_class: dict[str, int]
+    emails_sent: int
+    error: str | None
+    created_at: datetime
+    completed_at: datetime | None
+    dispatcher_last_tick: datetime | None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self.status in ("completed", "failed", "cancelled")
+
+
+def progress(database: Database, batch_id: int) -> Progress:
+    """Return the progress of one batch.
+
+    Raises:
+        InvalidRequestError: there is no such batch.
+    """
+    with database.begin() as connection:
+        batch = batches.get(connection, batch_id)
+        sums = counters.sums(connection, batch_id)
+        total = batch.total_files if batch.total_files is not None else sums.total
+        finished = sums.completed + sums.failed
+        return Progress(
+            batch_id=batch.id,
+            name=batch.name,
+            status=batch.status,
+            total_files=batch.total_files,
+            completed=sums.completed,
+            failed=sums.failed,
+            pending=total - finished,
+            progress_percentage=round(100 * finished / total, 2) if total else _percentage_of_empty(batch),
+            audio_hours_done=sums.audio_seconds / 3600,
+            avg_processing_time=sums.busy_seconds / finished if finished else None,
+            real_time_factor=sums.busy_seconds / sums.audio_seconds if sums.audio_seconds else None,
+            failures_by_class=files.failures_by_class(connection, batch_id),
+            emails_sent=emails.sent_of_batch(connection, batch_id),
+            error=batch.error,
+            created_at=batch.created_at,
+            completed_at=batch.completed_at,
+            dispatcher_last_tick=counters.last_beat(connection, HEARTBEAT),
+        )
+
+
+def _percentage_of_empty(batch: Batch) -> float:
+    return 100.0 if batch.status in ("completed", "failed") else 0.0

@@ -1,0 +1,274 @@
+"""The part that every stage shares: claiming shards, keeping the leases alive, and letting a file fail alone.
+
+What is done with the files is in ``transcribing`` and ``publishing``.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import TracebackType
+
+from sqlalchemy import Connection, func
+
+from stt_pipeline.audio.uris import display_name
+from stt_pipeline.batches.heartbeat import Heartbeat
+from stt_pipeline.batches.options import BatchOptions
+from stt_pipeline.errors import (
+    ConfigurationError,
+    FileError,
+    InvalidRequestError,
+    LeaseLostError,
+    OutOfMemoryError,
+    error_class_of,
+)
+from stt_pipeline.store import batches, files, leases, shards
+from stt_pipeline.store.batches import Batch
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.files import AudioFile
+from stt_pipeline.store.leases import Lease
+from stt_pipeline.store.shards import Shard, Stage
+from stt_pipeline.store.tables import batches as batches_table
+from stt_pipeline.store.tables import shards as shards_table
+
+log = logging.getLogger(__name__)
+
+_FIRST_RETRY_SECONDS = 30.0
+_LONGEST_RETRY_SECONDS = 600.0
+# a person's backfill brings the next stage along itself; the dispatcher steps in when it does not
+_LEAVE_TO_PERSON_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who asks for shards, and how.
+
+    Attributes:
+        keys: the partition keys of the run.
+        stage: the stage that the step belongs to.
+        run_id: Dagster's id of the run.
+        token: what the dispatch wrote on its shards; None for a run that a person started.
+        first_step: whether no earlier step of this run worked on these shards; there, a person's run gives failed
+            files a new start.
+        last_step: whether no later step of this run works on the same stage, so that the leases end with this one.
+        reprocess: start all files over, those that succeeded too.
+    """
+
+    keys: Sequence[str]
+    stage: Stage
+    run_id: str
+    token: str | None = None
+    first_step: bool = True
+    last_step: bool = True
+    reprocess: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileFailure:
+    """Why one file could not go on; ``final`` when it will not be tried again by itself."""
+
+    name: str
+    error_class: str
+    error: str
+    final: bool
+
+
+@dataclass(slots=True)
+class ShardWork:
+    """One claimed shard, with what its files went through in this step."""
+
+    shard: Shard
+    lease: Lease
+    batch: Batch
+    options: BatchOptions
+    done: int = 0
+    audio_seconds: float = 0.0
+    busy_seconds: float = 0.0
+    failures: list[FileFailure] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """The shard's partition key."""
+        return self.shard.key
+
+    def prove(self, connection: Connection) -> None:
+        """Make sure, before a result is written, that the shard is still ours (see ``leases.prove``)."""
+        leases.prove(connection, shards_table, self.lease)
+
+
+class Work:
+    """The shards that a run may work on in one step: a context manager that claims them and gives them back.
+
+    After entering, ``shards`` are ours and ``refused`` says of each other key why it is not.
+    """
+
+    def __init__(self, database: Database, claim: Claim, *, lease_seconds: int, max_attempts: int) -> None:
+        """Prepare; nothing is claimed before the block is entered."""
+        self.database = database
+        self.shards: list[ShardWork] = []
+        self.refused: dict[str, str] = {}
+        self.reprocess = claim.reprocess
+        self._claim = claim
+        self._lease_seconds = lease_seconds
+        self._max_attempts = max_attempts
+        self._heartbeat = Heartbeat(
+            database, shards_table, lambda: [work.lease for work in self.shards], lease_seconds
+        )
+
+    def __enter__(self) -> "Work":
+        """Claim what may be claimed."""
+        with self.database.begin() as connection:
+            found = shards.lock(connection, self._claim.keys)
+            known: dict[int, Batch] = {}
+            for shard, state, status in found:
+                batch = known.setdefault(shard.batch_id, batches.get(connection, shard.batch_id))
+                refusal = leases.refusal(state, run_id=self._claim.run_id, token=self._claim.token)
+                if status in ("cancelled", "deleting"):
+                    refusal = f"batch {shard.batch_id} is {status}"
+                if refusal:
+                    self.refused[shard.key] = refusal
+                    continue
+                lease = leases.claim(
+                    connection,
+                    shards_table,
+                    shard.id,
+                    state,
+                    run_id=self._claim.run_id,
+                    seconds=self._lease_seconds,
+                )
+                if self._claim.token is None and self._claim.first_step:
+                    self._reopen(connection, shard)
+                options = BatchOptions.model_validate(dict(batch.options))
+                self.shards.append(ShardWork(shard, lease, batch, options))
+            missing = set(self._claim.keys) - {shard.key for shard, _, _ in found}
+        self.refused |= dict.fromkeys(missing, "the store has no such shard; its batch may have been deleted")
+        self._heartbeat.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the shards back: after the last step of the stage, or when the run cannot go on."""
+        self._heartbeat.__exit__(kind, error, trace)
+        if error is None and not self._claim.last_step:
+            return
+        # with a wrong setting no file can succeed, so nothing is held against the shards
+        blameless = isinstance(error, ConfigurationError)
+        with self.database.begin() as connection:
+            for work in self.shards:
+                wait = min(_LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** max(0, work.shard.tries - 1))
+                shards.give_back(
+                    connection,
+                    work.lease,
+                    retry_seconds=wait,
+                    next_stage_seconds=_LEAVE_TO_PERSON_SECONDS if self._claim.token is None else 0.0,
+                    count_try=not blameless,
+                )
+            for batch_id in {work.batch.id for work in self.shards}:
+                batches.note_error(
+                    connection, batch_id, str(error) if error is not None and blameless else None
+                )
+
+    @contextmanager
+    def on(self, work: ShardWork) -> Iterator[None]:
+        """Work on one shard: its counters are brought up to date at the end of the block.
+
+        If its lease was lost meanwhile, the rest of the block is left out and the shard is reported as refused.
+        """
+        started = time.monotonic()
+        try:
+            yield
+            work.busy_seconds = time.monotonic() - started
+            with self.database.begin() as connection:
+                work.prove(connection)
+                shards.count_files(connection, [work.shard.id])
+                shards.add_busy_seconds(connection, work.shard.id, work.busy_seconds)
+        except LeaseLostError as lost:
+            self.shards.remove(work)
+            self.refused[work.key] = str(lost)
+
+    @contextmanager
+    def attempt(self, work: ShardWork, file: AudioFile) -> Iterator[None]:
+        """Let ``file`` fail alone: what is raised in the block is recorded with the file, and the others go on.
+
+        Raises:
+            LeaseLostError: the shard is another run's now.
+            ConfigurationError: no file can succeed, so none is blamed.
+        """
+        try:
+            yield
+        except (LeaseLostError, ConfigurationError):
+            raise
+        except MemoryError as error:
+            self._record(work, file, OutOfMemoryError(f"There was not enough memory for this file: {error}"))
+        except Exception as error:
+            self._record(work, file, error)
+
+    def _record(self, work: ShardWork, file: AudioFile, error: Exception) -> None:
+        error_class = error_class_of(error)
+        message = str(error) if isinstance(error, FileError) else f"{type(error).__name__}: {error}"
+        may_pass = error.transient if isinstance(error, FileError) else True
+        if not isinstance(error, FileError):
+            log.exception("Unexpected error in %s", file.uri, exc_info=error)
+        with self.database.begin() as connection:
+            work.prove(connection)
+            status = files.record_failure(
+                connection,
+                file.id,
+                error_class=error_class,
+                error=message,
+                retry_below=self._max_attempts if may_pass else 0,
+            )
+            shards.count_files(connection, [work.shard.id])
+        work.failures.append(
+            FileFailure(display_name(file.uri), error_class, message, final=status == "failed")
+        )
+
+    def _reopen(self, connection: Connection, shard: Shard) -> None:
+        if files.reopen(
+            connection,
+            shard.id,
+            every_file=self._claim.reprocess,
+            from_speech=self._claim.stage == "transcribe",
+        ):
+            shards.count_files(connection, [shard.id])
+            batches.reopen(connection, shard.batch_id)
+
+
+@contextmanager
+def claimed_batch(
+    database: Database, batch_id: int, *, run_id: str, token: str | None, lease_seconds: int
+) -> Iterator[Batch]:
+    """Hold the lease of a batch as a whole, for its intake or its report.
+
+    Raises:
+        InvalidRequestError: there is no such batch, it is cancelled, or another run works on it.
+    """
+    with database.begin() as connection:
+        batch, state = batches.lock(connection, batch_id)
+        refusal = leases.refusal(state, run_id=run_id, token=token)
+        if batch.status in ("cancelled", "deleting"):
+            refusal = batch.status
+        if refusal:
+            raise InvalidRequestError(f"Batch {batch_id} is {refusal}.")
+        lease = leases.claim(connection, batches_table, batch_id, state, run_id=run_id, seconds=lease_seconds)
+    try:
+        with Heartbeat(database, batches_table, lambda: [lease], lease_seconds):
+            yield batch
+    except Exception as error:
+        with database.begin() as connection:
+            batches.note_error(connection, batch_id, f"{type(error).__name__}: {error}")
+            leases.release(
+                connection,
+                batches_table,
+                lease,
+                not_before=func.now() + timedelta(seconds=_FIRST_RETRY_SECONDS),
+            )
+        raise
+    with database.begin() as connection:
+        leases.release(connection, batches_table, lease, tries=0)

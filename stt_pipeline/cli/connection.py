@@ -1,0 +1,36 @@
+"""How a short command reaches the database: the one of the settings, migrated, for the length of a block."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.settings import Settings
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.embedded import with_database
+from stt_pipeline.store.migrations import is_current, upgrade
+
+
+@contextmanager
+def connected() -> Iterator[Database]:
+    """Lend the store's database.
+
+    The embedded one is migrated on the way; a server of its own is left as it is, since others may use it.
+
+    Raises:
+        ConfigurationError: the database cannot be reached, or `stt db upgrade` has to run first.
+    """
+    settings = Settings()
+    with with_database(settings) as url:
+        if not settings.database_url:
+            upgrade(url)
+        database = Database(url)
+        try:
+            with database.begin() as connection:
+                current = is_current(connection)
+            if not current:
+                raise ConfigurationError(
+                    "The database is not at this version's schema: run `stt db upgrade` first."
+                )
+            yield database
+        finally:
+            database.dispose()

@@ -1,0 +1,99 @@
+"""`stt transcribe`: files in, transcripts with speakers out, without Dagster or a database."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from stt_pipeline.audio.decode import decode
+from stt_pipeline.audio.uris import display_name
+from stt_pipeline.cli.formats import parsed_formats, write_formats
+from stt_pipeline.errors import FileError, InvalidRequestError
+from stt_pipeline.minutes.extractive import ExtractiveSummarizer
+from stt_pipeline.settings import Settings
+from stt_pipeline.speech.diarization import Diarizer, load_diarizer
+from stt_pipeline.speech.models import load_model
+from stt_pipeline.speech.speakers import assign_speakers
+from stt_pipeline.speech.transcriber import Transcriber, WhisperTranscriber
+from stt_pipeline.speech.transcript import Transcript
+
+console = Console(stderr=True)
+
+
+def transcribe(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Audio or video files.")],
+    output_dir: Annotated[Path, typer.Option(help="Folder for the results; made if missing.")] = Path(),
+    formats: Annotated[
+        str, typer.Option("--format", help="What to write, separated by commas: txt, srt, vtt, json, md.")
+    ] = "txt",
+    model: Annotated[str, typer.Option(help="Speech model; empty takes STT_MODEL.")] = "",
+    language: Annotated[
+        str, typer.Option(help="Language code; empty takes STT_LANGUAGE, or detects it.")
+    ] = "",
+) -> None:
+    """Transcribe FILE... and write NAME.FORMAT for each, on this machine alone.
+
+    Exit code 1 if a file failed (the others are written), 2 if nothing could be started.
+    """
+    settings = Settings()
+    kinds = parsed_formats(formats)
+    stems = _stems(files, output_dir)
+    loaded = load_model(model or settings.model, settings.device, settings.compute_type, settings.cpu_threads)
+    transcriber = WhisperTranscriber(loaded)
+    diarizer = load_diarizer(settings.diarizer)
+    summarizer = ExtractiveSummarizer()
+    failed = 0
+    notes = set[str]()
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("", total=len(files))
+        for file, stem in stems.items():
+            name = display_name(file)
+            bar.update(task, description=name)
+            try:
+                transcript = _transcribe_one(file, transcriber, diarizer, language or settings.language)
+            except FileError as error:
+                failed += 1
+                bar.console.print(f"[red]{error}[/]", highlight=False)
+            else:
+                minutes = summarizer.summarize(transcript) if "md" in kinds else None
+                written = write_formats(stem, kinds, name=name, transcript=transcript, minutes=minutes)
+                notes.update(transcript.notes)
+                bar.console.print(
+                    f"{name}: {transcript.duration:.0f} s, {transcript.language}, "
+                    f"{len(transcript.speakers)} speakers -> {', '.join(str(path) for path in written)}",
+                    highlight=False,
+                    soft_wrap=True,
+                )
+            bar.advance(task)
+    for note in sorted(notes):
+        console.print(f"[yellow]{note}[/]", highlight=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _stems(files: list[Path], output_dir: Path) -> dict[Path, Path]:
+    """Return where each file's results go: its name without ending, or with it where two names would collide.
+
+    Raises:
+        InvalidRequestError: a file is not there, or two have the same name.
+    """
+    missing = [str(file) for file in files if not file.is_file()]
+    if missing:
+        raise InvalidRequestError(f"Not a file: {', '.join(missing)}. Nothing was transcribed.")
+    unique = list(dict.fromkeys(files))
+    stems = [file.stem for file in unique]
+    names = [file.name if stems.count(file.stem) > 1 else file.stem for file in unique]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidRequestError(
+            f"Two files are called {', '.join(twice)}: give them different output folders, one call each."
+        )
+    return {file: output_dir / name for file, name in zip(unique, names, strict=True)}
+
+
+def _transcribe_one(file: Path, transcriber: Transcriber, diarizer: Diarizer, language: str) -> Transcript:
+    samples = decode(file)
+    transcript = transcriber.transcribe(samples, language=language or None)
+    return assign_speakers(transcript, diarizer.diarize(samples))

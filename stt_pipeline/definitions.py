@@ -1,0 +1,35 @@
+"""What Dagster loads: joins what ``defs`` exports, and nothing else."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from stt_pipeline.defs import io_managers, resources
+from stt_pipeline.defs.assets import ASSETS
+from stt_pipeline.defs.jobs import JOBS
+from stt_pipeline.defs.sensors import batch_dispatcher
+
+
+def build_definitions(resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
+    """Return the code location; tests replace resources by plain objects of the same interface."""
+    return dg.Definitions(
+        assets=ASSETS,
+        jobs=JOBS,
+        sensors=[batch_dispatcher],
+        resources={
+            "settings": resources.SettingsResource(),
+            "database": resources.DatabaseResource(),
+            "transcriber_for": resources.TranscriberResource(),
+            "diarizer_for": resources.DiarizerResource(),
+            "summarizer_for": resources.SummarizerResource(),
+            "mailer": resources.MailerResource(),
+            "transcripts_io": io_managers.ParquetIOManager(dataset="transcripts"),
+            "minutes_io": io_managers.ParquetIOManager(dataset="minutes"),
+            **(resource_overrides or {}),
+        },
+        # a step of its own process would load the model again
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions()

@@ -1,0 +1,30 @@
+"""``audio_files``: what each file of a shard is. Files that cannot be read are recorded and stay behind."""
+
+import dagster as dg
+from dagster import ResourceParam
+
+from stt_pipeline.batches.transcribing import probe_files
+from stt_pipeline.defs.partitions import all_of
+from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset
+from stt_pipeline.settings import Settings
+from stt_pipeline.store.database import Database
+
+
+@shard_asset(
+    "audio_files",
+    deps=[all_of("audio_manifest")],
+    kinds={"python", "postgres"},
+    check="every_file_readable",
+    check_description="Every file of the shard is audio that can be decoded, within the size limit.",
+    description="Duration, sample rate, channels, codec and container of each audio file of a shard.",
+)
+def audio_files(
+    context: dg.AssetExecutionContext,
+    config: ShardConfig,
+    database: ResourceParam[Database],
+    settings: ResourceParam[Settings],
+) -> Events:
+    """Probe the files that were not looked at yet."""
+    with claimed_shards(context, config, database, settings) as work:
+        probe_files(work)
+        yield from events(context, work, describe=lambda shard: {"batch": shard.batch.name})

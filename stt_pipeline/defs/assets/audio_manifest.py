@@ -1,0 +1,55 @@
+"""``audio_manifest``: what a batch's source holds. Materializing it again scans the source for what is new."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+from dagster import ResourceParam
+
+from stt_pipeline.batches.intake import run_intake
+from stt_pipeline.batches.keys import batch_id_of
+from stt_pipeline.batches.work import claimed_batch
+from stt_pipeline.defs.partitions import audio_partitions, batch_partitions
+from stt_pipeline.defs.stages import TOKEN_TAG
+from stt_pipeline.settings import Settings
+from stt_pipeline.store.database import Database
+
+
+@dg.asset(
+    partitions_def=batch_partitions,
+    group_name="intake",
+    kinds={"python", "postgres"},
+    pool="cpu",
+    description="The audio files of a batch's source, listed into the manifest and cut into shards, "
+    "each of which becomes a partition of the assets below.",
+)
+def audio_manifest(
+    context: dg.AssetExecutionContext, database: ResourceParam[Database], settings: ResourceParam[Settings]
+) -> dg.MaterializeResult[None]:
+    """Scan one batch's source."""
+    name = str(audio_partitions.name)
+
+    def add_partitions(keys: Sequence[str]) -> None:
+        context.instance.add_dynamic_partitions(name, list(keys))
+
+    token = None if context.run.parent_run_id else context.run.tags.get(TOKEN_TAG)
+    with claimed_batch(
+        database,
+        batch_id_of(context.partition_key),
+        run_id=context.run.run_id,
+        token=token,
+        lease_seconds=settings.lease_seconds,
+    ) as batch:
+        result = run_intake(
+            database, batch, add_partitions=add_partitions, max_file_bytes=settings.max_file_bytes
+        )
+    if result.error:
+        raise dg.Failure(result.error, allow_retries=False)
+    return dg.MaterializeResult(
+        metadata={
+            "source": batch.source_path,
+            "pattern": batch.file_pattern or "all known audio and video endings",
+            "files": result.total_files,
+            "new files": result.new_files,
+            "new shards": result.new_shards,
+        }
+    )

@@ -1,0 +1,43 @@
+"""``batch_report``: what a batch came to. With it the batch is closed and its people get one mail."""
+
+import dagster as dg
+from dagster import ResourceParam
+
+from stt_pipeline.batches.completion import close_batch
+from stt_pipeline.batches.keys import batch_id_of
+from stt_pipeline.batches.work import claimed_batch
+from stt_pipeline.defs.partitions import all_of, batch_partitions
+from stt_pipeline.defs.previews import report_preview
+from stt_pipeline.defs.stages import TOKEN_TAG
+from stt_pipeline.mail.mailer import Mailer
+from stt_pipeline.settings import Settings
+from stt_pipeline.store.database import Database
+
+
+@dg.asset(
+    partitions_def=batch_partitions,
+    deps=[all_of("notifications")],
+    group_name="report",
+    kinds={"python", "postgres", "email"},
+    pool="cpu",
+    description="Counts, hours, failures by class and the mails of a batch whose files have all ended.",
+)
+def batch_report(
+    context: dg.AssetExecutionContext,
+    database: ResourceParam[Database],
+    settings: ResourceParam[Settings],
+    mailer: ResourceParam[Mailer],
+) -> dg.MaterializeResult[None]:
+    """Close one batch and report it."""
+    token = None if context.run.parent_run_id else context.run.tags.get(TOKEN_TAG)
+    with claimed_batch(
+        database,
+        batch_id_of(context.partition_key),
+        run_id=context.run.run_id,
+        token=token,
+        lease_seconds=settings.lease_seconds,
+    ) as batch:
+        report = close_batch(database, batch, mailer)
+    for recipient, error in report.mail_errors.items():
+        context.log.error(f"The report could not be mailed to {recipient}: {error}")
+    return dg.MaterializeResult(metadata=report_preview(report))

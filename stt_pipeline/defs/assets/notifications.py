@@ -1,0 +1,40 @@
+"""``notifications``: the minutes in people's mailboxes, once; with it a file has succeeded."""
+
+from typing import Any
+
+import dagster as dg
+from dagster import ResourceParam
+
+from stt_pipeline.batches.publishing import notify
+from stt_pipeline.batches.work import ShardWork
+from stt_pipeline.defs.assets.meeting_minutes import meeting_minutes
+from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset
+from stt_pipeline.mail.mailer import Mailer
+from stt_pipeline.settings import Settings
+from stt_pipeline.store.database import Database
+
+
+@shard_asset(
+    "notifications",
+    deps=[meeting_minutes],
+    kinds={"python", "postgres", "email"},
+    check="every_mail_handed_over",
+    check_description="Every mail about the shard's minutes was handed over to the mail server, or to the outbox.",
+    description="Mails with the minutes of each recording, to the people of its batch.",
+)
+def notifications(
+    context: dg.AssetExecutionContext,
+    config: ShardConfig,
+    database: ResourceParam[Database],
+    settings: ResourceParam[Settings],
+    mailer: ResourceParam[Mailer],
+) -> Events:
+    """Send what was not sent yet."""
+
+    def describe(shard: ShardWork) -> dict[str, Any]:
+        people = ", ".join(shard.batch.notify_emails) or "nobody: the batch has no notify_emails"
+        return {"recipients": people, "handed over by": mailer.name}
+
+    with claimed_shards(context, config, database, settings) as work:
+        notify(work, mailer)
+        yield from events(context, work, describe=describe)

@@ -1,0 +1,42 @@
+"""``speaker_turns``: who spoke when, and the transcript with a speaker on every word; also in Parquet."""
+
+from typing import Any
+
+import dagster as dg
+from dagster import ResourceParam
+
+from stt_pipeline.batches.results import first_transcriptions, transcript_rows
+from stt_pipeline.batches.transcribing import DiarizerFor, find_speakers
+from stt_pipeline.batches.work import ShardWork
+from stt_pipeline.defs.assets.transcripts import transcripts
+from stt_pipeline.defs.previews import SHOWN_FILES, speaker_preview
+from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset
+from stt_pipeline.settings import Settings
+from stt_pipeline.store.database import Database
+
+
+@shard_asset(
+    "speaker_turns",
+    deps=[transcripts],
+    kinds={"python", "postgres", "parquet"},
+    check="speakers_found_where_there_is_speech",
+    check_description="Every transcript went through diarization.",
+    description="Who spoke when, by diarization, and each transcript with its speakers, in Postgres and Parquet.",
+    io_manager_key="transcripts_io",
+)
+def speaker_turns(
+    context: dg.AssetExecutionContext,
+    config: ShardConfig,
+    database: ResourceParam[Database],
+    settings: ResourceParam[Settings],
+    diarizer_for: ResourceParam[DiarizerFor],
+) -> Events:
+    """Find the speakers of the transcripts that have none."""
+
+    def describe(shard: ShardWork) -> dict[str, Any]:
+        return speaker_preview(first_transcriptions(database, shard.shard.id, SHOWN_FILES))
+
+    with claimed_shards(context, config, database, settings) as work:
+        find_speakers(work, diarizer_for)
+        rows = ((shard.key, transcript_rows(database, shard.shard.id)) for shard in work.shards)
+        yield from events(context, work, describe=describe, value=rows)

@@ -1,0 +1,112 @@
+"""What a person sees on a materialization: previews of the first few files of a shard, as Dagster metadata."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from stt_pipeline.batches.completion import Report
+from stt_pipeline.speech.timeline import speaker_timeline_png
+from stt_pipeline.store.summaries import Summary
+from stt_pipeline.store.transcriptions import Transcription
+
+SHOWN_FILES = 3
+_SHOWN_SEGMENTS = 8
+
+
+def transcript_preview(found: Sequence[tuple[str, Transcription]]) -> dict[str, Any]:
+    """Return the languages, models, notes and first sentences of transcripts."""
+    if not found:
+        return {}
+    transcripts = [stored.transcript for _, stored in found]
+    metadata: dict[str, Any] = {
+        "language": ", ".join(sorted({transcript.language for transcript in transcripts})),
+        "model": ", ".join(sorted({transcript.model for transcript in transcripts})),
+        "transcript": dg.MetadataValue.md(
+            "\n\n".join(_transcript_md(name, stored) for name, stored in found)
+        ),
+    }
+    notes = sorted({note for transcript in transcripts for note in transcript.notes})
+    if notes:
+        metadata["note"] = " ".join(notes)
+    return metadata
+
+
+def speaker_preview(found: Sequence[tuple[str, Transcription]]) -> dict[str, Any]:
+    """Return the speakers of transcripts: how many, and a picture of who spoke when."""
+    found = [(name, stored) for name, stored in found if stored.status == "completed"]
+    if not found:
+        return {}
+    return {
+        "speakers": ", ".join(f"{len({turn.speaker for turn in stored.turns})}" for _, stored in found),
+        "speaker timeline": dg.MetadataValue.md(
+            "\n\n".join(_timeline_md(name, stored) for name, stored in found)
+        ),
+        "transcript": dg.MetadataValue.md(
+            "\n\n".join(_transcript_md(name, stored) for name, stored in found)
+        ),
+    }
+
+
+def minutes_preview(found: Sequence[tuple[str, Summary]]) -> dict[str, Any]:
+    """Return the minutes as a person reads them."""
+    if not found:
+        return {}
+    return {
+        "action items": sum(len(summary.minutes.action_items) for _, summary in found),
+        "minutes": dg.MetadataValue.md("\n\n".join(_minutes_md(name, summary) for name, summary in found)),
+    }
+
+
+def report_preview(report: Report) -> dict[str, Any]:
+    """Return the figures of a batch, and its first failures."""
+    figures = report.progress
+    metadata: dict[str, Any] = {
+        "status": figures.status,
+        "files": figures.total_files or 0,
+        "succeeded": figures.completed,
+        "failed": figures.failed,
+        "audio hours": round(figures.audio_hours_done, 3),
+        "mails sent": figures.emails_sent,
+    }
+    if figures.real_time_factor is not None:
+        metadata["real-time factor"] = round(figures.real_time_factor, 4)
+    if figures.completed_at is not None:
+        metadata["wall seconds"] = round((figures.completed_at - figures.created_at).total_seconds(), 1)
+    if report.examples:
+        lines = [f"- **{name}** ({error_class}): {error}" for name, error_class, error in report.examples]
+        counts = ", ".join(f"{name} {count}" for name, count in figures.failures_by_class.items())
+        metadata["failures"] = dg.MetadataValue.md("\n".join([counts, "", *lines]))
+    return metadata
+
+
+def _transcript_md(name: str, stored: Transcription) -> str:
+    lines = [
+        f"- `{_clock(segment.start)}` {f'**{segment.speaker}** ' if segment.speaker else ''}{segment.text.strip()}"
+        for segment in stored.transcript.segments[:_SHOWN_SEGMENTS]
+    ]
+    more = len(stored.transcript.segments) - len(lines)
+    return "\n".join(
+        [f"#### {name}", "", *(lines or ["(no speech)"]), *([f"- … {more} more"] if more > 0 else [])]
+    )
+
+
+def _timeline_md(name: str, stored: Transcription) -> str:
+    png = speaker_timeline_png(stored.turns, stored.transcript.duration)
+    return f"#### {name}\n\n![speaker timeline](data:image/png;base64,{base64.b64encode(png).decode()})"
+
+
+def _minutes_md(name: str, summary: Summary) -> str:
+    minutes = summary.minutes
+    lines = [f"#### {name}: {minutes.title}", "", minutes.summary, ""]
+    if minutes.decisions:
+        lines += [*(f"- {decision}" for decision in minutes.decisions), ""]
+    if minutes.action_items:
+        lines += ["| owner | task | due |", "|---|---|---|"]
+        lines += [f"| {item.owner or ''} | {item.task} | {item.due or ''} |" for item in minutes.action_items]
+    return "\n".join(lines)
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,99 @@
+"""What assets are given: configuration that hands out plain objects of the rooms below.
+
+A model is held by its room for the life of the process, never by a resource, which lives for one run. Tests pass plain
+fakes to ``build_definitions`` instead.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from stt_pipeline.batches.options import BatchOptions
+from stt_pipeline.batches.publishing import SummarizerFor
+from stt_pipeline.batches.transcribing import DiarizerFor, TranscriberFor
+from stt_pipeline.mail.mailer import Mailer, load_mailer
+from stt_pipeline.minutes.extractive import ExtractiveSummarizer
+from stt_pipeline.minutes.model import Summarizer
+from stt_pipeline.settings import Settings
+from stt_pipeline.speech.diarization import Diarizer, load_diarizer
+from stt_pipeline.speech.models import load_model
+from stt_pipeline.speech.transcriber import Transcriber, WhisperTranscriber
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.embedded import with_database
+
+
+class SettingsResource(dg.ConfigurableResource[Settings]):
+    """The STT_* variables of the process that executes the run."""
+
+    def create_resource(self, context: dg.InitResourceContext) -> Settings:
+        """Read the environment."""
+        return Settings()
+
+
+class DatabaseResource(dg.ConfigurableResource[Database]):
+    """The store's database: STT_DATABASE_URL, or the embedded Postgres that `stt up` runs."""
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Database]:
+        """Lend a pool of connections for the run."""
+        with with_database(Settings()) as url:
+            database = Database(url)
+            try:
+                yield database
+            finally:
+                database.dispose()
+
+
+class TranscriberResource(dg.ConfigurableResource[TranscriberFor]):
+    """The speech model that a batch asks for, else STT_MODEL's; loaded once a process."""
+
+    def create_resource(self, context: dg.InitResourceContext) -> TranscriberFor:
+        """Return a function from a batch's options to its transcriber."""
+        settings = Settings()
+
+        def transcriber_for(options: BatchOptions) -> Transcriber:
+            return WhisperTranscriber(
+                load_model(
+                    options.model or settings.model,
+                    settings.device,
+                    settings.compute_type,
+                    settings.cpu_threads,
+                )
+            )
+
+        return transcriber_for
+
+
+class DiarizerResource(dg.ConfigurableResource[DiarizerFor]):
+    """The diarizer that a batch asks for, else STT_DIARIZER's."""
+
+    def create_resource(self, context: dg.InitResourceContext) -> DiarizerFor:
+        """Return a function from a batch's options to its diarizer."""
+        settings = Settings()
+
+        def diarizer_for(options: BatchOptions) -> Diarizer:
+            return load_diarizer(options.diarizer or settings.diarizer)
+
+        return diarizer_for
+
+
+class SummarizerResource(dg.ConfigurableResource[SummarizerFor]):
+    """Who writes the minutes."""
+
+    def create_resource(self, context: dg.InitResourceContext) -> SummarizerFor:
+        """Return a function from a batch's options to its summarizer."""
+
+        def summarizer_for(options: BatchOptions) -> Summarizer:
+            return ExtractiveSummarizer()
+
+        return summarizer_for
+
+
+class MailerResource(dg.ConfigurableResource[Mailer]):
+    """The way mails leave: STT_SMTP_URL, or .eml files in the outbox."""
+
+    def create_resource(self, context: dg.InitResourceContext) -> Mailer:
+        """Return the mailer of the settings."""
+        settings = Settings()
+        return load_mailer(settings.smtp_url, settings.outbox, settings.mail_from)

@@ -1,0 +1,183 @@
+"""What all shard assets share: from partition keys to claimed shards, and from their outcome to Dagster's events.
+
+The work itself is in ``batches``; an asset names the step, the check and what a person wants to see.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import dagster as dg
+
+from stt_pipeline.batches.dispatch import SHARDS_PER_RUN
+from stt_pipeline.batches.work import Claim, ShardWork, Work
+from stt_pipeline.defs.partitions import audio_partitions
+from stt_pipeline.defs.stages import ASSETS, POOL, TOKEN_TAG
+from stt_pipeline.settings import Settings
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.shards import Stage
+
+Events = Iterator[dg.Output[Any] | dg.AssetCheckEvaluation]
+
+# the marker is a dagster type to Dagster, but not to its own annotations
+_NO_VALUE = cast(dg.DagsterType, dg.Nothing)
+
+_SHOWN_FAILURES = 20
+
+
+class ShardConfig(dg.Config):
+    """How a person's run treats what was done before."""
+
+    reprocess: bool = False
+    """Start all files of the shard over, also those that succeeded. Off: only those that did not."""
+
+
+def shard_asset(
+    name: str,
+    *,
+    deps: Sequence[dg.AssetDep | dg.AssetsDefinition],
+    kinds: set[str],
+    check: str,
+    check_description: str,
+    description: str,
+    io_manager_key: str | None = None,
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Return the decorator of an asset over shards: its stage decides group, pool and backfill policy.
+
+    Args:
+        check: name of the asset's check, which has a result for each partition.
+        io_manager_key: who stores the asset's value; None for an asset that has none.
+    """
+    stage = _stage_of(name)
+    with warnings.catch_warnings():
+        # backfill policies and partitioned checks are a beta and a preview to Dagster; its version is pinned, and the
+        # tests hold what we rely on
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return dg.asset(
+            name=name,
+            partitions_def=audio_partitions,
+            deps=deps,
+            kinds=kinds,
+            group_name=stage,
+            pool=POOL[stage],
+            backfill_policy=dg.BackfillPolicy.multi_run(SHARDS_PER_RUN[stage]),
+            check_specs=[
+                dg.AssetCheckSpec(
+                    check, asset=name, partitions_def=audio_partitions, description=check_description
+                )
+            ],
+            io_manager_key=io_manager_key,
+            dagster_type=None if io_manager_key else _NO_VALUE,
+            description=description,
+        )
+
+
+@contextmanager
+def claimed_shards(
+    context: dg.AssetExecutionContext, config: ShardConfig, database: Database, settings: Settings
+) -> Iterator[Work]:
+    """Claim the shards of this run for one step, and give them back after the stage's last step in the run.
+
+    Raises:
+        dagster.Failure: none of the shards may be worked on; the message says why for each.
+    """
+    name = context.asset_key.path[-1]
+    stage = _stage_of(name)
+    order = [asset for assets in ASSETS.values() for asset in assets]
+    selected = {key.path[-1] for key in context.job_def.asset_layer.executable_asset_keys}
+    # a run that somebody re-executes is that person's, not the dispatch's that its tags were copied from
+    token = None if context.run.parent_run_id else context.run.tags.get(TOKEN_TAG)
+    claim = Claim(
+        keys=context.partition_keys,
+        stage=stage,
+        run_id=context.run.run_id,
+        token=token,
+        first_step=not selected & set(order[: order.index(name)]),
+        last_step=not selected & set(ASSETS[stage][ASSETS[stage].index(name) + 1 :]),
+        reprocess=config.reprocess,
+    )
+    work = Work(database, claim, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts)
+    with work:
+        for key, reason in work.refused.items():
+            context.log.warning(f"{key} is left alone: {reason}.")
+        if not work.shards:
+            raise dg.Failure(
+                "Nothing to do: " + "; ".join(f"{key} is {reason}" for key, reason in work.refused.items()),
+                allow_retries=False,
+            )
+        yield work
+
+
+def events(
+    context: dg.AssetExecutionContext,
+    work: Work,
+    *,
+    describe: Callable[[ShardWork], Mapping[str, Any]],
+    value: object = None,
+) -> Events:
+    """Yield a check result for each shard and the asset's output, with each partition's own metadata.
+
+    ``AssetCheckResult`` would lose the partition in a run over several, so evaluations are given one by one, and the
+    check's output beside them.
+    """
+    for shard in work.shards:
+        context.add_asset_metadata(
+            {**_figures(shard), **describe(shard)}, asset_key=context.asset_key, partition_key=shard.key
+        )
+        for check in context.selected_asset_check_keys:
+            yield _evaluation(check, shard)
+    for key, reason in work.refused.items():
+        context.add_asset_metadata({"left alone": reason}, asset_key=context.asset_key, partition_key=key)
+    for check in context.selected_asset_check_keys:
+        yield dg.Output(None, output_name=f"{check.asset_key.to_python_identifier()}_{check.name}")
+    yield dg.Output(value)
+
+
+def _stage_of(asset: str) -> Stage:
+    return next(stage for stage, assets in ASSETS.items() if asset in assets)
+
+
+def _figures(shard: ShardWork) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        "files": shard.shard.total,
+        "files done": shard.done,
+        "files failed": len(shard.failures),
+        "audio minutes": round(shard.audio_seconds / 60, 2),
+        "busy seconds": round(shard.busy_seconds, 2),
+    }
+    if shard.audio_seconds:
+        figures["real-time factor"] = round(shard.busy_seconds / shard.audio_seconds, 4)
+    if shard.failures:
+        figures["failures"] = dg.MetadataValue.md(_failure_table(shard))
+    return figures
+
+
+def _failure_table(shard: ShardWork) -> str:
+    rows = [
+        f"| {_cell(failure.name)} | {failure.error_class} | {_cell(failure.error)} |"
+        for failure in shard.failures[:_SHOWN_FAILURES]
+    ]
+    more = len(shard.failures) - len(rows)
+    return "\n".join(
+        ["| file | class | what happened |", "|---|---|---|", *rows, *([f"and {more} more"] if more else [])]
+    )
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _evaluation(check: dg.AssetCheckKey, shard: ShardWork) -> dg.AssetCheckEvaluation:
+    final = any(failure.final for failure in shard.failures)
+    named = "; ".join(f"{failure.name}: {failure.error}" for failure in shard.failures[:_SHOWN_FAILURES])
+    return dg.AssetCheckEvaluation(
+        asset_key=check.asset_key,
+        check_name=check.name,
+        passed=not shard.failures,
+        partition=shard.key,
+        severity=dg.AssetCheckSeverity.ERROR if final else dg.AssetCheckSeverity.WARN,
+        description=named or f"All {shard.done} files went through.",
+        metadata={"files": shard.shard.total, "files failed": len(shard.failures)},
+    )

@@ -1,0 +1,79 @@
+"""Parquet: the schemas, the paths and the writing of the datasets, one file a shard.
+
+A file is written beside its place and then moved there, so that no reader sees half of it; the same rows give the same
+file. Columns are explained in docs/data.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from upath import UPath
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Dataset = Literal["transcripts", "minutes"]
+
+
+def schema(dataset: Dataset) -> pa.Schema:
+    """Return the Arrow schema of a dataset. Times are seconds from the start of the recording."""
+    import pyarrow as pa
+
+    def rows_of(**fields: pa.DataType) -> pa.DataType:
+        return pa.list_(pa.struct(list(fields.items())))
+
+    time, text, rate = pa.float64(), pa.string(), pa.float32()
+    columns: dict[Dataset, dict[str, pa.DataType]] = {
+        "transcripts": {
+            "duration": time,
+            "language": text,
+            "language_probability": rate,
+            "model": text,
+            "notes": pa.list_(text),
+            "text": text,
+            "segments": rows_of(
+                start=time,
+                end=time,
+                speaker=text,
+                text=text,
+                avg_logprob=rate,
+                no_speech_prob=rate,
+                compression_ratio=rate,
+                words=rows_of(start=time, end=time, speaker=text, text=text, probability=rate),
+            ),
+            "speaker_turns": rows_of(start=time, end=time, speaker=text),
+        },
+        "minutes": {
+            "title": text,
+            "summary": text,
+            "topics": pa.list_(text),
+            "decisions": pa.list_(text),
+            "action_items": rows_of(task=text, owner=text, due=text, start=time),
+            "keywords": pa.list_(text),
+            "model": text,
+            "tokens_used": pa.int32(),
+        },
+    }
+    file = {"batch_id": pa.int64(), "audio_file_id": pa.int64(), "uri": text}
+    return pa.schema(list((file | columns[dataset]).items()))
+
+
+def shard_path(root: str, dataset: Dataset, batch_key: str, shard_stem: str) -> UPath:
+    """Return where the Parquet file of one shard lies: ``ROOT/transcripts/batch=000012/000012-000017.parquet``."""
+    return UPath(root) / dataset / f"batch={batch_key}" / f"{shard_stem}.parquet"
+
+
+def write(path: UPath, dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write ``rows`` to ``path`` in one move, zstd-compressed."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pylist(list(rows), schema=schema(dataset))
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer, compression="zstd")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_bytes(buffer.getvalue().to_pybytes())
+    draft.rename(path)

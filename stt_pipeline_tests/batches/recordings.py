@@ -1,0 +1,72 @@
+"""Small real recordings and stand-ins for the speech tools, for tests of a batch's life."""
+
+import wave
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches.intake import IntakeResult, run_intake
+from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word
+from stt_pipeline.store.batches import Batch
+from stt_pipeline.store.database import Database
+
+MAX_BYTES = 1 << 30
+
+
+def write_tone(path: Path, seconds: float = 1.0) -> Path:
+    """Write a mono 16 kHz WAV with a tone, and return its path."""
+    samples = 0.2 * np.sin(2 * np.pi * 220 * np.arange(int(16_000 * seconds)) / 16_000)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes((samples * 32767).astype("<i2").tobytes())
+    return path
+
+
+class CountingTranscriber:
+    """Says the same for every recording, counts the calls, and raises what it is told to raise."""
+
+    model = "counting"
+
+    def __init__(self, failures: Sequence[Exception] = ()) -> None:
+        self.calls = 0
+        self.failures = list(failures)
+
+    def transcribe(
+        self, samples: npt.NDArray[np.float32], *, language: str | None = None, hotwords: str | None = None
+    ) -> Transcript:
+        self.calls += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        end = len(samples) / 16_000
+        words = (Word(0.0, end / 2, " 네,", 0.9), Word(end / 2, end, " 알겠습니다.", 0.9))
+        segment = Segment(0.0, end, " 네, 알겠습니다.", words)
+        return Transcript(language or "ko", 1.0, end, self.model, (segment,))
+
+
+class OneSpeaker:
+    """Finds one speaker everywhere."""
+
+    name = "one"
+
+    def diarize(
+        self,
+        samples: npt.NDArray[np.float32],
+        *,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+    ) -> tuple[SpeakerTurn, ...]:
+        return (SpeakerTurn(0.0, len(samples) / 16_000, "SPEAKER_00"),)
+
+
+def scanned(database: Database, folder: Path, **wishes: object) -> tuple[Batch, IntakeResult, list[str]]:
+    """Make a batch of ``folder`` and scan it; return batch, result and the keys that became partitions."""
+    batch = create_batch(database, source_path=str(folder), **wishes)  # type: ignore[arg-type]
+    keys: list[str] = []
+    result = run_intake(database, batch, add_partitions=keys.extend, max_file_bytes=MAX_BYTES)
+    return batch, result, keys

@@ -1,0 +1,143 @@
+"""Intake: every file once, in order, again and again, and clear words where there is nothing to do."""
+
+from pathlib import Path
+
+import pytest
+
+from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches.intake import files_per_shard, run_intake
+from stt_pipeline.batches.progress import progress
+from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.store import batches, files, shards
+from stt_pipeline.store.database import Database
+from stt_pipeline_tests.batches.recordings import MAX_BYTES, scanned, write_tone
+
+
+def _touch(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"not read by intake")
+
+
+def test_small_batches_get_a_shard_for_each_file(database: Database, tmp_path: Path) -> None:
+    _touch(tmp_path / "in", "b.wav", "a.mp3", "주간 회의.m4a", "deep/er/c.ogg", "notes.pdf")
+    batch, result, keys = scanned(database, tmp_path / "in")
+    assert (result.total_files, result.new_files, result.new_shards) == (4, 4, 4)
+    prefix = f"{batch.id:06d}"
+    assert keys == [
+        f"{prefix}-000000:a.mp3",
+        f"{prefix}-000001:b.wav",
+        f"{prefix}-000002:c.ogg",
+        f"{prefix}-000003:주간_회의.m4a",
+    ]
+    with database.begin() as connection:
+        assert batches.get(connection, batch.id).status == "processing"
+    figures = progress(database, batch.id)
+    assert (figures.total_files, figures.completed, figures.failed, figures.pending) == (4, 0, 0, 4)
+
+
+def test_a_second_scan_adds_only_what_is_new_or_changed(database: Database, tmp_path: Path) -> None:
+    _touch(tmp_path / "in", "a.wav", "b.wav")
+    batch, _, keys = scanned(database, tmp_path / "in")
+    _touch(tmp_path / "in", "c.wav")
+    (tmp_path / "in" / "a.wav").write_bytes(b"another content")
+    again = run_intake(database, batch, add_partitions=keys.extend, max_file_bytes=MAX_BYTES)
+    assert (again.total_files, again.new_files) == (4, 2)
+    assert len(keys) == len(set(keys)) == 4
+    same = run_intake(database, batch, add_partitions=keys.extend, max_file_bytes=MAX_BYTES)
+    assert (same.new_files, same.new_shards, len(keys)) == (0, 0, 4)
+
+
+def test_an_intake_that_died_before_its_partitions_goes_on(database: Database, tmp_path: Path) -> None:
+    _touch(tmp_path / "in", *(f"{number:03d}.wav" for number in range(30)))
+    batch = create_batch(database, source_path=str(tmp_path / "in"))
+
+    def die(keys: object) -> None:
+        raise ConnectionError("Dagster's storage is away")
+
+    with pytest.raises(ConnectionError):
+        run_intake(database, batch, add_partitions=die, max_file_bytes=MAX_BYTES)
+    keys: list[str] = []
+    result = run_intake(database, batch, add_partitions=keys.extend, max_file_bytes=MAX_BYTES)
+    assert (result.total_files, len(keys)) == (30, 30)
+    assert keys == sorted(keys)
+    with database.begin() as connection:
+        assert len({file.shard_id for file in files.of_batch(connection, batch.id)}) == 30
+
+
+def test_large_batches_share_shards(database: Database, tmp_path: Path) -> None:
+    _touch(tmp_path / "in", *(f"{number:05d}.wav" for number in range(1_050)))
+    batch, result, keys = scanned(database, tmp_path / "in")
+    assert (result.total_files, result.new_shards) == (1_050, 11)
+    assert keys[0] == f"{batch.id:06d}-000000"
+    with database.begin() as connection:
+        assert [shard.total for shard, _, _ in shards.lock(connection, keys)] == [100] * 10 + [50]
+    # the size of shards is fixed at the first scan; files found later form new ones
+    _touch(tmp_path / "in", "z.wav")
+    again = run_intake(database, batch, add_partitions=keys.extend, max_file_bytes=MAX_BYTES)
+    assert (again.new_files, again.new_shards) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("total", "each"), [(1, 1), (1_000, 1), (1_001, 100), (1_000_000, 100), (5_000_000, 500)]
+)
+def test_shards_stay_within_ten_thousand(total: int, each: int) -> None:
+    assert files_per_shard(total) == each
+
+
+def test_a_source_without_matching_files_fails_the_batch_with_words(database: Database, tmp_path: Path) -> None:
+    _touch(tmp_path / "in", "readme.txt")
+    batch, result, keys = scanned(database, tmp_path / "in", file_pattern="*.wav")
+    assert keys == []
+    assert result.error is not None
+    assert "no file that matches *.wav" in result.error
+    figures = progress(database, batch.id)
+    assert (figures.status, figures.error, figures.is_over) == ("failed", result.error, True)
+
+
+def test_a_folder_that_went_away_fails_the_batch_with_words(database: Database, tmp_path: Path) -> None:
+    _touch(tmp_path / "in", "a.wav")
+    batch = create_batch(database, source_path=str(tmp_path / "in"))
+    (tmp_path / "in" / "a.wav").unlink()
+    (tmp_path / "in").rmdir()
+    result = run_intake(database, batch, add_partitions=lambda keys: None, max_file_bytes=MAX_BYTES)
+    assert result.error is not None
+    assert "does not exist" in result.error
+
+
+def test_files_over_the_limit_are_recorded_and_never_worked_on(database: Database, tmp_path: Path) -> None:
+    write_tone(tmp_path / "in" / "big.wav")
+    _touch(tmp_path / "in", "small.wav")
+    batch = create_batch(database, source_path=str(tmp_path / "in"))
+    run_intake(database, batch, add_partitions=lambda keys: None, max_file_bytes=1_000)
+    figures = progress(database, batch.id)
+    assert figures.failures_by_class == {"too_large": 1}
+    assert (figures.completed, figures.failed, figures.pending) == (0, 1, 1)
+    with database.begin() as connection:
+        (big,) = files.failed(connection, batch.id, 10)
+    assert big.error is not None
+    assert "STT_MAX_FILE_BYTES" in big.error
+
+
+@pytest.mark.parametrize(
+    ("wishes", "words"),
+    [
+        ({"source_path": "/no/such/folder"}, "does not exist"),
+        ({"source_path": ""}, "source is empty"),
+        ({"source_path": "s3://bucket/prefix"}, "not supported yet"),
+        ({"priority": "urgent"}, "high, normal or low"),
+        ({"notify_emails": ["not an address"]}, "not an email address"),
+        ({"notify_emails": ["a@example.com\r\nBcc: b@example.com"]}, "not an email address"),
+        ({"options": {"modle": "demo"}}, "modle"),
+        ({"options": {"min_speakers": 4, "max_speakers": 2}}, "min_speakers 4 is more than"),
+        ({"name": "x" * 300}, "at most 200"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_written(
+    database: Database, tmp_path: Path, wishes: dict[str, object], words: str
+) -> None:
+    with pytest.raises(InvalidRequestError, match=words):
+        create_batch(database, **{"source_path": str(tmp_path), **wishes})  # type: ignore[arg-type]
+    with database.begin() as connection:
+        assert batches.latest(connection, 10) == []
