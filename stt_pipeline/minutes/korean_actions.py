@@ -134,8 +134,8 @@ def _owner(clause: Clause, found: Predicate) -> Mention | None:
     people = [one for one in called if one.kind == "person"]
     polite = any(part.form in ("시", "으시") for part in clause.parts[found.action_end :])
     if found.mood == "request":
-        # people ask others, not themselves; a team that is called upon stands first: "개발팀, 확인해 주세요"
-        team = [one for one in called if one.kind == "team" and one.first == 0]
+        # people ask others, not themselves; a team that is called upon is set off: "개발팀, 확인해 주세요"
+        team = [one for one in called if one.kind == "team" and clause.parts[one.last].tag == "SP"]
         subjects = [one for one in subjects if one.kind != "speaker"] or people or team
     elif found.verb == _ENTRUST:
         subjects = [one for one in clause.named if one.role == "recipient"]
