@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Role = Literal["until", "at", "bare", "from"]
+Role = Literal["until", "at", "bare", "from", "to"]
 
 _NUMBER = r"(?:\d{1,2}|[일이삼사오육칠팔구십]{1,3})"
 _NATIVE = r"(?:한|두|세|네|다섯|여섯|일곱|여덟|아홉|열한|열두|열)"
@@ -58,7 +58,8 @@ _ENGLISH: Final = re.compile(
 class DateMention:
     """A date as spoken, without its particle; ``start`` and ``end`` span it with the particle.
 
-    ``role``: "until" (금요일까지, by Friday), "at" (금요일에, on Friday), "from" (금요일부터), or "bare".
+    ``role``: "until" (금요일까지, by Friday), "at" (금요일에, on Friday), "from" (금요일부터), "to" (금요일로
+    옮기다), or "bare".
     """
 
     text: str
@@ -85,7 +86,7 @@ def english_dates(text: str) -> list[DateMention]:
 
 
 def due_date(mentions: list[DateMention]) -> DateMention | None:
-    """Return the mention that says when something is due: the first "until", else the first other one but "from"."""
+    """Return the mention that says when something is due: the first "until", else "at", else "bare"."""
     for role in ("until", "at", "bare"):
         for mention in mentions:
             if mention.role == role:
@@ -114,6 +115,8 @@ def _role(date: str, particle: str, rest: str) -> Role | None:
         particle in ("으로", "로") and date.endswith(("중", "안", "내", "이내"))
     ):
         return "until" if date.endswith(("중", "안", "내", "전")) else "at"
+    if particle in ("으로", "로"):
+        return "to"
     if date.endswith((" 중", " 전")) or date.endswith("연내"):
         return "until"
     # without a particle a date belongs to the verb only if it is an adverb by itself and no noun follows as in
