@@ -89,7 +89,9 @@ def _split(segment: Segment, timeline: _Timeline) -> list[Segment]:
     bounds[-1] = (bounds[-1][0], segment.end)
     return [
         _spoken_by(
-            replace(segment, start=start, end=end, text="".join(word.text for word in words), words=words),
+            replace(
+                segment, start=start, end=end, text="".join(word.text for word in words).strip(), words=words
+            ),
             speaker,
         )
         for (speaker, words), (start, end) in zip(parts, bounds, strict=True)
