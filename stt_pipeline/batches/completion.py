@@ -1,6 +1,9 @@
 """The end of a batch: its figures, one mail to each of its people, and the closing of its row."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Literal
 
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.progress import Progress, progress
@@ -8,7 +11,7 @@ from stt_pipeline.batches.publishing import send_once
 from stt_pipeline.errors import EmailError
 from stt_pipeline.mail.mailer import Mailer
 from stt_pipeline.mail.messages import batch_report_mail
-from stt_pipeline.store import batches, counters, files
+from stt_pipeline.store import batches, files
 from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
 
@@ -24,28 +27,41 @@ class Report:
 
     progress: Progress
     examples: tuple[tuple[str, str, str], ...]
-    mails_sent: int
     mail_errors: dict[str, str]
 
 
 def close_batch(database: Database, batch: Batch, mailer: Mailer) -> Report:
-    """Close a batch of which every file has ended, tell its people once, and return the report.
+    """Tell the people of a batch of which every file has ended, once, close it, and return the report.
 
-    A batch that still has files to do is reported as it stands, and neither closed nor mailed.
+    A batch that still has files to do is reported as it stands, and neither closed nor mailed. Mails go first: who sees
+    a batch completed finds them sent.
     """
-    with database.begin() as connection:
-        sums = counters.sums(connection, batch.id)
-        ended = batch.total_files is not None and sums.completed + sums.failed == batch.total_files
-        if ended and batch.status not in ("cancelled", "deleting"):
-            batches.close(connection, batch.id, "completed" if sums.completed else "failed")
     figures = progress(database, batch.id)
     with database.begin() as connection:
         examples = tuple(
             (display_name(file.uri), file.error_class or "", file.error or "")
             for file in files.failed(connection, batch.id, _EXAMPLES)
         )
-    sent, errors = 0, dict[str, str]()
-    for recipient in batch.notify_emails if ended else ():
+    if figures.pending or figures.total_files is None or batch.status in ("cancelled", "deleting"):
+        return Report(figures, examples, {})
+    status: Literal["completed", "failed"] = "completed" if figures.completed else "failed"
+    figures = replace(figures, status=status, completed_at=figures.completed_at or datetime.now(timezone.utc))
+    errors = _mail_report(database, batch, figures, examples, mailer)
+    with database.begin() as connection:
+        batches.close(connection, batch.id, status)
+    return Report(progress(database, batch.id), examples, errors)
+
+
+def _mail_report(
+    database: Database,
+    batch: Batch,
+    figures: Progress,
+    examples: Sequence[tuple[str, str, str]],
+    mailer: Mailer,
+) -> dict[str, str]:
+    """Send the report to who has not got it, and return the addresses that could not be reached, with the reason."""
+    errors = {}
+    for recipient in batch.notify_emails:
         mail = batch_report_mail(
             recipient,
             batch_id=batch.id,
@@ -61,7 +77,7 @@ def close_batch(database: Database, batch: Batch, mailer: Mailer) -> Report:
             completed_at=figures.completed_at,
         )
         try:
-            sent += send_once(database, mailer, mail, batch_id=batch.id, summary_id=None)
+            send_once(database, mailer, mail, batch_id=batch.id, summary_id=None)
         except EmailError as error:
             errors[recipient] = str(error)
-    return Report(figures, examples, sent, errors)
+    return errors

@@ -110,8 +110,14 @@ def list_batches(
     console.print(table)
 
 
-def watched(database: Database, batch_id: int, *, out: Console = console) -> Progress:
-    """Draw a live progress bar until the batch is over, and return its last figures."""
+def watched(
+    database: Database, batch_id: int, *, out: Console = console, stop_on_error: bool = False
+) -> Progress:
+    """Draw a live progress bar until the batch is over, and return its last figures.
+
+    Args:
+        stop_on_error: return as soon as the batch cannot move, instead of waiting for somebody to mend it.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -131,11 +137,11 @@ def watched(database: Database, batch_id: int, *, out: Console = console) -> Pro
                 completed=figures.completed + figures.failed,
                 note=f"{figures.failed} failed" if figures.failed else "",
             )
+            if figures.is_over or (figures.error and stop_on_error):
+                return figures
             if figures.error and figures.error != told:
                 bar.console.print(f"[yellow]{figures.error}[/]", highlight=False)
                 told = figures.error
-            if figures.is_over:
-                return figures
             time.sleep(0.5)
 
 

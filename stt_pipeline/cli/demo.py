@@ -1,0 +1,167 @@
+"""`stt demo`: the samples through the whole product, and how well that went against their references."""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import stt_pipeline
+from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches.progress import Progress
+from stt_pipeline.cli.batch import watched
+from stt_pipeline.cli.scoring import FileScore, Totals, score_batch, totals
+from stt_pipeline.cli.supervisor import Stack, running_stack
+from stt_pipeline.errors import ConfigurationError, SttError
+from stt_pipeline.settings import Settings
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.embedded import with_database
+
+console = Console()
+errors = Console(stderr=True)
+
+_RECIPIENT = "team@example.com"  # a domain that is reserved for examples, so that no mail can reach anybody
+
+
+def demo(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="End with one JSON object of figures on stdout.")
+    ] = False,
+    samples: Annotated[
+        Path | None, typer.Option(help="Folder of the samples; the checkout's if not given.")
+    ] = None,
+) -> None:
+    """Run the sample meetings through a real Dagster instance, with the demo model, and show what came out.
+
+    Nothing is downloaded: the demo model comes with the package, and knows nothing but the samples' vocabulary.
+    """
+    folder = samples or Path(stt_pipeline.__file__).parents[1] / "samples"
+    if not (folder / "reference").is_dir():
+        raise ConfigurationError(
+            f"{folder} has no samples with references: run `stt demo` from a checkout, or give --samples."
+        )
+    settings = Settings()
+    with _instance(settings) as (database, ui_url):
+        batch = create_batch(
+            database,
+            source_path=str(folder),
+            name="demo",
+            notify_emails=[_RECIPIENT],
+            options={"model": "demo"},
+            created_by="stt demo",
+        )
+        errors.print(f"Batch {batch.id}: {folder} · watch it in the Dagster UI: {ui_url}", highlight=False)
+        figures = watched(database, batch.id, out=errors, stop_on_error=True)
+        if figures.error:
+            raise SttError(figures.error)
+        scores = score_batch(database, batch.id, folder / "reference")
+    result = totals(scores, figures)
+    (errors if as_json else console).print(_table(scores, result))
+    _say_where(settings, figures)
+    if as_json:
+        typer.echo(json.dumps(result.as_json()))
+    if figures.failed or figures.status != "completed":
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _instance(settings: Settings) -> Iterator[tuple[Database, str]]:
+    """Lend the database and the UI's address of `stt up` if it runs, else of a stack for the length of the block."""
+    running = running_stack(settings)
+    if running:
+        with with_database(settings) as url, _opened(url) as database:
+            yield database, running.ui_url
+        return
+    os.environ["STT_SMTP_URL"] = ""  # a demo writes to the outbox, whatever mail server is configured
+    errors.print("Starting Postgres and Dagster ...", highlight=False)
+    free_port = settings.model_copy(update={"ui_port": 0, "smtp_url": ""})
+    with (
+        Stack(free_port, say=lambda line: errors.print(line, highlight=False)) as stack,
+        _kept_alive(stack),
+        _opened(stack.database_url) as database,
+    ):
+        errors.print(f"Ready after {stack.start_seconds:.1f} s.", highlight=False)
+        yield database, stack.ui_url
+
+
+@contextmanager
+def _kept_alive(stack: Stack) -> Iterator[None]:
+    ended = threading.Event()
+
+    def look_after() -> None:
+        while not ended.wait(1):
+            stack.check()
+
+    thread = threading.Thread(target=look_after, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Database]:
+    database = Database(url)
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+def _table(scores: list[FileScore], result: Totals) -> Table:
+    table = Table(
+        title="What came out, against the references",
+        caption="CER and DER in percent; DER without collar. Totals leave the telephone recording out.",
+    )
+    for column in ("file", "status", "length", "language", "speakers", "CER", "DER", "action items"):
+        table.add_column(column, justify="left" if column in ("file", "status", "language") else "right")
+    for score in sorted(scores, key=lambda score: score.telephone):
+        table.add_row(
+            f"{score.name} (8 kHz telephone)" if score.telephone else score.name,
+            score.status if not score.error else f"[red]{score.status}: {score.error}[/]",
+            f"{score.seconds:.0f} s",
+            score.language,
+            f"{score.speakers_found} of {score.speakers_expected}",
+            f"{100 * score.characters.rate:.1f}",
+            f"{100 * score.turns.rate:.1f}",
+            f"{score.action_items_found} of {score.action_items_expected}",
+            end_section=score is [s for s in scores if not s.telephone][-1],
+        )
+    table.add_section()
+    table.add_row(
+        "[bold]total[/]",
+        f"{result.succeeded} of {result.files}",
+        f"{result.audio_seconds:.0f} s",
+        "",
+        f"{result.speakers_correct} of {result.scored}",
+        f"{100 * result.cer:.1f}",
+        f"{100 * result.der:.1f}",
+        f"{result.action_items_found} of {result.action_items_expected}",
+    )
+    return table
+
+
+def _say_where(settings: Settings, figures: Progress) -> None:
+    home = settings.home
+    batch = f"{figures.batch_id:06d}"
+    seconds = (figures.completed_at - figures.created_at).total_seconds() if figures.completed_at else 0.0
+    lines = {
+        "transcripts": f"stt export {figures.batch_id} --output-dir transcripts --format txt,md,vtt",
+        "Parquet": f"{settings.data_root}/transcripts/batch={batch} and .../minutes/batch={batch}",
+        "mails": str(home / "outbox"),
+        "Dagster UI": "make up, then the assets' lineage, partitions and runs at the address it shows",
+    }
+    errors.print(
+        f"\nDone in {seconds:.0f} s from the batch's creation to its completion. Where things are:",
+        highlight=False,
+    )
+    for name, place in lines.items():
+        errors.print(f"  {name:12} {place}", highlight=False, soft_wrap=True)
