@@ -1,0 +1,198 @@
+"""What the mails say, and that nothing said in a meeting can break them."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.mail.labels import LABELS
+from stt_pipeline.mail.mail import Mail, address, message_id
+from stt_pipeline.mail.messages import batch_report_mail, minutes_mail
+from stt_pipeline.minutes.model import ActionItem, Minutes
+from stt_pipeline.speech.transcript import Segment, Transcript
+
+EVIL = "<script>alert('x')</script> & \"y\""
+MINUTES = Minutes(
+    title="예산, 채용",
+    summary="예산을 300만 원으로 결정했습니다.",
+    topics=("예산", "채용"),
+    decisions=("예산을 300만 원으로 결정했습니다.",),
+    action_items=(ActionItem("예산안 제출", "김 과장", "12월 3일"), ActionItem("회의록 정리", "SPEAKER_00")),
+    keywords=("예산", "채용"),
+)
+TRANSCRIPT = Transcript(
+    "ko",
+    1.0,
+    3725.0,
+    "demo",
+    (Segment(0.0, 1.0, "말", speaker="SPEAKER_00"),),
+    ("demo 모델은 작은 어휘만 압니다.",),
+)
+CREATED = datetime(2026, 11, 22, 9, 0, tzinfo=timezone.utc)
+
+
+def minutes_letter(**changes: Any) -> Mail:
+    page: dict[str, Any] = {
+        "summary_id": 7,
+        "name": "주간 회의.m4a",
+        "transcript": TRANSCRIPT,
+        "minutes": MINUTES,
+    }
+    return minutes_mail("kim@example.com", **{**page, **changes})
+
+
+def batch_letter(**changes: Any) -> Mail:
+    page: dict[str, Any] = {
+        "batch_id": 3,
+        "name": "연말 회의",
+        "status": "completed",
+        "total": 12_000,
+        "completed": 11_990,
+        "failed": 10,
+        "audio_hours": 8123.5,
+        "failures_by_class": {"download": 3, "unreadable": 7},
+        "examples": [("a.mp3", "unreadable", "It holds text."), ("b.mp3", "download", "403")],
+        "created_at": CREATED,
+        "completed_at": CREATED + timedelta(hours=30),
+    }
+    return batch_report_mail("kim@example.com", **{**page, **changes})
+
+
+class Page(HTMLParser):
+    """Collects text and tags, and fails on tags that do not match."""
+
+    VOID = ("meta", "br", "img")
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def test_minutes_are_in_text_and_html_with_korean_labels() -> None:
+    mail = minutes_letter(links={"녹취록": "/data/a.txt", "화면": "https://stt.example.com/7"})
+    assert mail.subject == "[회의록] 예산, 채용 - 주간 회의.m4a"
+    page = Page(mail.html)
+    for text in (page.text, mail.text):
+        for part in (
+            "주간 회의.m4a",
+            "1:02:05",
+            "SPEAKER_00",
+            "결정 사항",
+            "예산안 제출",
+            "김 과장",
+            "12월 3일",
+            "/data/a.txt",
+            TRANSCRIPT.notes[0],
+        ):
+            assert part in text
+    assert [attributes["href"] for tag, attributes in page.tags if tag == "a"] == [
+        "https://stt.example.com/7"
+    ]
+
+
+def test_other_languages_have_english_labels() -> None:
+    page = Page(minutes_letter(transcript=replace(TRANSCRIPT, language="de")).html)
+    assert "Action items" in page.text and "할 일" not in page.text
+
+
+def test_the_labels_of_both_languages_are_the_same_set() -> None:
+    statuses = {
+        key for key in LABELS["ko"] if key.startswith("status_")
+    }  # English shows the status as stored
+    assert LABELS["ko"].keys() - statuses == LABELS["en"].keys()
+
+
+def test_minutes_without_anything_found_are_short_and_whole() -> None:
+    empty = Minutes("말소리 없음", "이 녹음에서 말소리를 찾지 못했습니다.")
+    mail = minutes_letter(minutes=empty, transcript=Transcript("ko", 0.0, 0.0, "demo"))
+    page = Page(mail.html)
+    assert empty.summary in page.text and "할 일" not in page.text and "결정 사항" not in mail.text
+
+
+def test_nothing_that_was_said_becomes_markup() -> None:
+    minutes = Minutes(EVIL, EVIL, (EVIL,), (EVIL,), (ActionItem(EVIL, EVIL, EVIL),), (EVIL,))
+    transcript = replace(TRANSCRIPT, notes=(EVIL,))
+    page = Page(
+        minutes_letter(
+            minutes=minutes, transcript=transcript, name=EVIL, links={EVIL: "javascript:alert(1)"}
+        ).html
+    )
+    assert not [tag for tag, _ in page.tags if tag in ("script", "a")]
+    assert page.text.count("<script>alert('x')</script>") >= 9
+    page = Page(batch_letter(name=EVIL, examples=[(EVIL, "unreadable", EVIL)]).html)
+    assert not [tag for tag, _ in page.tags if tag == "script"]
+
+
+def test_a_title_with_line_breaks_makes_a_subject_of_one_line() -> None:
+    mail = minutes_letter(minutes=replace(MINUTES, title="예산\r\nBcc: spy@example.com\0" + "길" * 500))
+    assert "\n" not in mail.subject and "\r" not in mail.subject and "\0" not in mail.subject
+    assert len(mail.subject) <= 120
+
+
+def test_a_batch_report_has_counts_hours_duration_and_failures_by_class() -> None:
+    mail = batch_letter()
+    assert mail.subject == "[음성 변환 결과] 연말 회의: 완료 11,990/12,000"
+    page = Page(mail.html)
+    for text in (page.text, mail.text):
+        for part in ("12,000", "11,990", "8,123:30:00", "30:00:00", "unreadable", "It holds text.", "b.mp3"):
+            assert part in text
+    assert page.text.index("unreadable") < page.text.index("download")  # most frequent first
+
+
+def test_a_batch_without_failures_says_so_in_english() -> None:
+    mail = batch_letter(failed=0, failures_by_class={}, examples=[], completed_at=None, language="en")
+    assert "No file failed." in mail.text and "No file failed." in Page(mail.html).text
+    assert "Duration: -" in mail.text
+
+
+def test_a_message_id_is_the_same_for_the_same_mail_only() -> None:
+    one = message_id("minutes", 7, "kim@example.com")
+    assert one == message_id("minutes", "7", "kim@EXAMPLE.com") == minutes_letter().message_id
+    others = {
+        message_id("batch_report", 7, "kim@example.com"),
+        message_id("minutes", 8, "kim@example.com"),
+        message_id("minutes", 7, "lee@example.com"),
+    }
+    assert len(others | {one}) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("Kim@Example.COM", "Kim@example.com"),
+        ("kim@회사.한국", "kim@xn--vf4b131b.xn--3e0b707e"),
+        ("stt@localhost", "stt@localhost"),
+        ("a+b@mail", "a+b@mail"),
+    ],
+)
+def test_addresses_are_normalised_without_dns(text: str, normal: str) -> None:
+    assert address(text) == normal
+
+
+@pytest.mark.parametrize("text", ["", "kim", "@example.com", "kim@", "a b@example.com", "Kim <kim@example.com>", "a@b.com,c@d.com", "김@example.com", "a b@localhost", "@localhost"])  # fmt: skip
+def test_what_is_no_address_is_refused_by_name(text: str) -> None:
+    with pytest.raises(InvalidRequestError, match="no email address"):
+        address(text)
