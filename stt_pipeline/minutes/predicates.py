@@ -23,7 +23,7 @@ _RULES: Final[tuple[tuple[Mood, str], ...]] = (
     # 준비한다고 했습니다, 제출하겠다고 하셨습니다
     ("commitment", rf"(?:(?:ᆫ다고|는다고)/EC |겠/EP 다고/EC )(?:하|말하|약속하)/\S+ (?:시/EP )?었/EP {_END}"),
     # 해 주세요, 해 주시겠어요, 해 주실 수 있을까요, 해 주시면 감사하겠습니다, 해 주시기 바랍니다, 해 주셔야 합니다
-    ("request", rf"{_GIVE}(?:겠/EP )?(?:세요|ᆸ시오|어요|어|죠|지요|라|어라|ᆯ래요|ᆸ시다|고|고요)/E[FC] $"),
+    ("request", rf"{_GIVE}(?:겠/EP )?(?:세요|ᆸ시오|어요|어|죠|지요|라|어라|ᆯ래요|ᆯ래|ᆸ시다|고|고요)/E[FC] $"),
     ("request", rf"{_GIVE}겠/EP (?:어요|습니까|나요)/EF $"),
     ("request", rf"{_GIVE}ᆯ/ETM 수/NNB \S+/\S+ {_END}"),
     ("request", rf"{_GIVE}(?:었/EP )?(?:면|으면)/EC (?:감사/NNG |좋|되|하|고맙)\S*(?: \S+)* $"),
@@ -42,7 +42,7 @@ _RULES: Final[tuple[tuple[Mood, str], ...]] = (
         r"(?:(?:담당|전담|총괄|주관|책임)/NNG 하/\S+|맡/VV) (?:시/EP )?(?:ᆸ니다|습니다|어요|ᆫ다)/EF $",
     ),
 )
-_QUESTION_ENDINGS: Final = ("까", "까요", "나요", "가요", "ᆯ래요", "을래요", "ᆫ지요", "는지요")
+_QUESTION_ENDINGS: Final = ("까", "까요", "나요", "가요", "ᆯ래요", "을래요", "ᆯ래", "을래", "ᆫ지요", "는지요")
 # verbs that say nothing by themselves: the noun before them is the action (검토를 하다, 회신 드리다, 검토를 맡다)
 _LIGHT_VERBS: Final = ("하", "드리", "주", "맡", "되", "해", "부탁드리")
 
