@@ -1,0 +1,30 @@
+"""`stt doctor`: a table of checks. What is checked is in ``checks.py``."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from stt_pipeline.cli.checks import all_checks
+from stt_pipeline.settings import Settings
+
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check this machine and its configuration. Exit code 1 if something would stop work."""
+    checks = list(all_checks(Settings()))
+    if as_json:
+        typer.echo(json.dumps({"checks": [asdict(check) for check in checks]}, ensure_ascii=False))
+    else:
+        table = Table("", "what", "found", "what to do")
+        for check in checks:
+            table.add_row(f"[{_COLOURS[check.state]}]{check.state}[/]", check.name, check.found, check.advice)
+        Console().print(table, highlight=False)
+    if any(check.state == "fail" for check in checks):
+        raise typer.Exit(1)

@@ -1,0 +1,58 @@
+"""`stt`: mounts the commands, and turns our errors into a line on stderr and an exit code.
+
+Exit codes: 0 done, 1 something failed, 2 the command or the configuration is wrong.
+"""
+
+import sys
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from stt_pipeline.cli import batch, db
+from stt_pipeline.cli.demo import demo
+from stt_pipeline.cli.doctor import doctor
+from stt_pipeline.cli.export import export
+from stt_pipeline.cli.transcribe import transcribe
+from stt_pipeline.cli.up import env, up
+from stt_pipeline.errors import ConfigurationError, InvalidRequestError, SttError
+
+app = typer.Typer(
+    name="stt",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    help="Recordings of meetings to transcripts with speakers, minutes and mails. "
+    "Settings are STT_* variables: see .env.example.",
+)
+app.command(rich_help_panel="Run it here")(demo)
+app.command(rich_help_panel="Run it here")(up)
+app.command(rich_help_panel="Run it here")(transcribe)
+app.add_typer(batch.app, name="batch", rich_help_panel="Batches")
+app.command(rich_help_panel="Batches")(export)
+app.command(rich_help_panel="Operate")(doctor)
+app.add_typer(db.app, name="db", rich_help_panel="Operate")
+app.command(rich_help_panel="Operate")(env)
+
+
+def run() -> None:
+    """Run the command line and exit."""
+    try:
+        app()
+    except (ConfigurationError, InvalidRequestError) as error:
+        _fail(str(error), 2)
+    except SttError as error:
+        _fail(str(error), 1)
+    except ValidationError as error:
+        if error.title != "Settings":
+            raise
+        # without the values, since one of them may be a password
+        _fail(
+            "\n".join(f"STT_{str(wrong['loc'][0]).upper()}: {wrong['msg']}." for wrong in error.errors()), 2
+        )
+
+
+def _fail(message: str, code: int) -> None:
+    Console(stderr=True, soft_wrap=True).print(message, style="red", markup=False, highlight=False)
+    sys.exit(code)

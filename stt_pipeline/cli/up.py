@@ -1,0 +1,60 @@
+"""`stt up` and `stt env`: the product on this machine, and how other processes join it."""
+
+import shlex
+import threading
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from stt_pipeline.cli.environment import environment, prepare_dagster_home
+from stt_pipeline.cli.supervisor import Stack
+from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.settings import Settings
+from stt_pipeline.store.address import place_of
+from stt_pipeline.store.embedded import running_url
+
+errors = Console(stderr=True)
+
+
+def up(
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of the Dagster UI, instead of STT_UI_PORT.")
+    ] = None,
+) -> None:
+    """Start Postgres if needed, the Dagster UI and its daemon, and stay until Ctrl-C."""
+    settings = Settings() if port is None else Settings(ui_port=port)
+    errors.print("Starting; the first time takes longest ...", highlight=False)
+    try:
+        with Stack(settings, say=lambda line: errors.print(line, highlight=False)) as stack:
+            Console(soft_wrap=True).print(ready_line(settings, stack), highlight=False)
+            threading.Event().wait()  # for ever: a signal ends it
+    except KeyboardInterrupt:
+        errors.print("Stopped.")
+
+
+def env() -> None:
+    """Print exports for a shell, so that `dagster dev` or `dagster job launch` meet the same instance.
+
+    Use it as: eval "$(stt env)"
+    """
+    settings = Settings()
+    url = settings.database_url or running_url(settings)
+    if url is None:
+        raise ConfigurationError(
+            "The embedded Postgres does not run, so there is nothing to join: start `stt up` in another terminal "
+            "first, or set STT_DATABASE_URL."
+        )
+    prepare_dagster_home(settings)
+    for name, value in environment(settings, url).items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+def ready_line(settings: Settings, stack: Stack) -> str:
+    """Return what a person needs to know of a running stack, in one line."""
+    database = place_of(settings.database_url) if settings.database_url else f"in {settings.postgres_folder}"
+    mails = "SMTP" if settings.smtp_url else f"outbox {settings.outbox}"
+    return (
+        f"Ready after {stack.start_seconds:.1f} s: Dagster UI {stack.ui_url} · Postgres {database} · {mails} · "
+        "stop with Ctrl-C"
+    )
