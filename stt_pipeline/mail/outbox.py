@@ -1,5 +1,6 @@
 """Mails as .eml files in a folder, for a machine without a mail server. Any mail program opens them."""
 
+import os
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -33,9 +34,14 @@ class OutboxMailer:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             # written beside it and renamed: a reader never sees half a mail, also when two runs write the same one
-            with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".part", delete=False) as part:
-                part.write(content)
-            Path(part.name).replace(path)
+            handle, name = tempfile.mkstemp(dir=self._folder, suffix=".part")
+            part = Path(name)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(content)
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
         except OSError as error:
             raise EmailError(
                 f"The mail to {mail.recipient} could not be written to {self._folder}: {error.strerror or error}. "
