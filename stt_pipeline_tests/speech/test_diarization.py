@@ -49,6 +49,9 @@ class TestEveryDiarizer:
         assert turns
         assert all(0 <= turn.start < turn.end <= len(meeting) / SAMPLE_RATE + 0.01 for turn in turns)
         assert list(turns) == sorted(turns, key=lambda turn: turn.start)
+        assert (
+            {type(turn.start) for turn in turns} == {type(turn.end) for turn in turns} == {float}
+        )  # not numpy's
 
     def test_labels_are_numbered_in_order_of_appearance(self, diarizer: Diarizer, meeting: Samples) -> None:
         labels = speakers_of(diarizer.diarize(meeting))
