@@ -64,7 +64,7 @@ def _mail_report(
     for recipient in batch.notify_emails:
         mail = batch_report_mail(
             recipient,
-            batch_id=batch.id,
+            batch_id=f"{batch.id}.{batch.created_at:%Y%m%d%H%M%S}",
             name=batch.name,
             status=figures.status,
             total=figures.total_files or 0,

@@ -74,9 +74,10 @@ def _complete(work: Work, shard: ShardWork, file: AudioFile, mailer: Mailer) -> 
         return False
     if mails_minutes(shard):
         for recipient in shard.batch.notify_emails:
+            # ids start again in a new database, and mail servers drop a message id that they know
             mail = minutes_mail(
                 recipient,
-                summary_id=summary.id,
+                summary_id=f"{summary.id}.{file.created_at:%Y%m%d%H%M%S}",
                 name=display_name(file.uri),
                 transcript=stored.transcript,
                 minutes=summary.minutes,

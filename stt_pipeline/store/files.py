@@ -207,14 +207,15 @@ def fail_open(connection: Connection, shard_id: int, error: str) -> None:
     )
 
 
-def reopen(connection: Connection, shard_id: int, *, every_file: bool, from_speech: bool = True) -> int:
+def reopen(connection: Connection, shard_id: int, *, every_file: bool, from_speech: bool) -> int:
     """Give failed files of a shard a new start, from their transcript where they have one; return how many.
 
     Files that failed as ``too_large`` stay so.
 
     Args:
-        every_file: start over with all files; rows keep their ids, so that nobody gets a second mail.
-        from_speech: with ``every_file``, make transcripts again too, and not the minutes only.
+        every_file: start over with the files that succeeded, too; rows keep their ids, so that nobody gets a second
+            mail.
+        from_speech: also start files without a transcript, and with ``every_file`` make all transcripts again.
     """
     if every_file and from_speech:
         connection.execute(
@@ -236,6 +237,8 @@ def reopen(connection: Connection, shard_id: int, *, every_file: bool, from_spee
     chosen = audio_files.c.error_class.is_distinct_from("too_large")
     if not every_file:
         chosen = and_(chosen, audio_files.c.status == "failed")
+    if not from_speech:
+        chosen = and_(chosen, has_transcript)
     return connection.execute(
         update(audio_files)
         .where(audio_files.c.shard_id == shard_id, chosen)

@@ -86,7 +86,9 @@ def test_shards_stay_within_ten_thousand(total: int, each: int) -> None:
     assert files_per_shard(total) == each
 
 
-def test_a_source_without_matching_files_fails_the_batch_with_words(database: Database, tmp_path: Path) -> None:
+def test_a_source_without_matching_files_fails_the_batch_with_words(
+    database: Database, tmp_path: Path
+) -> None:
     _touch(tmp_path / "in", "readme.txt")
     batch, result, keys = scanned(database, tmp_path / "in", file_pattern="*.wav")
     assert keys == []

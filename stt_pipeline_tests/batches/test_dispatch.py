@@ -1,0 +1,129 @@
+"""The dispatcher: what waits is ordered once, in runs of neighbours, again after a death, and never for ever."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from sqlalchemy import text
+
+from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches.dispatch import Order, retire, tick
+from stt_pipeline.batches.progress import progress
+from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.store.database import Database
+from stt_pipeline_tests.batches.recordings import scanned
+
+
+def _tick(database: Database, in_flight: int = 1_000) -> list[Order]:
+    return tick(database, max_shards_in_flight=in_flight, max_attempts=2)
+
+
+def _folder(path: Path, count: int) -> Path:
+    path.mkdir()
+    for number in range(count):
+        (path / f"{number:04d}.wav").touch()
+    return path
+
+
+def _execute(database: Database, statement: str) -> None:
+    with database.begin() as connection:
+        connection.execute(text(statement))
+
+
+def test_a_new_batch_is_scanned_first_and_an_order_repeats_until_it_is_claimed(
+    database: Database, tmp_path: Path
+) -> None:
+    batch = create_batch(database, source_path=str(_folder(tmp_path / "in", 1)))
+    (first,) = _tick(database)
+    (again,) = _tick(database)
+    assert (first.job, first.batch_id, first.keys) == ("intake", batch.id, (f"{batch.id:06d}",))
+    assert again == first
+    assert progress(database, batch.id).dispatcher_last_tick is not None
+
+
+def test_shards_become_runs_of_neighbours_within_the_limit_in_flight(
+    database: Database, tmp_path: Path
+) -> None:
+    _, _, keys = scanned(database, _folder(tmp_path / "in", 50))
+    orders = _tick(database, in_flight=45)
+    assert [order.keys for order in orders] == [tuple(keys[:20]), tuple(keys[20:40]), tuple(keys[40:45])]
+    assert {order.job for order in orders} == {"transcribe"}
+    assert _tick(database, in_flight=45) == orders
+
+
+def test_high_priority_goes_first(database: Database, tmp_path: Path) -> None:
+    scanned(database, _folder(tmp_path / "normal", 3))
+    high, _, _ = scanned(database, _folder(tmp_path / "high", 3), priority="high")
+    (order,) = _tick(database, in_flight=3)
+    assert (order.batch_id, order.priority) == (high.id, "high")
+
+
+def test_two_dispatchers_at_once_order_each_shard_once(database: Database, tmp_path: Path) -> None:
+    for number in range(4):
+        scanned(database, _folder(tmp_path / str(number), 30))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: _tick(database), range(8)))
+    orders = _tick(database)
+    ordered = [key for order in orders for key in order.keys]
+    assert len(ordered) == len(set(ordered)) == 120
+
+
+def test_a_run_that_died_gives_its_shards_back_and_a_deadly_shard_is_given_up(
+    database: Database, tmp_path: Path
+) -> None:
+    batch, _, keys = scanned(database, _folder(tmp_path / "in", 1))
+    for attempt in (1, 2):
+        (order,) = _tick(database)
+        work = Work(
+            database,
+            Claim(keys, "transcribe", f"run {attempt}", token=order.token),
+            lease_seconds=60,
+            max_attempts=2,
+        )
+        work.__enter__()
+        assert work.shards
+        assert _tick(database) == []
+        # the worker is killed: no more heartbeats, and nobody gives the shard back
+        work._heartbeat.__exit__(None, None, None)
+        _execute(database, "UPDATE stt_shards SET lease_until = now() - interval '1 second'")
+    (order,) = _tick(database)
+    assert order.job == "report"
+    figures = progress(database, batch.id)
+    assert figures.failures_by_class == {"internal": 1}
+    with database.begin() as connection:
+        error = connection.scalar(text("SELECT error FROM stt_audio_files"))
+    assert "died or fell silent 2 times" in str(error)
+
+
+def test_an_order_whose_run_could_not_start_is_given_anew_after_a_while(
+    database: Database, tmp_path: Path
+) -> None:
+    scanned(database, _folder(tmp_path / "in", 2))
+    (order,) = _tick(database)
+    retire(database, order)
+    assert _tick(database) == []
+    _execute(database, "UPDATE stt_shards SET not_before = now()")
+    (anew,) = _tick(database)
+    assert anew.keys == order.keys
+    assert anew.token != order.token
+    # the run that comes late finds that its order was taken back
+    with Work(
+        database, Claim(order.keys, "transcribe", "late", token=order.token), lease_seconds=60, max_attempts=2
+    ) as late:
+        assert set(late.refused) == set(order.keys)
+
+
+def test_a_paused_batch_waits(database: Database, tmp_path: Path) -> None:
+    scanned(database, _folder(tmp_path / "in", 2))
+    _execute(database, "UPDATE stt_batches SET status = 'paused'")
+    assert _tick(database) == []
+    _execute(database, "UPDATE stt_batches SET status = 'processing'")
+    assert len(_tick(database)) == 1
+
+
+def test_a_batch_is_reported_when_its_last_shard_is_done(database: Database, tmp_path: Path) -> None:
+    batch, _, _ = scanned(database, _folder(tmp_path / "in", 2))
+    _execute(database, "UPDATE stt_shards SET stage = 'done' WHERE number = 0")
+    assert {order.job for order in _tick(database)} == {"transcribe"}
+    _execute(database, "UPDATE stt_shards SET stage = 'done', token = NULL")
+    (order,) = _tick(database)
+    assert (order.job, order.batch_id) == ("report", batch.id)

@@ -1,0 +1,257 @@
+"""The two stages on real files: files fail alone, leases keep others out, and nothing is done or sent twice."""
+
+import email
+import uuid
+from email.policy import default
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from stt_pipeline.batches.completion import close_batch
+from stt_pipeline.batches.progress import progress
+from stt_pipeline.batches.publishing import notify, write_minutes
+from stt_pipeline.batches.results import minutes_rows, transcript_rows
+from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
+from stt_pipeline.batches.work import Claim, Work, claimed_batch
+from stt_pipeline.errors import ConfigurationError, InvalidRequestError, OutOfMemoryError
+from stt_pipeline.mail.mailer import Mailer, load_mailer
+from stt_pipeline.minutes.extractive import ExtractiveSummarizer
+from stt_pipeline.store import batches, files
+from stt_pipeline.store.database import Database
+from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
+
+
+def _work(database: Database, keys: list[str], **how: object) -> Work:
+    claim = Claim(keys=keys, **{"stage": "transcribe", "run_id": str(uuid.uuid4()), **how})  # type: ignore[arg-type]
+    return Work(database, claim, lease_seconds=60, max_attempts=2)
+
+
+def _transcribe(database: Database, keys: list[str], transcriber: CountingTranscriber, **how: object) -> Work:
+    with _work(database, keys, **how) as work:
+        probe_files(work)
+        transcribe_files(work, lambda options: transcriber)
+        find_speakers(work, lambda options: OneSpeaker())
+    return work
+
+
+def _publish(database: Database, keys: list[str], mailer: Mailer, **how: object) -> Work:
+    with _work(database, keys, stage="publish", **how) as work:
+        write_minutes(work, lambda options: ExtractiveSummarizer())
+        notify(work, mailer)
+    return work
+
+
+def _statuses(database: Database, batch_id: int) -> dict[str, str]:
+    with database.begin() as connection:
+        return {
+            Path(file.uri).name: f"{file.status} {file.error_class or ''}".strip()
+            for file in files.of_batch(connection, batch_id)
+        }
+
+
+def _counts(database: Database) -> tuple[int, int, int]:
+    with database.begin() as connection:
+        return tuple(  # type: ignore[return-value]
+            connection.scalar(text(f"SELECT count(*) FROM {table}"))
+            for table in ("stt_transcriptions", "stt_summaries", "stt_email_logs")
+        )
+
+
+@pytest.fixture
+def mailer(tmp_path: Path) -> Mailer:
+    return load_mailer("", tmp_path / "outbox", "stt@example.com")
+
+
+def test_a_batch_from_files_to_report_and_once_more(
+    database: Database, tmp_path: Path, mailer: Mailer
+) -> None:
+    folder = tmp_path / "in"
+    write_tone(folder / "a.wav", 2.0)
+    write_tone(folder / "b.wav", 3.0)
+    (folder / "bad.mp3").write_text("this is text")
+    batch, _, keys = scanned(database, folder, notify_emails=["kim@example.com"])
+    transcriber = CountingTranscriber()
+    first = _transcribe(database, keys, transcriber)
+    assert _statuses(database, batch.id) == {
+        "a.wav": "transcribed",
+        "b.wav": "transcribed",
+        "bad.mp3": "failed unreadable",
+    }
+    assert [(len(shard.failures), shard.done) for shard in first.shards] == [(0, 3), (0, 3), (1, 0)]
+    _publish(database, keys, mailer)
+    with claimed_batch(database, batch.id, run_id="r", token=None, lease_seconds=60) as claimed:
+        report = close_batch(database, claimed, mailer)
+    assert (report.progress.status, report.progress.completed, report.progress.failed) == ("completed", 2, 1)
+    assert report.progress.failures_by_class == {"unreadable": 1}
+    assert report.progress.audio_hours_done == pytest.approx(5 / 3600, rel=0.01)
+
+    def results() -> list[object]:
+        with database.begin() as connection:
+            shards = [file.shard_id for file in files.of_batch(connection, batch.id)]
+        return [(transcript_rows(database, s or 0), minutes_rows(database, s or 0)) for s in shards]
+
+    rows, counts = results(), _counts(database)
+    mails = sorted(path.name for path in (tmp_path / "outbox").iterdir())
+    assert counts == (2, 2, 3)
+    assert len(mails) == 3
+
+    # the same shards again, in runs that a person started: the bad file is tried again, nothing else is done anew
+    _transcribe(database, keys, transcriber)
+    _publish(database, keys, mailer)
+    with claimed_batch(database, batch.id, run_id="r2", token=None, lease_seconds=60) as claimed:
+        close_batch(database, claimed, mailer)
+    assert transcriber.calls == 2
+    assert results() == rows
+    assert _counts(database) == counts
+    assert sorted(path.name for path in (tmp_path / "outbox").iterdir()) == mails
+    assert progress(database, batch.id).status == "completed"
+
+
+def test_reprocess_makes_transcripts_again_and_sends_nothing_again(
+    database: Database, tmp_path: Path, mailer: Mailer
+) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    batch, _, keys = scanned(database, tmp_path / "in", notify_emails=["kim@example.com"])
+    transcriber = CountingTranscriber()
+    _transcribe(database, keys, transcriber)
+    _publish(database, keys, mailer)
+    counts = _counts(database)
+    _transcribe(database, keys, transcriber, reprocess=True)
+    assert transcriber.calls == 2
+    assert _statuses(database, batch.id) == {"a.wav": "transcribed"}
+    _publish(database, keys, mailer)
+    assert _statuses(database, batch.id) == {"a.wav": "success"}
+    assert _counts(database) == counts
+    assert len(list((tmp_path / "outbox").iterdir())) == 1
+
+
+def test_mails_hold_the_minutes_and_go_to_each_person(
+    database: Database, tmp_path: Path, mailer: Mailer
+) -> None:
+    write_tone(tmp_path / "in" / "주간 회의.wav")
+    _, _, keys = scanned(database, tmp_path / "in", notify_emails=["kim@example.com", "lee@example.com"])
+    _transcribe(database, keys, CountingTranscriber())
+    _publish(database, keys, mailer)
+    mails = [
+        email.message_from_bytes(path.read_bytes(), policy=default)
+        for path in (tmp_path / "outbox").glob("*.eml")
+    ]
+    assert {mail["To"] for mail in mails} == {"kim@example.com", "lee@example.com"}
+    assert all("주간 회의" in mail["Subject"] for mail in mails)
+
+
+def test_a_passing_failure_is_tried_again_and_counted(database: Database, tmp_path: Path) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    batch, _, keys = scanned(database, tmp_path / "in")
+    transcriber = CountingTranscriber([OutOfMemoryError("no memory left"), ValueError("odd")])
+    first = _transcribe(database, keys, transcriber)
+    assert _statuses(database, batch.id) == {"a.wav": "pending out_of_memory"}
+    assert not first.shards[0].failures[0].final
+    with database.begin() as connection:
+        stage, waits = connection.execute(text("SELECT stage, not_before > now() FROM stt_shards")).one()
+    assert (stage, waits) == ("transcribe", True)
+    with database.begin() as connection:
+        connection.execute(text("UPDATE stt_shards SET token = gen_random_uuid() RETURNING token"))
+        token = str(connection.scalar(text("SELECT token FROM stt_shards")))
+    second = _transcribe(database, keys, transcriber, token=token)
+    assert second.shards[0].failures[0].final
+    assert _statuses(database, batch.id) == {"a.wav": "failed internal"}
+    (failure,) = second.shards[0].failures
+    assert failure.error == "ValueError: odd"
+
+
+def test_a_wrong_setting_blames_no_file_and_is_shown_on_the_batch(database: Database, tmp_path: Path) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    batch, _, keys = scanned(database, tmp_path / "in")
+    with pytest.raises(ConfigurationError):
+        _transcribe(database, keys, CountingTranscriber([ConfigurationError("no such model")]))
+    assert _statuses(database, batch.id) == {"a.wav": "pending"}
+    assert progress(database, batch.id).error == "no such model"
+    _transcribe(database, keys, CountingTranscriber())
+    assert progress(database, batch.id).error is None
+
+
+def test_a_live_lease_keeps_other_runs_out_and_they_say_whose_it_is(
+    database: Database, tmp_path: Path
+) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    _, _, keys = scanned(database, tmp_path / "in")
+    with (
+        _work(database, keys, run_id="first", last_step=False) as first,
+        _work(database, keys, run_id="second") as second,
+    ):
+        assert [shard.key for shard in first.shards] == keys
+        assert (second.shards, second.refused) == ([], {keys[0]: "being worked by run first"})
+    # between the steps of a run the lease goes on; after its last step it ends
+    with _work(database, keys, run_id="second") as second:
+        assert second.refused
+    with _work(database, keys, run_id="first", last_step=True):
+        pass
+    with _work(database, keys, run_id="second") as second:
+        assert not second.refused
+
+
+def test_a_run_that_lost_its_lease_writes_nothing(database: Database, tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        write_tone(tmp_path / "in" / name)
+    batch, _, keys = scanned(database, tmp_path / "in")
+    with _work(database, keys) as zombie:
+        probe_files(zombie)
+        with database.begin() as connection:
+            connection.execute(
+                text("UPDATE stt_shards SET run_id = 'other', token = gen_random_uuid() WHERE key = :key"),
+                {"key": keys[0]},
+            )
+        transcribe_files(zombie, lambda options: CountingTranscriber())
+        find_speakers(zombie, lambda options: OneSpeaker())
+    assert list(zombie.refused) == [keys[0]]
+    assert _statuses(database, batch.id) == {"a.wav": "pending", "b.wav": "transcribed"}
+    with database.begin() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM stt_transcriptions")) == 1
+        assert (
+            connection.scalar(text("SELECT run_id FROM stt_shards WHERE key = :key"), {"key": keys[0]})
+            == "other"
+        )
+
+
+def test_minutes_without_a_transcript_say_so_and_others_go_on(
+    database: Database, tmp_path: Path, mailer: Mailer
+) -> None:
+    for name in ("a.wav", "b.wav"):
+        write_tone(tmp_path / "in" / name)
+    batch, _, keys = scanned(database, tmp_path / "in")
+    _transcribe(database, keys[:1], CountingTranscriber())
+    work = _publish(database, keys, mailer)
+    assert _statuses(database, batch.id) == {"a.wav": "success", "b.wav": "pending"}
+    assert "transcribe first" in work.shards[1].failures[0].error
+
+
+def test_a_cancelled_batch_takes_no_work(database: Database, tmp_path: Path) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    batch, _, keys = scanned(database, tmp_path / "in")
+    with database.begin() as connection:
+        connection.execute(text("UPDATE stt_batches SET status = 'cancelled'"))
+    with _work(database, keys) as work:
+        assert work.refused == {keys[0]: f"batch {batch.id} is cancelled"}
+    with (
+        pytest.raises(InvalidRequestError, match="is cancelled"),
+        claimed_batch(database, batch.id, run_id="r", token=None, lease_seconds=60),
+    ):
+        pass
+
+
+def test_a_batch_of_only_bad_files_ends_as_failed(database: Database, tmp_path: Path, mailer: Mailer) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.mp3").touch()
+    batch, _, keys = scanned(database, tmp_path / "in")
+    _transcribe(database, keys, CountingTranscriber())
+    with database.begin() as connection:
+        assert connection.scalar(text("SELECT stage FROM stt_shards")) == "done"
+    with claimed_batch(database, batch.id, run_id="r", token=None, lease_seconds=60) as claimed:
+        close_batch(database, claimed, mailer)
+    assert progress(database, batch.id).status == "failed"
+    # with a good file at the same address the batch can be scanned and worked on again
+    write_tone(tmp_path / "in" / "b.wav")
+    with database.begin() as connection:
+        assert batches.get(connection, batch.id).stage == "done"
