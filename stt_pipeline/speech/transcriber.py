@@ -3,26 +3,26 @@
 Who spoke is for `diarization`; nothing here opens a file or knows where it came from.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.audio.decode import SAMPLE_RATE
-from stt_pipeline.errors import InvalidRequestError, ModelError, OutOfMemoryError
+from stt_pipeline.errors import ConfigurationError, ModelError, OutOfMemoryError
 from stt_pipeline.speech.models import DEMO, LoadedModel
 from stt_pipeline.speech.transcript import Segment, Transcript, Word
-
-if TYPE_CHECKING:
-    from faster_whisper.transcribe import Segment as WhisperSegment
-    from faster_whisper.vad import VadOptions
+from stt_pipeline.speech.windows import Window, speech_windows
 
 DEMO_NOTE = (
     "Transcribed by the demo model, which knows nothing but its vocabulary of synthetic meetings: "
     "what it writes about other recordings means nothing."
 )
 
+
+# Windows joined to tell the language: Whisper looks at what fills one window, and the first may be a cough.
+_WINDOWS_FOR_LANGUAGE = 4
 
 # how CUDA, cuBLAS and C++ say it
 _OUT_OF_MEMORY = ("out of memory", "alloc_failed", "bad_alloc", "bad allocation")
@@ -47,7 +47,7 @@ class Transcriber(Protocol):
             hotwords: names and terms that are likely to be said.
 
         Raises:
-            InvalidRequestError: the model does not know ``language``.
+            ConfigurationError: the model does not know ``language``; no recording is to blame.
             ModelError: the model failed on this sound.
             OutOfMemoryError: the device ran out of memory.
         """
@@ -55,7 +55,7 @@ class Transcriber(Protocol):
 
 
 class WhisperTranscriber:
-    """Whisper, window by window over the speech that Silero VAD finds, with a time for every word."""
+    """Whisper, window by window, with a time for every word."""
 
     def __init__(self, loaded: LoadedModel) -> None:
         """Use ``loaded``; many transcribers and threads may share it."""
@@ -70,69 +70,79 @@ class WhisperTranscriber:
         self, samples: npt.NDArray[np.float32], *, language: str | None = None, hotwords: str | None = None
     ) -> Transcript:
         """See :meth:`Transcriber.transcribe`; where nobody talks there is no language to detect, and it stays empty."""
-        language = language or None
         self._check_language(language)
         try:
-            found, info = self._loaded.whisper.transcribe(
-                samples,
-                language=language,
-                hotwords=hotwords,
-                vad_filter=True,
-                vad_parameters=_vad_options(),
-                word_timestamps=True,
-                # Hotter retries are drawn at random, in CTranslate2 without a seed of one's own: a file transcribed
-                # twice would have two texts. Repetitions can still be told by Segment.compression_ratio.
-                temperature=0.0,
-                # one wrong sentence must not lead the following windows astray
-                condition_on_previous_text=False,
-            )
-            segments = tuple(_segments(found))
+            windows = speech_windows(samples, self._loaded.whisper.feature_extractor.chunk_length)
+            probability = 1.0
+            if not language:
+                language, probability = self._detect_language(samples, windows)
+            segments = [
+                segment
+                for window in windows
+                for segment in self._hear(window.of(samples), window.start, language, hotwords)
+            ]
         except (RuntimeError, ValueError, MemoryError) as error:
             raise _explained(error, self.model) from error
-        heard = language is not None or info.duration_after_vad > 0
         return Transcript(
-            language=info.language if heard else "",
-            language_probability=info.language_probability if heard else 0.0,
+            language=language,
+            language_probability=probability,
             duration=len(samples) / SAMPLE_RATE,
             model=self.model,
-            segments=segments,
+            segments=tuple(segments),
             notes=(DEMO_NOTE,) if self.model == DEMO else (),
         )
 
+    def _detect_language(
+        self, samples: npt.NDArray[np.float32], windows: Sequence[Window]
+    ) -> tuple[str, float]:
+        """Return the language of the first speech, as much as fits into one look, and how likely it is."""
+        if not windows:
+            return "", 0.0
+        whisper = self._loaded.whisper
+        beginning = np.concatenate([window.of(samples) for window in windows[:_WINDOWS_FOR_LANGUAGE]])
+        language, probability, _ = whisper.detect_language(beginning)
+        return language, probability
+
+    def _hear(
+        self, samples: npt.NDArray[np.float32], start: float, language: str, hotwords: str | None
+    ) -> Iterator[Segment]:
+        """Yield the segments of one window, whose first sample plays at ``start`` seconds."""
+        found, _ = self._loaded.whisper.transcribe(
+            samples,
+            language=language,
+            hotwords=hotwords,
+            word_timestamps=True,
+            # one wrong sentence must not lead what follows astray
+            condition_on_previous_text=False,
+            # Hotter retries are drawn at random, in CTranslate2 without a seed of one's own: a file transcribed
+            # twice would have two texts. Repetitions can still be told by Segment.compression_ratio.
+            temperature=0.0,
+        )
+        for segment in found:
+            yield Segment(
+                start=_at(start, segment.start),
+                end=_at(start, segment.end),
+                text=segment.text.strip(),
+                words=tuple(
+                    Word(_at(start, word.start), _at(start, word.end), word.word, word.probability)
+                    for word in segment.words or ()
+                ),
+                avg_logprob=segment.avg_logprob,
+                no_speech_prob=segment.no_speech_prob,
+                compression_ratio=segment.compression_ratio,
+            )
+
     def _check_language(self, language: str | None) -> None:
         known = self._loaded.languages
-        if language is not None and language not in known:
-            raise InvalidRequestError(
+        if language and language not in known:
+            raise ConfigurationError(
                 f"The speech model {self.model} does not know the language {language!r}. It knows {', '.join(known)}; "
                 "leave the language empty to have it detected."
             )
 
 
-def _vad_options() -> "VadOptions":
-    """Return how speech is found.
-
-    Half a second of silence is cut out (faster-whisper's default is two): fewer windows to decode, and sentences of
-    two speakers are seldom run together.
-    """
-    from faster_whisper.vad import VadOptions
-
-    return VadOptions(min_silence_duration_ms=500, speech_pad_ms=200)
-
-
-def _segments(found: "Iterable[WhisperSegment]") -> Iterator[Segment]:
-    """Take Whisper's segments as they are decoded, and make them ours."""
-    for segment in found:
-        yield Segment(
-            start=segment.start,
-            end=segment.end,
-            text=segment.text.strip(),
-            words=tuple(
-                Word(word.start, word.end, word.word, word.probability) for word in segment.words or ()
-            ),
-            avg_logprob=segment.avg_logprob,
-            no_speech_prob=segment.no_speech_prob,
-            compression_ratio=segment.compression_ratio,
-        )
+def _at(start: float, offset: float) -> float:
+    return round(start + offset, 3)
 
 
 def _explained(error: Exception, model: str) -> ModelError | OutOfMemoryError:

@@ -12,9 +12,9 @@ class AnchoredWords:
 
     Whisper writes the start and end of a segment as tokens that it was trained on; the times of words are read off its
     attention and are rougher. faster-whisper (1.2.1) moves segments to the times of their words, and starts the next
-    window where the last word ended: a window that starts within a word, or after the first one, loses or doubles
-    words. On synthetic Korean meetings that takes the demo model from 2 to 20 % of wrong characters, and puts one
-    word in forty into a neighbour's sentence. Here segments keep their own times, and words are fitted into them.
+    look where the last word ended: one that starts within a word, or after the first one, loses or doubles words. Here
+    segments keep their own times, and words are fitted into them. On synthetic Korean meetings, with the demo model,
+    that leaves 0.8 % of the characters wrong instead of 2.0 %, and the end of a segment is 0.02 s off instead of 0.36 s.
     """
 
     def add_word_timestamps(
