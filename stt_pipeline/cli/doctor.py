@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from stt_pipeline.cli.checks import all_checks
 from stt_pipeline.settings import Settings
@@ -22,7 +22,7 @@ def doctor(
     if as_json:
         typer.echo(json.dumps({"checks": [asdict(check) for check in checks]}, ensure_ascii=False))
     else:
-        table = Table("", "what", "found", "what to do")
+        table = Table("", "what", Column("found", overflow="fold"), "what to do")
         for check in checks:
             table.add_row(f"[{_COLOURS[check.state]}]{check.state}[/]", check.name, check.found, check.advice)
         Console().print(table, highlight=False)

@@ -97,6 +97,7 @@ def end(processes: Iterable[psutil.Process], *, seconds: float, hurry: Callable[
     while alive and not hurry() and time.monotonic() < deadline:
         _, alive = psutil.wait_procs(alive, timeout=0.1)
     _signal(alive, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=5)
     return not alive
 
 

@@ -29,7 +29,7 @@ from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.embedded import with_database
 
-_START_SECONDS = 180.0  # to the first answer and heartbeat; ten seconds is usual on two cores
+_START_SECONDS = 180.0  # for the code server, then for first answer and heartbeat; ten seconds are usual
 _STOP_SECONDS = 5.0  # for webserver and daemon; a browser's open connection would hold the webserver for ever
 _RUN_STOP_SECONDS = 8.0  # for runs to record that they were interrupted
 _DEATHS, _DEATH_WINDOW = (
@@ -114,8 +114,9 @@ class Stack:
             self.database_url = entered.enter_context(with_database(self._settings))
             self.environment = environment(self._settings, self.database_url)
             entered.callback(self._stop)
+            since = time.time()
             self._start(port, runtime, code_server, abandoned)
-            self._wait(began)
+            self._wait_until(lambda: is_ready(self.ui_url, daemon_since=since))
             threading.Thread(target=self._watch, name="supervisor", daemon=True).start()
             self._exits = entered.pop_all()
         self.start_seconds = time.monotonic() - began
@@ -157,23 +158,25 @@ class Stack:
         )
         daemon = child("daemon", "dagster._daemon", "run", "--workspace", str(workspace))
         self._children = [code, web, daemon]
-        # the imports take longest, so they begin now; only the daemon, whose sensors read tables, waits for these
+        # what takes longest begins first; the daemon, whose sensors ask the code server and read tables, waits for both
         code.start()
         web.start()
         upgrade(self.database_url)
         if abandoned:
             self._give_up_runs_of(abandoned)
+        self._wait_until(Path(code_server).exists)
         daemon.start()
 
-    def _wait(self, began: float) -> None:
-        since = time.time()
-        while not is_ready(self.ui_url, daemon_since=since):
+    def _wait_until(self, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while not ready():
             for child in self._children:
                 if child.exit_code is not None:
                     raise SttError(_death(child))
-            if time.monotonic() - began > _START_SECONDS:
+            if time.monotonic() > deadline:
+                logs = self._home / "logs"
                 raise SttError(
-                    f"Dagster did not get ready within {_START_SECONDS:.0f} s. Its logs are in {self._home / 'logs'}."
+                    f"Dagster did not get ready within {_START_SECONDS:.0f} s. Its logs are in {logs}."
                 )
             time.sleep(0.2)
 

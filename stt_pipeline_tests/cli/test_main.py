@@ -1,0 +1,86 @@
+"""`stt`: errors as one line and an exit code, and the doctor."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from stt_pipeline.cli.main import run
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STT_HOME", str(tmp_path / ".stt"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for name in ("STT_DATABASE_URL", "DAGSTER_HOME", "STT_SMTP_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def stt(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["stt", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        run()
+    return int(ended.value.code or 0)
+
+
+def test_help_names_every_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stt(monkeypatch, "--help") == 0
+    said = capsys.readouterr().out
+    for command in ("demo", "up", "transcribe", "batch", "export", "doctor", "db", "env"):
+        assert f"{command} " in said
+
+
+def test_wrong_setting(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("STT_UI_PORT", "70000")
+    assert stt(monkeypatch, "doctor") == 2
+    assert capsys.readouterr().err == "STT_UI_PORT: Input should be less than or equal to 65535.\n"
+
+
+def test_unreachable_database(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("STT_DATABASE_URL", "postgresql://stt:s3cret@127.0.0.1:1/x")
+    assert stt(monkeypatch, "batch", "list") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Postgres cannot be used: 127.0.0.1, port 1, database x (user stt). ")
+    assert "s3cret" not in said
+    assert said.count("\n") == 1
+
+
+def test_env_without_a_server(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert stt(monkeypatch, "env") == 2
+    assert "start `stt up` in another terminal first" in capsys.readouterr().err
+
+
+def test_doctor_of_a_fresh_machine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STT_MODEL", "demo")
+    assert stt(monkeypatch, "doctor", "--json") == 0
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert [name for name, check in checks.items() if check["state"] == "fail"] == []
+    assert checks["speech model"]["found"].startswith("demo on ")
+    assert "not running now" in checks["Postgres"]["found"]
+    assert checks["Dagster"]["found"] == "`stt up` does not run on this STT_HOME"
+    assert not (tmp_path / ".stt").exists()
+
+
+def test_doctor_of_a_broken_machine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STT_DATABASE_URL", "postgresql://stt:s3cret@127.0.0.1:1/x")
+    monkeypatch.setenv("STT_MODEL", "/no/such/folder")
+    monkeypatch.setenv("STT_SMTP_URL", "smtp://stt:s3cret@127.0.0.1:1")
+    assert stt(monkeypatch, "doctor", "--json") == 1
+    said = capsys.readouterr().out
+    assert "s3cret" not in said
+    failed = {check["name"] for check in json.loads(said)["checks"] if check["state"] == "fail"}
+    assert failed == {"Postgres", "speech model", "mail"}
+
+
+def test_doctor_prints_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("STT_MODEL", "demo")
+    assert stt(monkeypatch, "doctor") == 0
+    assert "what to do" in capsys.readouterr().out

@@ -1,0 +1,209 @@
+"""`stt up` for real: Postgres, webserver, daemon and code server, killed in every way that happens.
+
+The tests share one home and follow each other, since a start takes many seconds.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import psutil
+import pytest
+from dagster._core.storage.tags import GRPC_INFO_TAG
+from dagster._core.test_utils import create_run_for_test
+
+from stt_pipeline.cli.abandoned_runs import give_up
+from stt_pipeline.cli.processes import strays
+from stt_pipeline.cli.supervisor import Stack, running_stack
+from stt_pipeline.cli.webserver import is_ready
+from stt_pipeline.errors import ConfigurationError, SttError
+from stt_pipeline.settings import Settings
+from stt_pipeline.store.embedded import running_url
+
+STT = [sys.executable, "-c", "from stt_pipeline.cli.main import run; run()"]
+
+
+class Up:
+    """A `stt up` in a process of its own, as a person starts it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / ".stt"
+        self.settings = Settings(home=self.home, database_url="", _env_file=None)
+        names = ("STT_", "DAGSTER_", "PYTHONWARNINGS")
+        self.environment = {key: value for key, value in os.environ.items() if not key.startswith(names)}
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        with (self.folder / "output.txt").open("w") as output:
+            self.process = subprocess.Popen(
+                [*STT, "up", "--port", "0"],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        self.wait(lambda: "Ready after" in self.said or self.process.poll() is not None)
+        assert "Ready after" in self.said, self.said
+
+    @property
+    def said(self) -> str:
+        return (self.folder / "output.txt").read_text()
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*STT, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @staticmethod
+    def wait(condition: Callable[[], bool], seconds: float = 120) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.1)
+
+    def code_servers(self) -> list[psutil.Process]:
+        return [process for process in strays(self.home) if "grpc" in process.cmdline()]
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    made = Up(tmp_path_factory.mktemp("a folder with spaces"))
+    try:
+        made.start()
+        yield made
+    finally:
+        if made.process and made.process.poll() is None:
+            made.process.send_signal(signal.SIGINT)
+            made.process.wait(60)
+        for process in strays(made.home):
+            process.kill()
+
+
+def test_ready_means_that_the_ui_answers_and_the_daemon_lives(up: Up) -> None:
+    stack = running_stack(up.settings)
+    assert stack is not None
+    assert (
+        f"Dagster UI {stack.ui_url} · Postgres in {up.home / 'postgres'} · outbox {up.home / 'outbox'}"
+        in up.said
+    )
+    assert is_ready(stack.ui_url, daemon_since=psutil.Process(stack.pid).create_time())
+
+
+def test_second_one_on_the_same_home_is_refused(up: Up) -> None:
+    second = up.run("up")
+    assert second.returncode == 2
+    stack = running_stack(up.settings)
+    assert stack is not None
+    assert second.stderr.splitlines()[-1] == (
+        f"`stt up` already runs on {up.home}: process {stack.pid}, UI {stack.ui_url}."
+    )
+
+
+def test_env_joins_the_same_instance(up: Up) -> None:
+    script = f"""eval "$({sys.executable} -c 'from stt_pipeline.cli.main import run; run()' env)"
+        exec {sys.executable} -W ignore -m dagster instance info"""
+    info = subprocess.run(
+        ["sh", "-c", script], cwd=up.folder, env=up.environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert f"$DAGSTER_HOME: {up.home / 'dagster'}" in info
+    assert "STT_DAGSTER_POSTGRES_URL" in info
+
+
+def test_doctor_sees_it(up: Up) -> None:
+    checks = {check["name"]: check for check in json.loads(up.run("doctor", "--json").stdout)["checks"]}
+    for name in ("Postgres", "schema", "Dagster"):
+        assert checks[name]["state"] == "ok", checks[name]
+    assert "temporary, empty instance" in checks["this shell"]["found"]
+
+
+def test_code_server_that_dies_is_started_again(up: Up) -> None:
+    (before,) = up.code_servers()
+    before.kill()
+    up.wait(lambda: "Starting it again." in up.said)
+    assert "The code-server ended (exit code -9)." in up.said
+    stack = running_stack(up.settings)
+    assert stack is not None
+    began = time.time()
+    up.wait(lambda: Path(stack.code_server).exists() and is_ready(stack.ui_url, daemon_since=began - 60))
+    assert [process.pid for process in up.code_servers()] != [before.pid]
+
+
+def test_start_after_kill_9_cleans_up_and_ctrl_c_leaves_nothing(up: Up) -> None:
+    assert up.process is not None
+    up.process.kill()
+    up.process.wait()
+    left = strays(up.home)
+    assert len(left) == 3
+    assert running_url(up.settings) is not None
+
+    up.start()
+    assert "The last `stt up` was killed: ending 3 processes that it left." in up.said
+    assert not [
+        process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    ]
+
+    began = time.monotonic()
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(60) == 0
+    assert time.monotonic() - began < 20
+    assert up.said.rstrip().endswith("Stopped.")
+    assert not strays(up.home)
+    assert running_url(up.settings) is None
+    assert running_stack(up.settings) is None
+    assert (up.home / "stack.json").read_text() == ""
+
+
+def test_port_in_use(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        settings = Settings(home=tmp_path / "home", database_url="", ui_port=port, _env_file=None)
+        with pytest.raises(
+            ConfigurationError, match=f"cannot use port {port} on 127.0.0.1: Address already in use"
+        ):
+            Stack(settings, say=print).__enter__()
+    assert not (tmp_path / "home").exists()
+
+
+def test_definitions_that_do_not_load(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", database_url="", ui_port=0, _env_file=None)
+    with pytest.raises(SttError) as caught:
+        Stack(settings, say=print, module="no_such_module").__enter__()
+    assert "The code-server ended (exit code 1). The end of" in str(caught.value)
+    assert "No module named 'no_such_module'" in str(caught.value)
+    assert not strays(settings.home)
+    assert running_url(settings) is None
+
+
+def test_runs_of_a_code_server_that_is_gone_are_given_up() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def run(status: dg.DagsterRunStatus, code_server: str) -> str:
+            tags = {GRPC_INFO_TAG: json.dumps({"host": "localhost", "socket": code_server})}
+            return create_run_for_test(instance, job_name="job", status=status, tags=tags).run_id
+
+        started = run(dg.DagsterRunStatus.STARTED, "/tmp/gone")
+        done = run(dg.DagsterRunStatus.SUCCESS, "/tmp/gone")
+        others = run(dg.DagsterRunStatus.STARTED, "/tmp/alive")
+        assert give_up(instance, "/tmp/gone") == 1
+        statuses = {stored.run_id: stored.status for stored in instance.get_runs()}
+        assert statuses == {
+            started: dg.DagsterRunStatus.FAILURE,
+            done: dg.DagsterRunStatus.SUCCESS,
+            others: dg.DagsterRunStatus.STARTED,
+        }

@@ -1,0 +1,104 @@
+"""The files around the package: lock, Makefile, .env.example, and what importing the definitions costs."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tomli
+from pydantic_settings import SettingsConfigDict
+
+from stt_pipeline.settings import Settings
+from stt_pipeline.store.postmaster import VERSION, binary
+from tools.env_example import env_example
+
+ROOT = Path(__file__).parents[2]
+
+
+def locked(file: str) -> set[str]:
+    lines = (ROOT / file).read_text().splitlines()
+    return {line.split("==")[0] for line in lines if "==" in line}
+
+
+def required(extra: str | None) -> set[str]:
+    project = tomli.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = project["optional-dependencies"][extra] if extra else project["dependencies"]
+    names = (re.match(r"[\w.-]+", line) for line in lines)
+    return {re.sub(r"[-_.]+", "-", match[0]).lower() for match in names if match}
+
+
+@pytest.mark.parametrize(
+    ("lock", "extra"),
+    [
+        ("constraints.txt", None),
+        ("constraints.txt", "dev"),
+        ("constraints.txt", "demo-model"),
+        ("constraints-whisperx.txt", None),
+        ("constraints-whisperx.txt", "whisperx"),
+    ],
+)
+def test_lock_holds_every_dependency_and_names_no_index(lock: str, extra: str | None) -> None:
+    assert required(extra) <= locked(lock)
+    assert not re.search(r"://|index-url|find-links|--", (ROOT / lock).read_text())
+
+
+def test_env_example_is_made_from_the_settings() -> None:
+    assert (ROOT / ".env.example").read_text() == env_example(), (
+        "make it again: python -m tools.env_example > .env.example"
+    )
+
+
+def test_env_example_says_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"STT_{name.upper()}", raising=False)
+    file = tmp_path / "all.env"
+    file.write_text(re.sub(r"^#(?=STT_)", "", env_example(), flags=re.M))
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(env_file=file)
+
+    assert FromFile().model_dump() == Settings(_env_file=None).model_dump()
+
+
+def test_make_alone_prints_the_targets() -> None:
+    printed = subprocess.run(["make", "-C", str(ROOT)], capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"^  make (\w+)", printed, flags=re.M)) >= {
+        *("help", "setup", "demo", "up", "test", "check", "bench")
+    }
+
+
+def test_setup_says_which_python_it_wants(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        ["sh", str(ROOT / "tools" / "setup.sh")],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHON": "/nowhere/python3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert "No Python from 3.10 to 3.13 found (tried /nowhere/python3)" in ran.stderr
+
+
+def test_definitions_load_in_an_empty_environment_without_what_is_heavy() -> None:
+    """Also the proof that the base needs no torch, on a machine that has it."""
+    heavy = ["torch", "transformers", "ctranslate2", "faster_whisper", "kiwipiepy", "boto3", "av", "scipy"]
+    script = f"import stt_pipeline.definitions, sys; print([name for name in {heavy} if name in sys.modules])"
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        env={"PATH": os.environ["PATH"]},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.strip() == "[]"
+
+
+def test_the_postgres_that_is_installed_is_the_one_that_is_meant() -> None:
+    said = subprocess.run(
+        [binary("postgres"), "--version"], capture_output=True, text=True, check=True
+    ).stdout
+    assert re.search(rf"\b{VERSION}\.\d+$", said.strip())
