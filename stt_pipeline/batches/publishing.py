@@ -5,90 +5,93 @@ from collections.abc import Callable
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.intake import ONE_FILE_SHARDS
 from stt_pipeline.batches.options import BatchOptions
-from stt_pipeline.batches.work import FileFailure, ShardWork, Work
+from stt_pipeline.batches.work import ShardWork, Work
 from stt_pipeline.errors import EmailError
 from stt_pipeline.mail.mail import Mail
 from stt_pipeline.mail.mailer import Mailer
 from stt_pipeline.mail.messages import minutes_mail
 from stt_pipeline.minutes.model import Summarizer
-from stt_pipeline.store import counters, emails, files, summaries, transcriptions
+from stt_pipeline.store import counters, emails, files, shards, summaries, transcriptions
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.files import AudioFile
+from stt_pipeline.store.summaries import Summary
+from stt_pipeline.store.transcriptions import Transcription
+
+_NO_TRANSCRIPT = "It has no transcript yet: transcribe first."
 
 SummarizerFor = Callable[[BatchOptions], Summarizer]
 
 
 def write_minutes(work: Work, summarizer_for: SummarizerFor) -> None:
     """Store the minutes of each file that has a transcript; a file without one is reported, not blamed."""
-    for shard in list(work.shards):
-        with work.on(shard):
+
+    def write_minutes_of(shard: ShardWork, file: AudioFile) -> None:
+        if file.status == "success":
+            shard.count(file)
+        elif file.status == "pending":
+            shard.report(file, _NO_TRANSCRIPT)
+        elif file.status == "transcribed":
             with work.database.begin() as connection:
-                manifest = files.of_shard(connection, shard.shard.id)
-            for file in manifest:
-                if file.status == "pending":
-                    shard.failures.append(_not_yet(file, "It has no transcript yet: transcribe first."))
-                elif file.status == "transcribed":
-                    with work.attempt(shard, file):
-                        _write_minutes_of(work, shard, file, summarizer_for(shard.options))
-                        shard.done += 1
-                elif file.status == "success":
-                    shard.done += 1
+                stored = transcriptions.of_file(connection, file)
+                summary = summaries.of_transcription(connection, stored) if stored else None
+            if stored is None:
+                shard.report(file, _NO_TRANSCRIPT)
+                return
+            # a run that died after this step left minutes behind; an LLM's work is not thrown away
+            fresh = summary is not None and summary.created_at > stored.processing_completed_at
+            if work.reprocess or not fresh:
+                minutes = summarizer_for(shard.options).summarize(stored.transcript)
+                with work.database.begin() as connection:
+                    shard.prove(connection)
+                    summaries.save(connection, stored, minutes)
+            shard.count(file, seconds=stored.transcript.duration)
 
-
-def _write_minutes_of(work: Work, shard: ShardWork, file: AudioFile, summarizer: Summarizer) -> None:
-    with work.database.begin() as connection:
-        stored = transcriptions.of_file(connection, file)
-        assert stored is not None  # a file is "transcribed" in the transaction that stores its transcript
-        summary = summaries.of_transcription(connection, stored)
-    if summary is not None and summary.created_at > stored.processing_completed_at and not work.reprocess:
-        return  # a run that died after this step; an LLM's work is not thrown away
-    minutes = summarizer.summarize(stored.transcript)
-    with work.database.begin() as connection:
-        shard.prove(connection)
-        summaries.save(connection, stored, minutes)
+    work.for_each_file(write_minutes_of)
 
 
 def notify(work: Work, mailer: Mailer) -> None:
     """Mail the minutes of each file to the batch's people, once, and so complete the file."""
-    for shard in list(work.shards):
-        with work.on(shard):
+
+    def notify_about(shard: ShardWork, file: AudioFile) -> None:
+        if file.status == "success":
+            shard.count(file)
+        elif file.status == "pending":
+            shard.report(file, _NO_TRANSCRIPT)
+        elif file.status == "transcribed":
             with work.database.begin() as connection:
-                manifest = files.of_shard(connection, shard.shard.id)
-            for file in manifest:
-                if file.status == "pending":
-                    shard.failures.append(_not_yet(file, "It has no transcript yet: transcribe first."))
-                elif file.status == "transcribed":
-                    with work.attempt(shard, file):
-                        shard.done += _complete(work, shard, file, mailer)
-                elif file.status == "success":
-                    shard.done += 1
+                stored = transcriptions.of_file(connection, file)
+                summary = summaries.of_transcription(connection, stored) if stored else None
+            if stored is None or summary is None:
+                shard.report(file, "It has no minutes yet: materialize meeting_minutes first.")
+                return
+            if mails_minutes(shard):
+                _mail_minutes(work, shard, file, stored, summary, mailer)
+            with work.database.begin() as connection:
+                shard.prove(connection)
+                files.set_status(connection, file.id, "success")
+                shards.count_files(connection, [shard.shard.id])
+                counters.add_throughput(
+                    connection, shard.batch.id, files=1, audio_seconds=stored.transcript.duration
+                )
+            shard.count(file, seconds=stored.transcript.duration)
+
+    with mailer:
+        work.for_each_file(notify_about)
 
 
-def _complete(work: Work, shard: ShardWork, file: AudioFile, mailer: Mailer) -> bool:
-    """Send what is to be sent about one file and mark it a success; False where its minutes are missing."""
-    with work.database.begin() as connection:
-        stored = transcriptions.of_file(connection, file)
-        summary = summaries.of_transcription(connection, stored) if stored else None
-    if stored is None or summary is None:
-        shard.failures.append(_not_yet(file, "It has no minutes yet: materialize meeting_minutes first."))
-        return False
-    if mails_minutes(shard):
-        for recipient in shard.batch.notify_emails:
+def _mail_minutes(
+    work: Work, shard: ShardWork, file: AudioFile, stored: Transcription, summary: Summary, mailer: Mailer
+) -> None:
+    for recipient in shard.batch.notify_emails:
+        mail = minutes_mail(
+            recipient,
             # ids start again in a new database, and mail servers drop a message id that they know
-            mail = minutes_mail(
-                recipient,
-                summary_id=f"{summary.id}.{file.created_at:%Y%m%d%H%M%S}",
-                name=display_name(file.uri),
-                transcript=stored.transcript,
-                minutes=summary.minutes,
-            )
-            send_once(work.database, mailer, mail, batch_id=shard.batch.id, summary_id=summary.id)
-    with work.database.begin() as connection:
-        shard.prove(connection)
-        files.set_status(connection, file.id, "success")
-        counters.add_throughput(connection, shard.batch.id, files=1, audio_seconds=stored.transcript.duration)
-    shard.audio_seconds += stored.transcript.duration
-    return True
+            summary_id=f"{summary.id}.{file.created_at:%Y%m%d%H%M%S}",
+            name=display_name(file.uri),
+            transcript=stored.transcript,
+            minutes=summary.minutes,
+        )
+        send_once(work.database, mailer, mail, batch_id=shard.batch.id, summary_id=summary.id)
 
 
 def mails_minutes(shard: ShardWork) -> bool:
@@ -119,7 +122,3 @@ def send_once(
     with database.begin() as connection:
         emails.finish(connection, log_id, sent=True, note=note)
     return True
-
-
-def _not_yet(file: AudioFile, reason: str) -> FileFailure:
-    return FileFailure(display_name(file.uri), "", reason, final=False)

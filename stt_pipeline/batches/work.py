@@ -5,7 +5,7 @@ What is done with the files is in ``transcribing`` and ``publishing``.
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -77,7 +77,11 @@ class FileFailure:
 
 @dataclass(slots=True)
 class ShardWork:
-    """One claimed shard, with what its files went through in this step."""
+    """One claimed shard, with what its files went through in this step.
+
+    ``done`` counts the files that are past the step and ``audio_seconds`` their length; ``new_audio_seconds`` is the part
+    that was worked on now, in ``busy_seconds``.
+    """
 
     shard: Shard
     lease: Lease
@@ -85,6 +89,7 @@ class ShardWork:
     options: BatchOptions
     done: int = 0
     audio_seconds: float = 0.0
+    new_audio_seconds: float = 0.0
     busy_seconds: float = 0.0
     failures: list[FileFailure] = field(default_factory=list)
 
@@ -92,6 +97,18 @@ class ShardWork:
     def key(self) -> str:
         """The shard's partition key."""
         return self.shard.key
+
+    def count(self, file: AudioFile, *, seconds: float | None = None) -> None:
+        """Count ``file`` as past this step; ``seconds`` is its length if it was worked on now."""
+        self.done += 1
+        self.audio_seconds += file.duration or 0.0 if seconds is None else seconds
+        self.new_audio_seconds += seconds or 0.0
+
+    def report(self, file: AudioFile, reason: str) -> None:
+        """Show why ``file`` is not past this step, without blaming it anew."""
+        self.failures.append(
+            FileFailure(display_name(file.uri), file.error_class or "", reason, final=file.status == "failed")
+        )
 
     def prove(self, connection: Connection) -> None:
         """Make sure, before a result is written, that the shard is still ours (see ``leases.prove``)."""
@@ -174,32 +191,36 @@ class Work:
                     connection, batch_id, str(error) if error is not None and blameless else None
                 )
 
-    @contextmanager
-    def on(self, work: ShardWork) -> Iterator[None]:
-        """Work on one shard: its counters are brought up to date at the end of the block.
+    def for_each_file(self, step: Callable[[ShardWork, AudioFile], None]) -> None:
+        """Call ``step`` with each file of the claimed shards, in order; a file that raises fails alone.
 
-        If its lease was lost meanwhile, the rest of the block is left out and the shard is reported as refused.
-        """
-        started = time.monotonic()
-        try:
-            yield
-            work.busy_seconds = time.monotonic() - started
-            with self.database.begin() as connection:
-                work.prove(connection)
-                shards.count_files(connection, [work.shard.id])
-                shards.add_busy_seconds(connection, work.shard.id, work.busy_seconds)
-        except LeaseLostError as lost:
-            self.shards.remove(work)
-            self.refused[work.key] = str(lost)
-
-    @contextmanager
-    def attempt(self, work: ShardWork, file: AudioFile) -> Iterator[None]:
-        """Let ``file`` fail alone: what is raised in the block is recorded with the file, and the others go on.
+        A shard whose lease was lost meanwhile is left where it is, and reported as refused.
 
         Raises:
-            LeaseLostError: the shard is another run's now.
             ConfigurationError: no file can succeed, so none is blamed.
         """
+        for shard in list(self.shards):
+            try:
+                self._work_on(shard, step)
+            except LeaseLostError as lost:
+                self.shards.remove(shard)
+                self.refused[shard.key] = str(lost)
+
+    def _work_on(self, shard: ShardWork, step: Callable[[ShardWork, AudioFile], None]) -> None:
+        started = time.monotonic()
+        with self.database.begin() as connection:
+            manifest = files.of_shard(connection, shard.shard.id)
+        for file in manifest:
+            with self._attempt(shard, file):
+                step(shard, file)
+        shard.busy_seconds = time.monotonic() - started
+        with self.database.begin() as connection:
+            shard.prove(connection)
+            shards.count_files(connection, [shard.shard.id])
+            shards.add_busy_seconds(connection, shard.shard.id, shard.busy_seconds)
+
+    @contextmanager
+    def _attempt(self, work: ShardWork, file: AudioFile) -> Iterator[None]:
         try:
             yield
         except (LeaseLostError, ConfigurationError):

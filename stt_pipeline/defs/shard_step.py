@@ -147,8 +147,8 @@ def _figures(shard: ShardWork) -> dict[str, Any]:
         "audio minutes": round(shard.audio_seconds / 60, 2),
         "busy seconds": round(shard.busy_seconds, 2),
     }
-    if shard.audio_seconds:
-        figures["real-time factor"] = round(shard.busy_seconds / shard.audio_seconds, 4)
+    if shard.new_audio_seconds:
+        figures["real-time factor"] = round(shard.busy_seconds / shard.new_audio_seconds, 4)
     if shard.failures:
         figures["failures"] = dg.MetadataValue.md(_failure_table(shard))
     return figures
@@ -178,6 +178,6 @@ def _evaluation(check: dg.AssetCheckKey, shard: ShardWork) -> dg.AssetCheckEvalu
         passed=not shard.failures,
         partition=shard.key,
         severity=dg.AssetCheckSeverity.ERROR if final else dg.AssetCheckSeverity.WARN,
-        description=named or f"All {shard.done} files went through.",
+        description=named or f"{shard.done} of {shard.shard.total} files went through.",
         metadata={"files": shard.shard.total, "files failed": len(shard.failures)},
     )

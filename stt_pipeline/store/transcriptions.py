@@ -69,15 +69,13 @@ def _transcription(row: Row[Any]) -> Transcription:
     )
 
 
-def save(
-    connection: Connection, file: AudioFile, *, path: str, transcript: Transcript, started_at: datetime
-) -> None:
+def save(connection: Connection, file: AudioFile, transcript: Transcript, *, started_at: datetime) -> None:
     """Store the transcript of ``file`` before anybody looked for speakers; an older one is replaced in place."""
     values = {
         "batch_id": file.batch_id,
         "audio_file_id": file.id,
         "created_at": file.created_at,
-        "audio_file_path": path,
+        "audio_file_path": file.uri,
         "transcription_text": transcript.text,
         "segments": segments_to_json(transcript.segments),
         "speaker_labels": None,
@@ -125,14 +123,14 @@ def save_speakers(
     )
 
 
-def status_of_shard(connection: Connection, shard_id: int) -> dict[int, TranscriptionStatus]:
-    """Return the status of each transcription of a shard, by audio file id, without reading the texts."""
-    rows = connection.execute(
-        select(transcriptions.c.audio_file_id, transcriptions.c.status)
-        .join(audio_files, _OF_ITS_FILE)
-        .where(audio_files.c.shard_id == shard_id)
+def status_of(connection: Connection, file: AudioFile) -> TranscriptionStatus | None:
+    """Return the status of a file's transcription without reading its text, or None where it has none."""
+    status: TranscriptionStatus | None = connection.scalar(
+        select(transcriptions.c.status).where(
+            transcriptions.c.audio_file_id == file.id, transcriptions.c.created_at == file.created_at
+        )
     )
-    return {row.audio_file_id: row.status for row in rows}
+    return status
 
 
 def of_shard(connection: Connection, shard_id: int, limit: int | None = None) -> dict[int, Transcription]:
