@@ -16,6 +16,9 @@ app = typer.Typer(help=__doc__, no_args_is_help=True)
 _FOLDER = Path("samples")
 _FIRST_UNCHOSEN_SEED = 1000
 Folder = Annotated[Path, typer.Option(help="Folder of the samples.")]
+Clips = Annotated[
+    bool, typer.Option("--clips/--windows", help="Decode stretches of speech, or windows of ten seconds.")
+]
 
 
 @app.command()
@@ -27,11 +30,11 @@ def make(folder: Folder = _FOLDER) -> None:
 
 
 @app.command()
-def measure(folder: Folder = _FOLDER, word_timestamps: bool = False) -> None:
+def measure(folder: Folder = _FOLDER, clips: Clips = True) -> None:
     """Transcribe the recordings that are in the folder with the demo model."""
     results = []
     for sample in SAMPLES:
-        result = hear(sample, perform(sample), folder / sample.file_name, word_timestamps=word_timestamps)
+        result = hear(sample, perform(sample), folder / sample.file_name, clips=clips)
         _show(result)
         if not sample.telephone:
             results.append(result)
@@ -44,6 +47,7 @@ def draw(
     first_seed: Annotated[
         int, typer.Option(help="Seed of the first; the others follow.")
     ] = _FIRST_UNCHOSEN_SEED,
+    clips: Clips = True,
 ) -> None:
     """Measure other meetings of the same kind, from seeds that were not chosen: the honest figure of the demo model."""
     originals = [sample for sample in SAMPLES if not sample.telephone]
@@ -52,7 +56,7 @@ def draw(
         for index in range(count):
             sample = replace(originals[index % len(originals)], seed=first_seed + index)
             recording = make_sample(sample, Path(folder))
-            results.append(hear(sample, recording, Path(folder) / sample.file_name))
+            results.append(hear(sample, recording, Path(folder) / sample.file_name, clips=clips))
             _show(results[-1])
     typer.echo(f"mean of {count}: {mean_cer(results):.2%}")
 
