@@ -77,9 +77,7 @@ class WhisperTranscriber:
             if not language:
                 language, probability = self._detect_language(samples, windows)
             segments = [
-                segment
-                for window in windows
-                for segment in self._hear(window.of(samples), window.start, language, hotwords)
+                segment for window in windows for segment in self._hear(samples, window, language, hotwords)
             ]
         except (RuntimeError, ValueError, MemoryError) as error:
             raise _explained(error, self.model) from error
@@ -104,11 +102,16 @@ class WhisperTranscriber:
         return language, probability
 
     def _hear(
-        self, samples: npt.NDArray[np.float32], start: float, language: str, hotwords: str | None
+        self, samples: npt.NDArray[np.float32], window: Window, language: str, hotwords: str | None
     ) -> Iterator[Segment]:
-        """Yield the segments of one window, whose first sample plays at ``start`` seconds."""
+        """Yield the segments of one window of ``samples``."""
+
+        def at(offset: float) -> float:
+            # Whisper's times are multiples of 20 ms, and the last may pass over the window's end and into the next
+            return round(float(min(window.start + offset, window.end)), 3)
+
         found, _ = self._loaded.whisper.transcribe(
-            samples,
+            window.of(samples),
             language=language,
             hotwords=hotwords,
             word_timestamps=True,
@@ -120,15 +123,15 @@ class WhisperTranscriber:
         )
         for segment in found:
             yield Segment(
-                start=_at(start, segment.start),
-                end=_at(start, segment.end),
+                start=at(segment.start),
+                end=at(segment.end),
                 text=segment.text.strip(),
                 words=tuple(
-                    Word(_at(start, word.start), _at(start, word.end), word.word, word.probability)
+                    Word(at(word.start), at(word.end), word.word, float(word.probability))
                     for word in segment.words or ()
                 ),
-                avg_logprob=segment.avg_logprob,
-                no_speech_prob=segment.no_speech_prob,
+                avg_logprob=float(segment.avg_logprob),
+                no_speech_prob=float(segment.no_speech_prob),
                 compression_ratio=segment.compression_ratio,
             )
 
@@ -139,10 +142,6 @@ class WhisperTranscriber:
                 f"The speech model {self.model} does not know the language {language!r}. It knows {', '.join(known)}; "
                 "leave the language empty to have it detected."
             )
-
-
-def _at(start: float, offset: float) -> float:
-    return round(start + offset, 3)
 
 
 def _explained(error: Exception, model: str) -> ModelError | OutOfMemoryError:

@@ -19,7 +19,6 @@ CODECS = {
     "mkv": "aac",
     "mp4": "aac",
 }
-SHARED = Path(__file__).parents[2].parent / "shared" / "audio"
 
 
 def tone(seconds: float, rate: int = 16_000, hertz: float = 440.0) -> npt.NDArray[np.float32]:

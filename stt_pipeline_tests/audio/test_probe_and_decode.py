@@ -12,11 +12,13 @@ import pytest
 from stt_pipeline.audio.decode import decode
 from stt_pipeline.audio.probe import probe
 from stt_pipeline.errors import FileError, NoAudioError, UnreadableError
-from stt_pipeline_tests.audio.sound_files import CODECS, SHARED, damage, tone, write_film, write_sound
+from stt_pipeline_tests.audio.sound_files import CODECS, damage, tone, write_film, write_sound
+from stt_pipeline_tests.conftest import SHARED
 
+REAL = SHARED / "audio"
 Reader = Callable[[Path], object]
 readers = pytest.mark.parametrize("read", [probe, decode])
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"no recordings at {SHARED}")
+needs_shared = pytest.mark.skipif(not REAL.is_dir(), reason=f"no recordings at {REAL}")
 
 
 def loudness(samples: np.ndarray, start: float, end: float) -> float:
@@ -54,11 +56,11 @@ def test_telephone_rate_is_raised(tmp_path: Path) -> None:
 
 @needs_shared
 def test_real_recordings() -> None:
-    assert probe(SHARED / "jfk.flac").duration == pytest.approx(11.0)
-    assert len(decode(SHARED / "jfk.flac")) == 11 * 16_000
-    info = probe(SHARED / "multilingual.mp3")
+    assert probe(REAL / "jfk.flac").duration == pytest.approx(11.0)
+    assert len(decode(REAL / "jfk.flac")) == 11 * 16_000
+    info = probe(REAL / "multilingual.mp3")
     assert (info.sample_rate, info.channels, info.codec) == (24_000, 1, "mp3")
-    assert len(decode(SHARED / "multilingual.mp3")) / 16_000 == pytest.approx(info.duration, abs=0.1)
+    assert len(decode(REAL / "multilingual.mp3")) / 16_000 == pytest.approx(info.duration, abs=0.1)
 
 
 @pytest.mark.parametrize("sound", [tone(0.1), np.zeros(16_000, np.float32), np.ones(1, np.float32)])
