@@ -13,7 +13,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from stt_pipeline.batches.dispatch import HEARTBEAT
-from stt_pipeline.cli.supervisor import running_stack
+from stt_pipeline.cli.claim import running_stack
 from stt_pipeline.cli.webserver import daemon_beats
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.mail.mailer import load_mailer

@@ -4,7 +4,6 @@ What is started, in which order it stops, and what is restarted. Commands wrap i
 works in it.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -17,11 +16,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 
+from stt_pipeline.cli.claim import Claim, RunningStack, running_stack
 from stt_pipeline.cli.environment import LOCATION, environment, prepare_dagster_home
 from stt_pipeline.cli.processes import Child, end, stop, strays
 from stt_pipeline.cli.webserver import is_ready
@@ -32,20 +31,14 @@ from stt_pipeline.store.embedded import with_database
 _START_SECONDS = 180.0  # for the code server, then for first answer and heartbeat; ten seconds are usual
 _STOP_SECONDS = 5.0  # for webserver and daemon; a browser's open connection would hold the webserver for ever
 _RUN_STOP_SECONDS = 8.0  # for runs to record that they were interrupted
+_SOCKET = "code.sock"
 _DEATHS, _DEATH_WINDOW = (
     3,
     120.0,
 )  # a process that ends this often within so many seconds is not started again
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-
-@dataclass(frozen=True)
-class RunningStack:
-    """What ``STT_HOME/stack.json`` says of a running stack, for others that meet it."""
-
-    pid: int
-    ui_url: str
-    code_server: str
+__all__ = ["Stack", "running_stack"]
 
 
 class Stack:
@@ -105,17 +98,20 @@ class Stack:
         began = time.monotonic()
         with ExitStack() as entered:
             entered.enter_context(self._signals())
-            port = _usable_port(self._settings.ui_host, self._settings.ui_port)
-            self.ui_url = f"http://{self._settings.ui_host}:{port}"
-            runtime = Path(entered.enter_context(_runtime_folder()))
-            code_server = str(runtime / "code.sock")
-            abandoned = entered.enter_context(self._claim(code_server))
+            claim = entered.enter_context(Claim(self._home))
+            host, port = self._settings.ui_host, _usable_port(self._settings.ui_host, self._settings.ui_port)
+            self.ui_url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
             prepare_dagster_home(self._settings)
+            runtime = Path(entered.enter_context(_runtime_folder()))
+            self._clean_up_after(claim.before)
             self.database_url = entered.enter_context(with_database(self._settings))
             self.environment = environment(self._settings, self.database_url)
+            self._children = self._prepared(host, port, runtime)
+            claim.record(RunningStack(os.getpid(), self.ui_url, str(runtime / _SOCKET)))
+            entered.callback(self._release, claim)
             entered.callback(self._stop)
             since = time.time()
-            self._start(port, runtime, code_server, abandoned)
+            self._start(runtime / _SOCKET, claim.before)
             self._wait_until(lambda: is_ready(self.ui_url, daemon_since=since))
             threading.Thread(target=self._watch, name="supervisor", daemon=True).start()
             self._exits = entered.pop_all()
@@ -139,32 +135,33 @@ class Stack:
         if self._failure:
             raise SttError(self._failure)
 
-    def _start(self, port: int, runtime: Path, code_server: str, abandoned: str | None) -> None:
-        from stt_pipeline.store.migrations import upgrade
-
-        workspace = runtime / "workspace.yaml"  # JSON is YAML
-        location = {"grpc_server": {"socket": code_server, "location_name": LOCATION}}
-        workspace.write_text(json.dumps({"load_from": [location]}))
+    def _prepared(self, host: str, port: int, runtime: Path) -> list[Child]:
+        """Return code server, webserver and daemon, not started yet."""
+        workspace = runtime / "workspace.yaml"
+        # one code server for all: webserver and daemon would otherwise start one each
+        location = {"grpc_server": {"socket": str(runtime / _SOCKET), "location_name": LOCATION}}
+        workspace.write_text(json.dumps({"load_from": [location]}))  # JSON is YAML
 
         def child(name: str, *arguments: str) -> Child:
             return Child(name, [sys.executable, "-m", *arguments], self.environment, home=self._home)
 
-        # one code server for all: webserver and daemon would otherwise start one each
-        code = child("code-server", "dagster", "api", "grpc", "-m", self._module, "--socket", code_server)
-        web = child(
-            "webserver",
-            *("dagster_webserver", "--workspace", str(workspace)),
-            *("--host", self._settings.ui_host, "--port", str(port)),
-        )
-        daemon = child("daemon", "dagster._daemon", "run", "--workspace", str(workspace))
-        self._children = [code, web, daemon]
+        return [
+            child("code-server", "dagster", "api", "grpc", "-m", self._module, "-s", str(runtime / _SOCKET)),
+            child("webserver", "dagster_webserver", "-h", host, "-p", str(port), "-w", str(workspace)),
+            child("daemon", "dagster._daemon", "run", "-w", str(workspace)),
+        ]
+
+    def _start(self, socket_path: Path, before: RunningStack | None) -> None:
+        from stt_pipeline.store.migrations import upgrade
+
+        code_server, webserver, daemon = self._children
         # what takes longest begins first; the daemon, whose sensors ask the code server and read tables, waits for both
-        code.start()
-        web.start()
+        code_server.start()
+        webserver.start()
         upgrade(self.database_url)
-        if abandoned:
-            self._give_up_runs_of(abandoned)
-        self._wait_until(Path(code_server).exists)
+        if before:
+            self._give_up_runs_of(before)
+        self._wait_until(socket_path.exists)
         daemon.start()
 
     def _wait_until(self, ready: Callable[[], bool]) -> None:
@@ -209,44 +206,30 @@ class Stack:
         self._ended_cleanly = end(strays(self._home), seconds=_RUN_STOP_SECONDS, hurry=lambda: self._hurry)
         stop(self._children, seconds=0, hurry=lambda: True)  # nothing is left to stop, but to be waited for
 
-    def _give_up_runs_of(self, code_server: str) -> None:
-        """Record as failed what a killed stack left as running: it would hold its place in the queue for ever."""
-        subprocess.run(
-            [sys.executable, "-m", "stt_pipeline.cli.abandoned_runs", code_server],
-            env={**os.environ, **self.environment},
-            check=True,
-        )
+    def _release(self, claim: Claim) -> None:
+        if self._ended_cleanly:
+            claim.record(None)
 
-    @contextmanager
-    def _claim(self, code_server: str) -> Iterator[str | None]:
-        """Hold the lock on ``stack.json``; yield the code server of a stack that did not end as it should."""
-        try:
-            self._home.mkdir(parents=True, exist_ok=True)
-            file = (self._home / "stack.json").open("a+")
-        except OSError as error:
-            raise ConfigurationError(
-                f"STT_HOME is {self._home}, which cannot be used: {error.strerror}. Set it to a folder of yours."
-            ) from None
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                other = running_stack(self._settings)
-                where = f"process {other.pid}, UI {other.ui_url}" if other else "it is just starting"
-                raise ConfigurationError(f"`stt up` already runs on {self._home}: {where}.") from None
-            before = _read(file.name)
-            if before and (left := strays(self._home)):
-                self._say(f"The last `stt up` was killed: ending {len(left)} processes that it left.")
-                end(left, seconds=_RUN_STOP_SECONDS, hurry=lambda: self._hurry)
-            state = RunningStack(pid=os.getpid(), ui_url=self.ui_url, code_server=code_server)
-            file.truncate(0)
-            file.write(json.dumps(asdict(state)))
-            file.flush()
-            if before:
-                shutil.rmtree(Path(before.code_server).parent, ignore_errors=True)
-            yield before.code_server if before else None
-            if self._ended_cleanly:
-                file.truncate(0)
+    def _clean_up_after(self, before: RunningStack | None) -> None:
+        """End what a killed stack left running, except its Postgres, which is joined."""
+        if before is None:
+            return
+        if left := strays(self._home):
+            self._say(f"The last `stt up` was killed: ending {len(left)} processes that it left.")
+            end(left, seconds=_RUN_STOP_SECONDS, hurry=lambda: self._hurry)
+        shutil.rmtree(Path(before.code_server).parent, ignore_errors=True)
+
+    def _give_up_runs_of(self, before: RunningStack) -> None:
+        """Record as failed what a killed stack left as running: it would hold its place in the queue for ever."""
+        ended = subprocess.run(
+            [sys.executable, "-m", "stt_pipeline.cli.abandoned_runs", before.code_server],
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ended.returncode:
+            self._say(f"Runs of the killed `stt up` may still be shown as running:\n{ended.stderr}")
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -259,33 +242,14 @@ class Stack:
                 self._stopping = True
                 raise KeyboardInterrupt
 
-        if threading.current_thread() is not threading.main_thread():
-            yield  # only the main thread may have handlers
-            return
-        before = {number: signal.signal(number, handle) for number in _SIGNALS}
+        # nohup means it: a closed terminal is then no reason to stop
+        numbers = [n for n in _SIGNALS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
+        before = {number: signal.signal(number, handle) for number in numbers}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def running_stack(settings: Settings) -> RunningStack | None:
-    """Return the stack that runs on this ``STT_HOME`` in another process, or None."""
-    path = settings.home.absolute() / "stack.json"
-    with suppress(FileNotFoundError), path.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return _read(path)
-    return None
-
-
-def _read(path: Path | str) -> RunningStack | None:
-    try:
-        return RunningStack(**json.loads(Path(path).read_text()))
-    except (ValueError, TypeError):  # empty after a good end, or half written
-        return None
 
 
 def _usable_port(host: str, port: int) -> int:

@@ -20,8 +20,9 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.test_utils import create_run_for_test
 
 from stt_pipeline.cli.abandoned_runs import give_up
+from stt_pipeline.cli.claim import running_stack
 from stt_pipeline.cli.processes import strays
-from stt_pipeline.cli.supervisor import Stack, running_stack
+from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.cli.webserver import is_ready
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
@@ -104,10 +105,10 @@ def test_ready_means_that_the_ui_answers_and_the_daemon_lives(up: Up) -> None:
 
 
 def test_second_one_on_the_same_home_is_refused(up: Up) -> None:
-    second = up.run("up")
-    assert second.returncode == 2
     stack = running_stack(up.settings)
     assert stack is not None
+    second = up.run("up", "--port", stack.ui_url.rsplit(":")[-1])
+    assert second.returncode == 2
     assert second.stderr.splitlines()[-1] == (
         f"`stt up` already runs on {up.home}: process {stack.pid}, UI {stack.ui_url}."
     )
@@ -120,7 +121,8 @@ def test_env_joins_the_same_instance(up: Up) -> None:
         ["sh", "-c", script], cwd=up.folder, env=up.environment, capture_output=True, text=True, check=True
     ).stdout
     assert f"$DAGSTER_HOME: {up.home / 'dagster'}" in info
-    assert "STT_DAGSTER_POSTGRES_URL" in info
+    assert "run_storage: PostgresRunStorage" in info
+    assert "max_concurrent_runs: 4" in info
 
 
 def test_doctor_sees_it(up: Up) -> None:
@@ -177,7 +179,7 @@ def test_port_in_use(tmp_path: Path) -> None:
             ConfigurationError, match=f"cannot use port {port} on 127.0.0.1: Address already in use"
         ):
             Stack(settings, say=print).__enter__()
-    assert not (tmp_path / "home").exists()
+    assert not strays(tmp_path / "home")
 
 
 def test_definitions_that_do_not_load(tmp_path: Path) -> None:
