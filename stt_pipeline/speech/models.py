@@ -149,6 +149,9 @@ def _from_hub(name: str, repository: str) -> Path:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 
+    logging.getLogger("huggingface_hub").setLevel(
+        logging.ERROR
+    )  # it advertises tokens; failures are raised anyway
     try:
         return _complete(Path(download_model(repository, local_files_only=True)))
     except (LocalEntryNotFoundError, ConfigurationError):

@@ -41,6 +41,7 @@ def serve_hub(repository: str, folder: Path) -> Iterator[str]:
             self.send_header("Content-Type", "application/json")
             self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
             self.send_header("X-Repo-Commit", _COMMIT)
+            self.send_header("X-HF-Warning", "unauthenticated; Set HF_TOKEN to have higher limits.")
             if error:
                 self.send_header("X-Error-Code", error)
             self.end_headers()
