@@ -11,6 +11,7 @@ help:  ## Print these lines
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED)  ## Make .venv and install the locked packages (again when they change)
+	@echo "Everything is in .venv; its commands are $(BIN)/stt and the like."
 
 # a stamp, so that nothing happens while the lock is the same
 $(INSTALLED): pyproject.toml constraints.txt tools/setup.sh
