@@ -78,7 +78,9 @@ def speak(text: str, language: Language, voice: Voice) -> NDArray[np.float32]:
         # the header's length is a placeholder, since espeak-ng writes to a pipe: read what is there
         samples = np.frombuffer(sound.readframes(len(result.stdout)), dtype="<i2").astype(np.float32) / 32768
     divisor = np.gcd(rate, SAMPLE_RATE)
-    audio = resample_poly(samples, SAMPLE_RATE // divisor, rate // divisor).astype(np.float32)
+    audio: NDArray[np.float32] = resample_poly(samples, SAMPLE_RATE // divisor, rate // divisor).astype(
+        np.float32
+    )
     loud = np.flatnonzero(np.abs(audio) > _SILENCE)
     if not len(loud):
         raise RuntimeError(f"espeak-ng said nothing for {text!r} as {name}")

@@ -7,18 +7,16 @@ from typing import Annotated
 
 import typer
 
+from stt_pipeline.speech.evaluation import ErrorRate
 from tools.samples.catalogue import SAMPLES
-from tools.samples.making import make_sample, perform
-from tools.samples.measure import Heard, hear, mean_cer
+from tools.samples.making import make_sample
+from tools.samples.measure import Heard, hear
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 _FOLDER = Path("samples")
 _FIRST_UNCHOSEN_SEED = 1000
 Folder = Annotated[Path, typer.Option(help="Folder of the samples.")]
-Clips = Annotated[
-    bool, typer.Option("--clips/--windows", help="Decode stretches of speech, or windows of ten seconds.")
-]
 
 
 @app.command()
@@ -30,40 +28,44 @@ def make(folder: Folder = _FOLDER) -> None:
 
 
 @app.command()
-def measure(folder: Folder = _FOLDER, clips: Clips = True) -> None:
-    """Transcribe the recordings that are in the folder with the demo model."""
-    results = []
-    for sample in SAMPLES:
-        result = hear(sample, perform(sample), folder / sample.file_name, clips=clips)
-        _show(result)
-        if not sample.telephone:
-            results.append(result)
-    typer.echo(f"mean without the telephone: {mean_cer(results):.2%}")
+def measure(folder: Folder = _FOLDER) -> None:
+    """Tell how the product hears the recordings in the folder, the telephone's apart from the mean."""
+    results = {sample: hear(folder / sample.file_name, folder / "reference") for sample in SAMPLES}
+    for sample, result in results.items():
+        _show(sample.file_name, result)
+    _show_mean([result for sample, result in results.items() if not sample.telephone])
 
 
 @app.command()
 def draw(
     count: Annotated[int, typer.Option(min=1, help="How many meetings to draw.")] = 14,
-    first_seed: Annotated[
-        int, typer.Option(help="Seed of the first; the others follow.")
-    ] = _FIRST_UNCHOSEN_SEED,
-    clips: Clips = True,
+    first_seed: Annotated[int, typer.Option(help="Seed of the first.")] = _FIRST_UNCHOSEN_SEED,
 ) -> None:
-    """Measure other meetings of the same kind, from seeds that were not chosen: the honest figure of the demo model."""
+    """Measure other meetings of the same kind, from seeds that nobody chose: the honest figure of the demo model."""
     originals = [sample for sample in SAMPLES if not sample.telephone]
     results = []
-    with TemporaryDirectory() as folder:
-        for index in range(count):
-            sample = replace(originals[index % len(originals)], seed=first_seed + index)
-            recording = make_sample(sample, Path(folder))
-            results.append(hear(sample, recording, Path(folder) / sample.file_name, clips=clips))
-            _show(results[-1])
-    typer.echo(f"mean of {count}: {mean_cer(results):.2%}")
+    for index in range(count):
+        sample = replace(originals[index % len(originals)], seed=first_seed + index)
+        with TemporaryDirectory() as folder:
+            make_sample(sample, Path(folder))
+            results.append(hear(Path(folder) / sample.file_name, Path(folder) / "reference"))
+        _show(sample.file_name, results[-1])
+    _show_mean(results)
 
 
-def _show(result: Heard) -> None:
-    items = f"{result.items_right} of {result.items} action items"
-    typer.echo(f"{result.name:24} {result.seconds:6.1f} s  CER {result.cer:6.2%}  {items} heard exactly")
+def _show(name: str, result: Heard) -> None:
+    typer.echo(
+        f"{name:24} CER {result.cer.rate:6.2%}  DER {result.der.rate:6.2%}  "
+        f"speakers {result.speakers_found} of {result.speakers}  "
+        f"action items {result.items_found} of {result.items}"
+    )
+
+
+def _show_mean(results: list[Heard]) -> None:
+    cer = sum((result.cer for result in results), ErrorRate()).rate
+    der = sum((result.der for result in results), ErrorRate()).rate
+    found, items = sum(result.items_found for result in results), sum(result.items for result in results)
+    typer.echo(f"all {len(results)}: CER {cer:.2%}, DER {der:.2%}, {found} of {items} action items found")
 
 
 if __name__ == "__main__":

@@ -119,9 +119,9 @@ def _room_noise(length: int, rng: np.random.Generator) -> NDArray[np.float32]:
     spectrum = np.fft.rfft(rng.standard_normal(length))
     spectrum /= np.sqrt(np.maximum(np.fft.rfftfreq(length, 1 / SAMPLE_RATE), 50.0))
     noise = np.fft.irfft(spectrum, length)
-    return (noise / noise.std()).astype(np.float32)
+    return np.asarray(noise / noise.std(), np.float32)
 
 
 def _through_telephone(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     band = butter(4, _TELEPHONE_BAND, "bandpass", fs=SAMPLE_RATE, output="sos")
-    return resample_poly(sosfiltfilt(band, audio), TELEPHONE_RATE, SAMPLE_RATE).astype(np.float32)
+    return np.asarray(resample_poly(sosfiltfilt(band, audio), TELEPHONE_RATE, SAMPLE_RATE), np.float32)
