@@ -42,7 +42,10 @@ def close_batch(database: Database, batch: Batch, mailer: Mailer) -> Report:
             (display_name(file.uri), file.error_class or "", file.error or "")
             for file in files.failed(connection, batch.id, _EXAMPLES)
         )
-    if figures.pending or figures.total_files is None or batch.status in ("cancelled", "deleting"):
+    if figures.pending or figures.total_files is None:
+        if batch.stage == "report":
+            with database.begin() as connection:
+                batches.set_stage(connection, batch.id, "shards")
         return Report(figures, examples, {})
     status: Literal["completed", "failed"] = "completed" if figures.completed else "failed"
     figures = replace(figures, status=status, completed_at=figures.completed_at or datetime.now(timezone.utc))

@@ -251,12 +251,11 @@ class Work:
         )
 
     def _reopen(self, connection: Connection, shard: Shard) -> None:
+        stage = self._claim.stage
         if files.reopen(
-            connection,
-            shard.id,
-            every_file=self._claim.reprocess,
-            from_speech=self._claim.stage == "transcribe",
+            connection, shard.id, every_file=self._claim.reprocess, from_speech=stage == "transcribe"
         ):
+            shards.open_again(connection, shard.id, stage)
             shards.count_files(connection, [shard.id])
             batches.reopen(connection, shard.batch_id)
 

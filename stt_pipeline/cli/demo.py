@@ -2,7 +2,6 @@
 
 import json
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +15,9 @@ import stt_pipeline
 from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.batches.progress import Progress
 from stt_pipeline.cli.batch import watched
+from stt_pipeline.cli.claim import running_stack
 from stt_pipeline.cli.scoring import FileScore, Totals, score_batch, totals
-from stt_pipeline.cli.supervisor import Stack, running_stack
+from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
@@ -83,28 +83,10 @@ def _instance(settings: Settings) -> Iterator[tuple[Database, str]]:
     free_port = settings.model_copy(update={"ui_port": 0, "smtp_url": ""})
     with (
         Stack(free_port, say=lambda line: errors.print(line, highlight=False)) as stack,
-        _kept_alive(stack),
         _opened(stack.database_url) as database,
     ):
         errors.print(f"Ready after {stack.start_seconds:.1f} s.", highlight=False)
         yield database, stack.ui_url
-
-
-@contextmanager
-def _kept_alive(stack: Stack) -> Iterator[None]:
-    ended = threading.Event()
-
-    def look_after() -> None:
-        while not ended.wait(1):
-            stack.check()
-
-    thread = threading.Thread(target=look_after, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from upath import UPath
 
 from stt_pipeline.batches.keys import batch_id_of, batch_key, shard_stem
 from stt_pipeline.batches.results import Rows
@@ -16,6 +15,7 @@ from stt_pipeline.store import datasets
 
 if TYPE_CHECKING:
     import pandas as pd
+    from upath import UPath
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):
@@ -45,6 +45,6 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     def _dataset(self) -> datasets.Dataset:
         return "minutes" if self.dataset == "minutes" else "transcripts"
 
-    def _path(self, key: str) -> UPath:
+    def _path(self, key: str) -> "UPath":
         root = self.root or Settings().data_root
         return datasets.shard_path(root, self._dataset, batch_key(batch_id_of(key)), shard_stem(key))

@@ -11,7 +11,7 @@ from pydantic import Field
 from stt_pipeline.batches import dispatch
 from stt_pipeline.batches.creation import create_batch as write_batch
 from stt_pipeline.batches.options import BatchOptions
-from stt_pipeline.defs.stages import ASSETS, POOL
+from stt_pipeline.defs.stages import ASSETS
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store.database import Database
 
@@ -55,7 +55,7 @@ class NewBatch(dg.Config):
     )
 
 
-@dg.op(description="Write the batch; the dispatcher picks it up within seconds.", pool=POOL["publish"])
+@dg.op(description="Write the batch; the dispatcher picks it up within seconds.")
 def write_batch_row(
     context: dg.OpExecutionContext, config: NewBatch, database: ResourceParam[Database]
 ) -> None:

@@ -1,5 +1,6 @@
 """``batch_dispatcher``: gives Dagster the runs that ``batches.dispatch`` orders, and nothing more."""
 
+import time
 from collections.abc import Sequence
 
 import dagster as dg
@@ -20,6 +21,12 @@ from stt_pipeline.store.database import Database
 _PRIORITY = {"high": "10", "normal": "0", "low": "-10"}
 
 
+# Dagster looks at sensors every 5 seconds. A tick that finds nothing stays and looks again for most of that time, so that
+# work that becomes ready in between starts at once; a tick may last 60 seconds
+_STAY_SECONDS = 4.0
+_LOOK_SECONDS = 0.5
+
+
 @dg.sensor(
     jobs=[scan_source, transcribe_audio, publish_minutes, report_batch],
     minimum_interval_seconds=1,
@@ -32,27 +39,37 @@ def batch_dispatcher(
     settings: ResourceParam[Settings],
 ) -> dg.SensorResult | dg.SkipReason:
     """Do one tick of the dispatcher."""
-    orders = tick(
-        database,
-        max_shards_in_flight=settings.max_shards_in_flight,
-        max_attempts=settings.max_attempts,
-    )
-    waiting = [order for order in orders if not _ended(context.instance, order, database)]
-    if not waiting:
-        return dg.SkipReason("No batch waits for anything.")
-    return dg.SensorResult(
-        run_requests=[request for order in waiting for request in _requests(context.instance, order)],
-        dynamic_partitions_requests=_new_batches(context.instance, waiting),
-    )
+    end = time.monotonic() + _STAY_SECONDS
+    while True:
+        orders = tick(
+            database,
+            max_shards_in_flight=settings.max_shards_in_flight,
+            max_attempts=settings.max_attempts,
+        )
+        to_start = [order for order in orders if _needs_a_run(context.instance, order, database)]
+        if to_start:
+            return dg.SensorResult(
+                run_requests=[
+                    request for order in to_start for request in _requests(context.instance, order)
+                ],
+                dynamic_partitions_requests=_new_batches(context.instance, to_start),
+            )
+        if time.monotonic() > end:
+            return dg.SkipReason("No batch waits for a run.")
+        time.sleep(_LOOK_SECONDS)
 
 
-def _ended(instance: dg.DagsterInstance, order: Order, database: Database) -> bool:
-    """Take an order back whose run has ended without claiming it; a run that is under way is left alone."""
-    runs = instance.get_runs(dg.RunsFilter(tags={TOKEN_TAG: order.token}), limit=1)
-    if not runs or not runs[0].is_finished:
+def _needs_a_run(instance: dg.DagsterInstance, order: Order, database: Database) -> bool:
+    """Return whether to ask for the order's run, which Dagster starts only once for each token.
+
+    A run that ended without claiming its order gives it back, to be ordered anew.
+    """
+    runs = instance.get_runs(dg.RunsFilter(tags={TOKEN_TAG: order.token}))
+    if runs and all(run.is_finished for run in runs):
+        retire(database, order)
         return False
-    retire(database, order)
-    return True
+    # a run that was made and never launched, by a daemon that died in between, is launched when asked for again
+    return not runs or any(run.status == dg.DagsterRunStatus.NOT_STARTED for run in runs)
 
 
 def _requests(instance: dg.DagsterInstance, order: Order) -> list[dg.RunRequest]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from upath import UPath
-
 if TYPE_CHECKING:
     import pyarrow as pa
+    from upath import UPath
 
 Dataset = Literal["transcripts", "minutes"]
 
@@ -62,6 +61,8 @@ def schema(dataset: Dataset) -> pa.Schema:
 
 def shard_path(root: str, dataset: Dataset, batch_key: str, shard_stem: str) -> UPath:
     """Return where the Parquet file of one shard lies: ``ROOT/transcripts/batch=000012/000012-000017.parquet``."""
+    from upath import UPath
+
     return UPath(root) / dataset / f"batch={batch_key}" / f"{shard_stem}.parquet"
 
 

@@ -161,9 +161,10 @@ def give_back(
     next_stage_seconds: float = 0.0,
     count_try: bool = True,
 ) -> str:
-    """End a lease and return the stage that the shard's files ask for next.
+    """End a lease and return the shard's next stage.
 
-    Files that wait for a transcript ask for ``transcribe``, files with a transcript only for ``publish``.
+    Files that wait for a transcript ask for ``transcribe``; a shard that has left it passes through ``publish``, also
+    when all its files failed, so that the partitions of one run stay neighbours in the next.
 
     Args:
         retry_seconds: how long the dispatcher leaves the shard alone if it stays in its stage.
@@ -180,7 +181,7 @@ def give_back(
         """),
         {"shard": lease.id},
     ).one()
-    stage = "transcribe" if row.pending else "publish" if row.transcribed else "done"
+    stage = next_stage(row.stage, pending=row.pending, transcribed=row.transcribed)
     stays = stage == row.stage
     leases.release(
         connection,
@@ -191,6 +192,18 @@ def give_back(
         not_before=func.now() + timedelta(seconds=retry_seconds if stays else next_stage_seconds),
     )
     return stage
+
+
+def next_stage(stage: str, *, pending: bool, transcribed: bool) -> str:
+    """Return the stage after a run on ``stage`` left files that are ``pending`` or ``transcribed``."""
+    if pending:
+        return "transcribe"
+    return "publish" if transcribed or stage == "transcribe" else "done"
+
+
+def open_again(connection: Connection, shard_id: int, stage: Stage) -> None:
+    """Put a shard back into a stage, because some of its files got a new start."""
+    connection.execute(update(shards).where(shards.c.id == shard_id).values(stage=stage))
 
 
 def batches_without_open_shards(connection: Connection) -> list[int]:

@@ -17,7 +17,7 @@ from stt_pipeline.batches.work import Claim, Work, claimed_batch
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError, OutOfMemoryError
 from stt_pipeline.mail.mailer import Mailer, load_mailer
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
-from stt_pipeline.store import batches, files
+from stt_pipeline.store import files, shards
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
 
@@ -227,6 +227,26 @@ def test_minutes_without_a_transcript_say_so_and_others_go_on(
     assert "transcribe first" in work.shards[1].failures[0].error
 
 
+def test_a_person_may_take_a_finished_batch_back_into_work(
+    database: Database, tmp_path: Path, mailer: Mailer
+) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    batch, _, keys = scanned(database, tmp_path / "in")
+    with database.begin() as connection:
+        connection.execute(text("UPDATE stt_audio_files SET status = 'failed', error_class = 'internal'"))
+        connection.execute(text("UPDATE stt_shards SET stage = 'done', failed = 1"))
+    with claimed_batch(database, batch.id, run_id="r", token=None, lease_seconds=60) as claimed:
+        close_batch(database, claimed, mailer)
+    assert progress(database, batch.id).status == "failed"
+    with _work(database, keys, run_id="person", last_step=False):
+        # while the run works, nobody may think that the batch is over
+        assert progress(database, batch.id).status == "processing"
+        with database.begin() as connection:
+            assert shards.batches_without_open_shards(connection) == []
+    _transcribe(database, keys, CountingTranscriber(), run_id="person")
+    assert _statuses(database, batch.id) == {"a.wav": "transcribed"}
+
+
 def test_a_cancelled_batch_takes_no_work(database: Database, tmp_path: Path) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     batch, _, keys = scanned(database, tmp_path / "in")
@@ -246,12 +266,9 @@ def test_a_batch_of_only_bad_files_ends_as_failed(database: Database, tmp_path: 
     (tmp_path / "in" / "a.mp3").touch()
     batch, _, keys = scanned(database, tmp_path / "in")
     _transcribe(database, keys, CountingTranscriber())
+    _publish(database, keys, mailer)
     with database.begin() as connection:
         assert connection.scalar(text("SELECT stage FROM stt_shards")) == "done"
     with claimed_batch(database, batch.id, run_id="r", token=None, lease_seconds=60) as claimed:
         close_batch(database, claimed, mailer)
     assert progress(database, batch.id).status == "failed"
-    # with a good file at the same address the batch can be scanned and worked on again
-    write_tone(tmp_path / "in" / "b.wav")
-    with database.begin() as connection:
-        assert batches.get(connection, batch.id).stage == "done"

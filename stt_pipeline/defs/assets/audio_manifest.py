@@ -18,7 +18,6 @@ from stt_pipeline.store.database import Database
     partitions_def=batch_partitions,
     group_name="intake",
     kinds={"python", "postgres"},
-    pool="cpu",
     description="The audio files of a batch's source, listed into the manifest and cut into shards, "
     "each of which becomes a partition of the assets below.",
 )

@@ -19,7 +19,6 @@ from stt_pipeline.store.database import Database
     deps=[all_of("notifications")],
     group_name="report",
     kinds={"python", "postgres", "email"},
-    pool="cpu",
     description="Counts, hours, failures by class and the mails of a batch whose files have all ended.",
 )
 def batch_report(

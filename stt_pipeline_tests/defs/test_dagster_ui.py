@@ -1,0 +1,235 @@
+"""The product as a person meets it in the Dagster UI: a real webserver, daemon, Postgres and speech model.
+
+One stack serves all tests of this module, so they use different batches.
+"""
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stt_pipeline.batches.dispatch import SHARDS_PER_RUN
+from stt_pipeline.batches.progress import Progress, progress
+from stt_pipeline.cli.supervisor import Stack
+from stt_pipeline.settings import Settings
+from stt_pipeline.store import batches, files
+from stt_pipeline.store.database import Database
+from stt_pipeline_tests.batches.recordings import write_tone
+from stt_pipeline_tests.conftest import SAMPLES
+from stt_pipeline_tests.defs.bad_files import EXPECTED, write_bad_files
+from stt_pipeline_tests.defs.dagster_ui import LOCATION, DagsterUI
+
+SHARD_ASSETS = ["audio_files", "transcripts", "speaker_turns", "meeting_minutes", "notifications"]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Everything that `stt up` runs, with the demo model."""
+    home = tmp_path_factory.mktemp("stack")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("STT_", "DAGSTER_"))]:
+            patch.delenv(name)
+        patch.setenv("STT_MODEL", "demo")
+        settings = Settings(home=home, ui_port=0, _env_file=None)  # type: ignore[call-arg]
+        with Stack(settings, say=print) as running:
+            yield running
+
+
+@pytest.fixture(scope="module")
+def ui(stack: Stack) -> DagsterUI:
+    return DagsterUI(stack.ui_url)
+
+
+@pytest.fixture(scope="module")
+def store(stack: Stack) -> Iterator[Database]:
+    database = Database(stack.database_url)
+    yield database
+    database.dispose()
+
+
+def _launch_batch(ui: DagsterUI, folder: Path, **wishes: object) -> str:
+    config = {"source": str(folder), **wishes}
+    return ui.launch_job("create_batch", {"ops": {"write_batch_row": {"config": config}}})
+
+
+def _newest_batch(store: Database) -> int:
+    with store.begin() as connection:
+        return batches.latest(connection, 1)[0].id
+
+
+def _wait(store: Database, batch_id: int, statuses: set[str], seconds: float = 240) -> Progress:
+    end = time.monotonic() + seconds
+    while (figures := progress(store, batch_id)).status not in statuses:
+        assert time.monotonic() < end, figures
+        assert figures.completed + figures.failed + figures.pending == (figures.total_files or 0)
+        time.sleep(0.5)
+    return figures
+
+
+def _keys(store: Database, batch_id: int) -> dict[str, str]:
+    """Return the partition key of each file of a batch, by file name."""
+    from urllib.parse import unquote
+
+    from stt_pipeline.store import shards
+
+    with store.begin() as connection:
+        found = {}
+        for file in files.of_batch(connection, batch_id):
+            assert file.shard_id is not None
+            name = unquote(file.uri.partition("/in/")[2])
+            found[name] = shards.get(connection, file.shard_id).key
+        return found
+
+
+def test_a_batch_from_the_launchpad_with_every_kind_of_bad_file(
+    ui: DagsterUI, store: Database, stack: Stack, tmp_path: Path
+) -> None:
+    write_bad_files(tmp_path / "in")
+    run = _launch_batch(ui, tmp_path / "in", name="bad files", notify_emails=["kim@example.com"])
+    assert ui.wait_for_run(run) == "SUCCESS"
+    batch_id = _newest_batch(store)
+    figures = _wait(store, batch_id, {"completed", "failed"})
+    assert (figures.status, figures.error) == ("completed", None)
+
+    from urllib.parse import unquote
+
+    with store.begin() as connection:
+        ended = {
+            unquote(file.uri.partition("/in/")[2]): file for file in files.of_batch(connection, batch_id)
+        }
+    assert set(ended) == set(EXPECTED)
+    for name, expected in EXPECTED.items():
+        file = ended[name]
+        if expected is None:
+            assert (file.status, file.error) == ("success", None), name
+        else:
+            assert (file.status, file.error_class) == ("failed", expected[0]), name
+            assert expected[1] in (file.error or ""), name
+
+    # each check has a result for each partition, red for bad files and green for good ones, from the same runs
+    keys = _keys(store, batch_id)
+    checks = {
+        check["evaluation"]["partition"]: check
+        for check in ui.checks("audio_files", "every_file_readable")
+        if check["evaluation"]["partition"] in keys.values()
+    }
+    assert set(checks) == set(keys.values())
+    for name, key in keys.items():
+        evaluation = checks[key]["evaluation"]
+        assert evaluation["success"] == (EXPECTED[name] is None), name
+        if EXPECTED[name] is not None:
+            assert evaluation["severity"] == "ERROR"
+            assert Path(name).name in evaluation["description"]
+    assert len({check["runId"] for check in checks.values()}) == 1
+
+    # what a person sees on a materialization
+    metadata = ui.metadata("speaker_turns", keys["주간 회의 (사본).m4a"])
+    assert metadata["speakers"] == "3"
+    assert "data:image/png;base64," in metadata["speaker timeline"]
+    assert "회의를 시작하겠습니다" in metadata["transcript"]
+    transcripts = ui.metadata("transcripts", keys["주간 회의 (사본).m4a"])
+    assert (transcripts["files"], transcripts["files failed"], transcripts["language"]) == (1, 0, "ko")
+    assert transcripts["real-time factor"] > 0
+    assert "nothing but its vocabulary" in transcripts["note"]
+    assert "| owner | task | due |" in ui.metadata("meeting_minutes", keys["🎤 launch.mp3"])["minutes"]
+    assert "text.mp3" in ui.metadata("batch_report", f"{batch_id:06d}")["failures"]
+
+    # silence and noise have no words, and are no failures
+    for name in ("silence.wav", "white noise.wav", "tenth of a second.wav"):
+        assert "(no speech)" in ui.metadata("transcripts", keys[name])["transcript"], name
+
+    succeeded = sum(expected is None for expected in EXPECTED.values())
+    mails = list((Path(stack.environment["STT_HOME"]) / "outbox").glob("*.eml"))
+    assert len(mails) == succeeded + 1
+    parquet = Path(stack.environment["STT_HOME"]) / "data"
+    import pandas as pd
+
+    rows = pd.read_parquet(parquet / "minutes" / f"batch={batch_id:06d}")
+    assert len(rows) == succeeded
+    assert len(list((parquet / "transcripts" / f"batch={batch_id:06d}").iterdir())) == len(EXPECTED)
+
+
+def test_a_wrong_request_fails_its_run_with_the_reason(ui: DagsterUI, store: Database) -> None:
+    before = _newest_batch(store)
+    run = _launch_batch(ui, Path("/no/such/folder"))
+    assert ui.wait_for_run(run) == "FAILURE"
+    assert "The folder /no/such/folder does not exist" in ui.errors(run)
+    assert _newest_batch(store) == before
+
+
+def test_one_partition_is_materialized_again(ui: DagsterUI, store: Database, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "budget.wav").write_bytes((SAMPLES / "weekly-budget.wav").read_bytes())
+    ui.wait_for_run(_launch_batch(ui, tmp_path / "in"))
+    batch_id = _newest_batch(store)
+    _wait(store, batch_id, {"completed"})
+    (key,) = _keys(store, batch_id).values()
+    before = ui.metadata("transcripts", key)
+    run = ui.materialize(["transcripts"], key)
+    assert ui.wait_for_run(run) == "SUCCESS"
+    again = ui.metadata("transcripts", key)
+    assert again["transcript"] == ui.metadata("speaker_turns", key)["transcript"]
+    assert "real-time factor" in before
+    assert "real-time factor" not in again  # it was not made again
+    config = {"ops": {"transcripts": {"config": {"reprocess": True}}}}
+    run = ui.materialize(["transcripts"], key, config)
+    assert ui.wait_for_run(run) == "SUCCESS"
+    assert "real-time factor" in ui.metadata("transcripts", key)
+    # the dispatcher takes the file through the rest
+    figures = _wait(store, batch_id, {"completed"})
+    assert (figures.completed, figures.failed) == (1, 0)
+
+
+def test_a_backfill_over_two_batches_runs_many_partitions_at_a_time_with_stages_apart(
+    ui: DagsterUI, store: Database, tmp_path: Path
+) -> None:
+    batch_ids = []
+    for name, count in (("one", 60), ("two", 50)):
+        for number in range(count):
+            write_tone(tmp_path / name / "in" / f"{number:02d}.wav", 0.2)
+        ui.wait_for_run(_launch_batch(ui, tmp_path / name / "in", name=name))
+        batch_ids.append(_newest_batch(store))
+    # paused as soon as they are scanned, so that the work is left to the backfill
+    with store.begin() as connection:
+        for batch_id in batch_ids:
+            batches.set_status(connection, batch_id, "paused")
+    for batch_id in batch_ids:
+        key = f"{batch_id:06d}"
+        assert ui.wait_for_run(ui.materialize(["audio_manifest"], key)) == "SUCCESS"
+    keys = [key for batch_id in batch_ids for key in sorted(_keys(store, batch_id).values())]
+    assert len(keys) == 110
+
+    backfill = ui.backfill(SHARD_ASSETS, keys)
+    assert ui.wait_for_backfill(backfill) == "COMPLETED_SUCCESS"
+    runs = ui.runs(tags=[{"key": "dagster/backfill", "value": backfill}])
+    by_stage: dict[frozenset[str], int] = {}
+    for run in runs:
+        assets = frozenset(asset["path"][0] for asset in run["assetSelection"])
+        by_stage[assets] = by_stage.get(assets, 0) + 1
+    assert by_stage == {
+        frozenset(SHARD_ASSETS[:3]): math.ceil(110 / SHARDS_PER_RUN["transcribe"]),
+        frozenset(SHARD_ASSETS[3:]): math.ceil(110 / SHARDS_PER_RUN["publish"]),
+    }
+    for batch_id, count in zip(batch_ids, (60, 50), strict=True):
+        figures = progress(store, batch_id)
+        assert (figures.completed, figures.failed, figures.pending) == (count, 0, 0)
+
+
+def test_the_lineage_leads_from_the_manifest_to_the_report(ui: DagsterUI) -> None:
+    answer = ui.ask(
+        "query ($s: RepositorySelector!) { repositoryOrError(repositorySelector: $s) { ... on Repository {"
+        " assetNodes { assetKey { path } dependencyKeys { path } groupName } sensors { name sensorState { status } } } } }",
+        s=LOCATION,
+    )["repositoryOrError"]
+    upstream = {
+        node["assetKey"]["path"][0]: [key["path"][0] for key in node["dependencyKeys"]]
+        for node in answer["assetNodes"]
+    }
+    line = ["batch_report"]
+    while upstream[line[-1]]:
+        line += upstream[line[-1]]
+    assert line == ["batch_report", *reversed(SHARD_ASSETS), "audio_manifest"]
+    assert answer["sensors"] == [{"name": "batch_dispatcher", "sensorState": {"status": "RUNNING"}}]
