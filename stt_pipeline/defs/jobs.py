@@ -10,7 +10,9 @@ from pydantic import Field
 
 from stt_pipeline.batches import dispatch
 from stt_pipeline.batches.creation import create_batch as write_batch
+from stt_pipeline.batches.keys import batch_key
 from stt_pipeline.batches.options import BatchOptions
+from stt_pipeline.defs.partitions import batch_partitions
 from stt_pipeline.defs.stages import ASSETS
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store.database import Database
@@ -73,6 +75,7 @@ def write_batch_row(
         )
     except InvalidRequestError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
+    context.instance.add_dynamic_partitions(str(batch_partitions.name), [batch_key(batch.id)])
     context.log.info(f"Batch {batch.id} is written: {batch.source_path}")
     context.add_output_metadata({"batch": batch.id, "source": batch.source_path})
 

@@ -42,6 +42,9 @@ query ($id: String!) {
   partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status error { message } } }
 }
 """
+_SENSOR = "query ($s: SensorSelector!) { sensorOrError(sensorSelector: $s) { ... on Sensor { id sensorState { id } } } }"
+_STOP = "mutation ($id: String!) { stopSensor(id: $id) { __typename ... on PythonError { message } } }"
+_START = "mutation ($s: SensorSelector!) { startSensor(sensorSelector: $s) { __typename ... on PythonError { message } } }"
 _CHECKS = """
 query ($asset: AssetKeyInput!, $check: String!, $limit: Int!) {
   assetCheckExecutions(assetKey: $asset, checkName: $check, limit: $limit) {
@@ -144,6 +147,15 @@ class DagsterUI:
             )
 
         return _until(ended, seconds)
+
+    def switch_sensor(self, name: str, *, on: bool) -> None:
+        """Switch a sensor on or off."""
+        selector = {**LOCATION, "sensorName": name}
+        if on:
+            answer = self.ask(_START, s=selector)["startSensor"]
+        else:
+            answer = self.ask(_STOP, id=self.ask(_SENSOR, s=selector)["sensorOrError"]["id"])["stopSensor"]
+        assert answer["__typename"] != "PythonError", answer
 
     def runs(self, **wanted: Any) -> list[dict[str, Any]]:
         """Return the runs that a filter lets through, newest first; tags as a dict."""

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -15,7 +16,7 @@ from stt_pipeline.batches.dispatch import SHARDS_PER_RUN
 from stt_pipeline.batches.progress import Progress, progress
 from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import batches, files
+from stt_pipeline.store import batches, files, shards
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import write_tone
 from stt_pipeline_tests.conftest import SAMPLES
@@ -71,10 +72,6 @@ def _wait(store: Database, batch_id: int, statuses: set[str], seconds: float = 2
 
 def _keys(store: Database, batch_id: int) -> dict[str, str]:
     """Return the partition key of each file of a batch, by file name."""
-    from urllib.parse import unquote
-
-    from stt_pipeline.store import shards
-
     with store.begin() as connection:
         found = {}
         for file in files.of_batch(connection, batch_id):
@@ -93,8 +90,6 @@ def test_a_batch_from_the_launchpad_with_every_kind_of_bad_file(
     batch_id = _newest_batch(store)
     figures = _wait(store, batch_id, {"completed", "failed"})
     assert (figures.status, figures.error) == ("completed", None)
-
-    from urllib.parse import unquote
 
     with store.begin() as connection:
         ended = {
@@ -186,19 +181,15 @@ def test_one_partition_is_materialized_again(ui: DagsterUI, store: Database, tmp
 def test_a_backfill_over_two_batches_runs_many_partitions_at_a_time_with_stages_apart(
     ui: DagsterUI, store: Database, tmp_path: Path
 ) -> None:
+    # the work is left to the person
+    ui.switch_sensor("batch_dispatcher", on=False)
     batch_ids = []
     for name, count in (("one", 60), ("two", 50)):
         for number in range(count):
             write_tone(tmp_path / name / "in" / f"{number:02d}.wav", 0.2)
-        ui.wait_for_run(_launch_batch(ui, tmp_path / name / "in", name=name))
+        assert ui.wait_for_run(_launch_batch(ui, tmp_path / name / "in", name=name)) == "SUCCESS"
         batch_ids.append(_newest_batch(store))
-    # paused as soon as they are scanned, so that the work is left to the backfill
-    with store.begin() as connection:
-        for batch_id in batch_ids:
-            batches.set_status(connection, batch_id, "paused")
-    for batch_id in batch_ids:
-        key = f"{batch_id:06d}"
-        assert ui.wait_for_run(ui.materialize(["audio_manifest"], key)) == "SUCCESS"
+        assert ui.wait_for_run(ui.materialize(["audio_manifest"], f"{batch_ids[-1]:06d}")) == "SUCCESS"
     keys = [key for batch_id in batch_ids for key in sorted(_keys(store, batch_id).values())]
     assert len(keys) == 110
 
@@ -216,6 +207,9 @@ def test_a_backfill_over_two_batches_runs_many_partitions_at_a_time_with_stages_
     for batch_id, count in zip(batch_ids, (60, 50), strict=True):
         figures = progress(store, batch_id)
         assert (figures.completed, figures.failed, figures.pending) == (count, 0, 0)
+    ui.switch_sensor("batch_dispatcher", on=True)
+    for batch_id in batch_ids:
+        _wait(store, batch_id, {"completed"})
 
 
 def test_the_lineage_leads_from_the_manifest_to_the_report(ui: DagsterUI) -> None:

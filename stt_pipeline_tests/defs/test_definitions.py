@@ -1,0 +1,109 @@
+"""The definitions as Dagster sees them: they load anywhere, and the graph changes only on purpose."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from stt_pipeline.definitions import build_definitions, defs
+
+ROOT = Path(__file__).parents[2]
+HEAVY = (
+    "torch",
+    "ctranslate2",
+    "faster_whisper",
+    "kiwipiepy",
+    "boto3",
+    "pandas",
+    "pyarrow",
+    "matplotlib",
+    "scipy",
+)
+
+
+def test_the_asset_graph(snapshot: SnapshotAssertion) -> None:
+    graph = defs.resolve_asset_graph()
+    shown = {}
+    for key in sorted(graph.get_all_asset_keys()):
+        node = graph.get(key)
+        spec = node.assets_def.specs_by_key[key]
+        shown[key.to_user_string()] = {
+            "deps": [
+                f"{dep.asset_key.to_user_string()}"
+                + (f" ({type(dep.partition_mapping).__name__})" if dep.partition_mapping else "")
+                for dep in spec.deps
+            ],
+            "partitions": node.partitions_def.name if node.partitions_def else None,
+            "group": node.group_name,
+            "kinds": sorted(node.kinds),
+            "pools": sorted(node.pools or ()),
+            "backfill": str(node.backfill_policy.max_partitions_per_run) if node.backfill_policy else None,
+            "description": node.description,
+            "checks": {
+                check.name: check.description
+                for check in node.assets_def.check_specs
+                if check.asset_key == key
+            },
+        }
+    assert shown == snapshot
+
+
+def test_the_jobs_and_the_sensor(snapshot: SnapshotAssertion) -> None:
+    repository = defs.get_repository_def()
+    jobs = {job.name: job.description for job in repository.get_all_jobs() if not job.name.startswith("__")}
+    sensors = {
+        sensor.name: [target.job_name for target in sensor.targets] for sensor in repository.sensor_defs
+    }
+    assert {"jobs": jobs, "sensors": sensors} == snapshot
+
+
+def test_they_load_with_an_empty_environment_and_without_what_is_heavy() -> None:
+    """The models are loaded where they are used; the base install has no torch at all."""
+    script = (
+        f"import sys, stt_pipeline.definitions\nprint([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", script],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+def test_dagster_calls_them_valid() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate", "-m", "stt_pipeline.definitions"],
+        env={name: value for name, value in os.environ.items() if not name.startswith("DAGSTER_")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "All code locations passed validation" in done.stderr + done.stdout
+
+
+def test_resources_are_replaced_by_plain_objects() -> None:
+    marker = object()
+    replaced = build_definitions({"mailer": marker})
+    assert replaced.resources is not None
+    assert replaced.resources["mailer"] is marker
+
+
+@pytest.mark.parametrize("asset", ["audio_manifest", "audio_files"])
+def test_a_run_without_a_database_says_what_is_missing(asset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STT_DATABASE_URL", "postgresql://nobody:secret@127.0.0.1:9/none")
+    instance = dg.DagsterInstance.ephemeral()
+    name = "batch" if asset == "audio_manifest" else "audio"
+    instance.add_dynamic_partitions(name, ["000001"])
+    job = defs.resolve_job_def("scan_source" if asset == "audio_manifest" else "transcribe_audio")
+    with pytest.raises(dg.DagsterResourceFunctionError) as raised:
+        job.execute_in_process(instance=instance, partition_key="000001")
+    reason = str(raised.value.__cause__)
+    assert "127.0.0.1, port 9" in reason
+    assert "secret" not in reason
