@@ -43,8 +43,11 @@ def probe_files(work: Work) -> None:
     work.for_each_file(probe_one)
 
 
-def transcribe_files(work: Work, transcriber_for: TranscriberFor) -> None:
+def transcribe_files(work: Work, transcriber_for: TranscriberFor, *, language: str = "") -> None:
     """Store the transcript of each readable file that has none.
+
+    Args:
+        language: of batches that name none; empty detects it file by file.
 
     Raises:
         ConfigurationError: the speech model cannot be had; no file is blamed.
@@ -60,7 +63,9 @@ def transcribe_files(work: Work, transcriber_for: TranscriberFor) -> None:
             with _source(shard).local_copy(file.uri) as path:
                 samples = decode(path)
             transcript = transcriber_for(shard.options).transcribe(
-                samples, language=shard.options.language or None, hotwords=shard.options.hotwords or None
+                samples,
+                language=shard.options.language or language or None,
+                hotwords=shard.options.hotwords or None,
             )
             with work.database.begin() as connection:
                 shard.prove(connection)

@@ -37,5 +37,5 @@ def transcripts(
         return transcript_preview(found)
 
     with claimed_shards(context, config, database, settings) as work:
-        transcribe_files(work, transcriber_for)
+        transcribe_files(work, transcriber_for, language=settings.language)
         yield from events(context, work, describe=describe)
