@@ -73,7 +73,8 @@ class Claim:
 def running_stack(settings: Settings) -> RunningStack | None:
     """Return the stack that runs on this ``STT_HOME``, or None."""
     home = settings.home.absolute()
-    with suppress(FileNotFoundError), _path(home).open() as file:
+    # a home that is missing or cannot be read has no stack of ours; whoever needs it says what is wrong with it
+    with suppress(OSError), _path(home).open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
