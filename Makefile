@@ -41,7 +41,7 @@ else
 	@for file in benchmarks/[a-z]*.py; do \
 	    if [ -f "$$file" ]; then \
 	        name=$${file#benchmarks/}; \
-	        printf '  make bench NAME=%-16s %s\n' "$${name%.py}" "$$(sed -n '1s/"""//p' $$file)"; \
+	        printf '  make bench NAME=%-16s %s\n' "$${name%.py}" "$$(sed -n '1s/"""//gp' $$file)"; \
 	    else echo "There are no benchmarks yet."; fi; \
 	done
 endif

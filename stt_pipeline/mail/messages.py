@@ -4,43 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from stt_pipeline.mail.labels import labels
 from stt_pipeline.mail.mail import Attachment, Mail, message_id
+from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.speech.transcript import Transcript
 
 MAX_SUBJECT_CHARACTERS = 120
-
-
-class TaskView(Protocol):
-    """What a mail shows of an action item; `minutes.model.ActionItem` fits."""
-
-    @property
-    def task(self) -> str: ...  # noqa: D102
-    @property
-    def owner(self) -> str | None: ...  # noqa: D102
-    @property
-    def due(self) -> str | None: ...  # noqa: D102
-
-
-class MinutesView(Protocol):
-    """What a mail shows of minutes; `minutes.model.Minutes` fits (rooms side by side do not import each other)."""
-
-    @property
-    def title(self) -> str: ...  # noqa: D102
-    @property
-    def summary(self) -> str: ...  # noqa: D102
-    @property
-    def topics(self) -> Sequence[str]: ...  # noqa: D102
-    @property
-    def decisions(self) -> Sequence[str]: ...  # noqa: D102
-    @property
-    def action_items(self) -> Sequence[TaskView]: ...  # noqa: D102
-    @property
-    def keywords(self) -> Sequence[str]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +31,7 @@ def minutes_mail(
     summary_id: int | str,
     name: str,
     transcript: Transcript,
-    minutes: MinutesView,
+    minutes: Minutes,
     links: Mapping[str, str] | None = None,
     attachments: Sequence[Attachment] = (),
 ) -> Mail:
