@@ -32,7 +32,7 @@ def export(checkpoint: Path, tokenizer_file: Path, folder: Path, quantization: s
 
     loader = WhisperLoader()
     specification = loader.get_model_spec(twin)
-    vocabulary = sorted(tokenizer.get_vocab(), key=tokenizer.token_to_id)
+    vocabulary = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().__getitem__)
     loader.set_vocabulary(specification, vocabulary)
     loader.set_config(specification.config, twin, None)
     specification.validate()
@@ -45,7 +45,7 @@ def export(checkpoint: Path, tokenizer_file: Path, folder: Path, quantization: s
 
 
 def _transformers_twin(model: Whisper, tokenizer: Tokenizer) -> WhisperForConditionalGeneration:
-    shape, end = model.shape, tokenizer.token_to_id(special.END)
+    shape, end = model.shape, special.token_id(tokenizer, special.END)
     twin = WhisperForConditionalGeneration(
         WhisperConfig(
             vocab_size=shape.vocabulary,
@@ -63,7 +63,7 @@ def _transformers_twin(model: Whisper, tokenizer: Tokenizer) -> WhisperForCondit
             pad_token_id=end,
             bos_token_id=end,
             eos_token_id=end,
-            decoder_start_token_id=tokenizer.token_to_id(special.START),
+            decoder_start_token_id=special.token_id(tokenizer, special.START),
             suppress_tokens=[],
             begin_suppress_tokens=[],
         )
@@ -71,10 +71,10 @@ def _transformers_twin(model: Whisper, tokenizer: Tokenizer) -> WhisperForCondit
     state = {name: value for name, value in model.state_dict().items() if not name.startswith("ctc.")}
     twin.load_state_dict(state | {"proj_out.weight": state["model.decoder.embed_tokens.weight"]})
     twin.generation_config = GenerationConfig(
-        suppress_tokens=[], begin_suppress_tokens=[tokenizer.token_to_id(special.SPACE), end]
+        suppress_tokens=[], begin_suppress_tokens=[special.token_id(tokenizer, special.SPACE), end]
     )
     tokens = [special.language_token(language) for language in LANGUAGES]
-    twin.generation_config.lang_to_id = {token: tokenizer.token_to_id(token) for token in tokens}
+    twin.generation_config.lang_to_id = {token: special.token_id(tokenizer, token) for token in tokens}
     twin.generation_config.alignment_heads = [
         [layer, head] for layer, guided in enumerate(shape.guided_heads) for head in range(guided)
     ]

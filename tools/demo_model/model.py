@@ -169,5 +169,5 @@ class Whisper(nn.Module):
 
     def guides(self) -> list[Tensor]:
         """Return where the guided heads listened last, ``(batch, heads, tokens, frames / 2)`` for each decoder layer."""
-        layers = self.model.decoder.layers
-        return [layer.encoder_attn.guide for layer in layers if layer.encoder_attn.guide is not None]
+        found = (module.guide for module in self.model.decoder.modules() if isinstance(module, Attention))
+        return [guide for guide in found if guide is not None]

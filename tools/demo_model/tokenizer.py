@@ -41,6 +41,18 @@ def language_token(language: str) -> str:
     return f"<|{language}|>"
 
 
+def token_id(tokenizer: Tokenizer, token: str) -> int:
+    """Return the id of a token that must be there.
+
+    Raises:
+        KeyError: it is not; the tokenizer is another one.
+    """
+    number = tokenizer.token_to_id(token)
+    if number is None:
+        raise KeyError(f"the tokenizer has no token {token!r}")
+    return int(number)
+
+
 def write_tokenizer(file: Path) -> None:
     """Build the tokenizer from the grammar and write it as a ``tokenizer.json``."""
     words = _word_counts()

@@ -1,6 +1,7 @@
 """One training example: a window of sound with several utterances, and the tokens that Whisper is to write for it."""
 
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 import numpy as np
@@ -69,7 +70,7 @@ class WindowMaker:
 
     def __init__(self, dataset: Dataset, tokenizer: Tokenizer, seed: int) -> None:
         self._dataset, self._rng = dataset, Random(seed)
-        token = tokenizer.token_to_id
+        token = partial(special.token_id, tokenizer)
         self.end, self._start, self._previous = (
             token(special.END),
             token(special.START),
