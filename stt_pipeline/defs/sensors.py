@@ -9,12 +9,12 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     PRIORITY_TAG,
+    RUN_KEY_TAG,
 )
 
 from stt_pipeline.batches.dispatch import Order, retire, tick
 from stt_pipeline.defs.jobs import BY_ORDER, publish_minutes, report_batch, scan_source, transcribe_audio
 from stt_pipeline.defs.partitions import audio_partitions, batch_partitions
-from stt_pipeline.defs.stages import TOKEN_TAG
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -64,7 +64,8 @@ def _needs_a_run(instance: dg.DagsterInstance, order: Order, database: Database)
 
     A run that ended without claiming its order gives it back, to be ordered anew.
     """
-    runs = instance.get_runs(dg.RunsFilter(tags={TOKEN_TAG: order.token}))
+    run_keys = [order.token, *(_key_of_single_run(order, key) for key in order.keys)]
+    runs = instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: run_keys}))
     if runs and all(run.is_finished for run in runs):
         retire(database, order)
         return False
@@ -74,14 +75,14 @@ def _needs_a_run(instance: dg.DagsterInstance, order: Order, database: Database)
 
 def _requests(instance: dg.DagsterInstance, order: Order) -> list[dg.RunRequest]:
     """Return one run for the order: over a range where it has several shards that follow each other in Dagster."""
-    tags = {TOKEN_TAG: order.token, "stt/batch": str(order.batch_id), PRIORITY_TAG: _PRIORITY[order.priority]}
+    tags = {"stt/batch": str(order.batch_id), PRIORITY_TAG: _PRIORITY[order.priority]}
     job = BY_ORDER[order.job]
     if len(order.keys) == 1:
         return [dg.RunRequest(order.token, partition_key=order.keys[0], tags=tags, job_name=job)]
     if not _contiguous(instance, order.keys):
         # the range between the ends would hold shards of others; the claim compares tokens, and so do single runs
         return [
-            dg.RunRequest(f"{order.token}:{key}", partition_key=key, tags=tags, job_name=job)
+            dg.RunRequest(_key_of_single_run(order, key), partition_key=key, tags=tags, job_name=job)
             for key in order.keys
         ]
     ends = {
@@ -89,6 +90,10 @@ def _requests(instance: dg.DagsterInstance, order: Order) -> list[dg.RunRequest]
         ASSET_PARTITION_RANGE_END_TAG: order.keys[-1],
     }
     return [dg.RunRequest(order.token, tags=tags | ends, job_name=job)]
+
+
+def _key_of_single_run(order: Order, key: str) -> str:
+    return f"{order.token}:{key}"
 
 
 def _contiguous(instance: dg.DagsterInstance, keys: Sequence[str]) -> bool:

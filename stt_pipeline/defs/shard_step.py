@@ -3,17 +3,21 @@
 The work itself is in ``batches``; an asset names the step, the check and what a person wants to see.
 """
 
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
 
 from stt_pipeline.batches.dispatch import SHARDS_PER_RUN
 from stt_pipeline.batches.work import Claim, ShardWork, Work
 from stt_pipeline.defs.partitions import audio_partitions
-from stt_pipeline.defs.stages import ASSETS, POOL, TOKEN_TAG
+from stt_pipeline.defs.stages import ASSETS, POOL, token_of
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.shards import Stage
@@ -87,13 +91,11 @@ def claimed_shards(
     stage = _stage_of(name)
     order = [asset for assets in ASSETS.values() for asset in assets]
     selected = {key.path[-1] for key in context.job_def.asset_layer.executable_asset_keys}
-    # a run that somebody re-executes is that person's, not the dispatch's that its tags were copied from
-    token = None if context.run.parent_run_id else context.run.tags.get(TOKEN_TAG)
     claim = Claim(
         keys=context.partition_keys,
         stage=stage,
         run_id=context.run.run_id,
-        token=token,
+        token=token_of(context.run),
         first_step=not selected & set(order[: order.index(name)]),
         last_step=not selected & set(ASSETS[stage][ASSETS[stage].index(name) + 1 :]),
         reprocess=config.reprocess,
@@ -117,22 +119,29 @@ def events(
     describe: Callable[[ShardWork], Mapping[str, Any]],
     value: object = None,
 ) -> Events:
-    """Yield a check result for each shard and the asset's output, with each partition's own metadata.
+    """Yield the asset's output and a check result for each shard, with each partition's own metadata.
 
     ``AssetCheckResult`` would lose the partition in a run over several, so evaluations are given one by one, and the
-    check's output beside them.
+    check's output beside them. They come after the materializations, which they have to name: a check counts for a
+    partition only as long as it is about its latest materialization.
     """
     for shard in work.shards:
         context.add_asset_metadata(
             {**_figures(shard), **describe(shard)}, asset_key=context.asset_key, partition_key=shard.key
         )
-        for check in context.selected_asset_check_keys:
-            yield _evaluation(check, shard)
     for key, reason in work.refused.items():
         context.add_asset_metadata({"left alone": reason}, asset_key=context.asset_key, partition_key=key)
-    for check in context.selected_asset_check_keys:
-        yield dg.Output(None, output_name=f"{check.asset_key.to_python_identifier()}_{check.name}")
     yield dg.Output(value)
+    latest = context.instance.event_log_storage.get_latest_storage_id_by_partition(
+        context.asset_key, dg.DagsterEventType.ASSET_MATERIALIZATION, {shard.key for shard in work.shards}
+    )
+    for check in context.selected_asset_check_keys:
+        for shard in work.shards:
+            target = AssetCheckEvaluationTargetMaterializationData(
+                storage_id=latest[shard.key], run_id=context.run.run_id, timestamp=time.time()
+            )
+            yield _evaluation(check, shard, target)
+        yield dg.Output(None, output_name=f"{check.asset_key.to_python_identifier()}_{check.name}")
 
 
 def _stage_of(asset: str) -> Stage:
@@ -169,13 +178,16 @@ def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
 
 
-def _evaluation(check: dg.AssetCheckKey, shard: ShardWork) -> dg.AssetCheckEvaluation:
+def _evaluation(
+    check: dg.AssetCheckKey, shard: ShardWork, target: AssetCheckEvaluationTargetMaterializationData
+) -> dg.AssetCheckEvaluation:
     final = any(failure.final for failure in shard.failures)
     named = "; ".join(f"{failure.name}: {failure.error}" for failure in shard.failures[:_SHOWN_FAILURES])
     return dg.AssetCheckEvaluation(
         asset_key=check.asset_key,
         check_name=check.name,
         passed=not shard.failures,
+        target_materialization_data=target,
         partition=shard.key,
         severity=dg.AssetCheckSeverity.ERROR if final else dg.AssetCheckSeverity.WARN,
         description=named or f"{shard.done} of {shard.shard.total} files went through.",

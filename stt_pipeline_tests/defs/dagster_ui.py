@@ -52,6 +52,21 @@ query ($asset: AssetKeyInput!, $check: String!, $limit: Int!) {
   }
 }
 """
+_CHECK_PARTITIONS = """
+query ($asset: AssetKeyInput!, $check: String!) {
+  assetNodeOrError(assetKey: $asset) {
+    ... on AssetNode {
+      assetCheckOrError(checkName: $check) {
+        ... on AssetCheck {
+          partitionStatuses {
+            ... on AssetCheckDefaultPartitionStatuses { succeededPartitions failedPartitions }
+          }
+        }
+      }
+    }
+  }
+}
+"""
 _MATERIALIZATIONS = """
 query ($asset: AssetKeyInput!, $partitions: [String!]) {
   assetOrError(assetKey: $asset) {
@@ -166,6 +181,12 @@ class DagsterUI:
         """Return the last evaluations of a check, newest first."""
         answer = self.ask(_CHECKS, asset={"path": [asset]}, check=check, limit=limit)
         return list(answer["assetCheckExecutions"])
+
+    def check_partitions(self, asset: str, check: str) -> tuple[set[str], set[str]]:
+        """Return the partitions that a check's page shows as passed and as failed."""
+        answer = self.ask(_CHECK_PARTITIONS, asset={"path": [asset]}, check=check)
+        statuses = answer["assetNodeOrError"]["assetCheckOrError"]["partitionStatuses"]
+        return set(statuses["succeededPartitions"]), set(statuses["failedPartitions"])
 
     def metadata(self, asset: str, partition: str) -> dict[str, Any]:
         """Return what the newest materialization of a partition shows, by label."""

@@ -120,6 +120,11 @@ def test_a_batch_from_the_launchpad_with_every_kind_of_bad_file(
             assert Path(name).name in evaluation["description"]
     assert len({check["runId"] for check in checks.values()}) == 1
 
+    passed, failed = ui.check_partitions("audio_files", "every_file_readable")
+    bad = {keys[name] for name, expected in EXPECTED.items() if expected}
+    assert failed & set(keys.values()) == bad
+    assert passed & set(keys.values()) == set(keys.values()) - bad
+
     # what a person sees on a materialization
     metadata = ui.metadata("speaker_turns", keys["주간 회의 (사본).m4a"])
     assert metadata["speakers"] == "3"

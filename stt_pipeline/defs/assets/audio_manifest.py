@@ -9,7 +9,7 @@ from stt_pipeline.batches.intake import run_intake
 from stt_pipeline.batches.keys import batch_id_of
 from stt_pipeline.batches.work import claimed_batch
 from stt_pipeline.defs.partitions import audio_partitions, batch_partitions
-from stt_pipeline.defs.stages import TOKEN_TAG
+from stt_pipeline.defs.stages import token_of
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -30,12 +30,11 @@ def audio_manifest(
     def add_partitions(keys: Sequence[str]) -> None:
         context.instance.add_dynamic_partitions(name, list(keys))
 
-    token = None if context.run.parent_run_id else context.run.tags.get(TOKEN_TAG)
     with claimed_batch(
         database,
         batch_id_of(context.partition_key),
         run_id=context.run.run_id,
-        token=token,
+        token=token_of(context.run),
         lease_seconds=settings.lease_seconds,
     ) as batch:
         result = run_intake(

@@ -8,7 +8,7 @@ from stt_pipeline.batches.keys import batch_id_of
 from stt_pipeline.batches.work import claimed_batch
 from stt_pipeline.defs.partitions import all_of, batch_partitions
 from stt_pipeline.defs.previews import report_preview
-from stt_pipeline.defs.stages import TOKEN_TAG
+from stt_pipeline.defs.stages import token_of
 from stt_pipeline.mail.mailer import Mailer
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
@@ -28,12 +28,11 @@ def batch_report(
     mailer: ResourceParam[Mailer],
 ) -> dg.MaterializeResult[None]:
     """Close one batch and report it."""
-    token = None if context.run.parent_run_id else context.run.tags.get(TOKEN_TAG)
     with claimed_batch(
         database,
         batch_id_of(context.partition_key),
         run_id=context.run.run_id,
-        token=token,
+        token=token_of(context.run),
         lease_seconds=settings.lease_seconds,
     ) as batch:
         report = close_batch(database, batch, mailer)
