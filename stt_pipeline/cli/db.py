@@ -1,8 +1,8 @@
 """`stt db`: the schema of the database."""
 
 import typer
-from rich.console import Console
 
+from stt_pipeline.cli.terminal import out
 from stt_pipeline.settings import Settings
 from stt_pipeline.store import transcriptions
 from stt_pipeline.store.address import place_of
@@ -22,7 +22,7 @@ def upgrade() -> None:
         with database.begin() as connection:
             transcriptions.ensure_months(connection)
         database.dispose()
-        Console().print(f"The schema is current: {place_of(url)}", highlight=False)
+        out.print(f"The schema is current: {place_of(url)}", soft_wrap=True)
 
 
 @app.callback()

@@ -9,9 +9,8 @@ from typing import Annotated
 
 import typer
 from rich.box import SIMPLE
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 import stt_pipeline
 from stt_pipeline.batches.creation import create_batch
@@ -20,13 +19,11 @@ from stt_pipeline.cli.batch import watched
 from stt_pipeline.cli.claim import running_stack
 from stt_pipeline.cli.scoring import FileScore, Totals, score_batch, totals
 from stt_pipeline.cli.supervisor import Stack
+from stt_pipeline.cli.terminal import err, out, say
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.embedded import with_database
-
-console = Console()
-errors = Console(stderr=True)
 
 _RECIPIENT = "team@example.com"  # a domain that is reserved for examples, so that no mail can reach anybody
 
@@ -36,7 +33,10 @@ def demo(
         bool, typer.Option("--json", help="End with one JSON object of figures on stdout.")
     ] = False,
     samples: Annotated[
-        Path | None, typer.Option(help="Folder of the samples; the checkout's if not given.")
+        Path | None,
+        typer.Option(
+            help="Folder of recordings, with references beside them in reference/; else the checkout's samples."
+        ),
     ] = None,
 ) -> None:
     """Run the sample meetings through a real Dagster instance, with the demo model, and show what came out.
@@ -58,13 +58,13 @@ def demo(
             options={"model": "demo"},
             created_by="stt demo",
         )
-        errors.print(f"Batch {batch.id}: {folder} · watch it in the Dagster UI: {ui_url}", highlight=False)
-        figures = watched(database, batch.id, out=errors, stop_on_error=True)
+        say(f"Batch {batch.id}: {folder} · watch it in the Dagster UI: {ui_url}")
+        figures = watched(database, batch.id, stop_on_error=True)
         if figures.error:
             raise SttError(figures.error)
         scores = score_batch(database, batch.id, folder / "reference")
     result = totals(scores, figures)
-    (errors if as_json else console).print(_table(scores, result))
+    (err if as_json else out).print(_table(scores, result))
     _say_where(settings, figures)
     if as_json:
         typer.echo(json.dumps(result.as_json()))
@@ -81,13 +81,13 @@ def _instance(settings: Settings) -> Iterator[tuple[Database, str]]:
             yield database, running.ui_url
         return
     os.environ["STT_SMTP_URL"] = ""  # a demo writes to the outbox, whatever mail server is configured
-    errors.print("Starting Postgres and Dagster ...", highlight=False)
+    say("Starting Postgres and Dagster ...")
     free_port = settings.model_copy(update={"ui_port": 0, "smtp_url": ""})
     with (
-        Stack(free_port, say=lambda line: errors.print(line, highlight=False)) as stack,
+        Stack(free_port, say=say) as stack,
         _opened(stack.database_url) as database,
     ):
-        errors.print(f"Ready after {stack.start_seconds:.1f} s.", highlight=False)
+        say(f"Ready after {stack.start_seconds:.1f} s.")
         yield database, stack.ui_url
 
 
@@ -114,7 +114,7 @@ def _table(scores: list[FileScore], result: Totals) -> Table:
     for score in sorted(scores, key=lambda score: (score.telephone, score.name)):
         table.add_row(
             f"{score.name} (8 kHz)" if score.telephone else score.name,
-            f"[red]{score.status}: {escape(score.error)}[/]" if score.error else score.status,
+            Text(f"{score.status}: {score.error}", style="red") if score.error else score.status,
             score.language,
             f"{score.seconds:.0f} s",
             f"{score.speakers_found} of {score.speakers_expected}",
@@ -124,7 +124,7 @@ def _table(scores: list[FileScore], result: Totals) -> Table:
         )
     table.add_section()
     table.add_row(
-        "[bold]total[/]",
+        Text("total", style="bold"),
         f"{result.succeeded} of {result.files}",
         "",
         f"{result.audio_seconds:.0f} s",
@@ -144,11 +144,8 @@ def _say_where(settings: Settings, figures: Progress) -> None:
         "transcripts": f"stt export {figures.batch_id} --output-dir transcripts --format txt,md,vtt",
         "Parquet": f"{settings.data_root}/transcripts/batch={batch} and .../minutes/batch={batch}",
         "mails": str(home / "outbox"),
-        "Dagster UI": "make up, then the assets' lineage, partitions and runs at the address it shows",
+        "Dagster UI": "stt up, then the assets' lineage, partitions and runs at the address it shows",
     }
-    errors.print(
-        f"\nDone in {seconds:.0f} s from the batch's creation to its completion. Where things are:",
-        highlight=False,
-    )
+    say(f"\nDone in {seconds:.0f} s from the batch's creation to its completion. Where things are:")
     for name, place in lines.items():
-        errors.print(f"  {name:12} {place}", highlight=False, soft_wrap=True)
+        say(f"  {name:12} {place}")

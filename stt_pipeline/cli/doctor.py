@@ -5,10 +5,11 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from stt_pipeline.cli.checks import all_checks
+from stt_pipeline.cli.terminal import out
 from stt_pipeline.settings import Settings
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -24,7 +25,8 @@ def doctor(
     else:
         table = Table("", "what", Column("found", overflow="fold"), "what to do")
         for check in checks:
-            table.add_row(f"[{_COLOURS[check.state]}]{check.state}[/]", check.name, check.found, check.advice)
-        Console().print(table, highlight=False)
+            state = Text(check.state, style=_COLOURS[check.state])
+            table.add_row(state, check.name, check.found, check.advice)
+        out.print(table)
     if any(check.state == "fail" for check in checks):
         raise typer.Exit(1)

@@ -1,5 +1,7 @@
 """Writing transcripts to files in the formats that a person asked for; the formats are in ``minutes.exports``."""
 
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,13 +26,28 @@ def parsed_formats(text: str) -> list[str]:
     return kinds
 
 
+def made_folder(folder: Path) -> Path:
+    """Make ``folder`` if it is missing, and return it: before hours of work, not after.
+
+    Raises:
+        ConfigurationError: it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    return folder
+
+
 def write_formats(
     stem: Path, kinds: Sequence[str], *, name: str, transcript: Transcript, minutes: Minutes | None
 ) -> list[Path]:
     """Write one recording to ``stem`` with each format as its ending, and return the paths.
 
     Raises:
-        ConfigurationError: the folder cannot be written.
+        ConfigurationError: they cannot be written.
     """
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in kinds]
     try:
@@ -38,5 +55,11 @@ def write_formats(
         for kind, path in zip(kinds, paths, strict=True):
             path.write_text(export(kind, name=name, transcript=transcript, minutes=minutes), encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"{stem.parent} cannot be written: {error.strerror}.") from error
+        raise _unwritable(stem.parent, error) from None
     return paths
+
+
+def _unwritable(folder: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"The folder {folder} cannot be written: {error.strerror}. Give another one with --output-dir."
+    )

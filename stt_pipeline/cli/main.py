@@ -6,13 +6,15 @@ Exit codes: 0 done, 1 something failed, 2 the command or the configuration is wr
 import sys
 
 import typer
+from psycopg.errors import InsufficientPrivilege
 from pydantic import ValidationError
-from rich.console import Console
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from stt_pipeline.cli import batch, db
 from stt_pipeline.cli.demo import demo
 from stt_pipeline.cli.doctor import doctor
 from stt_pipeline.cli.export import export
+from stt_pipeline.cli.terminal import say
 from stt_pipeline.cli.transcribe import transcribe
 from stt_pipeline.cli.up import env, up
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError, SttError
@@ -44,6 +46,10 @@ def run() -> None:
         _fail(str(error), 2)
     except SttError as error:
         _fail(str(error), 1)
+    except DBAPIError as error:
+        if not isinstance(error, OperationalError) and not isinstance(error.orig, InsufficientPrivilege):
+            raise
+        _fail(f"Postgres: {' '.join(str(error.orig).split())}.", 1)
     except ValidationError as error:
         if error.title != "Settings":
             raise
@@ -54,5 +60,5 @@ def run() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    Console(stderr=True, soft_wrap=True).print(message, style="red", markup=False, highlight=False)
+    say(message, style="red")
     sys.exit(code)

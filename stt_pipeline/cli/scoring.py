@@ -7,8 +7,10 @@ from typing import Any
 
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.progress import Progress
+from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.minutes.matching import matched_action_items
 from stt_pipeline.speech.evaluation import ErrorRate, character_error_rate, diarization_error_rate, read_rttm
+from stt_pipeline.speech.transcript import SpeakerTurn
 from stt_pipeline.store import files, summaries, transcriptions
 from stt_pipeline.store.database import Database
 
@@ -70,14 +72,17 @@ class Totals:
 
 
 def score_batch(database: Database, batch_id: int, references: Path) -> list[FileScore]:
-    """Compare each file of a batch with ``references``/NAME.json and NAME.rttm."""
+    """Compare each file of a batch with ``references``/NAME.json and NAME.rttm.
+
+    Raises:
+        InvalidRequestError: a file has no reference.
+    """
     scores = []
     with database.begin() as connection:
         for file in files.of_batch(connection, batch_id):
             name = display_name(file.uri)
             stem = name.rpartition(".")[0]
-            reference = json.loads((references / f"{stem}.json").read_text(encoding="utf-8"))
-            expected = read_rttm(references / f"{stem}.rttm")
+            reference, expected = _reference(references, stem)
             stored = transcriptions.of_file(connection, file)
             summary = summaries.of_transcription(connection, stored) if stored else None
             text = " ".join(segment["text"] for segment in reference["segments"])
@@ -121,6 +126,14 @@ def totals(scores: list[FileScore], figures: Progress) -> Totals:
         emails=figures.emails_sent,
         telephone_cer=_sum(telephone).rate,
     )
+
+
+def _reference(folder: Path, stem: str) -> tuple[dict[str, Any], tuple[SpeakerTurn, ...]]:
+    try:
+        known = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
+        return known, read_rttm(folder / f"{stem}.rttm")
+    except FileNotFoundError as error:
+        raise InvalidRequestError(f"{stem} cannot be scored: {error.filename} is missing.") from None
 
 
 def _sum(rates: list[ErrorRate]) -> ErrorRate:

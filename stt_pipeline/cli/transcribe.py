@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stt_pipeline.audio.decode import decode
 from stt_pipeline.audio.uris import display_name
-from stt_pipeline.cli.formats import parsed_formats, write_formats
+from stt_pipeline.cli.formats import made_folder, parsed_formats, write_formats
+from stt_pipeline.cli.terminal import err, say
 from stt_pipeline.errors import FileError, InvalidRequestError
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.settings import Settings
@@ -19,35 +19,47 @@ from stt_pipeline.speech.speakers import assign_speakers
 from stt_pipeline.speech.transcriber import Transcriber, WhisperTranscriber
 from stt_pipeline.speech.transcript import Transcript
 
-console = Console(stderr=True)
-
 
 def transcribe(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Audio or video files.")],
     output_dir: Annotated[Path, typer.Option(help="Folder for the results; made if missing.")] = Path(),
     formats: Annotated[
-        str, typer.Option("--format", help="What to write, separated by commas: txt, srt, vtt, json, md.")
+        str,
+        typer.Option(
+            "--format",
+            help="What to write, separated by commas: txt, srt, vtt (transcript), json, md (with minutes).",
+        ),
     ] = "txt",
-    model: Annotated[str, typer.Option(help="Speech model; empty takes STT_MODEL.")] = "",
+    model: Annotated[
+        str, typer.Option(help="Speech model, such as small, large-v3, demo or a folder; else STT_MODEL.")
+    ] = "",
     language: Annotated[
-        str, typer.Option(help="Language code; empty takes STT_LANGUAGE, or detects it.")
+        str, typer.Option(help="Language code, such as ko; else STT_LANGUAGE, or it is detected.")
     ] = "",
 ) -> None:
-    """Transcribe FILE... and write NAME.FORMAT for each, on this machine alone.
+    """Transcribe FILE... here and now, without Dagster or a database, and write NAME.FORMAT for each.
 
     Exit code 1 if a file failed (the others are written), 2 if nothing could be started.
     """
     settings = Settings()
     kinds = parsed_formats(formats)
     stems = _stems(files, output_dir)
+    made_folder(output_dir)
     loaded = load_model(model or settings.model, settings.device, settings.compute_type, settings.cpu_threads)
     transcriber = WhisperTranscriber(loaded)
     diarizer = load_diarizer(settings.diarizer)
     summarizer = ExtractiveSummarizer()
+    with_minutes = bool({"md", "json"} & set(kinds))
     failed = 0
     notes = set[str]()
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("", total=len(files))
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("", total=len(stems))
         for file, stem in stems.items():
             name = display_name(file)
             bar.update(task, description=name)
@@ -55,20 +67,16 @@ def transcribe(
                 transcript = _transcribe_one(file, transcriber, diarizer, language or settings.language)
             except FileError as error:
                 failed += 1
-                bar.console.print(f"[red]{error}[/]", highlight=False)
+                # what the model says does not name the file
+                say(str(error) if name in str(error) else f"{name}: {error}", style="red")
             else:
-                minutes = summarizer.summarize(transcript) if "md" in kinds else None
+                minutes = summarizer.summarize(transcript) if with_minutes else None
                 written = write_formats(stem, kinds, name=name, transcript=transcript, minutes=minutes)
                 notes.update(transcript.notes)
-                bar.console.print(
-                    f"{name}: {transcript.duration:.0f} s, {transcript.language}, "
-                    f"{len(transcript.speakers)} speakers -> {', '.join(str(path) for path in written)}",
-                    highlight=False,
-                    soft_wrap=True,
-                )
+                say(f"{_described(name, transcript)} -> {', '.join(str(path) for path in written)}")
             bar.advance(task)
     for note in sorted(notes):
-        console.print(f"[yellow]{note}[/]", highlight=False)
+        say(note, style="yellow")
     if failed:
         raise typer.Exit(1)
 
@@ -91,6 +99,14 @@ def _stems(files: list[Path], output_dir: Path) -> dict[Path, Path]:
             f"Two files are called {', '.join(twice)}: give them different output folders, one call each."
         )
     return {file: output_dir / name for file, name in zip(unique, names, strict=True)}
+
+
+def _described(name: str, transcript: Transcript) -> str:
+    length = f"{name}: {transcript.duration:.0f} s"
+    if not transcript.segments:
+        return f"{length}, no speech"
+    speakers = len(transcript.speakers)
+    return f"{length}, {transcript.language}, {speakers} speaker{'s' * (speakers != 1)}"
 
 
 def _transcribe_one(file: Path, transcriber: Transcriber, diarizer: Diarizer, language: str) -> Transcript:

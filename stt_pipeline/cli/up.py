@@ -5,16 +5,14 @@ import threading
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from stt_pipeline.cli.environment import environment, prepare_dagster_home
 from stt_pipeline.cli.supervisor import Stack
+from stt_pipeline.cli.terminal import out, say
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.address import place_of
 from stt_pipeline.store.embedded import running_url
-
-errors = Console(stderr=True)
 
 
 def up(
@@ -24,13 +22,13 @@ def up(
 ) -> None:
     """Start Postgres if needed, the Dagster UI and its daemon, and stay until Ctrl-C."""
     settings = Settings() if port is None else Settings(ui_port=port)
-    errors.print("Starting; the first time takes longest ...", highlight=False)
+    say("Starting; the first time takes longest ...")
     try:
-        with Stack(settings, say=lambda line: errors.print(line, highlight=False)) as stack:
-            Console(soft_wrap=True).print(ready_line(settings, stack), highlight=False)
+        with Stack(settings, say=say) as stack:
+            out.print(ready_line(settings, stack), soft_wrap=True)
             threading.Event().wait()  # for ever: a signal ends it
     except KeyboardInterrupt:
-        errors.print("Stopped.")
+        say("Stopped.")
 
 
 def env() -> None:
