@@ -16,6 +16,7 @@ from stt_pipeline.store.batches import Batch, Priority
 from stt_pipeline.store.database import Database
 
 _NAME_LENGTH = 200
+_WRONG = {"extra_forbidden": "there is no such option"}  # where pydantic's words are not ours
 
 
 def create_batch(
@@ -74,6 +75,10 @@ def _options(options: BatchOptions | Mapping[str, Any] | None) -> BatchOptions:
         return BatchOptions.model_validate(dict(options or {}))
     except ValidationError as error:
         details = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'options'}: {e['msg']}" for e in error.errors()
+            f"{'.'.join(map(str, e['loc'])) or 'options'}: {_WRONG.get(e['type'], e['msg'])}"
+            for e in error.errors()
         )
-        raise InvalidRequestError(f"The batch's options cannot be used: {details}.") from error
+        known = ", ".join(BatchOptions.model_fields)
+        raise InvalidRequestError(
+            f"The batch's options cannot be used: {details}. The options are {known}."
+        ) from error
