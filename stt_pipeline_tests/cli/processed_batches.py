@@ -1,0 +1,35 @@
+"""Takes a batch through both stages without Dagster, so that commands have something to show."""
+
+from pathlib import Path
+
+from stt_pipeline.batches.completion import close_batch
+from stt_pipeline.batches.publishing import notify, write_minutes
+from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
+from stt_pipeline.batches.work import Claim, Work, claimed_batch
+from stt_pipeline.mail.mailer import load_mailer
+from stt_pipeline.minutes.extractive import ExtractiveSummarizer
+from stt_pipeline.speech.diarization import Diarizer
+from stt_pipeline.speech.transcriber import Transcriber
+from stt_pipeline.store.database import Database
+
+
+def process(
+    database: Database,
+    batch_id: int,
+    keys: list[str],
+    transcriber: Transcriber,
+    diarizer: Diarizer,
+    outbox: Path,
+) -> None:
+    """Transcribe, publish and close a scanned batch; mails go to ``outbox``."""
+    mailer = load_mailer("", outbox, "stt@example.com")
+    limits = {"lease_seconds": 60, "max_attempts": 1}
+    with Work(database, Claim(keys, "transcribe", "run-1"), **limits) as work:
+        probe_files(work)
+        transcribe_files(work, lambda options: transcriber)
+        find_speakers(work, lambda options: diarizer)
+    with Work(database, Claim(keys, "publish", "run-2"), **limits) as work:
+        write_minutes(work, lambda options: ExtractiveSummarizer())
+        notify(work, mailer)
+    with claimed_batch(database, batch_id, run_id="run-3", token=None, lease_seconds=60) as batch:
+        close_batch(database, batch, mailer)

@@ -1,0 +1,141 @@
+"""`stt transcribe`: files in, files out, and each thing that can be wrong said in a line."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import pytest
+
+from stt_pipeline_tests.cli.conftest import Stt
+from stt_pipeline_tests.conftest import SAMPLES
+
+
+@pytest.fixture(autouse=True)
+def _demo_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STT_MODEL", "demo")
+    monkeypatch.setenv("STT_CPU_THREADS", "1")
+
+
+def _excerpt(path: Path, seconds: int = 12) -> Path:
+    """Write the beginning of a sample to ``path``."""
+    path.parent.mkdir(exist_ok=True)
+    with wave.open(str(SAMPLES / "weekly-budget.wav")) as sample, wave.open(str(path), "wb") as cut:
+        cut.setparams(sample.getparams())
+        cut.writeframes(sample.readframes(seconds * sample.getframerate()))
+    return path
+
+
+def _silence(path: Path) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(bytes(2 * 16_000))
+    return path
+
+
+def test_every_format_of_several_files_though_one_is_bad(stt: Stt, tmp_path: Path) -> None:
+    meeting = "[초안] 주간 회의 :smile:"
+    files = [
+        _excerpt(tmp_path / "in" / f"{meeting}.wav"),
+        tmp_path / "in" / "[red]bad.mp3",
+        _silence(tmp_path / "in" / "b].wav"),
+    ]
+    files[1].write_text("this is text")
+    folder = tmp_path / "out" / "["  # "[/b]" would end what "[b]" began, if names were taken for markup
+    ended = stt("transcribe", *files, "--output-dir", folder, "--format", "txt,SRT, vtt,json,md")
+    assert (ended.code, ended.out) == (1, "")
+    lines = ended.err.splitlines()
+    assert lines[0].startswith(f"{meeting}.wav: 12 s, ko, ")
+    assert lines[1].startswith("[red]bad.mp3 cannot be decoded as audio")
+    assert lines[2].startswith(f"b].wav: 1 s, no speech -> {folder}/b].txt, ")
+    assert lines[3].startswith("Transcribed by the demo model")
+    assert len(lines) == 4
+    written = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+    kinds = ("txt", "srt", "vtt", "json", "md")
+    assert set(written) == {f"{stem}.{kind}" for stem in (meeting, "b]") for kind in kinds}
+    page = json.loads(written[f"{meeting}.json"])
+    text = " ".join(segment["text"] for segment in page["segments"])
+    assert "회의" in text
+    assert page["minutes"]["summary"]
+    assert all(segment["speaker"] for segment in page["segments"])
+    for kind, mark in (("srt", "-->"), ("vtt", "WEBVTT"), ("txt", "SPEAKER_00: "), ("md", "## ")):
+        assert mark in written[f"{meeting}.{kind}"]
+        assert page["segments"][0]["text"] in written[f"{meeting}.{kind}"]
+
+
+def test_json_alone_has_minutes_too(stt: Stt, tmp_path: Path) -> None:
+    file = _excerpt(tmp_path / "a.wav", 5)
+    assert stt("transcribe", file, "--format", "json").code == 0
+    assert json.loads((tmp_path / "a.json").read_text())["minutes"]["model"] == "extractive"
+
+
+def test_names_that_differ_in_their_ending_only(stt: Stt, tmp_path: Path) -> None:
+    files = [_silence(tmp_path / "a.wav"), tmp_path / "a.wave"]
+    files[1].write_bytes(files[0].read_bytes())
+    assert stt("transcribe", *files, *files, "--output-dir", tmp_path / "out").code == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.wav.txt", "a.wave.txt"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["a.wav", "--format", "docx,txt"],
+            "--format knows txt, srt, vtt, json, md, separated by commas, not docx.",
+        ),
+        (["a.wav", "--format", ","], "not nothing."),
+        (["a.wav", "b.wav", "c.wav"], "Not a file: b.wav, c.wav. Nothing was transcribed."),
+        (["."], "Not a file: "),
+        (["a.wav", "other/a.wav"], "Two files are called a.wav: "),
+        (["a.wav", "--output-dir", "a.wav/out"], "The folder a.wav/out cannot be written: Not a directory."),
+        (["a.wav", "--output-dir", "a.wav"], "The folder a.wav cannot be written: File exists."),
+        (["a.wav", "--model", "lrage"], "STT_MODEL=lrage is neither a folder nor a known model."),
+        (["a.wav", "--model", "/no/such"], "/no/such does not exist"),
+        (["a.wav", "--language", "kr"], "does not know the language 'kr'. It knows en, ko"),
+    ],
+)
+def test_what_cannot_start_says_why_in_one_line(
+    stt: Stt, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    _silence(tmp_path / "a.wav")
+    (tmp_path / "other").mkdir()
+    _silence(tmp_path / "other" / "a.wav")
+    ended = stt("transcribe", *arguments)
+    assert ended.code == 2
+    assert said in ended.err
+    assert ended.err.count("\n") == 1
+    assert ended.out == ""
+    assert not list(tmp_path.rglob("*.txt"))
+
+
+def test_neither_database_nor_home_is_needed(
+    stt: Stt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = _silence(tmp_path / "a.wav")
+    monkeypatch.setenv("STT_DATABASE_URL", "postgresql://127.0.0.1:1/x")
+    monkeypatch.setenv("STT_HOME", str(file / "home"))
+    assert stt("transcribe", file).code == 0
+
+
+def test_a_hub_that_cannot_be_reached_is_no_stack_trace(tmp_path: Path) -> None:
+    """In a process of its own, since the hub's client reads its environment once."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        hub = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    own = {"STT_MODEL": "small", "STT_DEVICE": "cpu", "HF_HOME": str(tmp_path / "hub"), "HF_ENDPOINT": hub}
+    command = [sys.executable, "-c", "from stt_pipeline.cli.main import run; run()", "transcribe"]
+    ended = subprocess.run(
+        [*command, str(_silence(tmp_path / "a.wav"))],
+        env={**{name: value for name, value in os.environ.items() if not name.startswith("HF_")}, **own},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert ended.stderr.startswith(
+        "The speech model small (Systran/faster-whisper-small) is not on this machine"
+    )
+    assert not list(tmp_path.glob("*.txt"))
