@@ -9,9 +9,14 @@ import pytest
 from stt_pipeline.cli.main import run
 
 
+def plain(printed: str) -> str:
+    """Return the words of a table or box, without its lines and line breaks."""
+    return " ".join(printed.replace("│", " ").split())
+
+
 @dataclass(frozen=True)
 class Ended:
-    """What a command left: its exit code, and what it printed with lines and table cells run together."""
+    """What a command left: its exit code and what it printed."""
 
     code: int
     out: str
@@ -19,7 +24,8 @@ class Ended:
 
     @property
     def shown(self) -> str:
-        return " ".join(self.out.split())
+        """The words on stdout."""
+        return plain(self.out)
 
 
 Stt = Callable[..., Ended]

@@ -62,7 +62,7 @@ def test_a_database_that_is_not_migrated(stt: Stt, empty_url: str, command: tupl
 def test_the_doctor_sees_that_it_is_not_migrated(stt: Stt, empty_url: str) -> None:
     ended = stt("doctor")
     assert ended.code == 1
-    assert "Run `stt db upgrade`." in ended.shown.replace("│ ", "")
+    assert "Run `stt db upgrade`." in ended.shown
 
 
 def test_a_database_of_a_newer_release_is_left_alone(stt_on_database: Stt, database: Database) -> None:

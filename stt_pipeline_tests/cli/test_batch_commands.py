@@ -1,0 +1,258 @@
+"""`stt batch` and `stt export` on a real database; the stages run in this process, without Dagster."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from stt_pipeline.batches.dispatch import HEARTBEAT
+from stt_pipeline.store import batches, counters
+from stt_pipeline.store.database import Database
+from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
+from stt_pipeline_tests.cli.conftest import Stt, plain
+from stt_pipeline_tests.cli.processed_batches import process
+
+_NOBODY_WORKS = "The dispatcher has not ticked yet: nothing moves until `stt up` runs.\n"
+
+
+@pytest.fixture
+def ended_batch(database: Database, tmp_path: Path) -> int:
+    """A batch with two recordings of one name, a text file named .mp3 and an empty file, from intake to report."""
+    folder = tmp_path / "in"
+    write_tone(folder / "월요일" / "회의 [1].wav", 2.0)
+    write_tone(folder / "화요일" / "회의 [1].wav", 3.0)
+    (folder / "[b]ad.mp3").write_text("this is text")
+    (folder / "empty.wav").touch()
+    batch, _, keys = scanned(database, folder, notify_emails=["kim@example.com"], name="[월간]")
+    process(database, batch.id, keys, CountingTranscriber(), OneSpeaker(), tmp_path / "outbox")
+    return batch.id
+
+
+def test_create_writes_what_was_asked_for(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
+    (tmp_path / "[녹음]").mkdir()
+    ended = stt_on_database(
+        *("batch", "create", "[녹음]", "--pattern", "**/*.wav,*.mp3", "--priority", "high"),
+        *("--notify", "kim@example.com", "--notify", "lee@example.com", "--notify", "kim@example.com"),
+        *("--option", "model=demo", "--option", "max_speakers=4", "--option", "mail_minutes=false"),
+        *("--option", "hotwords=a=b", "--json"),
+    )
+    assert (ended.code, ended.err) == (0, _NOBODY_WORKS)
+    printed = json.loads(ended.out)
+    assert printed["status"] == "pending"
+    with database.begin() as connection:
+        batch = batches.get(connection, printed["id"])
+    assert batch.source_path == printed["source"] == (tmp_path / "[녹음]").as_uri()
+    assert (batch.name, batch.file_pattern, batch.priority) == ("[녹음]", "**/*.wav,*.mp3", "high")
+    assert batch.notify_emails == ("kim@example.com", "lee@example.com")
+    assert batch.options == {"model": "demo", "max_speakers": 4, "mail_minutes": False, "hotwords": "a=b"}
+    assert batch.created_by == "stt batch create"
+
+
+def test_create_says_what_to_do_next(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
+    with database.begin() as connection:
+        counters.beat(connection, HEARTBEAT)
+    ended = stt_on_database("batch", "create", tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    first, second = ended.out.splitlines()
+    number = first.split()[1]
+    assert first == f"Batch {number} is created: {tmp_path.as_uri()}"
+    assert second == f"Watch it with: stt batch progress {number} --watch"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["/no/such/folder"], "The folder /no/such/folder does not exist: check the path."),
+        (["s3://bucket/prefix/"], "s3:// sources are not supported yet"),
+        ([".", "--option", "model"], "--option wants NAME=VALUE, not 'model'."),
+        (
+            [".", "--option", "modle=demo"],
+            "The batch's options cannot be used: modle: there is no such option. The options are model, language, "
+            "hotwords, diarizer, min_speakers, max_speakers, mail_minutes.",
+        ),
+        ([".", "--option", "max_speakers=many"], "max_speakers: "),
+        (
+            [".", "--option", "min_speakers=3", "--option", "max_speakers=2"],
+            "min_speakers 3 is more than max_speakers 2",
+        ),
+        ([".", "--notify", "kim"], "'kim' is not an email address: "),
+        ([".", "--priority", "urgent"], "'urgent' is not one of 'high', 'normal', 'low'."),
+        ([".", "--name", "x" * 201], "The batch's name must be at most 200 printable characters."),
+    ],
+)
+def test_create_refuses_what_cannot_work(
+    stt_on_database: Stt, database: Database, arguments: list[str], said: str
+) -> None:
+    ended = stt_on_database("batch", "create", *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in plain(ended.err)
+    assert "Traceback" not in ended.err
+    with database.begin() as connection:
+        assert batches.latest(connection, 10) == []
+
+
+def test_list_shows_the_newest_first(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
+    assert stt_on_database("batch", "list").code == 0
+    for name in ("first", "second", "[third]"):
+        stt_on_database("batch", "create", tmp_path, "--name", name)
+    ended = stt_on_database("batch", "list", "--limit", "2")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.index("[third]") < ended.out.index("second")
+    assert "first" not in ended.out
+    # nothing of a long address is cut away, so that it can be copied
+    assert (
+        "".join(part.strip("│ ") for line in ended.out.splitlines() for part in line.split("│")[6:7]).count(
+            tmp_path.as_uri()
+        )
+        == 2
+    )
+
+
+def test_progress_of_an_ended_batch(stt_on_database: Stt, ended_batch: int) -> None:
+    for watch in ((), ("--watch",)):
+        ended = stt_on_database("batch", "progress", ended_batch, *watch)
+        assert ended.code == 0
+        shown = ended.shown
+        for row in (
+            f"batch {ended_batch} [월간]",
+            "status completed",
+            "files 4",
+            "completed 2",
+            "failed 2 (unreadable 2)",
+            "still to do 0",
+            "done 100.0 %",
+            "mails sent 3",
+        ):
+            assert row in shown
+        bad, empty = ended.err.splitlines()
+        assert bad.startswith("[b]ad.mp3: [b]ad.mp3 cannot be decoded as audio")
+        assert empty.startswith("empty.wav: empty.wav is empty (0 bytes)")
+
+
+def test_progress_as_json_is_json_alone(stt_on_database: Stt, ended_batch: int) -> None:
+    ended = stt_on_database("batch", "progress", ended_batch, "--json", "--watch")
+    assert (ended.code, ended.err) == (0, "")
+    figures = json.loads(ended.out)
+    assert figures["status"] == "completed"
+    assert figures["completed"] + figures["failed"] + figures["pending"] == figures["total_files"] == 4
+    assert figures["failures_by_class"] == {"unreadable": 2}
+    assert figures["audio_hours_done"] == pytest.approx(5 / 3600, rel=0.01)
+    assert figures["created_at"] < figures["completed_at"]
+    assert "T" in figures["created_at"]
+
+
+def test_progress_of_a_batch_that_failed_is_an_exit_code(
+    stt_on_database: Stt, database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "nothing").mkdir()
+    batch, _, _ = scanned(database, tmp_path / "nothing")
+    ended = stt_on_database("batch", "progress", batch.id, "--watch")
+    assert ended.code == 1
+    assert "status failed" in ended.shown
+    assert "check the source and the pattern" in ended.shown
+
+
+def test_progress_says_that_nobody_works(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
+    batch, _, _ = scanned(database, write_tone(tmp_path / "in" / "a.wav").parent)
+    ended = stt_on_database("batch", "progress", batch.id)
+    assert (ended.code, ended.err) == (0, _NOBODY_WORKS)
+    assert json.loads(stt_on_database("batch", "progress", batch.id, "--json").out)["pending"] == 1
+    with database.begin() as connection:
+        counters.beat(connection, HEARTBEAT)
+    assert stt_on_database("batch", "progress", batch.id).err == ""
+    with database.begin() as connection:
+        connection.execute(text("UPDATE stt_heartbeats SET beat_at = now() - interval '5 minutes'"))
+    assert stt_on_database("batch", "progress", batch.id).err.startswith(
+        "The dispatcher has not ticked since 20"
+    )
+
+
+@pytest.mark.parametrize("command", [("batch", "progress", "77"), ("export", "77")], ids=" ".join)
+def test_a_batch_that_does_not_exist(stt_on_database: Stt, tmp_path: Path, command: tuple[str, ...]) -> None:
+    ended = stt_on_database(*command)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == "There is no batch 77. `stt batch list` shows the batches.\n"
+    assert not (tmp_path / "export").exists()
+
+
+def test_export_writes_each_recording_once_more(
+    stt_on_database: Stt, ended_batch: int, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        ended = stt_on_database(
+            "export", ended_batch, "--output-dir", tmp_path / "[out]", "--format", "md,json,srt"
+        )
+        assert (ended.code, ended.out) == (0, "")
+        assert ended.err == f"2 of 4 recordings written to {tmp_path}/[out]; the others have no transcript\n"
+    written = sorted((tmp_path / "[out]").iterdir())
+    assert [path.name.partition("-")[2] for path in written] == [
+        f"회의_1_.wav.{kind}" for kind in ("json", "md", "srt")
+    ] * 2
+    page = json.loads(written[0].read_text())
+    assert (page["file"], page["duration"]) == ("회의 [1].wav", pytest.approx(2.0))
+    assert page["segments"][0]["speaker"] == "SPEAKER_00"
+    assert page["minutes"]["model"] == "extractive"
+    assert r"SPEAKER\_00: 네, 알겠습니다." in written[1].read_text()
+    assert "-->" in written[2].read_text()
+
+
+def test_export_leaves_out_what_is_to_be_transcribed_again(
+    stt_on_database: Stt, database: Database, ended_batch: int
+) -> None:
+    with database.begin() as connection:
+        connection.execute(text("UPDATE stt_transcriptions SET status = 'outdated' WHERE duration < 2.5"))
+    assert stt_on_database("export", ended_batch).err.startswith("1 of 4 recordings written to export; ")
+
+
+def test_export_of_a_batch_without_transcripts(
+    stt_on_database: Stt, database: Database, tmp_path: Path
+) -> None:
+    batch, _, _ = scanned(database, write_tone(tmp_path / "in" / "a.wav").parent)
+    ended = stt_on_database("export", batch.id)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith(f"Nothing was written: no recording of batch {batch.id} has a transcript. ")
+    assert not (tmp_path / "export").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--format", "docx"), "--format knows txt, srt, vtt, json, md, separated by commas, not docx.\n"),
+        (("--output-dir", "file/out"), "The folder file/out cannot be written: Not a directory. "),
+    ],
+)
+def test_export_refuses_what_cannot_work(
+    stt_on_database: Stt, ended_batch: int, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "file").touch()
+    ended = stt_on_database("export", ended_batch, *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+
+
+def test_a_server_that_goes_away_is_no_stack_trace(
+    stt_on_database: Stt, database: Database, postgres_url: str, tmp_path: Path
+) -> None:
+    """The watching command is cut off from its database, as by a restart of the server."""
+    batch, _, _ = scanned(database, write_tone(tmp_path / "in" / "a.wav").parent)
+    name = make_url(database.url).database
+
+    def cut_off() -> None:
+        engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+            connection.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
+                {"name": name},
+            )
+        engine.dispose()
+
+    cut = threading.Timer(1.0, cut_off)
+    cut.start()
+    ended = stt_on_database("batch", "progress", batch.id, "--watch")
+    cut.join()
+    assert ended.code == 1
+    assert "Postgres: " in ended.err
+    assert "Traceback" not in ended.err
