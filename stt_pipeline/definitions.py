@@ -22,7 +22,7 @@ def build_definitions(resource_overrides: Mapping[str, object] | None = None) ->
             "transcriber_for": resources.TranscriberResource(),
             "diarizer_for": resources.DiarizerResource(),
             "summarizer_for": resources.SummarizerResource(),
-            "mailer": resources.MailerResource(),
+            "open_mailer": resources.MailerResource(),
             "transcripts_io": io_managers.ParquetIOManager(dataset="transcripts"),
             "minutes_io": io_managers.ParquetIOManager(dataset="minutes"),
             **(resource_overrides or {}),

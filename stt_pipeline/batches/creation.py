@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-from email_validator import EmailNotValidError, validate_email
 from pydantic import ValidationError
 
 from stt_pipeline.audio.patterns import DEFAULT_PATTERN
@@ -11,6 +10,7 @@ from stt_pipeline.audio.sources import open_source
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.mail.mail import address
 from stt_pipeline.store import batches
 from stt_pipeline.store.batches import Batch, Priority
 from stt_pipeline.store.database import Database
@@ -43,7 +43,7 @@ def create_batch(
     if priority not in get_args(Priority):
         raise InvalidRequestError(f"priority is high, normal or low, not {priority!r}.")
     source = open_source(source_path, file_pattern or DEFAULT_PATTERN)
-    emails = tuple(dict.fromkeys(_address(email) for email in notify_emails))
+    emails = tuple(dict.fromkeys(address(email) for email in notify_emails))
     checked = _options(options)
     title = " ".join(name.split()) or display_name(source.uri.rstrip("/")) or source.uri
     if len(title) > _NAME_LENGTH or not title.isprintable():
@@ -59,13 +59,6 @@ def create_batch(
             options=checked.model_dump(exclude_defaults=True),
             created_by=created_by,
         )
-
-
-def _address(email: str) -> str:
-    try:
-        return validate_email(email, check_deliverability=False, test_environment=True).normalized
-    except EmailNotValidError as error:
-        raise InvalidRequestError(f"{email!r} is not an email address: {error}") from error
 
 
 def _options(options: BatchOptions | Mapping[str, Any] | None) -> BatchOptions:

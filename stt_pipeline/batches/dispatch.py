@@ -23,7 +23,7 @@ HEARTBEAT = "dispatcher"
 # one run holds one model load: many short shards share it, while a large shard has a run of its own
 SHARDS_PER_RUN: dict[str, int] = {"transcribe": 20, "publish": 100}
 _FILES_PER_RUN = 500
-# a run that ends before it claims anything could not start at all: something is broken that needs a person
+# a run that ends before it claims anything could not start at all
 _AFTER_FAILED_START_SECONDS = 60.0
 
 
@@ -55,11 +55,16 @@ def tick(database: Database, *, max_shards_in_flight: int, max_attempts: int) ->
         return _orders(connection)
 
 
-def retire(database: Database, order: Order) -> None:
-    """Take back an order whose run ended without claiming it, so that the next tick gives a new one."""
+def retire(database: Database, order: Order, reason: str) -> None:
+    """Take back an order whose run ended without claiming it, so that a later tick gives a new one.
+
+    Args:
+        reason: shown on the batch, because something is broken that needs a person.
+    """
     table = shards_table if order.job in SHARDS_PER_RUN else batches_table
     with database.begin() as connection:
         leases.retire_token(connection, table, order.token, wait_seconds=_AFTER_FAILED_START_SECONDS)
+        batches.note_error(connection, order.batch_id, reason)
 
 
 def group_shards(ready: Sequence[Shard]) -> list[list[Shard]]:
@@ -96,12 +101,12 @@ def _orders(connection: Connection) -> list[Order]:
 def _give_up_on_deadly(connection: Connection, shard_id: int, max_attempts: int) -> None:
     """Fail what is left of a shard whose runs died again and again, so that it cannot take down workers for ever."""
     shard = shards.get(connection, shard_id)
-    if shard.tries < max_attempts:
+    if shard.deaths < max_attempts:
         return
     files.fail_open(
         connection,
         shard_id,
-        f"The worker died or fell silent {shard.tries} times while working on this file's shard. "
+        f"The worker died or fell silent {shard.deaths} times while working on this file's shard. "
         "Look at the runs' logs in the Dagster UI, then retry it.",
     )
     shards.count_files(connection, [shard_id])

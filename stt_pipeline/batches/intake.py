@@ -13,6 +13,7 @@ from typing import TypeVar
 from stt_pipeline.audio.patterns import DEFAULT_PATTERN
 from stt_pipeline.audio.sources import open_source
 from stt_pipeline.audio.uris import display_name
+from stt_pipeline.batches.batch_work import BatchWork
 from stt_pipeline.batches.keys import shard_key
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store import batches, files, shards, transcriptions
@@ -49,9 +50,7 @@ def files_per_shard(total_files: int) -> int:
     return max(MIN_FILES_PER_SHARD, ceil(total_files / MAX_SHARDS))
 
 
-def run_intake(
-    database: Database, batch: Batch, *, add_partitions: AddPartitions, max_file_bytes: int
-) -> IntakeResult:
+def run_intake(work: BatchWork, *, add_partitions: AddPartitions, max_file_bytes: int) -> IntakeResult:
     """Scan the batch's source, and open what is new for work.
 
     Args:
@@ -59,10 +58,12 @@ def run_intake(
         max_file_bytes: larger files are in the manifest as failed, and are never read.
 
     Returns:
-        What was found. A source that cannot be listed, or has no matching file, ends the batch as failed, with
-        ``error`` saying why.
+        What was found; ``error`` says why nothing was. A source that cannot be listed, or has no matching file, ends a
+        new batch as failed, while one that has files already goes on with them.
     """
+    database, batch = work.database, work.batch
     with database.begin() as connection:
+        work.prove(connection)
         batches.start_scan(connection, batch.id)
         transcriptions.ensure_months(connection)
         before = files.total(connection, batch.id)
@@ -70,38 +71,46 @@ def run_intake(
         source = open_source(batch.source_path, batch.file_pattern or DEFAULT_PATTERN)
         for chunk in _chunks(source.list_objects(), _COPY_ROWS):
             with database.begin() as connection:
+                work.prove(connection)
                 files.add(connection, batch.id, ((found.uri, found.size, found.etag) for found in chunk))
     except InvalidRequestError as error:
-        return _failed(database, batch, str(error))
+        return _nothing_found(work, before, str(error))
     with database.begin() as connection:
-        files.reject_too_large(connection, batch.id, max_file_bytes)
+        work.prove(connection)
+        for shard_id in files.reject_too_large(connection, batch.id, max_file_bytes):
+            shards.open_again(connection, shard_id, "transcribe")
+            shards.count_files(connection, [shard_id])
         total = files.total(connection, batch.id)
     if total == 0:
         pattern = batch.file_pattern or "any known audio or video ending"
-        return _failed(
-            database,
-            batch,
-            f"{batch.source_path} has no file that matches {pattern}: check the source and the pattern.",
-        )
+        reason = f"{batch.source_path} has no file that matches {pattern}: check the source and the pattern."
+        return _nothing_found(work, before, reason)
     per_shard = batch.files_per_shard or files_per_shard(total)
-    added = _cut_shards(database, batch, per_shard)
+    added = _cut_shards(work, per_shard)
     _register(database, batch, add_partitions)
     with database.begin() as connection:
+        work.prove(connection)
         batches.finish_scan(connection, batch.id, total, per_shard)
     return IntakeResult(total, total - before, added)
 
 
-def _failed(database: Database, batch: Batch, error: str) -> IntakeResult:
-    with database.begin() as connection:
-        batches.fail(connection, batch.id, error)
-    return IntakeResult(0, 0, 0, error)
+def _nothing_found(work: BatchWork, before: int, error: str) -> IntakeResult:
+    with work.database.begin() as connection:
+        work.prove(connection)
+        if before:
+            batches.give_up_scan(connection, work.batch.id, error)
+        else:
+            batches.fail(connection, work.batch.id, error)
+    return IntakeResult(before, 0, 0, error)
 
 
-def _cut_shards(database: Database, batch: Batch, per_shard: int) -> int:
+def _cut_shards(work: BatchWork, per_shard: int) -> int:
     """Group the files that have no shard yet, in order of intake, and return how many shards that made."""
+    batch = work.batch
     added = 0
     while True:
-        with database.begin() as connection:
+        with work.database.begin() as connection:
+            work.prove(connection)
             loose = files.without_shard(connection, batch.id, per_shard * max(1, _COPY_ROWS // per_shard))
             if not loose:
                 return added

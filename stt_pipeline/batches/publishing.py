@@ -5,8 +5,9 @@ from collections.abc import Callable
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.intake import ONE_FILE_SHARDS
 from stt_pipeline.batches.options import BatchOptions
+from stt_pipeline.batches.transcribing import NO_TRANSCRIPT
 from stt_pipeline.batches.work import ShardWork, Work
-from stt_pipeline.errors import EmailError
+from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.mail.mail import Mail
 from stt_pipeline.mail.mailer import Mailer
 from stt_pipeline.mail.messages import minutes_mail
@@ -17,26 +18,26 @@ from stt_pipeline.store.files import AudioFile
 from stt_pipeline.store.summaries import Summary
 from stt_pipeline.store.transcriptions import Transcription
 
-_NO_TRANSCRIPT = "It has no transcript yet: transcribe first."
-
 SummarizerFor = Callable[[BatchOptions], Summarizer]
 
 
 def write_minutes(work: Work, summarizer_for: SummarizerFor) -> None:
-    """Store the minutes of each file that has a transcript; a file without one is reported, not blamed."""
+    """Store the minutes of each file that has a transcript; a file without one is reported, not blamed.
+
+    Raises:
+        InvalidRequestError: no file has a transcript yet.
+    """
 
     def write_minutes_of(shard: ShardWork, file: AudioFile) -> None:
-        if file.status == "success":
+        stored, summary = _results(work, file)
+        if file.status == "pending" or (file.status != "failed" and stored is None):
+            shard.report(file, NO_TRANSCRIPT)
+        elif file.status == "failed":
+            if stored is not None and stored.status == "completed" and summary is None:
+                shard.report(file, file.error or "")
+        elif file.status == "success" or stored is None:
             shard.count(file)
-        elif file.status == "pending":
-            shard.report(file, _NO_TRANSCRIPT)
-        elif file.status == "transcribed":
-            with work.database.begin() as connection:
-                stored = transcriptions.of_file(connection, file)
-                summary = summaries.of_transcription(connection, stored) if stored else None
-            if stored is None:
-                shard.report(file, _NO_TRANSCRIPT)
-                return
+        else:
             # a run that died after this step left minutes behind; an LLM's work is not thrown away
             fresh = summary is not None and summary.created_at > stored.processing_completed_at
             if work.reprocess or not fresh:
@@ -47,23 +48,28 @@ def write_minutes(work: Work, summarizer_for: SummarizerFor) -> None:
             shard.count(file, seconds=stored.transcript.duration)
 
     work.for_each_file(write_minutes_of)
+    _require_something(work)
 
 
 def notify(work: Work, mailer: Mailer) -> None:
-    """Mail the minutes of each file to the batch's people, once, and so complete the file."""
+    """Mail the minutes of each file to the batch's people, once, and so complete the file.
+
+    Raises:
+        InvalidRequestError: no file has minutes yet.
+    """
 
     def notify_about(shard: ShardWork, file: AudioFile) -> None:
+        stored, summary = _results(work, file)
         if file.status == "success":
             shard.count(file)
         elif file.status == "pending":
-            shard.report(file, _NO_TRANSCRIPT)
-        elif file.status == "transcribed":
-            with work.database.begin() as connection:
-                stored = transcriptions.of_file(connection, file)
-                summary = summaries.of_transcription(connection, stored) if stored else None
-            if stored is None or summary is None:
-                shard.report(file, "It has no minutes yet: materialize meeting_minutes first.")
-                return
+            shard.report(file, NO_TRANSCRIPT)
+        elif file.status == "failed":
+            if summary is not None:
+                shard.report(file, file.error or "")
+        elif stored is None or summary is None:
+            shard.report(file, "It has no minutes yet: materialize meeting_minutes first.")
+        else:
             if mails_minutes(shard):
                 _mail_minutes(work, shard, file, stored, summary, mailer)
             with work.database.begin() as connection:
@@ -73,10 +79,30 @@ def notify(work: Work, mailer: Mailer) -> None:
                 counters.add_throughput(
                     connection, shard.batch.id, files=1, audio_seconds=stored.transcript.duration
                 )
+                unconfirmed = emails.unconfirmed(connection, summary.id)
             shard.count(file, seconds=stored.transcript.duration)
+            if unconfirmed:
+                shard.report(
+                    file,
+                    f"Nobody knows whether the mail to {', '.join(unconfirmed)} went out; it is not sent again.",
+                )
 
     with mailer:
         work.for_each_file(notify_about)
+    _require_something(work)
+
+
+def _results(work: Work, file: AudioFile) -> tuple[Transcription | None, Summary | None]:
+    with work.database.begin() as connection:
+        stored = transcriptions.of_file(connection, file)
+        return stored, summaries.of_transcription(connection, stored) if stored else None
+
+
+def _require_something(work: Work) -> None:
+    """Refuse a run that could do nothing, because its files wait for an earlier step."""
+    waiting = [failure for shard in work.shards for failure in shard.failures if not failure.error_class]
+    if waiting and not any(shard.done for shard in work.shards):
+        raise InvalidRequestError(f"There is nothing to work on. {waiting[0].name}: {waiting[0].error}")
 
 
 def _mail_minutes(
@@ -86,7 +112,7 @@ def _mail_minutes(
         mail = minutes_mail(
             recipient,
             # ids start again in a new database, and mail servers drop a message id that they know
-            summary_id=f"{summary.id}.{file.created_at:%Y%m%d%H%M%S}",
+            summary_id=f"{summary.id}.{file.created_at.timestamp():.0f}",
             name=display_name(file.uri),
             transcript=stored.transcript,
             minutes=summary.minutes,
@@ -115,7 +141,7 @@ def send_once(
         return False
     try:
         note = mailer.send(mail)
-    except EmailError as error:
+    except Exception as error:
         with database.begin() as connection:
             emails.finish(connection, log_id, sent=False, note=str(error))
         raise

@@ -1,15 +1,13 @@
 """The transcribe stage on the shards of one run: what each file is, what was said in it, and by whom.
 
-Each function is one step; a file that fails in one is recorded and left out of the next ones.
+Each function is one step; a file that fails in one is recorded there, and left out of the next ones.
 """
 
 from collections.abc import Callable
 from datetime import datetime, timezone
 
 from stt_pipeline.audio.decode import decode
-from stt_pipeline.audio.patterns import DEFAULT_PATTERN
 from stt_pipeline.audio.probe import probe
-from stt_pipeline.audio.sources import Source, open_source
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.batches.work import ShardWork, Work
 from stt_pipeline.speech.diarization import Diarizer
@@ -21,19 +19,19 @@ from stt_pipeline.store.files import AudioFile
 TranscriberFor = Callable[[BatchOptions], Transcriber]
 DiarizerFor = Callable[[BatchOptions], Diarizer]
 
-_FAILED_BEFORE_SPEECH = ("unreadable", "too_large", "no_audio", "download")
+NO_TRANSCRIPT = "It has no transcript yet: transcribe first."
 
 
 def probe_files(work: Work) -> None:
     """Find out what each file is that was not looked at yet; what cannot be read is recorded."""
 
     def probe_one(shard: ShardWork, file: AudioFile) -> None:
-        if file.status == "failed" and file.error_class in _FAILED_BEFORE_SPEECH:
-            shard.report(file, file.error or "")
-        elif file.duration is not None:
+        if file.duration is not None:
             shard.count(file)
-        elif file.status == "pending":
-            with _source(shard).local_copy(file.uri) as path:
+        elif file.status == "failed":
+            shard.report(file, file.error or "")
+        else:
+            with shard.source.local_copy(file.uri) as path:
                 info = probe(path)
             with work.database.begin() as connection:
                 shard.prove(connection)
@@ -58,9 +56,14 @@ def transcribe_files(work: Work, transcriber_for: TranscriberFor, *, language: s
             status = transcriptions.status_of(connection, file)
         if status in ("transcribed", "completed"):
             shard.count(file)
-        elif file.status == "pending" and file.duration is not None:
+        elif file.status == "failed":
+            if file.duration is not None:
+                shard.report(file, file.error or "")
+        elif file.duration is None:
+            shard.report(file, "It was not probed yet: materialize audio_files first.")
+        else:
             started_at = datetime.now(timezone.utc)
-            with _source(shard).local_copy(file.uri) as path:
+            with shard.source.local_copy(file.uri) as path:
                 samples = decode(path)
             transcript = transcriber_for(shard.options).transcribe(
                 samples,
@@ -83,26 +86,28 @@ def find_speakers(work: Work, diarizer_for: DiarizerFor) -> None:
 
     def find_speakers_of(shard: ShardWork, file: AudioFile) -> None:
         with work.database.begin() as connection:
-            stored = transcriptions.of_file(connection, file)
-        if stored is None or stored.status == "outdated":
-            return
-        if file.status != "pending":
+            status = transcriptions.status_of(connection, file)
+        if status == "completed" and file.status != "pending":
             shard.count(file)
-            return
-        with _source(shard).local_copy(file.uri) as path:
-            samples = decode(path)
-        turns = diarizer_for(shard.options).diarize(
-            samples, min_speakers=shard.options.min_speakers, max_speakers=shard.options.max_speakers
-        )
-        transcript = assign_speakers(stored.transcript, turns)
-        with work.database.begin() as connection:
-            shard.prove(connection)
-            transcriptions.save_speakers(connection, stored, transcript=transcript, turns=turns)
-            files.set_status(connection, file.id, "transcribed")
-        shard.count(file, seconds=transcript.duration)
+        elif file.status == "failed":
+            if status == "transcribed":
+                shard.report(file, file.error or "")
+        elif status in (None, "outdated"):
+            shard.report(file, NO_TRANSCRIPT)
+        else:
+            with work.database.begin() as connection:
+                stored = transcriptions.of_file(connection, file)
+            assert stored is not None  # its status was read above, and nobody else has the lease
+            with shard.source.local_copy(file.uri) as path:
+                samples = decode(path)
+            turns = diarizer_for(shard.options).diarize(
+                samples, min_speakers=shard.options.min_speakers, max_speakers=shard.options.max_speakers
+            )
+            transcript = assign_speakers(stored.transcript, turns)
+            with work.database.begin() as connection:
+                shard.prove(connection)
+                transcriptions.save_speakers(connection, stored, transcript=transcript, turns=turns)
+                files.set_status(connection, file.id, "transcribed")
+            shard.count(file, seconds=transcript.duration)
 
     work.for_each_file(find_speakers_of)
-
-
-def _source(shard: ShardWork) -> Source:
-    return open_source(shard.batch.source_path, shard.batch.file_pattern or DEFAULT_PATTERN)

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from types import TracebackType
 
-from sqlalchemy import Connection, func
+from sqlalchemy import Connection
 
+from stt_pipeline.audio.patterns import DEFAULT_PATTERN
+from stt_pipeline.audio.sources import Source, open_source
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.heartbeat import Heartbeat
 from stt_pipeline.batches.options import BatchOptions
@@ -22,6 +23,7 @@ from stt_pipeline.errors import (
     InvalidRequestError,
     LeaseLostError,
     OutOfMemoryError,
+    SttError,
     error_class_of,
 )
 from stt_pipeline.store import batches, files, leases, shards
@@ -30,7 +32,6 @@ from stt_pipeline.store.database import Database
 from stt_pipeline.store.files import AudioFile
 from stt_pipeline.store.leases import Lease
 from stt_pipeline.store.shards import Shard, Stage
-from stt_pipeline.store.tables import batches as batches_table
 from stt_pipeline.store.tables import shards as shards_table
 
 log = logging.getLogger(__name__)
@@ -92,11 +93,26 @@ class ShardWork:
     new_audio_seconds: float = 0.0
     busy_seconds: float = 0.0
     failures: list[FileFailure] = field(default_factory=list)
+    _source: Source | None = None
 
     @property
     def key(self) -> str:
         """The shard's partition key."""
         return self.shard.key
+
+    @property
+    def source(self) -> Source:
+        """Where the shard's files are.
+
+        Raises:
+            ConfigurationError: the whole source is away, so no file is blamed.
+        """
+        if self._source is None:
+            try:
+                self._source = open_source(self.batch.source_path, self.batch.file_pattern or DEFAULT_PATTERN)
+            except InvalidRequestError as error:
+                raise ConfigurationError(f"The batch's source cannot be used now. {error}") from error
+        return self._source
 
     def count(self, file: AudioFile, *, seconds: float | None = None) -> None:
         """Count ``file`` as past this step; ``seconds`` is its length if it was worked on now."""
@@ -138,12 +154,15 @@ class Work:
         """Claim what may be claimed."""
         with self.database.begin() as connection:
             found = shards.lock(connection, self._claim.keys)
-            known: dict[int, Batch] = {}
-            for shard, state, status in found:
-                batch = known.setdefault(shard.batch_id, batches.get(connection, shard.batch_id))
+            known = {
+                batch_id: batches.get(connection, batch_id)
+                for batch_id in sorted({shard.batch_id for shard, _ in found})
+            }
+            for shard, state in found:
+                batch = known[shard.batch_id]
                 refusal = leases.refusal(state, run_id=self._claim.run_id, token=self._claim.token)
-                if status in ("cancelled", "deleting"):
-                    refusal = f"batch {shard.batch_id} is {status}"
+                if batch.status in ("cancelled", "deleting"):
+                    refusal = f"batch {batch.id} is {batch.status}"
                 if refusal:
                     self.refused[shard.key] = refusal
                     continue
@@ -159,7 +178,7 @@ class Work:
                     self._reopen(connection, shard)
                 options = BatchOptions.model_validate(dict(batch.options))
                 self.shards.append(ShardWork(shard, lease, batch, options))
-            missing = set(self._claim.keys) - {shard.key for shard, _, _ in found}
+            missing = set(self._claim.keys) - {shard.key for shard, _ in found}
         self.refused |= dict.fromkeys(missing, "the store has no such shard; its batch may have been deleted")
         self._heartbeat.__enter__()
         return self
@@ -174,22 +193,29 @@ class Work:
         self._heartbeat.__exit__(kind, error, trace)
         if error is None and not self._claim.last_step:
             return
-        # with a wrong setting no file can succeed, so nothing is held against the shards
-        blameless = isinstance(error, ConfigurationError)
         with self.database.begin() as connection:
             for work in self.shards:
-                wait = min(_LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** max(0, work.shard.tries - 1))
                 shards.give_back(
                     connection,
                     work.lease,
-                    retry_seconds=wait,
+                    advance=error is None,
+                    retry_seconds=min(
+                        _LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** max(0, work.shard.tries - 1)
+                    ),
                     next_stage_seconds=_LEAVE_TO_PERSON_SECONDS if self._claim.token is None else 0.0,
-                    count_try=not blameless,
                 )
+            if isinstance(error, InvalidRequestError):
+                return  # a person's mistake, and no news about the batch
             for batch_id in {work.batch.id for work in self.shards}:
-                batches.note_error(
-                    connection, batch_id, str(error) if error is not None and blameless else None
-                )
+                batches.note_error(connection, batch_id, self._note(error))
+
+    def _note(self, error: BaseException | None) -> str | None:
+        """Return what the batch shows of a run that could not go on; None takes an older note away."""
+        if error is None:
+            return None
+        if isinstance(error, SttError):
+            return str(error)
+        return f"Run {self._claim.run_id} ended early; its log in the Dagster UI says why."
 
     def for_each_file(self, step: Callable[[ShardWork, AudioFile], None]) -> None:
         """Call ``step`` with each file of the claimed shards, in order; a file that raises fails alone.
@@ -235,7 +261,7 @@ class Work:
         message = str(error) if isinstance(error, FileError) else f"{type(error).__name__}: {error}"
         may_pass = error.transient if isinstance(error, FileError) else True
         if not isinstance(error, FileError):
-            log.exception("Unexpected error in %s", file.uri, exc_info=error)
+            log.error("Unexpected error in %s", file.uri, exc_info=error)
         with self.database.begin() as connection:
             work.prove(connection)
             status = files.record_failure(
@@ -258,37 +284,3 @@ class Work:
             shards.open_again(connection, shard.id, stage)
             shards.count_files(connection, [shard.id])
             batches.reopen(connection, shard.batch_id)
-
-
-@contextmanager
-def claimed_batch(
-    database: Database, batch_id: int, *, run_id: str, token: str | None, lease_seconds: int
-) -> Iterator[Batch]:
-    """Hold the lease of a batch as a whole, for its intake or its report.
-
-    Raises:
-        InvalidRequestError: there is no such batch, it is cancelled, or another run works on it.
-    """
-    with database.begin() as connection:
-        batch, state = batches.lock(connection, batch_id)
-        refusal = leases.refusal(state, run_id=run_id, token=token)
-        if batch.status in ("cancelled", "deleting"):
-            refusal = batch.status
-        if refusal:
-            raise InvalidRequestError(f"Batch {batch_id} is {refusal}.")
-        lease = leases.claim(connection, batches_table, batch_id, state, run_id=run_id, seconds=lease_seconds)
-    try:
-        with Heartbeat(database, batches_table, lambda: [lease], lease_seconds):
-            yield batch
-    except Exception as error:
-        with database.begin() as connection:
-            batches.note_error(connection, batch_id, f"{type(error).__name__}: {error}")
-            leases.release(
-                connection,
-                batches_table,
-                lease,
-                not_before=func.now() + timedelta(seconds=_FIRST_RETRY_SECONDS),
-            )
-        raise
-    with database.begin() as connection:
-        leases.release(connection, batches_table, lease, tries=0)

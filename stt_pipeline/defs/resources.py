@@ -4,7 +4,7 @@ A model is held by its room for the life of the process, never by a resource, wh
 fakes to ``build_definitions`` instead.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import dagster as dg
@@ -21,6 +21,8 @@ from stt_pipeline.speech.models import load_model
 from stt_pipeline.speech.transcriber import Transcriber, WhisperTranscriber
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.embedded import with_database
+
+OpenMailer = Callable[[], Mailer]
 
 
 class SettingsResource(dg.ConfigurableResource[Settings]):
@@ -90,10 +92,10 @@ class SummarizerResource(dg.ConfigurableResource[SummarizerFor]):
         return summarizer_for
 
 
-class MailerResource(dg.ConfigurableResource[Mailer]):
+class MailerResource(dg.ConfigurableResource[OpenMailer]):
     """The way mails leave: STT_SMTP_URL, or .eml files in the outbox."""
 
-    def create_resource(self, context: dg.InitResourceContext) -> Mailer:
-        """Return the mailer of the settings."""
+    def create_resource(self, context: dg.InitResourceContext) -> OpenMailer:
+        """Return a function that makes the mailer, so that a wrong setting shows where it is used."""
         settings = Settings()
-        return load_mailer(settings.smtp_url, settings.outbox, settings.mail_from)
+        return lambda: load_mailer(settings.smtp_url, settings.outbox, settings.mail_from)

@@ -1,7 +1,7 @@
 """``batch_dispatcher``: gives Dagster the runs that ``batches.dispatch`` orders, and nothing more."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 from dagster import ResourceParam
@@ -15,6 +15,7 @@ from dagster._core.storage.tags import (
 from stt_pipeline.batches.dispatch import Order, retire, tick
 from stt_pipeline.defs.jobs import BY_ORDER, publish_minutes, report_batch, scan_source, transcribe_audio
 from stt_pipeline.defs.partitions import audio_partitions, batch_partitions
+from stt_pipeline.defs.stages import ASSETS
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -46,12 +47,10 @@ def batch_dispatcher(
             max_shards_in_flight=settings.max_shards_in_flight,
             max_attempts=settings.max_attempts,
         )
-        to_start = [order for order in orders if _needs_a_run(context.instance, order, database)]
-        if to_start:
+        if to_start := _without_a_run(context.instance, orders, database):
+            known = _known_keys(context.instance, to_start)
             return dg.SensorResult(
-                run_requests=[
-                    request for order in to_start for request in _requests(context.instance, order)
-                ],
+                run_requests=[request for order in to_start for request in _requests(order, known)],
                 dynamic_partitions_requests=_new_batches(context.instance, to_start),
             )
         if time.monotonic() > end:
@@ -59,32 +58,55 @@ def batch_dispatcher(
         time.sleep(_LOOK_SECONDS)
 
 
-def _needs_a_run(instance: dg.DagsterInstance, order: Order, database: Database) -> bool:
-    """Return whether to ask for the order's run, which Dagster starts only once for each token.
+def _without_a_run(instance: dg.DagsterInstance, orders: Sequence[Order], database: Database) -> list[Order]:
+    """Return the orders whose run is to be asked for; Dagster starts only one for each run key.
 
     A run that ended without claiming its order gives it back, to be ordered anew.
     """
-    run_keys = [order.token, *(_key_of_single_run(order, key) for key in order.keys)]
-    runs = instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: run_keys}))
-    if runs and all(run.is_finished for run in runs):
-        retire(database, order)
-        return False
-    # a run that was made and never launched, by a daemon that died in between, is launched when asked for again
-    return not runs or any(run.status == dg.DagsterRunStatus.NOT_STARTED for run in runs)
+    if not orders:
+        return []
+    run_keys = {run_key: order for order in orders for run_key in _run_keys(order)}
+    runs: dict[str, list[dg.DagsterRun]] = {}
+    for run in instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: list(run_keys)})):
+        runs.setdefault(run_keys[run.tags[RUN_KEY_TAG]].token, []).append(run)
+    to_start = []
+    for order in orders:
+        found = runs.get(order.token, [])
+        if found and all(run.is_finished for run in found):
+            reason = (
+                f"Run {found[0].run_id} ended before it began to work; its log in the Dagster UI says why."
+            )
+            retire(database, order, reason)
+        # a run that was made and never launched, by a daemon that died in between, is launched when asked for again
+        elif not found or any(run.status == dg.DagsterRunStatus.NOT_STARTED for run in found):
+            to_start.append(order)
+    return to_start
 
 
-def _requests(instance: dg.DagsterInstance, order: Order) -> list[dg.RunRequest]:
+def _known_keys(instance: dg.DagsterInstance, orders: Sequence[Order]) -> dict[str, int]:
+    """Return the place of each shard's partition in Dagster, after adding those that somebody deleted there."""
+    wanted = [key for order in orders if order.job in ASSETS for key in order.keys]
+    if not wanted:
+        return {}
+    name = str(audio_partitions.name)
+    known = {key: place for place, key in enumerate(instance.get_dynamic_partitions(name))}
+    if lost := [key for key in wanted if key not in known]:
+        instance.add_dynamic_partitions(name, lost)
+        known |= {key: len(known) + place for place, key in enumerate(lost)}
+    return known
+
+
+def _requests(order: Order, known: Mapping[str, int]) -> list[dg.RunRequest]:
     """Return one run for the order: over a range where it has several shards that follow each other in Dagster."""
     tags = {"stt/batch": str(order.batch_id), PRIORITY_TAG: _PRIORITY[order.priority]}
     job = BY_ORDER[order.job]
     if len(order.keys) == 1:
         return [dg.RunRequest(order.token, partition_key=order.keys[0], tags=tags, job_name=job)]
-    if not _contiguous(instance, order.keys):
-        # the range between the ends would hold shards of others; the claim compares tokens, and so do single runs
-        return [
-            dg.RunRequest(_key_of_single_run(order, key), partition_key=key, tags=tags, job_name=job)
-            for key in order.keys
-        ]
+    first = known[order.keys[0]]
+    # a range of dynamic partitions is one of insertion: if it would hold shards of others, each shard gets a run
+    if [known[key] for key in order.keys] != list(range(first, first + len(order.keys))):
+        single = zip(_run_keys(order)[1:], order.keys, strict=True)
+        return [dg.RunRequest(run_key, partition_key=key, tags=tags, job_name=job) for run_key, key in single]
     ends = {
         ASSET_PARTITION_RANGE_START_TAG: order.keys[0],
         ASSET_PARTITION_RANGE_END_TAG: order.keys[-1],
@@ -92,18 +114,9 @@ def _requests(instance: dg.DagsterInstance, order: Order) -> list[dg.RunRequest]
     return [dg.RunRequest(order.token, tags=tags | ends, job_name=job)]
 
 
-def _key_of_single_run(order: Order, key: str) -> str:
-    return f"{order.token}:{key}"
-
-
-def _contiguous(instance: dg.DagsterInstance, keys: Sequence[str]) -> bool:
-    """Check that nothing was inserted between ``keys``: a range of dynamic partitions is one of insertion."""
-    known = instance.get_dynamic_partitions(str(audio_partitions.name))
-    try:
-        first = known.index(keys[0])
-    except ValueError:
-        return False
-    return known[first : first + len(keys)] == list(keys)
+def _run_keys(order: Order) -> list[str]:
+    """Return the run keys under which an order may run: as one run, or as one for each shard."""
+    return [order.token, *(f"{order.token}:{key}" for key in order.keys)]
 
 
 def _new_batches(
@@ -114,7 +127,7 @@ def _new_batches(
         {
             order.keys[0]
             for order in orders
-            if order.job in ("intake", "report") and not instance.has_dynamic_partition(name, order.keys[0])
+            if order.job not in ASSETS and not instance.has_dynamic_partition(name, order.keys[0])
         }
     )
     return [batch_partitions.build_add_request(keys)] if keys else []

@@ -91,6 +91,8 @@ def claimed_shards(
     stage = _stage_of(name)
     order = [asset for assets in ASSETS.values() for asset in assets]
     selected = {key.path[-1] for key in context.job_def.asset_layer.executable_asset_keys}
+    if context.run.step_keys_to_execute:  # a run that goes on where another one failed
+        selected &= set(context.run.step_keys_to_execute)
     claim = Claim(
         keys=context.partition_keys,
         stage=stage,
@@ -98,7 +100,7 @@ def claimed_shards(
         token=token_of(context.run),
         first_step=not selected & set(order[: order.index(name)]),
         last_step=not selected & set(ASSETS[stage][ASSETS[stage].index(name) + 1 :]),
-        reprocess=config.reprocess,
+        reprocess=config.reprocess or _reprocesses(context.run),
     )
     work = Work(database, claim, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts)
     with work:
@@ -141,7 +143,22 @@ def events(
                 storage_id=latest[shard.key], run_id=context.run.run_id, timestamp=time.time()
             )
             yield _evaluation(check, shard, target)
+        for key, reason in work.refused.items():
+            yield dg.AssetCheckEvaluation(
+                asset_key=check.asset_key,
+                check_name=check.name,
+                passed=False,
+                partition=key,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=f"This run left it alone: {reason}.",
+            )
         yield dg.Output(None, output_name=f"{check.asset_key.to_python_identifier()}_{check.name}")
+
+
+def _reprocesses(run: dg.DagsterRun) -> bool:
+    """Whether the run's config asks for it on any asset: the first one has to know, wherever a person wrote it."""
+    ops = cast(Mapping[str, Any], run.run_config.get("ops", {}))
+    return any(op.get("config", {}).get("reprocess", False) for op in ops.values())
 
 
 def _stage_of(asset: str) -> Stage:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, text, update
+from sqlalchemy import Case, Connection, Row, case, func, insert, or_, select, update
 
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store.leases import LeaseState
-from stt_pipeline.store.tables import batches
+from stt_pipeline.store.tables import batches, shards
 
 Status = Literal[
     "pending", "scanning", "processing", "paused", "completed", "failed", "cancelled", "deleting"
@@ -30,6 +30,7 @@ class Batch:
     status: Status
     priority: Priority
     stage: str
+    tries: int
     total_files: int | None
     files_per_shard: int | None
     notify_emails: tuple[str, ...]
@@ -41,6 +42,10 @@ class Batch:
 
 
 _COLUMNS = [batches.c[name] for name in Batch.__dataclass_fields__]
+
+
+def _unless_paused(status: str) -> Case[str]:
+    return case((batches.c.status == "paused", "paused"), else_=status)
 
 
 def _batch(row: Row[Any]) -> Batch:
@@ -124,28 +129,44 @@ def set_stage(connection: Connection, batch_id: int, stage: Literal["intake", "s
 
 
 def start_scan(connection: Connection, batch_id: int) -> None:
-    """Mark that the batch's source is being listed."""
-    connection.execute(update(batches).where(batches.c.id == batch_id).values(status="scanning", error=None))
+    """Mark that the batch's source is being listed; a scan that dies is ordered again, of a paused batch later."""
+    connection.execute(
+        update(batches)
+        .where(batches.c.id == batch_id)
+        .values(status=_unless_paused("scanning"), stage="intake", error=None)
+    )
 
 
 def finish_scan(connection: Connection, batch_id: int, total_files: int, files_per_shard: int) -> None:
-    """Open the batch's shards for work, unless somebody paused or cancelled it during the scan."""
+    """Open the batch's shards for work, unless somebody paused it."""
+    has_open_shard = (
+        select(shards.c.id).where(shards.c.batch_id == batch_id, shards.c.stage != "done").exists()
+    )
     connection.execute(
         update(batches)
         .where(batches.c.id == batch_id)
         .values(
-            status=text("CASE WHEN status = 'scanning' THEN 'processing' ELSE status END"),
+            status=_unless_paused("processing"),
             total_files=total_files,
             files_per_shard=files_per_shard,
             scanned_at=func.now(),
-            completed_at=None,
+            completed_at=case((has_open_shard, None), else_=batches.c.completed_at),
             stage="shards",
         )
     )
 
 
+def give_up_scan(connection: Connection, batch_id: int, error: str) -> None:
+    """Go on with the files that earlier scans found, and show why this one found none."""
+    connection.execute(
+        update(batches)
+        .where(batches.c.id == batch_id)
+        .values(status=_unless_paused("processing"), stage="shards", error=error)
+    )
+
+
 def fail(connection: Connection, batch_id: int, error: str) -> None:
-    """End the batch as failed, before any of its files was worked on."""
+    """End a batch that has no files as failed."""
     connection.execute(
         update(batches)
         .where(batches.c.id == batch_id)
@@ -154,11 +175,12 @@ def fail(connection: Connection, batch_id: int, error: str) -> None:
 
 
 def reopen(connection: Connection, batch_id: int) -> None:
-    """Take an ended batch back into work, because some of its files got a new start."""
+    """Take a batch that has ended, or is about to, back into work: some of its files got a new start."""
+    ended = or_(batches.c.status.in_(("completed", "failed")), batches.c.stage == "report")
     connection.execute(
         update(batches)
-        .where(batches.c.id == batch_id, batches.c.status.in_(("completed", "failed")))
-        .values(status="processing", stage="shards", completed_at=None)
+        .where(batches.c.id == batch_id, ended)
+        .values(status=_unless_paused("processing"), stage="shards", completed_at=None)
     )
 
 
@@ -168,10 +190,13 @@ def note_error(connection: Connection, batch_id: int, error: str | None) -> None
 
 
 def close(connection: Connection, batch_id: int, status: Literal["completed", "failed"]) -> None:
-    """End the batch after its report."""
+    """End the batch after its report, unless one of its shards was opened again meanwhile."""
+    has_open_shard = (
+        select(shards.c.id).where(shards.c.batch_id == batch_id, shards.c.stage != "done").exists()
+    )
     connection.execute(
         update(batches)
-        .where(batches.c.id == batch_id)
+        .where(batches.c.id == batch_id, ~has_open_shard)
         .values(
             status=status,
             stage="done",
@@ -187,11 +212,12 @@ def lock(connection: Connection, batch_id: int) -> tuple[Batch, LeaseState]:
     Raises:
         InvalidRequestError: there is no such batch.
     """
-    batch = get(connection, batch_id)
     live = func.coalesce(batches.c.lease_until > func.now(), False).label("live")
     row = connection.execute(
         select(batches.c.token, batches.c.run_id, live).where(batches.c.id == batch_id).with_for_update()
-    ).one()
+    ).one_or_none()
+    batch = get(connection, batch_id)
+    assert row is not None  # get() would have raised
     return batch, LeaseState(row.token, row.run_id, row.live)
 
 

@@ -6,6 +6,7 @@ file. Columns are explained in docs/data.md.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -75,6 +76,6 @@ def write(path: UPath, dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> N
     buffer = pa.BufferOutputStream()
     pq.write_table(table, buffer, compression="zstd")
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")  # two runs may write the same shard at once
     draft.write_bytes(buffer.getvalue().to_pybytes())
     draft.rename(path)

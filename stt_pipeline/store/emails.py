@@ -4,12 +4,10 @@ A mail is *sending* before it is handed over and *sent* after. A row that is fou
 that died in between; nobody can know whether that mail went out, so it becomes *unconfirmed* and is not sent again.
 """
 
-from collections.abc import Sequence
-
 from sqlalchemy import Connection, and_, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from stt_pipeline.store.tables import audio_files, email_logs, summaries, transcriptions
+from stt_pipeline.store.tables import email_logs
 
 
 def begin(connection: Connection, *, batch_id: int, summary_id: int | None, recipient: str) -> int | None:
@@ -71,34 +69,12 @@ def sent_of_batch(connection: Connection, batch_id: int) -> int:
     )
 
 
-def of_files(connection: Connection, file_ids: Sequence[int]) -> dict[int, list[tuple[str, str, str]]]:
-    """Return (recipient, status, delivery note) of the mails about each of these audio files."""
-    rows = connection.execute(
-        select(
-            transcriptions.c.audio_file_id,
-            email_logs.c.recipient_email,
-            email_logs.c.status,
-            func.coalesce(email_logs.c.delivery_status, "").label("note"),
+def unconfirmed(connection: Connection, summary_id: int) -> list[str]:
+    """Return the recipients of minutes of whom nobody knows whether the mail reached them."""
+    return list(
+        connection.scalars(
+            select(email_logs.c.recipient_email)
+            .where(email_logs.c.summary_id == summary_id, email_logs.c.status == "unconfirmed")
+            .order_by(email_logs.c.recipient_email)
         )
-        .join(summaries, summaries.c.id == email_logs.c.summary_id)
-        .join(
-            transcriptions,
-            and_(
-                summaries.c.transcription_id == transcriptions.c.id,
-                summaries.c.transcription_created_at == transcriptions.c.created_at,
-            ),
-        )
-        .join(
-            audio_files,
-            and_(
-                audio_files.c.id == transcriptions.c.audio_file_id,
-                audio_files.c.created_at == transcriptions.c.created_at,
-            ),
-        )
-        .where(audio_files.c.id.in_(file_ids))
-        .order_by(email_logs.c.recipient_email)
     )
-    found: dict[int, list[tuple[str, str, str]]] = {}
-    for row in rows:
-        found.setdefault(row.audio_file_id, []).append((row.recipient_email, row.status, row.note))
-    return found

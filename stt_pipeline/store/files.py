@@ -60,17 +60,29 @@ def add(connection: Connection, batch_id: int, rows: Iterable[tuple[str, int, st
     connection.execute(text("TRUNCATE incoming"))
 
 
-def reject_too_large(connection: Connection, batch_id: int, limit: int) -> None:
-    """Fail the batch's files over ``limit`` bytes, so that nothing ever downloads them."""
+def reject_too_large(connection: Connection, batch_id: int, limit: int) -> list[int]:
+    """Fail the batch's files over ``limit`` bytes, so that nothing ever downloads them.
+
+    Files that an earlier, lower limit had failed get a new start; their shards' ids are returned.
+    """
     connection.execute(
         text("""
             UPDATE stt_audio_files SET status = 'failed', error_class = 'too_large',
-                error = format('The file has %s bytes, more than the limit of %s. Raise STT_MAX_FILE_BYTES, or split it.',
-                               size, CAST(:limit AS bigint))
+                error = format('The file has %s bytes, more than the limit of %s. Raise STT_MAX_FILE_BYTES and '
+                               'scan the source again, or split the file.', size, CAST(:limit AS bigint))
             WHERE batch_id = :batch AND size > :limit AND status = 'pending'
         """),
         {"batch": batch_id, "limit": limit},
     )
+    freed = connection.scalars(
+        text("""
+            UPDATE stt_audio_files SET status = 'pending', error_class = NULL, error = NULL
+            WHERE batch_id = :batch AND error_class = 'too_large' AND status = 'failed' AND size <= :limit
+            RETURNING shard_id
+        """),
+        {"batch": batch_id, "limit": limit},
+    )
+    return sorted(set(freed))
 
 
 def total(connection: Connection, batch_id: int) -> int:
@@ -167,7 +179,7 @@ def set_status(connection: Connection, file_id: int, status: FileStatus) -> None
     connection.execute(
         update(audio_files)
         .where(audio_files.c.id == file_id)
-        .values(status=status, error_class=None, error=None)
+        .values(status=status, attempts=0, error_class=None, error=None)
     )
 
 

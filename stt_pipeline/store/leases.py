@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Table, func, select, update
 
 from stt_pipeline.errors import LeaseLostError
 
+_MOST_COUNTED = 100  # what is tried for weeks must not overflow a counter
 _RELEASED = {"token": None, "dispatched_at": None, "run_id": None, "lease_until": None}
 
 
@@ -42,7 +43,7 @@ def dispatch(connection: Connection, table: Table, ids: Sequence[int]) -> str:
     connection.execute(
         update(table)
         .where(table.c.id.in_(ids), table.c.token.is_(None))
-        .values(token=token, dispatched_at=func.now(), tries=table.c.tries + 1)
+        .values(token=token, dispatched_at=func.now(), tries=func.least(table.c.tries + 1, _MOST_COUNTED))
     )
     return token
 
@@ -75,8 +76,9 @@ def claim(
     connection: Connection, table: Table, row_id: int, state: LeaseState, *, run_id: str, seconds: int
 ) -> Lease:
     """Start (or go on with) the lease of a row that is locked and not refused."""
-    mine = state.run_id == run_id or (state.run_id is None and state.token is not None)
-    token = state.token if mine and state.token else str(uuid.uuid4())
+    # a token stays what it is for its own dispatch and through the steps of one run; a dead run's is never taken over
+    keeps_token = state.run_id in (None, run_id)
+    token = state.token if keeps_token and state.token else str(uuid.uuid4())
     connection.execute(
         update(table)
         .where(table.c.id == row_id)
@@ -108,6 +110,7 @@ def extend(connection: Connection, table: Table, leases: Sequence[Lease], second
         update(table)
         .where(table.c.id.in_([lease.id for lease in leases]))
         .where(table.c.token.in_({lease.token for lease in leases}))
+        .where(table.c.run_id.in_({lease.run_id for lease in leases}))
         .values(lease_until=func.now() + timedelta(seconds=seconds))
     )
 
@@ -116,18 +119,18 @@ def release(connection: Connection, table: Table, lease: Lease, **values: Any) -
     """Give the row back, free, with other columns set to ``values``; nothing happens if the lease was lost."""
     connection.execute(
         update(table)
-        .where(table.c.id == lease.id, table.c.token == lease.token)
+        .where(table.c.id == lease.id, table.c.token == lease.token, table.c.run_id == lease.run_id)
         .values(**_RELEASED, **values)
     )
 
 
 def retire_expired(connection: Connection, table: Table) -> list[int]:
-    """Free the rows whose run gave no sign of life until its lease ran out, and return their ids."""
+    """Free the rows whose run gave no sign of life until its lease ran out, count the death, and return their ids."""
     return list(
         connection.scalars(
             update(table)
             .where(table.c.token.is_not(None), table.c.lease_until < func.now())
-            .values(**_RELEASED)
+            .values(**_RELEASED, deaths=func.least(table.c.deaths + 1, _MOST_COUNTED))
             .returning(table.c.id)
         )
     )

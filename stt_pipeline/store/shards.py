@@ -27,6 +27,7 @@ class Shard:
     completed: int
     failed: int
     tries: int
+    deaths: int
 
 
 _COLUMNS = [shards.c[name] for name in Shard.__dataclass_fields__]
@@ -80,19 +81,16 @@ def mark_registered(connection: Connection, keys: Sequence[str]) -> None:
     connection.execute(update(shards).where(shards.c.key.in_(keys)).values(registered=True))
 
 
-def lock(connection: Connection, keys: Sequence[str]) -> list[tuple[Shard, LeaseState, str]]:
-    """Lock the shards with these keys and return each with its lease and its batch's status, in order of id."""
+def lock(connection: Connection, keys: Sequence[str]) -> list[tuple[Shard, LeaseState]]:
+    """Lock the shards with these keys and return each with its lease, in order of id."""
     live = func.coalesce(shards.c.lease_until > func.now(), False).label("live")
     rows = connection.execute(
-        select(*_COLUMNS, shards.c.token, shards.c.run_id, live, batches.c.status.label("batch_status"))
-        .join(batches, batches.c.id == shards.c.batch_id)
+        select(*_COLUMNS, shards.c.token, shards.c.run_id, live)
         .where(shards.c.key.in_(keys))
         .order_by(shards.c.id)
-        .with_for_update(of=shards)
+        .with_for_update()
     )
-    return [
-        (_shard(row._mapping), LeaseState(row.token, row.run_id, row.live), row.batch_status) for row in rows
-    ]
+    return [(_shard(row._mapping), LeaseState(row.token, row.run_id, row.live)) for row in rows]
 
 
 def ready(connection: Connection, limit: int) -> list[Shard]:
@@ -157,23 +155,21 @@ def give_back(
     connection: Connection,
     lease: Lease,
     *,
+    advance: bool,
     retry_seconds: float,
-    next_stage_seconds: float = 0.0,
-    count_try: bool = True,
-) -> str:
-    """End a lease and return the shard's next stage.
-
-    Files that wait for a transcript ask for ``transcribe``; a shard that has left it passes through ``publish``, also
-    when all its files failed, so that the partitions of one run stay neighbours in the next.
+    next_stage_seconds: float,
+) -> None:
+    """End a lease, and let the dispatcher go on with the shard's next stage.
 
     Args:
+        advance: False where the run failed: the stage is then done again, though all files may be through it, because
+            something that belongs to it, such as its Parquet file, may be missing.
         retry_seconds: how long the dispatcher leaves the shard alone if it stays in its stage.
         next_stage_seconds: the same if it moves on.
-        count_try: False where the run failed for a reason that is not the shard's, such as a missing model.
     """
     row = connection.execute(
         text("""
-            SELECT s.stage, s.tries,
+            SELECT s.stage, s.tries, s.deaths,
                    coalesce(bool_or(f.status = 'pending'), false) AS pending,
                    coalesce(bool_or(f.status = 'transcribed'), false) AS transcribed
             FROM stt_shards s LEFT JOIN stt_audio_files f ON f.shard_id = s.id
@@ -181,21 +177,25 @@ def give_back(
         """),
         {"shard": lease.id},
     ).one()
-    stage = next_stage(row.stage, pending=row.pending, transcribed=row.transcribed)
+    stage = next_stage(row.stage, pending=row.pending, transcribed=row.transcribed) if advance else row.stage
     stays = stage == row.stage
     leases.release(
         connection,
         shards,
         lease,
         stage=stage,
-        tries=0 if not stays else row.tries if count_try else max(0, row.tries - 1),
+        tries=row.tries if stays else 0,
+        deaths=row.deaths if stays else 0,
         not_before=func.now() + timedelta(seconds=retry_seconds if stays else next_stage_seconds),
     )
-    return stage
 
 
 def next_stage(stage: str, *, pending: bool, transcribed: bool) -> str:
-    """Return the stage after a run on ``stage`` left files that are ``pending`` or ``transcribed``."""
+    """Return the stage after a run on ``stage`` left files that are ``pending`` or ``transcribed``.
+
+    A shard that has left ``transcribe`` passes through ``publish``, also when all its files failed, so that the
+    partitions of one run stay neighbours in the next.
+    """
     if pending:
         return "transcribe"
     return "publish" if transcribed or stage == "transcribe" else "done"
@@ -203,7 +203,19 @@ def next_stage(stage: str, *, pending: bool, transcribed: bool) -> str:
 
 def open_again(connection: Connection, shard_id: int, stage: Stage) -> None:
     """Put a shard back into a stage, because some of its files got a new start."""
-    connection.execute(update(shards).where(shards.c.id == shard_id).values(stage=stage))
+    connection.execute(update(shards).where(shards.c.id == shard_id).values(stage=stage, tries=0, deaths=0))
+
+
+def has_open(connection: Connection, batch_id: int) -> bool:
+    """Return whether a shard of the batch is not done."""
+    open_shard = select(shards.c.id).where(shards.c.batch_id == batch_id, shards.c.stage != "done")
+    return bool(connection.scalar(select(open_shard.exists())))
+
+
+def recount(connection: Connection, batch_id: int) -> None:
+    """Bring the counters of all the batch's shards in line with their files."""
+    ids = connection.scalars(select(shards.c.id).where(shards.c.batch_id == batch_id))
+    count_files(connection, list(ids))
 
 
 def batches_without_open_shards(connection: Connection) -> list[int]:

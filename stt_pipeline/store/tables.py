@@ -54,6 +54,7 @@ def _lease() -> "list[Column[object]]":
         Column("run_id", Text),
         _time("lease_until"),
         Column("tries", SmallInteger, nullable=False, server_default="0"),
+        Column("deaths", SmallInteger, nullable=False, server_default="0"),
         _time("not_before"),
     ]
 

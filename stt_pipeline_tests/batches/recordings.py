@@ -1,5 +1,6 @@
 """Small real recordings and stand-ins for the speech tools, for tests of a batch's life."""
 
+import uuid
 import wave
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from stt_pipeline.batches.batch_work import claimed_batch
+from stt_pipeline.batches.completion import Report, close_batch
 from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.batches.intake import IntakeResult, run_intake
+from stt_pipeline.mail.mailer import Mailer
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word
 from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
@@ -64,9 +68,21 @@ class OneSpeaker:
         return (SpeakerTurn(0.0, len(samples) / 16_000, "SPEAKER_00"),)
 
 
+def scan(database: Database, batch: Batch, keys: list[str], *, max_bytes: int = MAX_BYTES) -> IntakeResult:
+    """Scan a batch's source in a run of its own; new partitions are appended to ``keys``."""
+    with claimed_batch(database, batch.id, run_id=str(uuid.uuid4()), token=None, lease_seconds=60) as work:
+        return run_intake(work, add_partitions=keys.extend, max_file_bytes=max_bytes)
+
+
 def scanned(database: Database, folder: Path, **wishes: object) -> tuple[Batch, IntakeResult, list[str]]:
     """Make a batch of ``folder`` and scan it; return batch, result and the keys that became partitions."""
     batch = create_batch(database, source_path=str(folder), **wishes)  # type: ignore[arg-type]
     keys: list[str] = []
-    result = run_intake(database, batch, add_partitions=keys.extend, max_file_bytes=MAX_BYTES)
+    result = scan(database, batch, keys)
     return batch, result, keys
+
+
+def report(database: Database, batch_id: int, mailer: Mailer, *, max_attempts: int = 0) -> Report:
+    """Report a batch in a run of its own."""
+    with claimed_batch(database, batch_id, run_id=str(uuid.uuid4()), token=None, lease_seconds=60) as work:
+        return close_batch(work, mailer, max_attempts=max_attempts)

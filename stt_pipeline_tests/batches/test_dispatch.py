@@ -99,8 +99,9 @@ def test_an_order_whose_run_could_not_start_is_given_anew_after_a_while(
 ) -> None:
     scanned(database, _folder(tmp_path / "in", 2))
     (order,) = _tick(database)
-    retire(database, order)
+    retire(database, order, "Run X ended before it began to work.")
     assert _tick(database) == []
+    assert progress(database, order.batch_id).error == "Run X ended before it began to work."
     _execute(database, "UPDATE stt_shards SET not_before = now()")
     (anew,) = _tick(database)
     assert anew.keys == order.keys
@@ -127,3 +128,21 @@ def test_a_batch_is_reported_when_its_last_shard_is_done(database: Database, tmp
     _execute(database, "UPDATE stt_shards SET stage = 'done', token = NULL")
     (order,) = _tick(database)
     assert (order.job, order.batch_id) == ("report", batch.id)
+
+
+def test_runs_that_could_not_start_are_no_deaths(database: Database, tmp_path: Path) -> None:
+    batch, _, keys = scanned(database, _folder(tmp_path / "in", 1))
+    for _ in range(5):
+        (order,) = _tick(database)
+        retire(database, order, "it could not start")
+        _execute(database, "UPDATE stt_shards SET not_before = now()")
+    (order,) = _tick(database)
+    work = Work(
+        database, Claim(keys, "transcribe", "run", token=order.token), lease_seconds=60, max_attempts=2
+    )
+    work.__enter__()
+    work._heartbeat.__exit__(None, None, None)
+    _execute(database, "UPDATE stt_shards SET lease_until = now() - interval '1 second'")
+    (again,) = _tick(database)
+    assert again.keys == order.keys
+    assert progress(database, batch.id).failures_by_class == {}

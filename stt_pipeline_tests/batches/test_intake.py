@@ -3,14 +3,16 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from stt_pipeline.batches.batch_work import claimed_batch
 from stt_pipeline.batches.creation import create_batch
-from stt_pipeline.batches.intake import files_per_shard, run_intake
+from stt_pipeline.batches.intake import files_per_shard
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store import batches, files, shards
 from stt_pipeline.store.database import Database
-from stt_pipeline_tests.batches.recordings import MAX_BYTES, scanned, write_tone
+from stt_pipeline_tests.batches.recordings import scan, scanned, write_tone
 
 
 def _touch(folder: Path, *names: str) -> None:
@@ -42,10 +44,10 @@ def test_a_second_scan_adds_only_what_is_new_or_changed(database: Database, tmp_
     batch, _, keys = scanned(database, tmp_path / "in")
     _touch(tmp_path / "in", "c.wav")
     (tmp_path / "in" / "a.wav").write_bytes(b"another content")
-    again = run_intake(database, batch, add_partitions=keys.extend, max_file_bytes=MAX_BYTES)
+    again = scan(database, batch, keys)
     assert (again.total_files, again.new_files) == (4, 2)
     assert len(keys) == len(set(keys)) == 4
-    same = run_intake(database, batch, add_partitions=keys.extend, max_file_bytes=MAX_BYTES)
+    same = scan(database, batch, keys)
     assert (same.new_files, same.new_shards, len(keys)) == (0, 0, 4)
 
 
@@ -53,13 +55,14 @@ def test_an_intake_that_died_before_its_partitions_goes_on(database: Database, t
     _touch(tmp_path / "in", *(f"{number:03d}.wav" for number in range(30)))
     batch = create_batch(database, source_path=str(tmp_path / "in"))
 
-    def die(keys: object) -> None:
-        raise ConnectionError("Dagster's storage is away")
+    class Dying(list[str]):
+        def extend(self, keys: object) -> None:
+            raise ConnectionError("Dagster's storage is away")
 
     with pytest.raises(ConnectionError):
-        run_intake(database, batch, add_partitions=die, max_file_bytes=MAX_BYTES)
+        scan(database, batch, Dying())
     keys: list[str] = []
-    result = run_intake(database, batch, add_partitions=keys.extend, max_file_bytes=MAX_BYTES)
+    result = scan(database, batch, keys)
     assert (result.total_files, len(keys)) == (30, 30)
     assert keys == sorted(keys)
     with database.begin() as connection:
@@ -72,10 +75,10 @@ def test_large_batches_share_shards(database: Database, tmp_path: Path) -> None:
     assert (result.total_files, result.new_shards) == (1_050, 11)
     assert keys[0] == f"{batch.id:06d}-000000"
     with database.begin() as connection:
-        assert [shard.total for shard, _, _ in shards.lock(connection, keys)] == [100] * 10 + [50]
+        assert [shard.total for shard, _ in shards.lock(connection, keys)] == [100] * 10 + [50]
     # the size of shards is fixed at the first scan; files found later form new ones
     _touch(tmp_path / "in", "z.wav")
-    again = run_intake(database, batch, add_partitions=keys.extend, max_file_bytes=MAX_BYTES)
+    again = scan(database, batch, keys)
     assert (again.new_files, again.new_shards) == (1, 1)
 
 
@@ -103,7 +106,7 @@ def test_a_folder_that_went_away_fails_the_batch_with_words(database: Database, 
     batch = create_batch(database, source_path=str(tmp_path / "in"))
     (tmp_path / "in" / "a.wav").unlink()
     (tmp_path / "in").rmdir()
-    result = run_intake(database, batch, add_partitions=lambda keys: None, max_file_bytes=MAX_BYTES)
+    result = scan(database, batch, [])
     assert result.error is not None
     assert "does not exist" in result.error
 
@@ -112,7 +115,7 @@ def test_files_over_the_limit_are_recorded_and_never_worked_on(database: Databas
     write_tone(tmp_path / "in" / "big.wav")
     _touch(tmp_path / "in", "small.wav")
     batch = create_batch(database, source_path=str(tmp_path / "in"))
-    run_intake(database, batch, add_partitions=lambda keys: None, max_file_bytes=1_000)
+    scan(database, batch, [], max_bytes=1_000)
     figures = progress(database, batch.id)
     assert figures.failures_by_class == {"too_large": 1}
     assert (figures.completed, figures.failed, figures.pending) == (0, 1, 1)
@@ -120,6 +123,40 @@ def test_files_over_the_limit_are_recorded_and_never_worked_on(database: Databas
         (big,) = files.failed(connection, batch.id, 10)
     assert big.error is not None
     assert "STT_MAX_FILE_BYTES" in big.error
+    # with the limit raised, a new scan gives the file a new start
+    scan(database, batch, [])
+    assert progress(database, batch.id).failures_by_class == {}
+
+
+def test_a_scan_that_dies_is_ordered_again_and_pause_stays_pause(database: Database, tmp_path: Path) -> None:
+    _touch(tmp_path / "in", "a.wav")
+    batch, _, keys = scanned(database, tmp_path / "in")
+    with (
+        pytest.raises(KeyboardInterrupt),
+        claimed_batch(database, batch.id, run_id="killed", token=None, lease_seconds=60),
+    ):
+        with database.begin() as connection:
+            batches.start_scan(connection, batch.id)
+        raise KeyboardInterrupt
+    with database.begin() as connection:
+        assert batches.get(connection, batch.id).status == "scanning"
+        connection.execute(text("UPDATE stt_batches SET not_before = NULL"))
+        assert batches.ready(connection) == [batch.id]
+        connection.execute(text("UPDATE stt_batches SET status = 'paused'"))
+    scan(database, batch, keys)
+    assert progress(database, batch.id).status == "paused"
+
+
+def test_a_source_that_is_away_for_a_moment_does_not_end_a_batch_in_work(
+    database: Database, tmp_path: Path
+) -> None:
+    _touch(tmp_path / "in", "a.wav")
+    batch, _, keys = scanned(database, tmp_path / "in")
+    (tmp_path / "in").rename(tmp_path / "away")
+    result = scan(database, batch, keys)
+    assert "does not exist" in (result.error or "")
+    figures = progress(database, batch.id)
+    assert (figures.status, figures.pending, figures.error) == ("processing", 1, result.error)
 
 
 @pytest.mark.parametrize(
@@ -129,8 +166,8 @@ def test_files_over_the_limit_are_recorded_and_never_worked_on(database: Databas
         ({"source_path": ""}, "source is empty"),
         ({"source_path": "s3://bucket/prefix"}, "not supported yet"),
         ({"priority": "urgent"}, "high, normal or low"),
-        ({"notify_emails": ["not an address"]}, "not an email address"),
-        ({"notify_emails": ["a@example.com\r\nBcc: b@example.com"]}, "not an email address"),
+        ({"notify_emails": ["not an address"]}, "no email address"),
+        ({"notify_emails": ["a@example.com\r\nBcc: b@example.com"]}, "no email address"),
         ({"options": {"modle": "demo"}}, "modle"),
         ({"options": {"min_speakers": 4, "max_speakers": 2}}, "min_speakers 4 is more than"),
         ({"name": "x" * 300}, "at most 200"),

@@ -8,18 +8,20 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from stt_pipeline.batches.completion import close_batch
+from stt_pipeline.batches.batch_work import claimed_batch
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.batches.publishing import notify, write_minutes
 from stt_pipeline.batches.results import minutes_rows, transcript_rows
 from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
-from stt_pipeline.batches.work import Claim, Work, claimed_batch
-from stt_pipeline.errors import ConfigurationError, InvalidRequestError, OutOfMemoryError
+from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.errors import ConfigurationError, EmailError, InvalidRequestError, OutOfMemoryError
+from stt_pipeline.mail.mail import Mail
 from stt_pipeline.mail.mailer import Mailer, load_mailer
+from stt_pipeline.mail.outbox import OutboxMailer
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.store import files, shards
 from stt_pipeline.store.database import Database
-from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
+from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, report, scanned, write_tone
 
 
 def _work(database: Database, keys: list[str], **how: object) -> Work:
@@ -80,11 +82,10 @@ def test_a_batch_from_files_to_report_and_once_more(
     }
     assert [(len(shard.failures), shard.done) for shard in first.shards] == [(0, 3), (0, 3), (1, 0)]
     _publish(database, keys, mailer)
-    with claimed_batch(database, batch.id, run_id="r", token=None, lease_seconds=60) as claimed:
-        report = close_batch(database, claimed, mailer)
-    assert (report.progress.status, report.progress.completed, report.progress.failed) == ("completed", 2, 1)
-    assert report.progress.failures_by_class == {"unreadable": 1}
-    assert report.progress.audio_hours_done == pytest.approx(5 / 3600, rel=0.01)
+    figures = report(database, batch.id, mailer).progress
+    assert (figures.status, figures.completed, figures.failed) == ("completed", 2, 1)
+    assert figures.failures_by_class == {"unreadable": 1}
+    assert figures.audio_hours_done == pytest.approx(5 / 3600, rel=0.01)
 
     def results() -> list[object]:
         with database.begin() as connection:
@@ -99,8 +100,7 @@ def test_a_batch_from_files_to_report_and_once_more(
     # the same shards again, in runs that a person started: the bad file is tried again, nothing else is done anew
     _transcribe(database, keys, transcriber)
     _publish(database, keys, mailer)
-    with claimed_batch(database, batch.id, run_id="r2", token=None, lease_seconds=60) as claimed:
-        close_batch(database, claimed, mailer)
+    report(database, batch.id, mailer)
     assert transcriber.calls == 2
     assert results() == rows
     assert _counts(database) == counts
@@ -235,8 +235,7 @@ def test_a_person_may_take_a_finished_batch_back_into_work(
     with database.begin() as connection:
         connection.execute(text("UPDATE stt_audio_files SET status = 'failed', error_class = 'internal'"))
         connection.execute(text("UPDATE stt_shards SET stage = 'done', failed = 1"))
-    with claimed_batch(database, batch.id, run_id="r", token=None, lease_seconds=60) as claimed:
-        close_batch(database, claimed, mailer)
+    report(database, batch.id, mailer)
     assert progress(database, batch.id).status == "failed"
     with _work(database, keys, run_id="person", last_step=False):
         # while the run works, nobody may think that the batch is over
@@ -269,6 +268,157 @@ def test_a_batch_of_only_bad_files_ends_as_failed(database: Database, tmp_path: 
     _publish(database, keys, mailer)
     with database.begin() as connection:
         assert connection.scalar(text("SELECT stage FROM stt_shards")) == "done"
-    with claimed_batch(database, batch.id, run_id="r", token=None, lease_seconds=60) as claimed:
-        close_batch(database, claimed, mailer)
+    report(database, batch.id, mailer)
     assert progress(database, batch.id).status == "failed"
+
+
+def test_a_step_that_fails_after_its_files_is_done_again(database: Database, tmp_path: Path) -> None:
+    """Its Parquet file may be missing, though every file is through."""
+    write_tone(tmp_path / "in" / "a.wav")
+    batch, _, keys = scanned(database, tmp_path / "in")
+    with pytest.raises(OSError, match="disk full"), _work(database, keys) as work:
+        probe_files(work)
+        transcribe_files(work, lambda options: CountingTranscriber())
+        find_speakers(work, lambda options: OneSpeaker())
+        raise OSError("disk full")
+    with database.begin() as connection:
+        assert connection.scalar(text("SELECT stage FROM stt_shards")) == "transcribe"
+    assert "ended early" in (progress(database, batch.id).error or "")
+    with _work(database, keys) as work:
+        find_speakers(work, lambda options: OneSpeaker())
+    with database.begin() as connection:
+        assert connection.scalar(text("SELECT stage FROM stt_shards")) == "publish"
+    assert progress(database, batch.id).error is None
+
+
+def test_a_failed_file_is_shown_by_the_step_where_it_failed_in_every_later_run(
+    database: Database, tmp_path: Path
+) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    _, _, keys = scanned(database, tmp_path / "in")
+    token = "00000000-0000-0000-0000-000000000001"
+    for _ in range(2):
+        with database.begin() as connection:
+            connection.execute(text("UPDATE stt_shards SET token = :token"), {"token": token})
+        _transcribe(database, keys, CountingTranscriber([ValueError("odd")]), token=token)
+    with database.begin() as connection:
+        connection.execute(text("UPDATE stt_shards SET token = :token"), {"token": token})
+    seen = []
+    with _work(database, keys, token=token) as work:
+        for step in (
+            probe_files,
+            lambda work: transcribe_files(work, lambda options: CountingTranscriber()),
+            lambda work: find_speakers(work, lambda options: OneSpeaker()),
+        ):
+            work.shards[0].failures.clear()
+            step(work)
+            seen.append([failure.error for failure in work.shards[0].failures])
+    assert seen == [[], ["ValueError: odd"], []]
+
+
+def test_a_step_out_of_order_says_what_comes_first(database: Database, tmp_path: Path) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    _, _, keys = scanned(database, tmp_path / "in")
+    with _work(database, keys) as work:
+        transcribe_files(work, lambda options: CountingTranscriber())
+    assert "materialize audio_files first" in work.shards[0].failures[0].error
+    with (
+        pytest.raises(InvalidRequestError, match="transcribe first"),
+        _work(database, keys, stage="publish") as work,
+    ):
+        write_minutes(work, lambda options: ExtractiveSummarizer())
+
+
+class _BrokenMailer(OutboxMailer):
+    """Fails in a way that nobody foresaw, or in the way that mail servers do, before anything left."""
+
+    error: Exception | None = ValueError("not foreseen")
+
+    def send(self, mail: Mail) -> str:
+        if self.error:
+            raise self.error
+        return super().send(mail)
+
+
+def test_a_mail_that_did_not_leave_is_sent_by_the_next_try(database: Database, tmp_path: Path) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    batch, _, keys = scanned(database, tmp_path / "in", notify_emails=["kim@example.com"])
+    _transcribe(database, keys, CountingTranscriber())
+    mailer = _BrokenMailer(tmp_path / "outbox", "stt@example.com")
+    _publish(database, keys, mailer)
+    assert _statuses(database, batch.id) == {"a.wav": "transcribed internal"}
+    mailer.error = None
+    _publish(database, keys, mailer)
+    assert _statuses(database, batch.id) == {"a.wav": "success"}
+    assert len(list((tmp_path / "outbox").glob("*.eml"))) == 1
+
+
+def test_a_mail_of_a_killed_process_is_not_sent_again_and_is_shown(
+    database: Database, tmp_path: Path, mailer: Mailer
+) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    _, _, keys = scanned(database, tmp_path / "in", notify_emails=["kim@example.com"])
+    _transcribe(database, keys, CountingTranscriber())
+    with _work(database, keys, stage="publish", last_step=False, run_id="one") as work:
+        write_minutes(work, lambda options: ExtractiveSummarizer())
+    with database.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO stt_email_logs (batch_id, summary_id, recipient_email, status)"
+                " SELECT 1, id, 'kim@example.com', 'sending' FROM stt_summaries"
+            )
+        )
+    with _work(database, keys, stage="publish", run_id="one") as work:
+        notify(work, mailer)
+    assert not (tmp_path / "outbox").exists()
+    (failure,) = work.shards[0].failures
+    assert "kim@example.com" in failure.error
+
+
+def test_a_report_that_reaches_nobody_is_tried_again_before_the_batch_is_closed(
+    database: Database, tmp_path: Path, mailer: Mailer
+) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    batch, _, keys = scanned(
+        database, tmp_path / "in", notify_emails=["kim@example.com"], options={"mail_minutes": False}
+    )
+    _transcribe(database, keys, CountingTranscriber())
+    _publish(database, keys, mailer)
+    broken = _BrokenMailer(tmp_path / "outbox", "stt@example.com")
+    broken.error = EmailError("the mail server is away")
+    with pytest.raises(EmailError, match="the mail server is away"):
+        report(database, batch.id, broken, max_attempts=3)
+    figures = progress(database, batch.id)
+    assert (figures.status, figures.error) == ("processing", "kim@example.com: the mail server is away")
+    ended = report(database, batch.id, broken, max_attempts=0)
+    assert (ended.progress.status, list(ended.mail_errors)) == ("completed", ["kim@example.com"])
+
+
+def test_files_that_get_a_new_start_during_the_report_keep_the_batch_open(
+    database: Database, tmp_path: Path
+) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    (tmp_path / "in" / "bad.wav").touch()
+    batch, _, keys = scanned(database, tmp_path / "in", notify_emails=["kim@example.com"])
+    _transcribe(database, keys, CountingTranscriber())
+
+    class Meanwhile(OutboxMailer):
+        def send(self, mail: Mail) -> str:
+            with _work(database, keys, run_id="person", last_step=False):
+                return super().send(mail)
+
+    _publish(database, keys, load_mailer("", tmp_path / "outbox", "stt@example.com"))
+    report(database, batch.id, Meanwhile(tmp_path / "outbox", "stt@example.com"))
+    assert progress(database, batch.id).status == "processing"
+    _transcribe(database, keys, CountingTranscriber(), run_id="person")
+    assert _statuses(database, batch.id) == {"a.wav": "success", "bad.wav": "failed unreadable"}
+
+
+def test_a_source_that_is_away_blames_no_file(database: Database, tmp_path: Path) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    batch, _, keys = scanned(database, tmp_path / "in")
+    (tmp_path / "in").rename(tmp_path / "away")
+    with pytest.raises(ConfigurationError, match="source cannot be used"):
+        _transcribe(database, keys, CountingTranscriber())
+    assert _statuses(database, batch.id) == {"a.wav": "pending"}
+    assert "source cannot be used" in (progress(database, batch.id).error or "")

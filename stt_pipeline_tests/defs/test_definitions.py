@@ -90,9 +90,9 @@ def test_dagster_calls_them_valid() -> None:
 
 def test_resources_are_replaced_by_plain_objects() -> None:
     marker = object()
-    replaced = build_definitions({"mailer": marker})
+    replaced = build_definitions({"open_mailer": marker})
     assert replaced.resources is not None
-    assert replaced.resources["mailer"] is marker
+    assert replaced.resources["open_mailer"] is marker
 
 
 @pytest.mark.parametrize("asset", ["audio_manifest", "audio_files"])

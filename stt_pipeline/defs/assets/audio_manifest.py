@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import dagster as dg
 from dagster import ResourceParam
 
+from stt_pipeline.batches.batch_work import claimed_batch
 from stt_pipeline.batches.intake import run_intake
 from stt_pipeline.batches.keys import batch_id_of
-from stt_pipeline.batches.work import claimed_batch
 from stt_pipeline.defs.partitions import audio_partitions, batch_partitions
 from stt_pipeline.defs.stages import token_of
 from stt_pipeline.settings import Settings
@@ -36,16 +36,14 @@ def audio_manifest(
         run_id=context.run.run_id,
         token=token_of(context.run),
         lease_seconds=settings.lease_seconds,
-    ) as batch:
-        result = run_intake(
-            database, batch, add_partitions=add_partitions, max_file_bytes=settings.max_file_bytes
-        )
+    ) as work:
+        result = run_intake(work, add_partitions=add_partitions, max_file_bytes=settings.max_file_bytes)
     if result.error:
         raise dg.Failure(result.error, allow_retries=False)
     return dg.MaterializeResult(
         metadata={
-            "source": batch.source_path,
-            "pattern": batch.file_pattern or "all known audio and video endings",
+            "source": work.batch.source_path,
+            "pattern": work.batch.file_pattern or "all known audio and video endings",
             "files": result.total_files,
             "new files": result.new_files,
             "new shards": result.new_shards,

@@ -8,8 +8,8 @@ from dagster import ResourceParam
 from stt_pipeline.batches.publishing import notify
 from stt_pipeline.batches.work import ShardWork
 from stt_pipeline.defs.assets.meeting_minutes import meeting_minutes
+from stt_pipeline.defs.resources import OpenMailer
 from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset
-from stt_pipeline.mail.mailer import Mailer
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -27,14 +27,16 @@ def notifications(
     config: ShardConfig,
     database: ResourceParam[Database],
     settings: ResourceParam[Settings],
-    mailer: ResourceParam[Mailer],
+    open_mailer: ResourceParam[OpenMailer],
 ) -> Events:
     """Send what was not sent yet."""
 
-    def describe(shard: ShardWork) -> dict[str, Any]:
-        people = ", ".join(shard.batch.notify_emails) or "nobody: the batch has no notify_emails"
-        return {"recipients": people, "handed over by": mailer.name}
-
     with claimed_shards(context, config, database, settings) as work:
+        mailer = open_mailer()
+
+        def describe(shard: ShardWork) -> dict[str, Any]:
+            people = ", ".join(shard.batch.notify_emails) or "nobody: the batch has no notify_emails"
+            return {"recipients": people, "handed over by": mailer.name}
+
         notify(work, mailer)
         yield from events(context, work, describe=describe)

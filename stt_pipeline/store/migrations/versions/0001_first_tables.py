@@ -16,6 +16,7 @@ _LEASE = """
     run_id text,
     lease_until timestamptz,
     tries smallint NOT NULL DEFAULT 0,
+    deaths smallint NOT NULL DEFAULT 0,
     not_before timestamptz
 """
 

@@ -1,0 +1,61 @@
+"""Work on a batch as a whole, its intake or its report: one run at a time, under a lease like a shard's."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection, func
+
+from stt_pipeline.batches.heartbeat import Heartbeat
+from stt_pipeline.errors import InvalidRequestError, SttError
+from stt_pipeline.store import batches, leases
+from stt_pipeline.store.batches import Batch
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.leases import Lease
+from stt_pipeline.store.tables import batches as batches_table
+
+_RETRY_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchWork:
+    """A claimed batch, as it was when it was claimed."""
+
+    database: Database
+    batch: Batch
+    lease: Lease
+
+    def prove(self, connection: Connection) -> None:
+        """Make sure, before a result is written, that the batch is still ours (see ``leases.prove``)."""
+        leases.prove(connection, batches_table, self.lease)
+
+
+@contextmanager
+def claimed_batch(
+    database: Database, batch_id: int, *, run_id: str, token: str | None, lease_seconds: int
+) -> Iterator[BatchWork]:
+    """Hold the lease of a batch as a whole.
+
+    Raises:
+        InvalidRequestError: there is no such batch, it is cancelled, or another run works on it.
+    """
+    with database.begin() as connection:
+        batch, state = batches.lock(connection, batch_id)
+        refusal = leases.refusal(state, run_id=run_id, token=token)
+        if batch.status in ("cancelled", "deleting"):
+            refusal = batch.status
+        if refusal:
+            raise InvalidRequestError(f"Batch {batch_id} is {refusal}.")
+        lease = leases.claim(connection, batches_table, batch_id, state, run_id=run_id, seconds=lease_seconds)
+    try:
+        with Heartbeat(database, batches_table, lambda: [lease], lease_seconds):
+            yield BatchWork(database, batch, lease)
+    except BaseException as error:
+        note = str(error) if isinstance(error, SttError) else f"Run {run_id} ended early; its log says why."
+        with database.begin() as connection:
+            not_before = func.now() + timedelta(seconds=_RETRY_SECONDS)
+            leases.release(connection, batches_table, lease, error=note, not_before=not_before)
+        raise
+    with database.begin() as connection:
+        leases.release(connection, batches_table, lease, tries=0, deaths=0)
