@@ -1,6 +1,6 @@
 """The recordings of ``samples/``: what each is about, who speaks, in which file format, and its seed.
 
-Seeds were chosen, out of two to six for each recording, so that the demo model hears the meeting well either way of
+Seeds were chosen, out of five to eleven for each recording, so that the demo model hears the meeting well either way of
 decoding; ``python -m tools.samples draw`` tells what seeds that nobody chose give. The telephone's was not chosen.
 """
 
