@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from stt_pipeline.batches.completion import close_batch
 from stt_pipeline.batches.publishing import notify, write_minutes
 from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
-from stt_pipeline.batches.work import Claim, Work, claimed_batch
+from stt_pipeline.batches.work import Claim, Work
 from stt_pipeline.mail.mailer import load_mailer
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.speech.diarization import Diarizer
 from stt_pipeline.speech.transcriber import Transcriber
 from stt_pipeline.store.database import Database
+from stt_pipeline_tests.batches.recordings import report
 
 
 def process(
@@ -31,5 +31,4 @@ def process(
     with Work(database, Claim(keys, "publish", "run-2"), **limits) as work:
         write_minutes(work, lambda options: ExtractiveSummarizer())
         notify(work, mailer)
-    with claimed_batch(database, batch_id, run_id="run-3", token=None, lease_seconds=60) as batch:
-        close_batch(database, batch, mailer)
+    report(database, batch_id, mailer)

@@ -77,7 +77,7 @@ def test_create_says_what_to_do_next(stt_on_database: Stt, database: Database, t
             [".", "--option", "min_speakers=3", "--option", "max_speakers=2"],
             "min_speakers 3 is more than max_speakers 2",
         ),
-        ([".", "--notify", "kim"], "'kim' is not an email address: "),
+        ([".", "--notify", "kim"], "An email address must have an @-sign"),
         ([".", "--priority", "urgent"], "'urgent' is not one of 'high', 'normal', 'low'."),
         ([".", "--name", "x" * 201], "The batch's name must be at most 200 printable characters."),
     ],
