@@ -35,7 +35,9 @@ _EXAMPLES = 5  # failed files that are named
 
 @app.command()
 def create(
-    source: Annotated[str, typer.Argument(help="Folder with the recordings, or file:///folder.")],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="Folder with the recordings, or file:///folder.")
+    ],
     pattern: Annotated[
         str,
         typer.Option(

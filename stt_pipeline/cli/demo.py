@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -64,7 +64,10 @@ def demo(
             raise SttError(figures.error)
         scores = score_batch(database, batch.id, folder / "reference")
     result = totals(scores, figures)
-    (err if as_json else out).print(_table(scores, result))
+    (err if as_json else out).print(score_table(scores, result))
+    for score in scores:
+        if score.error:
+            say(f"{score.name}: {score.error}", style="red")
     _say_where(settings, figures)
     if as_json:
         typer.echo(json.dumps(result.as_json()))
@@ -100,21 +103,26 @@ def _opened(url: str) -> Iterator[Database]:
         database.dispose()
 
 
-def _table(scores: list[FileScore], result: Totals) -> Table:
+def score_table(scores: list[FileScore], result: Totals) -> Table:
+    """Return a row for each recording, telephone ones last, and the totals; 80 columns wide at most."""
     table = Table(
-        box=SIMPLE,
+        # eight columns fit into a terminal of 80
+        box=SIMPLE_HEAD,
+        padding=0,
+        show_edge=False,
         title="What came out, against the references",
         caption="CER and DER in percent, DER without collar; the 8 kHz telephone recording, which the demo model "
         "was not made for, is not in the totals.",
     )
-    for column in ("file", "status", "lang"):
-        table.add_column(column, no_wrap=column != "status")
+    table.add_column("file", overflow="fold")
+    for column in ("status", "lang"):
+        table.add_column(column, no_wrap=True)
     for column in ("length", "speakers", "CER", "DER", "actions"):
         table.add_column(column, justify="right", no_wrap=True)
     for score in sorted(scores, key=lambda score: (score.telephone, score.name)):
         table.add_row(
             f"{score.name} (8 kHz)" if score.telephone else score.name,
-            Text(f"{score.status}: {score.error}", style="red") if score.error else score.status,
+            Text(score.status, style="red" if score.status == "failed" else ""),
             score.language,
             f"{score.seconds:.0f} s",
             f"{score.speakers_found} of {score.speakers_expected}",

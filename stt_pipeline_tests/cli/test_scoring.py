@@ -1,5 +1,6 @@
 """Scores of a batch whose transcripts are known to the letter, so that every figure can be counted by hand."""
 
+import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -9,8 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from rich.console import Console
 
 from stt_pipeline.batches.progress import progress
+from stt_pipeline.cli.demo import score_table
 from stt_pipeline.cli.scoring import FileScore, score_batch, totals
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.speech.evaluation import read_rttm
@@ -113,6 +116,29 @@ def test_scores_add_up_with_the_telephone_kept_apart(
     assert result.audio_seconds == pytest.approx(59.3 + 58.9 + 64.7, abs=1.5)
     assert figures.completed_at is not None
     assert result.wall_seconds == (figures.completed_at - figures.created_at).total_seconds() > 0
+
+    terminal = Console(width=80, record=True, markup=False, file=io.StringIO())
+    terminal.print(score_table(scores, result))
+    table = terminal.export_text()
+    lines = [line.split() for line in table.splitlines()]
+    assert "…" not in table
+    assert [
+        "weekly-budget.wav",
+        "failed",
+        "0",
+        "s",
+        "0",
+        "of",
+        "2",
+        "100.0",
+        "100.0",
+        "0",
+        "of",
+        "2",
+    ] in lines
+    rows = [line[0] for line in lines if line and line[0] in {score.name for score in scores}]
+    assert rows == [hiring.name, broken.name, year_end.name, telephone.name]
+    assert ["total", "3", "of", "4"] in [line[:4] for line in lines]
 
     printed = result.as_json()
     assert set(printed) >= {
