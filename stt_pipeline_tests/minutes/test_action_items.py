@@ -2,10 +2,10 @@
 
 import pytest
 
-from stt_pipeline.minutes.action_items import action_items
+from stt_pipeline.minutes.extractive.action_items import action_items
+from stt_pipeline.minutes.extractive.sentences import sentences_of
 from stt_pipeline.minutes.matching import matched_action_items
 from stt_pipeline.minutes.model import ActionItem
-from stt_pipeline.minutes.sentences import sentences_of
 from stt_pipeline_tests.minutes.conversations import SPEAKERS, conversation
 from stt_pipeline_tests.minutes.natural_meetings import (
     DEVELOPMENT,

@@ -7,9 +7,9 @@ from types import ModuleType
 
 import pytest
 
-from stt_pipeline.minutes.action_items import action_items
+from stt_pipeline.minutes.extractive.action_items import action_items
+from stt_pipeline.minutes.extractive.sentences import sentences_of
 from stt_pipeline.minutes.matching import matched_action_items
-from stt_pipeline.minutes.sentences import sentences_of
 from stt_pipeline_tests.minutes.conversations import SPEAKERS, conversation
 
 GRAMMAR = Path(__file__).parents[2].parent / "shared/demo_model/prototype/grammar.py"

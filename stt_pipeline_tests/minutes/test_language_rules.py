@@ -2,14 +2,14 @@
 
 import pytest
 
-from stt_pipeline.minutes.dates import due_date, english_dates, korean_dates
-from stt_pipeline.minutes.decisions import decisions
-from stt_pipeline.minutes.keywords import keywords
-from stt_pipeline.minutes.korean import morphemes
-from stt_pipeline.minutes.people import mentions
-from stt_pipeline.minutes.ranking import lexrank
-from stt_pipeline.minutes.sentences import MAX_PAUSE_SECONDS, sentences_of
-from stt_pipeline.minutes.topics import announced_topics, next_meeting
+from stt_pipeline.minutes.extractive.dates import due_date, english_dates, korean_dates
+from stt_pipeline.minutes.extractive.decisions import decisions
+from stt_pipeline.minutes.extractive.keywords import keywords
+from stt_pipeline.minutes.extractive.korean import morphemes
+from stt_pipeline.minutes.extractive.people import mentions
+from stt_pipeline.minutes.extractive.ranking import lexrank
+from stt_pipeline.minutes.extractive.sentences import MAX_PAUSE_SECONDS, sentences_of
+from stt_pipeline.minutes.extractive.topics import announced_topics, next_meeting
 from stt_pipeline.speech.transcript import Segment, Transcript, Word
 from stt_pipeline_tests.minutes.conversations import conversation
 

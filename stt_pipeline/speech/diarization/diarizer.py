@@ -1,11 +1,11 @@
-"""What a diarizer is, the one that sees a single speaker, and the choice between them by name."""
+"""What a diarizer is, and the one that sees a single speaker."""
 
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from stt_pipeline.errors import ConfigurationError, InvalidRequestError
+from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.speech.diarization.voice_activity import speech_regions
 from stt_pipeline.speech.transcript import SpeakerTurn
 
@@ -52,21 +52,6 @@ class SingleSpeaker:
         return tuple(
             SpeakerTurn(region.start, region.end, "SPEAKER_00") for region in speech_regions(samples)
         )
-
-
-def load_diarizer(name: str) -> Diarizer:
-    """Return the diarizer of that name.
-
-    Raises:
-        ConfigurationError: there is none of that name.
-    """
-    from stt_pipeline.speech.diarization.embedded import EmbeddedDiarizer
-
-    diarizers: dict[str, type[Diarizer]] = {kind.name: kind for kind in (EmbeddedDiarizer, SingleSpeaker)}
-    if name not in diarizers:
-        known = ", ".join(sorted(diarizers))
-        raise ConfigurationError(f"There is no diarizer {name!r}; set STT_DIARIZER to one of: {known}.")
-    return diarizers[name]()
 
 
 def check_speaker_limits(min_speakers: int | None, max_speakers: int | None) -> None:

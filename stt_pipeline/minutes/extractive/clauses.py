@@ -7,10 +7,10 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
-from stt_pipeline.minutes.dates import DateMention, due_date, korean_dates
-from stt_pipeline.minutes.korean import Morpheme
-from stt_pipeline.minutes.people import Mention, mentions
-from stt_pipeline.minutes.sentences import Sentence
+from stt_pipeline.minutes.extractive.dates import DateMention, due_date, korean_dates
+from stt_pipeline.minutes.extractive.korean import Morpheme
+from stt_pipeline.minutes.extractive.people import Mention, mentions
+from stt_pipeline.minutes.extractive.sentences import Sentence
 
 # fmt: off
 _CONNECTIVES: Final = frozenset({

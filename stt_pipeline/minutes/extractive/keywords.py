@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from stt_pipeline.minutes.people import TITLES, mentions
-from stt_pipeline.minutes.sentences import Sentence
+from stt_pipeline.minutes.extractive.people import TITLES, mentions
+from stt_pipeline.minutes.extractive.sentences import Sentence
 
 MAX_TERM_WORDS: Final = 3
 

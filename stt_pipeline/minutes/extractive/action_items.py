@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from stt_pipeline.minutes.answers import answered, is_refusal
-from stt_pipeline.minutes.clauses import pointing_resolved, topic_of
-from stt_pipeline.minutes.drafts import Draft
-from stt_pipeline.minutes.english_actions import english_drafts
-from stt_pipeline.minutes.korean_actions import called_person, korean_drafts
+from stt_pipeline.minutes.extractive.answers import answered, is_refusal
+from stt_pipeline.minutes.extractive.clauses import pointing_resolved, topic_of
+from stt_pipeline.minutes.extractive.drafts import Draft
+from stt_pipeline.minutes.extractive.english_actions import english_drafts
+from stt_pipeline.minutes.extractive.korean_actions import called_person, korean_drafts
+from stt_pipeline.minutes.extractive.sentences import Sentence
 from stt_pipeline.minutes.model import ActionItem
-from stt_pipeline.minutes.sentences import Sentence
 
 # An answer comes at once, or after one remark in between; a person who was called is meant as long.
 ANSWER_WITHIN: Final = 2

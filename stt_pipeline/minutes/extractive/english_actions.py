@@ -3,9 +3,9 @@
 import re
 from typing import Final
 
-from stt_pipeline.minutes.dates import DateMention, due_date, english_dates
-from stt_pipeline.minutes.drafts import Draft, Kind
-from stt_pipeline.minutes.sentences import Sentence
+from stt_pipeline.minutes.extractive.dates import DateMention, due_date, english_dates
+from stt_pipeline.minutes.extractive.drafts import Draft, Kind
+from stt_pipeline.minutes.extractive.sentences import Sentence
 
 _NAME = r"(?-i:[A-Z][a-z]+(?: [A-Z][a-z]+)?(?: and [A-Z][a-z]+)?|the [a-z]+ team|The [a-z]+ team)"
 _NOT_A_NAME: Final = frozenset(

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
-from stt_pipeline.minutes.action_items import action_items
-from stt_pipeline.minutes.decisions import decisions, is_decision
-from stt_pipeline.minutes.keywords import content_words, keywords
+from stt_pipeline.minutes.extractive.action_items import action_items
+from stt_pipeline.minutes.extractive.decisions import decisions, is_decision
+from stt_pipeline.minutes.extractive.keywords import content_words, keywords
+from stt_pipeline.minutes.extractive.predicates import is_question
+from stt_pipeline.minutes.extractive.ranking import lexrank
+from stt_pipeline.minutes.extractive.sentences import Sentence, sentences_of
+from stt_pipeline.minutes.extractive.topics import announced_topics, next_meeting
 from stt_pipeline.minutes.labels import labels
 from stt_pipeline.minutes.model import Minutes
-from stt_pipeline.minutes.predicates import is_question
-from stt_pipeline.minutes.ranking import lexrank
-from stt_pipeline.minutes.sentences import Sentence, sentences_of
-from stt_pipeline.minutes.topics import announced_topics, next_meeting
 from stt_pipeline.speech.transcript import Transcript
 
 MAX_TOPICS: Final = 8

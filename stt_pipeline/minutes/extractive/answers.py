@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from stt_pipeline.minutes.clauses import topic_of
-from stt_pipeline.minutes.dates import DateMention, due_date, english_dates, korean_dates
-from stt_pipeline.minutes.drafts import Draft
-from stt_pipeline.minutes.predicates import is_question
-from stt_pipeline.minutes.sentences import Sentence
+from stt_pipeline.minutes.extractive.clauses import topic_of
+from stt_pipeline.minutes.extractive.dates import DateMention, due_date, english_dates, korean_dates
+from stt_pipeline.minutes.extractive.drafts import Draft
+from stt_pipeline.minutes.extractive.predicates import is_question
+from stt_pipeline.minutes.extractive.sentences import Sentence
 
 _YES: Final = re.compile(
     r"(?:네|예|넵|넹|그럼요|물론|알겠|그렇게|그러겠|그럴게|문제없)|(?:yes|yeah|sure|okay|ok|of course|i will|i can|will do|no problem)\b",
