@@ -76,8 +76,8 @@ def load_model(
 
 
 def resolve_name(name: str, device: Literal["cpu", "cuda"]) -> str:
-    """Return the model's own name: what ``auto`` means on ``device``, and a folder by its absolute path."""
-    if name == "auto":
+    """Return the model's own name: what ``auto`` (or nothing) means on ``device``, and a folder by its absolute path."""
+    if name in ("", "auto"):
         return "large-v3" if device == "cuda" else "small"
     if name != DEMO and _looks_like_folder(name):
         return str(Path(name).expanduser().absolute())
