@@ -11,7 +11,7 @@ from stt_pipeline.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A batch's figures at one moment: ``completed + failed + pending = total_files``, always.
+    """A batch's figures at one moment: ``completed + failed + pending = total_files``, always, once it was scanned.
 
     Attributes:
         total_files: None until the source was scanned.
@@ -54,16 +54,17 @@ def progress(database: Database, batch_id: int) -> Progress:
     with database.begin() as connection:
         batch = batches.get(connection, batch_id)
         sums = counters.sums(connection, batch_id)
-        total = batch.total_files if batch.total_files is not None else sums.total
         finished = sums.completed + sums.failed
+        # during a second scan, shards may be there before the batch's total is
+        total = None if batch.total_files is None else max(batch.total_files, sums.total)
         return Progress(
             batch_id=batch.id,
             name=batch.name,
             status=batch.status,
-            total_files=batch.total_files,
+            total_files=total,
             completed=sums.completed,
             failed=sums.failed,
-            pending=total - finished,
+            pending=0 if total is None else total - finished,
             progress_percentage=round(100 * finished / total, 2) if total else _percentage_of_empty(batch),
             audio_hours_done=sums.audio_seconds / 3600,
             avg_processing_time=sums.busy_seconds / finished if finished else None,
