@@ -21,7 +21,7 @@ Job = Literal["intake", "transcribe", "publish", "report"]
 
 HEARTBEAT = "dispatcher"
 # one run holds one model load: many short shards share it, while a large shard has a run of its own
-SHARDS_PER_RUN: dict[str, int] = {"transcribe": 20, "publish": 100}
+SHARDS_PER_RUN: dict[str, int] = {"transcribe": 50, "publish": 100}
 _FILES_PER_RUN = 500
 # a run that ends before it claims anything could not start at all
 _AFTER_FAILED_START_SECONDS = 60.0

@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from stt_pipeline.batches.creation import create_batch
-from stt_pipeline.batches.dispatch import Order, retire, tick
+from stt_pipeline.batches.dispatch import SHARDS_PER_RUN, Order, retire, tick
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.batches.work import Claim, Work
 from stt_pipeline.store.database import Database
@@ -43,11 +43,14 @@ def test_a_new_batch_is_scanned_first_and_an_order_repeats_until_it_is_claimed(
 def test_shards_become_runs_of_neighbours_within_the_limit_in_flight(
     database: Database, tmp_path: Path
 ) -> None:
-    _, _, keys = scanned(database, _folder(tmp_path / "in", 50))
-    orders = _tick(database, in_flight=45)
-    assert [order.keys for order in orders] == [tuple(keys[:20]), tuple(keys[20:40]), tuple(keys[40:45])]
+    size = SHARDS_PER_RUN["transcribe"]
+    _, _, keys = scanned(database, _folder(tmp_path / "in", 3 * size))
+    limit = 2 * size + 5
+    orders = _tick(database, in_flight=limit)
+    cuts = [keys[:size], keys[size : 2 * size], keys[2 * size : limit]]
+    assert [order.keys for order in orders] == [tuple(cut) for cut in cuts]
     assert {order.job for order in orders} == {"transcribe"}
-    assert _tick(database, in_flight=45) == orders
+    assert _tick(database, in_flight=limit) == orders
 
 
 def test_high_priority_goes_first(database: Database, tmp_path: Path) -> None:
