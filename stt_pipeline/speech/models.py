@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from faster_whisper import WhisperModel
 
 DEMO = "demo"
-# so small that threads wait for each other longer than they work: 554 s of audio took 24 s with two, 16 s with one
-_DEMO_THREADS = 1
 """Name of the tiny model in the package, which knows nothing but its vocabulary of synthetic meetings."""
 
 Device = Literal["auto", "cpu", "cuda"]
 
 _log = logging.getLogger(__name__)
+
+# so small that threads wait for each other longer than they work: 554 s of audio took 24 s with two, 16 s with one
+_DEMO_THREADS = 1
 
 # faster-whisper would fetch a missing tokenizer from the hub, so a folder without one is not complete
 _REQUIRED_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
