@@ -1,21 +1,12 @@
-"""The fixed words of mails: Korean for Korean recordings, English for all others. No logic but the choice."""
+"""The fixed words that only mails have, beside those of the minutes. No logic but the choice."""
 
 from typing import Final
+
+from stt_pipeline.minutes.labels import labels as labels_of_minutes
 
 LABELS: Final = {
     "ko": {
         "minutes_subject": "[회의록]",
-        "recording": "녹음",
-        "length": "길이",
-        "speakers": "화자",
-        "summary": "요약",
-        "topics": "안건",
-        "decisions": "결정 사항",
-        "action_items": "할 일",
-        "task": "할 일",
-        "owner": "담당",
-        "due": "기한",
-        "keywords": "핵심어",
         "files": "파일",
         "minutes_footer": "자동으로 만든 회의록입니다. 중요한 내용은 녹음과 대조해 주세요.",
         "batch_subject": "[음성 변환 결과]",
@@ -37,17 +28,6 @@ LABELS: Final = {
     },
     "en": {
         "minutes_subject": "[Minutes]",
-        "recording": "Recording",
-        "length": "Length",
-        "speakers": "Speakers",
-        "summary": "Summary",
-        "topics": "Topics",
-        "decisions": "Decisions",
-        "action_items": "Action items",
-        "task": "Task",
-        "owner": "Owner",
-        "due": "Due",
-        "keywords": "Keywords",
         "files": "Files",
         "minutes_footer": "These minutes were made automatically. Check what matters against the recording.",
         "batch_subject": "[Batch report]",
@@ -68,5 +48,5 @@ LABELS: Final = {
 
 
 def labels(language: str) -> dict[str, str]:
-    """Return the labels for a language code; English for any language but Korean."""
-    return LABELS["ko" if language == "ko" else "en"]
+    """Return the labels for a language code, those of the minutes included; English for any language but Korean."""
+    return labels_of_minutes(language) | LABELS["ko" if language == "ko" else "en"]
