@@ -99,15 +99,19 @@ def _orders(connection: Connection) -> list[Order]:
 
 
 def _give_up_on_deadly(connection: Connection, shard_id: int, max_attempts: int) -> None:
-    """Fail what is left of a shard whose runs died again and again, so that it cannot take down workers for ever."""
+    """Fail what takes down a shard's runs again and again: the file in hand, else all that is left of the shard."""
     shard = shards.get(connection, shard_id)
     if shard.deaths < max_attempts:
         return
     files.fail_open(
         connection,
         shard_id,
-        f"The worker died or fell silent {shard.deaths} times while working on this file's shard. "
+        f"The worker died or fell silent {shard.deaths} times while working on it. "
         "Look at the runs' logs in the Dagster UI, then retry it.",
+        only=shard.file_in_hand,
     )
     shards.count_files(connection, [shard_id])
-    shards.close(connection, shard_id)
+    if shard.file_in_hand is None:
+        shards.close(connection, shard_id)
+    else:
+        shards.forget_deaths(connection, shard_id)

@@ -237,6 +237,10 @@ class Work:
         with self.database.begin() as connection:
             manifest = files.of_shard(connection, shard.shard.id)
         for file in manifest:
+            if file.status in ("pending", "transcribed"):
+                with self.database.begin() as connection:
+                    shard.prove(connection)
+                    shards.take_in_hand(connection, shard.shard.id, file.id)
             with self._attempt(shard, file):
                 step(shard, file)
         shard.busy_seconds = time.monotonic() - started

@@ -210,11 +210,12 @@ def record_failure(
     return status
 
 
-def fail_open(connection: Connection, shard_id: int, error: str) -> None:
-    """Fail all files of a shard that have not ended, for a reason that none of them gave."""
+def fail_open(connection: Connection, shard_id: int, error: str, *, only: int | None) -> None:
+    """Fail the files of a shard that have not ended, or ``only`` one of them, for a reason that none of them gave."""
+    chosen = audio_files.c.id == only if only is not None else audio_files.c.shard_id == shard_id
     connection.execute(
         update(audio_files)
-        .where(audio_files.c.shard_id == shard_id, audio_files.c.status.in_(("pending", "transcribed")))
+        .where(chosen, audio_files.c.status.in_(("pending", "transcribed")))
         .values(status="failed", error_class="internal", error=error)
     )
 

@@ -28,6 +28,7 @@ class Shard:
     failed: int
     tries: int
     deaths: int
+    file_in_hand: int | None
 
 
 _COLUMNS = [shards.c[name] for name in Shard.__dataclass_fields__]
@@ -52,6 +53,16 @@ def add(connection: Connection, batch_id: int, rows: Iterable[tuple[int, str, in
 def get(connection: Connection, shard_id: int) -> Shard:
     """Return one shard."""
     return _shard(connection.execute(select(*_COLUMNS).where(shards.c.id == shard_id)).one()._mapping)
+
+
+def take_in_hand(connection: Connection, shard_id: int, file_id: int) -> None:
+    """Remember which file is worked on, so that a death can be laid at its door."""
+    connection.execute(update(shards).where(shards.c.id == shard_id).values(file_in_hand=file_id))
+
+
+def forget_deaths(connection: Connection, shard_id: int) -> None:
+    """Count deaths from the start again, after the file that caused them was failed."""
+    connection.execute(update(shards).where(shards.c.id == shard_id).values(deaths=0, file_in_hand=None))
 
 
 def close(connection: Connection, shard_id: int) -> None:
@@ -186,6 +197,7 @@ def give_back(
         stage=stage,
         tries=row.tries if stays else 0,
         deaths=row.deaths if stays else 0,
+        file_in_hand=None,
         not_before=func.now() + timedelta(seconds=retry_seconds if stays else next_stage_seconds),
     )
 
@@ -203,7 +215,11 @@ def next_stage(stage: str, *, pending: bool, transcribed: bool) -> str:
 
 def open_again(connection: Connection, shard_id: int, stage: Stage) -> None:
     """Put a shard back into a stage, because some of its files got a new start."""
-    connection.execute(update(shards).where(shards.c.id == shard_id).values(stage=stage, tries=0, deaths=0))
+    connection.execute(
+        update(shards)
+        .where(shards.c.id == shard_id)
+        .values(stage=stage, tries=0, deaths=0, file_in_hand=None)
+    )
 
 
 def has_open(connection: Connection, batch_id: int) -> bool:

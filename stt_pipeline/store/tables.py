@@ -95,6 +95,7 @@ shards = Table(
     _count("failed"),
     _seconds("audio_seconds"),
     _seconds("busy_seconds"),
+    Column("file_in_hand", BigInteger),
     *_lease(),
     UniqueConstraint("batch_id", "number"),
     Index("stt_shards_open", "batch_id", "stage", "number", postgresql_where=text("stage <> 'done'")),

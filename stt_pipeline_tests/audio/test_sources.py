@@ -1,8 +1,10 @@
 """The contract of every source, and what is special about folders. A new kind of source joins `sources`."""
 
 import os
+import pwd
+import tempfile
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -177,14 +179,28 @@ class TestFolder:
         with pytest.raises(InvalidRequestError, match=r"a\.mp3 is a file, not a folder"):
             open_source(str(tmp_path / "a.mp3"))
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-    def test_an_unreadable_folder_is_refused(self, tmp_path: Path) -> None:
-        write(tmp_path, {"closed/a.mp3": b""})
-        (tmp_path / "closed").chmod(0)
+    def test_an_unreadable_folder_is_refused(self, as_ordinary_user: Path) -> None:
+        write(as_ordinary_user, {"closed/a.mp3": b""})
+        (as_ordinary_user / "closed").chmod(0)
         with pytest.raises(InvalidRequestError, match="closed cannot be listed"):
-            open_source(str(tmp_path / "closed"))
+            open_source(str(as_ordinary_user / "closed"))
         with pytest.raises(InvalidRequestError, match="closed cannot be listed"):
-            list(open_source(str(tmp_path)).list_objects())
+            list(open_source(str(as_ordinary_user)).list_objects())
+
+
+@pytest.fixture
+def as_ordinary_user() -> Iterator[Path]:
+    """A folder of a user who is not root, whom the test runs as: root may read everything."""
+    with tempfile.TemporaryDirectory() as folder:
+        user = os.geteuid() or pwd.getpwnam("nobody").pw_uid
+        os.chown(folder, user, -1)
+        os.seteuid(user)
+        try:
+            yield Path(folder)
+        finally:
+            (Path(folder) / "closed").chmod(0o700)
+            if os.getuid() == 0:
+                os.seteuid(0)
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,17 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.batches.dispatch import SHARDS_PER_RUN, Order, retire, tick
 from stt_pipeline.batches.progress import progress
-from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.batches.work import Claim, ShardWork, Work
+from stt_pipeline.store import batches, files
 from stt_pipeline.store.database import Database
-from stt_pipeline_tests.batches.recordings import scanned
+from stt_pipeline.store.files import AudioFile
+from stt_pipeline_tests.batches.recordings import scan, scanned
 
 
 def _tick(database: Database, in_flight: int = 1_000) -> list[Order]:
@@ -95,6 +98,52 @@ def test_a_run_that_died_gives_its_shards_back_and_a_deadly_shard_is_given_up(
     with database.begin() as connection:
         error = connection.scalar(text("SELECT error FROM stt_audio_files"))
     assert "died or fell silent 2 times" in str(error)
+
+
+class _KilledError(BaseException):
+    """Stands for a process that ends in the middle of a file."""
+
+
+def test_a_deadly_file_fails_alone(database: Database, tmp_path: Path) -> None:
+    batch = create_batch(database, source_path=str(_folder(tmp_path / "in", 5)))
+    _execute(database, "UPDATE stt_batches SET files_per_shard = 5")
+    with database.begin() as connection:
+        batch = batches.get(connection, batch.id)
+    keys: list[str] = []
+    scan(database, batch, keys)
+
+    def step(shard: ShardWork, file: AudioFile) -> None:
+        if file.status == "failed":
+            return
+        if file.uri.endswith("0002.wav"):
+            raise _KilledError
+        with database.begin() as connection:
+            files.set_status(connection, file.id, "transcribed")
+
+    for attempt in (1, 2):
+        (order,) = _tick(database)
+        work = Work(
+            database,
+            Claim(keys, "transcribe", f"run {attempt}", token=order.token),
+            lease_seconds=60,
+            max_attempts=2,
+        )
+        work.__enter__()
+        with pytest.raises(_KilledError):
+            work.for_each_file(step)
+        work._heartbeat.__exit__(None, None, None)
+        _execute(database, "UPDATE stt_shards SET lease_until = now() - interval '1 second'")
+    (order,) = _tick(database)
+    assert order.job == "transcribe"
+    with Work(
+        database, Claim(keys, "transcribe", "last", token=order.token), lease_seconds=60, max_attempts=2
+    ) as work:
+        work.for_each_file(step)
+    figures = progress(database, batch.id)
+    assert (figures.failures_by_class, figures.pending) == ({"internal": 1}, 4)
+    with database.begin() as connection:
+        (failed,) = files.failed(connection, batch.id, 10)
+    assert failed.uri.endswith("0002.wav")
 
 
 def test_an_order_whose_run_could_not_start_is_given_anew_after_a_while(

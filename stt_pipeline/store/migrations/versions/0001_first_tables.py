@@ -57,6 +57,7 @@ _STATEMENTS = (
         failed integer NOT NULL DEFAULT 0,
         audio_seconds double precision NOT NULL DEFAULT 0,
         busy_seconds double precision NOT NULL DEFAULT 0,
+        file_in_hand bigint,
         {_LEASE},
         UNIQUE (batch_id, number),
         CHECK (stage IN ('transcribe', 'publish', 'done'))
