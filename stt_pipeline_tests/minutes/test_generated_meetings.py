@@ -1,18 +1,13 @@
 """Action items of meetings made by the demo grammar, with the items known from the templates."""
 
-import importlib.util
 import random
-from pathlib import Path
-from types import ModuleType
-
-import pytest
 
 from stt_pipeline.minutes.extractive.action_items import action_items
 from stt_pipeline.minutes.extractive.sentences import sentences_of
 from stt_pipeline.minutes.matching import matched_action_items
 from stt_pipeline_tests.minutes.conversations import SPEAKERS, conversation
-
-GRAMMAR = Path(__file__).parents[2].parent / "shared/demo_model/prototype/grammar.py"
+from tools.demo_model.grammar import fill, templates
+from tools.demo_model.slots import SLOTS
 
 # template -> (owner, task, due) in its slots; "me" is the speaker. Every other template holds no item.
 PLANTED = {
@@ -45,33 +40,16 @@ DEPENDENT = (
 )
 
 
-def load_grammar() -> ModuleType:
-    if not GRAMMAR.exists():
-        pytest.skip(f"the demo grammar is not at {GRAMMAR}")
-    spec = importlib.util.spec_from_file_location("demo_grammar", GRAMMAR)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def spoken(grammar: ModuleType, template: str, random_: random.Random) -> tuple[str, dict[str, str]]:
+def spoken(template: str, random_: random.Random) -> tuple[str, dict[str, str]]:
     """Fill a template, its slots first, so that they are known."""
-    slots = {name: make(random_)[0] for name, make in grammar.SLOTS.items()}
-    text = template
-    for name, value in slots.items():
-        text = text.replace(f"{{{name}}}", value)
-    for particles in ("이/가", "을/를", "은/는", "과/와", "으로/로"):
-        while f"{{{particles}}}" in text:
-            before = text.partition(f"{{{particles}}}")[0]
-            text = text.replace(f"{{{particles}}}", grammar.josa(before, particles), 1)
-    return text, slots
+    values = {name: make(random_) for name, make in SLOTS["ko"].items()}
+    text = fill(template, lambda name: values[name]).written
+    return text, {name: value.written for name, value in values.items()}
 
 
 def test_every_planted_item_of_generated_meetings_is_found_and_nothing_else() -> None:
-    grammar = load_grammar()
     chance = random.Random(20261122)
-    plain = [template for template in grammar.KO if template not in (*PLANTED, *DEPENDENT)]
+    plain = [template for template in templates("ko") if template not in (*PLANTED, *DEPENDENT)]
     expected = found = matched = 0
     wrong = []
     for _ in range(40):
@@ -80,13 +58,13 @@ def test_every_planted_item_of_generated_meetings_is_found_and_nothing_else() ->
             speaker = chance.choice("ABC")
             draw = chance.random()
             if draw < 0.1:
-                question, slots = spoken(grammar, QUESTION, chance)
-                answer, later = spoken(grammar, ANSWER, chance)
+                question, slots = spoken(QUESTION, chance)
+                answer, later = spoken(ANSWER, chance)
                 lines += [f"{speaker}: {question}", f"{'B' if speaker == 'A' else 'A'}: {answer}"]
                 wanted.append({"owner": slots["P"], "task": slots["D"], "due": later["day"]})
                 continue
             template = chance.choice(list(PLANTED)) if draw < 0.5 else chance.choice(plain)
-            text, slots = spoken(grammar, template, chance)
+            text, slots = spoken(template, chance)
             lines.append(f"{speaker}: {text}")
             if template in PLANTED:
                 owner, task, due = (part and part.format(**slots) for part in PLANTED[template])
