@@ -29,14 +29,15 @@ def write_minutes(work: Work, summarizer_for: SummarizerFor) -> None:
     """
 
     def write_minutes_of(shard: ShardWork, file: AudioFile) -> None:
+        if file.status == "success":
+            shard.count(file)
+            return
         stored, summary = _results(work, file)
-        if file.status == "pending" or (file.status != "failed" and stored is None):
-            shard.report(file, NO_TRANSCRIPT)
-        elif file.status == "failed":
+        if file.status == "failed":
             if stored is not None and stored.status == "completed" and summary is None:
                 shard.report(file, file.error or "")
-        elif file.status == "success" or stored is None:
-            shard.count(file)
+        elif file.status == "pending" or stored is None:
+            shard.report(file, NO_TRANSCRIPT)
         else:
             # a run that died after this step left minutes behind; an LLM's work is not thrown away
             fresh = summary is not None and summary.created_at > stored.processing_completed_at
@@ -59,10 +60,11 @@ def notify(work: Work, mailer: Mailer) -> None:
     """
 
     def notify_about(shard: ShardWork, file: AudioFile) -> None:
-        stored, summary = _results(work, file)
         if file.status == "success":
             shard.count(file)
-        elif file.status == "pending":
+            return
+        stored, summary = _results(work, file)
+        if file.status == "pending":
             shard.report(file, NO_TRANSCRIPT)
         elif file.status == "failed":
             if summary is not None:

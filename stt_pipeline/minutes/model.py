@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import date
 from typing import Any, Protocol
 
 from stt_pipeline.speech.transcript import Transcript
@@ -41,7 +40,7 @@ class Summarizer(Protocol):
 
     name: str
 
-    def summarize(self, transcript: Transcript, *, meeting_date: date | None = None) -> Minutes:
+    def summarize(self, transcript: Transcript) -> Minutes:
         """Return the minutes of ``transcript``.
 
         Raises:

@@ -9,7 +9,8 @@ from sqlalchemy import Case, Connection, Row, case, func, insert, or_, select, u
 
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store.leases import LeaseState
-from stt_pipeline.store.tables import batches, shards
+from stt_pipeline.store.shards import open_shard_of
+from stt_pipeline.store.tables import batches
 
 Status = Literal[
     "pending", "scanning", "processing", "paused", "completed", "failed", "cancelled", "deleting"
@@ -139,9 +140,6 @@ def start_scan(connection: Connection, batch_id: int) -> None:
 
 def finish_scan(connection: Connection, batch_id: int, total_files: int, files_per_shard: int) -> None:
     """Open the batch's shards for work, unless somebody paused it."""
-    has_open_shard = (
-        select(shards.c.id).where(shards.c.batch_id == batch_id, shards.c.stage != "done").exists()
-    )
     connection.execute(
         update(batches)
         .where(batches.c.id == batch_id)
@@ -150,7 +148,7 @@ def finish_scan(connection: Connection, batch_id: int, total_files: int, files_p
             total_files=total_files,
             files_per_shard=files_per_shard,
             scanned_at=func.now(),
-            completed_at=case((has_open_shard, None), else_=batches.c.completed_at),
+            completed_at=case((open_shard_of(batch_id), None), else_=batches.c.completed_at),
             stage="shards",
         )
     )
@@ -191,12 +189,9 @@ def note_error(connection: Connection, batch_id: int, error: str | None) -> None
 
 def close(connection: Connection, batch_id: int, status: Literal["completed", "failed"]) -> None:
     """End the batch after its report, unless one of its shards was opened again meanwhile."""
-    has_open_shard = (
-        select(shards.c.id).where(shards.c.batch_id == batch_id, shards.c.stage != "done").exists()
-    )
     connection.execute(
         update(batches)
-        .where(batches.c.id == batch_id, ~has_open_shard)
+        .where(batches.c.id == batch_id, ~open_shard_of(batch_id))
         .values(
             status=status,
             stage="done",

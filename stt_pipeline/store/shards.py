@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from sqlalchemy import Connection, RowMapping, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Exists, RowMapping, func, or_, select, text, update
 
 from stt_pipeline.store import leases
 from stt_pipeline.store.leases import Lease, LeaseState
@@ -222,10 +222,14 @@ def open_again(connection: Connection, shard_id: int, stage: Stage) -> None:
     )
 
 
+def open_shard_of(batch: "int | ColumnElement[int]") -> Exists:
+    """Return the condition that a shard of the batch, given by id or by a column of the query, is not done."""
+    return select(shards.c.id).where(shards.c.batch_id == batch, shards.c.stage != "done").exists()
+
+
 def has_open(connection: Connection, batch_id: int) -> bool:
     """Return whether a shard of the batch is not done."""
-    open_shard = select(shards.c.id).where(shards.c.batch_id == batch_id, shards.c.stage != "done")
-    return bool(connection.scalar(select(open_shard.exists())))
+    return bool(connection.scalar(select(open_shard_of(batch_id))))
 
 
 def recount(connection: Connection, batch_id: int) -> None:
@@ -236,11 +240,10 @@ def recount(connection: Connection, batch_id: int) -> None:
 
 def batches_without_open_shards(connection: Connection) -> list[int]:
     """Return the batches in work of which every shard is done."""
-    open_shard = select(shards.c.id).where(shards.c.batch_id == batches.c.id, shards.c.stage != "done")
     return list(
         connection.scalars(
             select(batches.c.id).where(
-                batches.c.stage == "shards", batches.c.status == "processing", ~open_shard.exists()
+                batches.c.stage == "shards", batches.c.status == "processing", ~open_shard_of(batches.c.id)
             )
         )
     )

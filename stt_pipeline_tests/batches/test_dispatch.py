@@ -1,5 +1,6 @@
 """The dispatcher: what waits is ordered once, in runs of neighbours, again after a death, and never for ever."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,6 +26,18 @@ def _folder(path: Path, count: int) -> Path:
     for number in range(count):
         (path / f"{number:04d}.wav").touch()
     return path
+
+
+def _run(database: Database, keys: Sequence[str], order: Order, run_id: str) -> Work:
+    """Return the work of a run that an order started."""
+    claim = Claim(keys, "transcribe", run_id, token=order.token)
+    return Work(database, claim, lease_seconds=60, max_attempts=2)
+
+
+def _kill(database: Database, work: Work) -> None:
+    """End a run as a kill does: no more heartbeats, nobody gives the shard back, and then the lease runs out."""
+    work._heartbeat.__exit__(None, None, None)
+    _execute(database, "UPDATE stt_shards SET lease_until = now() - interval '1 second'")
 
 
 def _execute(database: Database, statement: str) -> None:
@@ -79,18 +92,11 @@ def test_a_run_that_died_gives_its_shards_back_and_a_deadly_shard_is_given_up(
     batch, _, keys = scanned(database, _folder(tmp_path / "in", 1))
     for attempt in (1, 2):
         (order,) = _tick(database)
-        work = Work(
-            database,
-            Claim(keys, "transcribe", f"run {attempt}", token=order.token),
-            lease_seconds=60,
-            max_attempts=2,
-        )
+        work = _run(database, keys, order, f"run {attempt}")
         work.__enter__()
         assert work.shards
         assert _tick(database) == []
-        # the worker is killed: no more heartbeats, and nobody gives the shard back
-        work._heartbeat.__exit__(None, None, None)
-        _execute(database, "UPDATE stt_shards SET lease_until = now() - interval '1 second'")
+        _kill(database, work)
     (order,) = _tick(database)
     assert order.job == "report"
     figures = progress(database, batch.id)
@@ -122,22 +128,14 @@ def test_a_deadly_file_fails_alone(database: Database, tmp_path: Path) -> None:
 
     for attempt in (1, 2):
         (order,) = _tick(database)
-        work = Work(
-            database,
-            Claim(keys, "transcribe", f"run {attempt}", token=order.token),
-            lease_seconds=60,
-            max_attempts=2,
-        )
+        work = _run(database, keys, order, f"run {attempt}")
         work.__enter__()
         with pytest.raises(_KilledError):
             work.for_each_file(step)
-        work._heartbeat.__exit__(None, None, None)
-        _execute(database, "UPDATE stt_shards SET lease_until = now() - interval '1 second'")
+        _kill(database, work)
     (order,) = _tick(database)
     assert order.job == "transcribe"
-    with Work(
-        database, Claim(keys, "transcribe", "last", token=order.token), lease_seconds=60, max_attempts=2
-    ) as work:
+    with _run(database, keys, order, "last") as work:
         work.for_each_file(step)
     figures = progress(database, batch.id)
     assert (figures.failures_by_class, figures.pending) == ({"internal": 1}, 4)
@@ -159,9 +157,7 @@ def test_an_order_whose_run_could_not_start_is_given_anew_after_a_while(
     assert anew.keys == order.keys
     assert anew.token != order.token
     # the run that comes late finds that its order was taken back
-    with Work(
-        database, Claim(order.keys, "transcribe", "late", token=order.token), lease_seconds=60, max_attempts=2
-    ) as late:
+    with _run(database, order.keys, order, "late") as late:
         assert set(late.refused) == set(order.keys)
 
 
@@ -189,12 +185,9 @@ def test_runs_that_could_not_start_are_no_deaths(database: Database, tmp_path: P
         retire(database, order, "it could not start")
         _execute(database, "UPDATE stt_shards SET not_before = now()")
     (order,) = _tick(database)
-    work = Work(
-        database, Claim(keys, "transcribe", "run", token=order.token), lease_seconds=60, max_attempts=2
-    )
+    work = _run(database, keys, order, "run")
     work.__enter__()
-    work._heartbeat.__exit__(None, None, None)
-    _execute(database, "UPDATE stt_shards SET lease_until = now() - interval '1 second'")
+    _kill(database, work)
     (again,) = _tick(database)
     assert again.keys == order.keys
     assert progress(database, batch.id).failures_by_class == {}

@@ -5,11 +5,9 @@ from collections.abc import Sequence
 import dagster as dg
 from dagster import ResourceParam
 
-from stt_pipeline.batches.batch_work import claimed_batch
 from stt_pipeline.batches.intake import run_intake
-from stt_pipeline.batches.keys import batch_id_of
+from stt_pipeline.defs.batch_step import claimed_partition
 from stt_pipeline.defs.partitions import audio_partitions, batch_partitions
-from stt_pipeline.defs.stages import token_of
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -30,13 +28,7 @@ def audio_manifest(
     def add_partitions(keys: Sequence[str]) -> None:
         context.instance.add_dynamic_partitions(name, list(keys))
 
-    with claimed_batch(
-        database,
-        batch_id_of(context.partition_key),
-        run_id=context.run.run_id,
-        token=token_of(context.run),
-        lease_seconds=settings.lease_seconds,
-    ) as work:
+    with claimed_partition(context, database, settings) as work:
         result = run_intake(work, add_partitions=add_partitions, max_file_bytes=settings.max_file_bytes)
     if result.error:
         raise dg.Failure(result.error, allow_retries=False)

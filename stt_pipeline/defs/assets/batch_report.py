@@ -3,13 +3,11 @@
 import dagster as dg
 from dagster import ResourceParam
 
-from stt_pipeline.batches.batch_work import claimed_batch
 from stt_pipeline.batches.completion import close_batch
-from stt_pipeline.batches.keys import batch_id_of
+from stt_pipeline.defs.batch_step import claimed_partition
 from stt_pipeline.defs.partitions import all_of, batch_partitions
 from stt_pipeline.defs.previews import report_preview
 from stt_pipeline.defs.resources import OpenMailer
-from stt_pipeline.defs.stages import token_of
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -28,13 +26,7 @@ def batch_report(
     open_mailer: ResourceParam[OpenMailer],
 ) -> dg.MaterializeResult[None]:
     """Close one batch and report it."""
-    with claimed_batch(
-        database,
-        batch_id_of(context.partition_key),
-        run_id=context.run.run_id,
-        token=token_of(context.run),
-        lease_seconds=settings.lease_seconds,
-    ) as work:
+    with claimed_partition(context, database, settings) as work:
         report = close_batch(work, open_mailer(), max_attempts=settings.max_attempts)
     for recipient, error in report.mail_errors.items():
         context.log.error(f"The report could not be mailed to {recipient}: {error}")

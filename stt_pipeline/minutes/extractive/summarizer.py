@@ -5,7 +5,6 @@ comes from the transcript, but for the fixed labels. Nothing here writes a file 
 """
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Final
 
 from stt_pipeline.minutes.extractive.action_items import action_items
@@ -37,11 +36,8 @@ class ExtractiveSummarizer:
 
     name = "extractive"
 
-    def summarize(self, transcript: Transcript, *, meeting_date: date | None = None) -> Minutes:
-        """Return the minutes of ``transcript``; one without speech gets minutes that say so.
-
-        ``meeting_date`` is not used: due dates stay as they were spoken.
-        """
+    def summarize(self, transcript: Transcript) -> Minutes:
+        """Return the minutes of ``transcript``; one without speech gets minutes that say so. Dates stay as spoken."""
         word = labels(transcript.language)
         sentences = sentences_of(transcript)
         if not sentences:
