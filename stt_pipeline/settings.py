@@ -59,6 +59,14 @@ class Settings(BaseSettings):
     max_shards_in_flight: int = Field(
         200, ge=1, description="Shards that may be queued or worked on at once, over all batches."
     )
+    max_active_batches: int = Field(
+        10, ge=1, description="Batches whose shards are dispatched side by side; others wait for their turn."
+    )
+    partition_retention_days: int = Field(
+        90,
+        ge=1,
+        description="Partitions and runs of batches that ended so many days ago leave Dagster; rows and Parquet stay.",
+    )
     lease_seconds: int = Field(
         120, ge=10, description="A shard whose run gives no sign of life for this long is dispatched again."
     )

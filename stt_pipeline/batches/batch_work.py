@@ -33,17 +33,23 @@ class BatchWork:
 
 @contextmanager
 def claimed_batch(
-    database: Database, batch_id: int, *, run_id: str, token: str | None, lease_seconds: int
+    database: Database,
+    batch_id: int,
+    *,
+    run_id: str,
+    token: str | None,
+    lease_seconds: int,
+    to_delete: bool = False,
 ) -> Iterator[BatchWork]:
-    """Hold the lease of a batch as a whole.
+    """Hold the lease of a batch as a whole; ``to_delete`` is for batches with the status ``deleting``, and only those.
 
     Raises:
-        InvalidRequestError: there is no such batch, it is cancelled, or another run works on it.
+        InvalidRequestError: there is no such batch, its status does not allow it, or another run works on it.
     """
     with database.begin() as connection:
         batch, state = batches.lock(connection, batch_id)
         refusal = leases.refusal(state, run_id=run_id, token=token)
-        if batch.status in ("cancelled", "deleting"):
+        if batch.status == "cancelled" or (batch.status == "deleting") != to_delete:
             refusal = batch.status
         if refusal:
             raise InvalidRequestError(f"Batch {batch_id} is {refusal}.")

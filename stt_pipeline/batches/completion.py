@@ -12,22 +12,28 @@ from stt_pipeline.batches.publishing import send_once
 from stt_pipeline.errors import EmailError, SttError
 from stt_pipeline.mail.mailer import Mailer
 from stt_pipeline.mail.messages import batch_report_mail
-from stt_pipeline.store import batches, files, shards
+from stt_pipeline.store import batches, counters, emails, files, shards
 from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
 
-_EXAMPLES = 5
+_EXAMPLES = 3  # of each error class
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a batch came to. ``examples`` are (file name, error class, message) of the first failures.
+    """What a batch came to.
 
-    ``mail_errors`` are the addresses that could not be reached, with the reason: the batch is closed all the same.
+    Attributes:
+        examples: (file name, error class, message) of the first failures of each class.
+        throughput: (minute, files ended, seconds of audio done), in order; minutes without any are left out.
+        emails_sent: minutes and reports.
+        mail_errors: the addresses that could not be reached, with the reason: the batch is closed all the same.
     """
 
     progress: Progress
     examples: tuple[tuple[str, str, str], ...]
+    throughput: tuple[tuple[datetime, int, float], ...]
+    emails_sent: int
     mail_errors: dict[str, str]
 
 
@@ -47,15 +53,14 @@ def close_batch(work: BatchWork, mailer: Mailer, *, max_attempts: int) -> Report
         is_open = batch.stage == "intake" or shards.has_open(connection, batch.id)
         if is_open and batch.stage == "report":
             batches.set_stage(connection, batch.id, "shards")
-        elif not is_open:
-            shards.recount(connection, batch.id)
         examples = tuple(
             (display_name(file.uri), file.error_class or "", file.error or "")
-            for file in files.failed(connection, batch.id, _EXAMPLES)
+            for error_class in counters.failures_by_class(connection, batch.id)
+            for file in files.failed(connection, batch.id, _EXAMPLES, error_class=error_class)
         )
     figures = progress(database, batch.id)
     if is_open or figures.total_files is None:
-        return Report(figures, examples, {})
+        return _report(database, figures, examples, {})
     status: Literal["completed", "failed"] = "completed" if figures.completed else "failed"
     figures = replace(figures, status=status, completed_at=figures.completed_at or datetime.now(timezone.utc))
     errors = _mail_report(database, batch, figures, examples, mailer)
@@ -64,7 +69,16 @@ def close_batch(work: BatchWork, mailer: Mailer, *, max_attempts: int) -> Report
     with database.begin() as connection:
         work.prove(connection)
         batches.close(connection, batch.id, status)
-    return Report(progress(database, batch.id), examples, errors)
+    return _report(database, progress(database, batch.id), examples, errors)
+
+
+def _report(
+    database: Database, figures: Progress, examples: tuple[tuple[str, str, str], ...], errors: dict[str, str]
+) -> Report:
+    with database.begin() as connection:
+        throughput = tuple(counters.throughput_of(connection, figures.batch_id))
+        sent = emails.sent_of_batch(connection, figures.batch_id)
+    return Report(figures, examples, throughput, sent, errors)
 
 
 def _mail_report(

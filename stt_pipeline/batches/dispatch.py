@@ -4,7 +4,8 @@ The dispatcher owns no state of its own: an order that was not claimed is given 
 repeats by token), and what a dead run held comes back when its lease runs out.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -12,35 +13,50 @@ from sqlalchemy import Connection
 
 from stt_pipeline.batches.keys import batch_key
 from stt_pipeline.store import batches, counters, files, leases, shards
+from stt_pipeline.store.batches import Priority
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.shards import Shard
 from stt_pipeline.store.tables import batches as batches_table
 from stt_pipeline.store.tables import shards as shards_table
 
-Job = Literal["intake", "transcribe", "publish", "report"]
+Job = Literal["intake", "transcribe", "publish", "report", "delete"]
 
 HEARTBEAT = "dispatcher"
 # one run holds one model load: many short shards share it, while a large shard has a run of its own
 SHARDS_PER_RUN: dict[str, int] = {"transcribe": 50, "publish": 100}
-_FILES_PER_RUN = 500
+_FILES_PER_RUN = 2_000
+_BYTES_PER_RUN = 4 << 30
 # a run that ends before it claims anything could not start at all
 _AFTER_FAILED_START_SECONDS = 60.0
+_PRIORITIES: Sequence[Priority] = ("high", "normal", "low")
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One run to start: its job, its partitions in order, and the token that makes it start only once."""
+    """One run to start: its job, its partitions in order, and the token that makes it start only once.
+
+    Attributes:
+        place: how many runs of the same batch are before it. Of equal priority, the runner takes lower places first, so
+            that batches take turns however many runs each has waiting.
+    """
 
     job: Job
     token: str
     batch_id: int
-    priority: batches.Priority
+    priority: Priority
     keys: tuple[str, ...]
+    place: int = 0
 
 
-def tick(database: Database, *, max_shards_in_flight: int, max_attempts: int) -> list[Order]:
-    """Do one round of dispatching and return every order that no run has claimed yet, the repeated ones included."""
+def tick(
+    database: Database, *, max_shards_in_flight: int, max_active_batches: int, max_attempts: int
+) -> list[Order]:
+    """Do one round of dispatching and return every order that no run has claimed yet, the repeated ones included.
+
+    Two dispatchers at once take turns.
+    """
     with database.begin() as connection:
+        batches.lock_dispatch(connection)
         counters.beat(connection, HEARTBEAT)
         leases.retire_expired(connection, batches_table)
         for shard_id in leases.retire_expired(connection, shards_table):
@@ -48,11 +64,58 @@ def tick(database: Database, *, max_shards_in_flight: int, max_attempts: int) ->
         for batch_id in shards.batches_without_open_shards(connection):
             batches.set_stage(connection, batch_id, "report")
         leases.dispatch_each(connection, batches_table, batches.ready(connection))
-        free = max_shards_in_flight - shards.in_flight(connection)
-        if free > 0:
-            for group in group_shards(shards.ready(connection, free)):
-                leases.dispatch(connection, shards_table, [shard.id for shard in group])
+        _dispatch_shards(connection, max_shards_in_flight, max_active_batches)
         return _orders(connection)
+
+
+def _dispatch_shards(connection: Connection, limit: int, max_active_batches: int) -> None:
+    held = {batch_id: shards_held for batch_id, (shards_held, _) in shards.in_flight(connection).items()}
+    free = limit - sum(held.values())
+    if free <= 0:
+        return
+    active = batches.active(connection, max_active_batches)
+    waiting = {batch_id: shards.ready(connection, batch_id, free) for batch_id, _ in active}
+    shares = share_out(
+        free,
+        priorities=dict(active),
+        waiting={batch_id: len(found) for batch_id, found in waiting.items()},
+        held=held,
+    )
+    for batch_id, share in shares.items():
+        for group in group_shards(waiting[batch_id][:share]):
+            leases.dispatch(connection, shards_table, [shard.id for shard in group])
+
+
+def share_out(
+    free: int, *, priorities: Mapping[int, Priority], waiting: Mapping[int, int], held: Mapping[int, int]
+) -> dict[int, int]:
+    """Return how many more shards each batch may have in flight.
+
+    Higher priority comes first. Within a priority the batch that holds least gets the next one. No batch may hold more
+    than what is then left for others: a batch that comes later always finds room, and does not wait behind the shards of
+    one with millions of files.
+
+    Args:
+        free: how many shards may still be dispatched.
+        priorities: the batches, in the order in which equals are served.
+        waiting: how many shards of each could be dispatched now.
+        held: how many of each are in flight.
+    """
+    shares: Counter[int] = Counter()
+    for priority in _PRIORITIES:
+        members = [batch_id for batch_id, its in priorities.items() if its == priority]
+        while free > 0:
+            holds = {
+                batch_id: held.get(batch_id, 0) + shares[batch_id]
+                for batch_id in members
+                if shares[batch_id] < waiting[batch_id]
+            }
+            hungry = min(holds, key=lambda batch_id: holds[batch_id], default=None)
+            if hungry is None or holds[hungry] >= free:
+                break
+            shares[hungry] += 1
+            free -= 1
+    return dict(shares)
 
 
 def retire(database: Database, order: Order, reason: str) -> None:
@@ -68,7 +131,7 @@ def retire(database: Database, order: Order, reason: str) -> None:
 
 
 def group_shards(ready: Sequence[Shard]) -> list[list[Shard]]:
-    """Cut shards, given in order, into runs: neighbours of one batch and stage, bounded in shards and files."""
+    """Cut shards, given in order, into runs: neighbours of one batch and stage, bounded in shards, files and bytes."""
     groups: list[list[Shard]] = []
     for shard in ready:
         group = groups[-1] if groups else []
@@ -78,6 +141,7 @@ def group_shards(ready: Sequence[Shard]) -> list[list[Shard]]:
             == (shard.batch_id, shard.stage, shard.number)
             and len(group) < SHARDS_PER_RUN[shard.stage]
             and sum(member.total for member in group) + shard.total <= _FILES_PER_RUN
+            and sum(member.bytes for member in group) + shard.bytes <= _BYTES_PER_RUN
         )
         if fits:
             group.append(shard)
@@ -88,13 +152,17 @@ def group_shards(ready: Sequence[Shard]) -> list[list[Shard]]:
 
 def _orders(connection: Connection) -> list[Order]:
     orders = [
-        Order("intake" if stage == "intake" else "report", token, batch_id, priority, (batch_key(batch_id),))
+        Order(cast(Job, stage), token, batch_id, priority, (batch_key(batch_id),))
         for batch_id, stage, token, priority in batches.unclaimed(connection)
     ]
-    for (token, stage), members in shards.unclaimed(connection).items():
-        batch = batches.get(connection, members[0].batch_id)
+    unclaimed = shards.unclaimed(connection)
+    priorities = batches.priorities(connection, {members[0].batch_id for members in unclaimed.values()})
+    places = Counter({batch_id: runs for batch_id, (_, runs) in shards.in_flight(connection).items()})
+    for (token, stage), members in unclaimed.items():
+        batch_id = members[0].batch_id
         keys = tuple(member.key for member in members)
-        orders.append(Order(cast(Job, stage), token, batch.id, batch.priority, keys))
+        orders.append(Order(stage, token, batch_id, priorities[batch_id], keys, places[batch_id]))
+        places[batch_id] += 1
     return orders
 
 
@@ -103,7 +171,7 @@ def _give_up_on_deadly(connection: Connection, shard_id: int, max_attempts: int)
     shard = shards.get(connection, shard_id)
     if shard.deaths < max_attempts:
         return
-    files.fail_open(
+    failed = files.fail_open(
         connection,
         shard_id,
         f"The worker died or fell silent {shard.deaths} times while working on it. "
@@ -111,6 +179,7 @@ def _give_up_on_deadly(connection: Connection, shard_id: int, max_attempts: int)
         only=shard.file_in_hand,
     )
     shards.count_files(connection, [shard_id])
+    counters.add_throughput(connection, shard.batch_id, files=failed, audio_seconds=0.0)
     if shard.file_in_hand is None:
         shards.close(connection, shard_id)
     else:

@@ -1,7 +1,8 @@
 """Intake: lists a batch's source into the manifest, cuts shards and makes them known as partitions.
 
-It may be killed at any point and run again: files are unique by (uri, etag), shards by number, and what is not
-registered yet is registered the next time.
+The listing streams into a temporary table; only then is the number of files known, on which the size of shards
+depends. It may be killed at any point and run again: files and their shard are written together, files are unique by
+(uri, etag), shards by number, and what is not registered yet is registered the next time.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,26 +11,32 @@ from itertools import islice
 from math import ceil
 from typing import TypeVar
 
+from sqlalchemy import Connection
+
 from stt_pipeline.audio.patterns import DEFAULT_PATTERN
-from stt_pipeline.audio.sources import open_source
+from stt_pipeline.audio.sources import Source, open_source
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.batch_work import BatchWork
 from stt_pipeline.batches.keys import shard_key
+from stt_pipeline.batches.retry import reopen_failed
 from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.store import batches, files, shards, transcriptions
+from stt_pipeline.store import batches, counters, listing, shards, transcriptions
 from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.listing import Slice
 
-ONE_FILE_SHARDS = (
-    1_000  # up to so many files, each is a shard of its own, browsable and re-runnable in the UI
-)
+# up to so many files, each is a shard of its own, browsable and re-runnable in the UI
+ONE_FILE_SHARDS = 1_000
 MAX_SHARDS = 10_000
 MIN_FILES_PER_SHARD = 100
-_COPY_ROWS = 50_000
+# 37 hours of uncompressed telephone sound, or 150 of MP3: a few hours of a GPU at most
+MIN_BYTES_PER_SHARD = 4 << 30
+_ROWS_AT_A_TIME = 50_000  # in one transaction, which keeps the batch's row locked for about a second
 # psycopg sends at most 65,535 parameters, and Dagster uses two for each key
 _PARTITION_KEYS = 10_000
 
 AddPartitions = Callable[[Sequence[str]], None]
+OpenSource = Callable[[str, str], Source]
 _T = TypeVar("_T")
 
 
@@ -50,12 +57,27 @@ def files_per_shard(total_files: int) -> int:
     return max(MIN_FILES_PER_SHARD, ceil(total_files / MAX_SHARDS))
 
 
-def run_intake(work: BatchWork, *, add_partitions: AddPartitions, max_file_bytes: int) -> IntakeResult:
+def bytes_per_shard(total_bytes: int) -> int:
+    """Return how large the files of a shard may be together, unless it is a single file, where new ones sum up to so much.
+
+    Cuts by size are rare where files are alike: a shard may be twice the average.
+    """
+    return max(MIN_BYTES_PER_SHARD, 2 * ceil(total_bytes / MAX_SHARDS))
+
+
+def run_intake(
+    work: BatchWork,
+    *,
+    add_partitions: AddPartitions,
+    max_file_bytes: int,
+    open_source: OpenSource = open_source,
+) -> IntakeResult:
     """Scan the batch's source, and open what is new for work.
 
     Args:
         add_partitions: makes shard keys known to Dagster, in this order, behind those it knows.
         max_file_bytes: larger files are in the manifest as failed, and are never read.
+        open_source: gives the source for an address and a pattern.
 
     Returns:
         What was found; ``error`` says why nothing was. A source that cannot be listed, or has no matching file, ends a
@@ -66,32 +88,52 @@ def run_intake(work: BatchWork, *, add_partitions: AddPartitions, max_file_bytes
         work.prove(connection)
         batches.start_scan(connection, batch.id)
         transcriptions.ensure_months(connection)
-        before = files.total(connection, batch.id)
-    try:
-        source = open_source(batch.source_path, batch.file_pattern or DEFAULT_PATTERN)
-        for chunk in _chunks(source.list_objects(), _COPY_ROWS):
-            with database.begin() as connection:
-                work.prove(connection)
-                files.add(connection, batch.id, ((found.uri, found.size, found.etag) for found in chunk))
-    except InvalidRequestError as error:
-        return _nothing_found(work, before, str(error))
-    with database.begin() as connection:
-        work.prove(connection)
-        for shard_id in files.reject_too_large(connection, batch.id, max_file_bytes):
-            shards.open_again(connection, shard_id, "transcribe")
-            shards.count_files(connection, [shard_id])
-        total = files.total(connection, batch.id)
-    if total == 0:
-        pattern = batch.file_pattern or "any known audio or video ending"
-        reason = f"{batch.source_path} has no file that matches {pattern}: check the source and the pattern."
-        return _nothing_found(work, before, reason)
-    per_shard = batch.files_per_shard or files_per_shard(total)
-    added = _cut_shards(work, per_shard)
+        before = counters.sums(connection, batch.id)
+    added = 0
+    with database.scratch() as connection:
+        try:
+            _list(connection, open_source(batch.source_path, batch.file_pattern or DEFAULT_PATTERN))
+        except InvalidRequestError as error:
+            return _nothing_found(work, before.total, str(error))
+        with connection.begin():
+            listing.drop_known(connection, batch.id)
+            new, new_bytes = listing.count(connection)
+        if before.total + new == 0:
+            pattern = batch.file_pattern or "any known audio or video ending"
+            reason = (
+                f"{batch.source_path} has no file that matches {pattern}: check the source and the pattern."
+            )
+            return _nothing_found(work, 0, reason)
+        per_shard = max(batch.files_per_shard or 1, files_per_shard(before.total + new))
+        with connection.begin():
+            work.prove(connection)
+            batches.fix_shard_size(connection, batch.id, per_shard)
+        added = _cut_shards(work, connection, per_shard, bytes_per_shard(new_bytes), max_file_bytes)
+    # an earlier scan may have had a lower limit
+    reopen_failed(
+        database,
+        batch.id,
+        error_class="too_large",
+        max_file_bytes=max_file_bytes,
+        allowed=work.prove,
+    )
     _register(database, batch, add_partitions)
     with database.begin() as connection:
         work.prove(connection)
-        batches.finish_scan(connection, batch.id, total, per_shard)
-    return IntakeResult(total, total - before, added)
+        total = counters.sums(connection, batch.id).total
+        batches.finish_scan(connection, batch.id, total)
+    return IntakeResult(total, total - before.total, added)
+
+
+def _list(connection: Connection, source: Source) -> None:
+    """Stream a source into the listing; the temporary table is no other's, so no lease is needed yet."""
+    with connection.begin():
+        listing.begin(connection)
+    place = 0
+    for chunk in _chunks(source.list_objects(), _ROWS_AT_A_TIME):
+        with connection.begin():
+            listing.add(connection, place, chunk)
+        place += len(chunk)
 
 
 def _nothing_found(work: BatchWork, before: int, error: str) -> IntakeResult:
@@ -104,35 +146,81 @@ def _nothing_found(work: BatchWork, before: int, error: str) -> IntakeResult:
     return IntakeResult(before, 0, 0, error)
 
 
-def _cut_shards(work: BatchWork, per_shard: int) -> int:
-    """Group the files that have no shard yet, in order of intake, and return how many shards that made."""
+def _cut_shards(
+    work: BatchWork, connection: Connection, per_shard: int, shard_bytes: int, max_file_bytes: int
+) -> int:
+    """Write the listing into the manifest, shard by shard in order, and return how many shards that made."""
     batch = work.batch
     added = 0
-    while True:
-        with work.database.begin() as connection:
+    for slices in _in_transactions(_slices(_sizes(connection), per_shard, shard_bytes)):
+        with connection.begin():
             work.prove(connection)
-            loose = files.without_shard(connection, batch.id, per_shard * max(1, _COPY_ROWS // per_shard))
-            if not loose:
-                return added
             first = shards.next_number(connection, batch.id)
-            groups = list(enumerate(_chunks(loose, per_shard), start=first))
+            names = (
+                {
+                    place: display_name(uri)
+                    for place, uri in listing.uris(connection, [s.first for s in slices]).items()
+                }
+                if per_shard == 1
+                else {}
+            )
+            numbered = list(enumerate(slices, start=first))
             ids = shards.add(
                 connection,
                 batch.id,
-                (
-                    (number, shard_key(batch.id, number, _name_in_key(group, per_shard)), len(group))
-                    for number, group in groups
-                ),
+                ((number, shard_key(batch.id, number, names.get(part.first))) for number, part in numbered),
             )
-            files.put_into_shards(
-                connection, [(file_id, ids[number]) for number, group in groups for file_id, _ in group]
+            listing.put_into_manifest(
+                connection,
+                batch.id,
+                [(ids[number], part) for number, part in numbered],
+                max_file_bytes=max_file_bytes,
             )
-            shards.count_files(connection, [ids[number] for number, _ in groups])
-            added += len(groups)
+            added += len(slices)
+    return added
 
 
-def _name_in_key(group: Sequence[tuple[int, str]], per_shard: int) -> str | None:
-    return display_name(group[0][1]) if per_shard == 1 else None
+def _sizes(connection: Connection) -> Iterator[tuple[int, int]]:
+    """Yield (place, bytes) of the listing in order, with no transaction open in between."""
+    last = -1
+    while True:
+        with connection.begin():
+            rows = listing.page(connection, last, _ROWS_AT_A_TIME)
+        if not rows:
+            return
+        yield from rows
+        last = rows[-1][0]
+
+
+def _slices(sizes: Iterable[tuple[int, int]], per_shard: int, shard_bytes: int) -> Iterator[Slice]:
+    """Cut objects, given in order as (place, bytes), where the next one would be too many or too much."""
+    first = last = -1
+    files = total = 0
+    for place, size in sizes:
+        if files and (files == per_shard or total + size > shard_bytes):
+            yield Slice(first, last, files)
+            files = total = 0
+        if not files:
+            first = place
+        last = place
+        files += 1
+        total += size
+    if files:
+        yield Slice(first, last, files)
+
+
+def _in_transactions(slices: Iterable[Slice]) -> Iterator[list[Slice]]:
+    """Group slices so that a transaction stays short."""
+    group: list[Slice] = []
+    files = 0
+    for part in slices:
+        group.append(part)
+        files += part.files
+        if files >= _ROWS_AT_A_TIME:
+            yield group
+            group, files = [], 0
+    if group:
+        yield group
 
 
 def _register(database: Database, batch: Batch, add_partitions: AddPartitions) -> None:

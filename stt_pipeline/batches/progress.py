@@ -1,10 +1,10 @@
 """How far a batch is, from sums over its shards; what the CLI, the API and the report show."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 from stt_pipeline.batches.dispatch import HEARTBEAT
-from stt_pipeline.store import batches, counters, emails, files
+from stt_pipeline.store import batches, counters
 from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
 
@@ -16,6 +16,9 @@ class Progress:
     Attributes:
         total_files: None until the source was scanned.
         avg_processing_time: seconds of work a finished file, None before the first.
+        estimated_completion: when the batch will be over if files go on ending as in the last minutes; None where
+            nothing moves.
+        files_per_minute: files that ended lately, with success or without; None if none did.
         real_time_factor: seconds of work a second of audio, None before the first.
         error: why the batch does not move, or why it failed.
         dispatcher_last_tick: None if no dispatcher ever ran.
@@ -29,11 +32,12 @@ class Progress:
     failed: int
     pending: int
     progress_percentage: float
-    audio_hours_done: float
     avg_processing_time: float | None
+    estimated_completion: datetime | None
+    audio_hours_done: float
+    files_per_minute: float | None
     real_time_factor: float | None
     failures_by_class: dict[str, int]
-    emails_sent: int
     error: str | None
     created_at: datetime
     completed_at: datetime | None
@@ -51,12 +55,15 @@ def progress(database: Database, batch_id: int) -> Progress:
     Raises:
         InvalidRequestError: there is no such batch.
     """
-    with database.begin() as connection:
+    with database.snapshot() as connection:
         batch = batches.get(connection, batch_id)
-        sums = counters.sums(connection, batch_id)
+        # what a first scan has found so far is not shown: it may die and begin again
+        sums = counters.sums(connection, batch_id) if batch.total_files is not None else counters.NOTHING
         finished = sums.completed + sums.failed
         # during a second scan, shards may be there before the batch's total is
         total = None if batch.total_files is None else max(batch.total_files, sums.total)
+        pending = 0 if total is None else total - finished
+        files_per_minute = counters.rate(connection, batch_id)
         return Progress(
             batch_id=batch.id,
             name=batch.name,
@@ -64,18 +71,25 @@ def progress(database: Database, batch_id: int) -> Progress:
             total_files=total,
             completed=sums.completed,
             failed=sums.failed,
-            pending=0 if total is None else total - finished,
+            pending=pending,
             progress_percentage=round(100 * finished / total, 2) if total else _percentage_of_empty(batch),
-            audio_hours_done=sums.audio_seconds / 3600,
             avg_processing_time=sums.busy_seconds / finished if finished else None,
+            estimated_completion=_estimate(batch, pending, files_per_minute),
+            audio_hours_done=sums.audio_seconds / 3600,
+            files_per_minute=files_per_minute,
             real_time_factor=sums.busy_seconds / sums.audio_seconds if sums.audio_seconds else None,
-            failures_by_class=files.failures_by_class(connection, batch_id),
-            emails_sent=emails.sent_of_batch(connection, batch_id),
+            failures_by_class=counters.failures_by_class(connection, batch_id) if sums.failed else {},
             error=batch.error,
             created_at=batch.created_at,
             completed_at=batch.completed_at,
             dispatcher_last_tick=counters.last_beat(connection, HEARTBEAT),
         )
+
+
+def _estimate(batch: Batch, pending: int, files_per_minute: float | None) -> datetime | None:
+    if batch.status != "processing" or not pending or not files_per_minute:
+        return None
+    return datetime.now(timezone.utc) + timedelta(minutes=pending / files_per_minute)
 
 
 def _percentage_of_empty(batch: Batch) -> float:

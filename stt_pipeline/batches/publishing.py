@@ -77,7 +77,7 @@ def notify(work: Work, mailer: Mailer) -> None:
             with work.database.begin() as connection:
                 shard.prove(connection)
                 files.set_status(connection, file.id, "success")
-                shards.count_files(connection, [shard.shard.id])
+                shards.count_success(connection, shard.shard.id, file.duration or 0.0)
                 counters.add_throughput(
                     connection, shard.batch.id, files=1, audio_seconds=stored.transcript.duration
                 )

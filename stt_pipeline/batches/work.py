@@ -26,7 +26,7 @@ from stt_pipeline.errors import (
     SttError,
     error_class_of,
 )
-from stt_pipeline.store import batches, files, leases, shards
+from stt_pipeline.store import batches, counters, files, leases, shards
 from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.files import AudioFile
@@ -161,7 +161,8 @@ class Work:
             for shard, state in found:
                 batch = known[shard.batch_id]
                 refusal = leases.refusal(state, run_id=self._claim.run_id, token=self._claim.token)
-                if batch.status in ("cancelled", "deleting"):
+                is_over = batch.status in ("cancelled", "deleting")
+                if is_over or (refusal and batch.status == "paused"):
                     refusal = f"batch {batch.id} is {batch.status}"
                 if refusal:
                     self.refused[shard.key] = refusal
@@ -226,11 +227,25 @@ class Work:
             ConfigurationError: no file can succeed, so none is blamed.
         """
         for shard in list(self.shards):
+            if self._is_put_off(shard):
+                continue
             try:
                 self._work_on(shard, step)
             except LeaseLostError as lost:
                 self.shards.remove(shard)
                 self.refused[shard.key] = str(lost)
+
+    def _is_put_off(self, shard: ShardWork) -> bool:
+        """Give a shard back that is not begun yet, because somebody paused its batch; a person's own run goes on."""
+        if self._claim.token is None or self._claim.last_step:
+            return False
+        with self.database.begin() as connection:
+            if batches.get(connection, shard.batch.id).status != "paused":
+                return False
+            leases.release(connection, shards_table, shard.lease, not_before=None)
+        self.shards.remove(shard)
+        self.refused[shard.key] = f"batch {shard.batch.id} is paused"
+        return True
 
     def _work_on(self, shard: ShardWork, step: Callable[[ShardWork, AudioFile], None]) -> None:
         started = time.monotonic()
@@ -239,8 +254,7 @@ class Work:
         for file in manifest:
             if file.status in ("pending", "transcribed"):
                 with self.database.begin() as connection:
-                    shard.prove(connection)
-                    shards.take_in_hand(connection, shard.shard.id, file.id)
+                    shards.take_in_hand(connection, shard.lease, file.id)
             with self._attempt(shard, file):
                 step(shard, file)
         shard.busy_seconds = time.monotonic() - started
@@ -276,15 +290,19 @@ class Work:
                 retry_below=self._max_attempts if may_pass else 0,
             )
             shards.count_files(connection, [work.shard.id])
+            if status == "failed":
+                counters.add_throughput(connection, work.batch.id, files=1, audio_seconds=0.0)
         work.failures.append(
             FileFailure(display_name(file.uri), error_class, message, final=status == "failed")
         )
 
     def _reopen(self, connection: Connection, shard: Shard) -> None:
-        stage = self._claim.stage
-        if files.reopen(
-            connection, shard.id, every_file=self._claim.reprocess, from_speech=stage == "transcribe"
-        ):
-            shards.open_again(connection, shard.id, stage)
-            shards.count_files(connection, [shard.id])
+        again = files.reopen(
+            connection,
+            [shard.id],
+            every_file=self._claim.reprocess,
+            from_speech=self._claim.stage == "transcribe",
+        )
+        if again:
+            shards.open_again(connection, [shard.id])
             batches.reopen(connection, shard.batch_id)

@@ -209,7 +209,6 @@ def _table(figures: Progress) -> Table:
         "still to do": f"{figures.pending:,}",
         "done": f"{figures.progress_percentage:.1f} %",
         "audio done": f"{figures.audio_hours_done:.2f} h",
-        "mails sent": f"{figures.emails_sent:,}",
     }
     if figures.real_time_factor is not None:
         rows["real-time factor"] = f"{figures.real_time_factor:.3f} (seconds of work a second of audio)"

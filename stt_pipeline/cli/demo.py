@@ -22,6 +22,7 @@ from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.cli.terminal import err, out, say
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
+from stt_pipeline.store import emails
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.embedded import with_database
 
@@ -65,7 +66,8 @@ def demo(
         if figures.error:
             raise SttError(figures.error)
         scores = score_batch(database, batch.id, folder / "reference")
-    result = totals(scores, figures)
+        with database.begin() as connection:
+            result = totals(scores, figures, emails.sent_of_batch(connection, batch.id))
     (err if as_json else out).print(score_table(scores, result))
     for score in scores:
         if score.error:

@@ -106,8 +106,8 @@ def score_batch(database: Database, batch_id: int, references: Path) -> list[Fil
     return scores
 
 
-def totals(scores: list[FileScore], figures: Progress) -> Totals:
-    """Add up the scores; ``figures`` give the batch's wall time and mails."""
+def totals(scores: list[FileScore], figures: Progress, emails_sent: int) -> Totals:
+    """Add up the scores; ``figures`` give the batch's wall time."""
     scored = [score for score in scores if not score.telephone]
     telephone = [score.characters for score in scores if score.telephone]
     ended = figures.completed_at or figures.created_at
@@ -123,7 +123,7 @@ def totals(scores: list[FileScore], figures: Progress) -> Totals:
         speakers_correct=sum(score.speakers_found == score.speakers_expected for score in scored),
         action_items_found=sum(score.action_items_found for score in scored),
         action_items_expected=sum(score.action_items_expected for score in scored),
-        emails=figures.emails_sent,
+        emails=emails_sent,
         telephone_cer=_sum(telephone).rate,
     )
 

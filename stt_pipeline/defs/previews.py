@@ -68,7 +68,7 @@ def report_preview(report: Report) -> dict[str, Any]:
         "succeeded": figures.completed,
         "failed": figures.failed,
         "audio hours": round(figures.audio_hours_done, 3),
-        "mails sent": figures.emails_sent,
+        "mails sent": report.emails_sent,
     }
     if figures.real_time_factor is not None:
         metadata["real-time factor"] = round(figures.real_time_factor, 4)

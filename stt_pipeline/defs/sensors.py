@@ -45,6 +45,7 @@ def batch_dispatcher(
         orders = tick(
             database,
             max_shards_in_flight=settings.max_shards_in_flight,
+            max_active_batches=settings.max_active_batches,
             max_attempts=settings.max_attempts,
         )
         if to_start := _without_a_run(context.instance, orders, database):

@@ -1,22 +1,38 @@
 """Queries on ``stt_batches``: one row for each request to process a source."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Case, Connection, Row, case, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, func, insert, or_, select, update
+from sqlalchemy import delete as delete_from
 
 from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.store import leases
 from stt_pipeline.store.leases import LeaseState
-from stt_pipeline.store.shards import open_shard_of
-from stt_pipeline.store.tables import batches
+from stt_pipeline.store.shards import has_ready, open_shard_of
+from stt_pipeline.store.tables import batches, shards
 
 Status = Literal[
     "pending", "scanning", "processing", "paused", "completed", "failed", "cancelled", "deleting"
 ]
 Priority = Literal["high", "normal", "low"]
 
+Move = Literal["scanned", "worked on", "closed", "paused", "resumed", "retried", "cancelled", "deleted"]
+MOVES: Mapping[Move, frozenset[Status]] = {
+    "scanned": frozenset({"pending", "scanning", "processing", "paused", "completed", "failed"}),
+    "worked on": frozenset({"scanning", "processing", "paused", "completed", "failed"}),
+    "closed": frozenset({"scanning", "processing", "paused", "completed", "failed"}),
+    "paused": frozenset({"pending", "scanning", "processing"}),
+    "resumed": frozenset({"paused"}),
+    "retried": frozenset({"processing", "paused", "completed", "failed"}),
+    "cancelled": frozenset({"pending", "scanning", "processing", "paused"}),
+    "deleted": frozenset({"completed", "failed", "cancelled"}),
+}
+"""The life of a batch: what can be done with it in which status. Everything that changes a status asks this table."""
+
+_DISPATCH_LOCK = 0x5354_5404  # "STT", 4
 _INTAKE_LOCK = 0x5354_5402  # "STT", 2: one intake inserts partitions at a time
 
 
@@ -38,15 +54,12 @@ class Batch:
     options: Mapping[str, Any]
     created_by: str
     created_at: datetime
+    scanned_at: datetime | None
     completed_at: datetime | None
     error: str | None
 
 
 _COLUMNS = [batches.c[name] for name in Batch.__dataclass_fields__]
-
-
-def _unless_paused(status: str) -> Case[str]:
-    return case((batches.c.status == "paused", "paused"), else_=status)
 
 
 def _batch(row: Row[Any]) -> Batch:
@@ -94,19 +107,75 @@ def get(connection: Connection, batch_id: int) -> Batch:
     return _batch(row)
 
 
-def latest(connection: Connection, limit: int) -> list[Batch]:
-    """Return the newest batches, newest first."""
-    rows = connection.execute(select(*_COLUMNS).order_by(batches.c.id.desc()).limit(limit))
-    return [_batch(row) for row in rows]
+def latest(connection: Connection, limit: int, *, before: int | None = None) -> list[Batch]:
+    """Return the newest batches, newest first; ``before`` is the last id of the page before."""
+    chosen = select(*_COLUMNS).order_by(batches.c.id.desc()).limit(limit)
+    if before is not None:
+        chosen = chosen.where(batches.c.id < before)
+    return [_batch(row) for row in connection.execute(chosen)]
+
+
+def check(connection: Connection, batch_id: int, move: Move) -> Batch:
+    """Lock a batch until the end of the transaction, make sure that ``move`` is allowed, and return it.
+
+    Raises:
+        InvalidRequestError: there is no such batch, or :data:`MOVES` does not allow it.
+    """
+    connection.execute(select(batches.c.id).where(batches.c.id == batch_id).with_for_update())
+    batch = get(connection, batch_id)
+    if batch.status not in MOVES[move]:
+        *others, last = sorted(MOVES[move])
+        allowed = f"{', '.join(others)} or {last}" if others else last
+        raise InvalidRequestError(
+            f"Batch {batch_id} is {batch.status} and cannot be {move}: only one that is {allowed} can."
+        )
+    return batch
+
+
+def _set(connection: Connection, batch_id: int, status: Status, **values: Any) -> None:
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(status=status, **values))
+
+
+def active(connection: Connection, limit: int) -> list[tuple[int, Priority]]:
+    """Return (id, priority) of the batches whose shards may be dispatched now, the first ``limit`` of them.
+
+    Higher priority comes first, then what is under way already, then the older one. Batches that only wait for a retry
+    take nobody's place.
+    """
+    held = (
+        select(shards.c.batch_id, func.count().label("shards"))
+        .where(shards.c.token.is_not(None))
+        .group_by(shards.c.batch_id)
+        .subquery()
+    )
+    under_way = held.c.shards.is_not(None)
+    rows = connection.execute(
+        select(batches.c.id, batches.c.priority)
+        .outerjoin(held, held.c.batch_id == batches.c.id)
+        .where(batches.c.status == "processing", batches.c.stage == "shards")
+        .where(or_(under_way, has_ready(batches.c.id)))
+        .order_by(_rank, under_way.desc(), batches.c.id)
+        .limit(limit)
+    )
+    return [(row.id, row.priority) for row in rows]
+
+
+_rank = case({"high": 0, "normal": 1}, value=batches.c.priority, else_=2)
+
+
+def priorities(connection: Connection, batch_ids: Collection[int]) -> dict[int, Priority]:
+    """Return the priorities of some batches."""
+    rows = connection.execute(select(batches.c.id, batches.c.priority).where(batches.c.id.in_(batch_ids)))
+    return {row.id: row.priority for row in rows}
 
 
 def ready(connection: Connection) -> list[int]:
-    """Return the batches that wait for their intake or their report and that no run has."""
+    """Return the batches that wait for a run on them as a whole (scan, report, deletion) and that no run has."""
     return list(
         connection.scalars(
             select(batches.c.id)
-            .where(batches.c.stage.in_(("intake", "report")), batches.c.token.is_(None))
-            .where(batches.c.status.in_(("pending", "scanning", "processing")))
+            .where(batches.c.stage.in_(("intake", "report", "delete")), batches.c.token.is_(None))
+            .where(batches.c.status.in_(("pending", "scanning", "processing", "deleting")))
             .where(or_(batches.c.not_before.is_(None), batches.c.not_before <= func.now()))
             .order_by(batches.c.id)
             .with_for_update(skip_locked=True)
@@ -118,7 +187,8 @@ def unclaimed(connection: Connection) -> list[tuple[int, str, str, Priority]]:
     """Return (id, stage, token, priority) of the batches that were dispatched and that no run has claimed yet."""
     rows = connection.execute(
         select(batches.c.id, batches.c.stage, batches.c.token, batches.c.priority)
-        .where(batches.c.stage != "done", batches.c.token.is_not(None), batches.c.run_id.is_(None))
+        .where(batches.c.stage.in_(("intake", "report", "delete")))
+        .where(batches.c.token.is_not(None), batches.c.run_id.is_(None))
         .order_by(batches.c.id)
     )
     return [(row.id, row.stage, row.token, row.priority) for row in rows]
@@ -131,74 +201,132 @@ def set_stage(connection: Connection, batch_id: int, stage: Literal["intake", "s
 
 def start_scan(connection: Connection, batch_id: int) -> None:
     """Mark that the batch's source is being listed; a scan that dies is ordered again, of a paused batch later."""
+    batch = check(connection, batch_id, "scanned")
+    _set(connection, batch_id, _unless_paused(batch, "scanning"), stage="intake", error=None)
+
+
+def fix_shard_size(connection: Connection, batch_id: int, files_per_shard: int) -> None:
+    """Write how many files the batch's new shards get."""
     connection.execute(
-        update(batches)
-        .where(batches.c.id == batch_id)
-        .values(status=_unless_paused("scanning"), stage="intake", error=None)
+        update(batches).where(batches.c.id == batch_id).values(files_per_shard=files_per_shard)
     )
 
 
-def finish_scan(connection: Connection, batch_id: int, total_files: int, files_per_shard: int) -> None:
+def finish_scan(connection: Connection, batch_id: int, total_files: int) -> None:
     """Open the batch's shards for work, unless somebody paused it."""
-    connection.execute(
-        update(batches)
-        .where(batches.c.id == batch_id)
-        .values(
-            status=_unless_paused("processing"),
-            total_files=total_files,
-            files_per_shard=files_per_shard,
-            scanned_at=func.now(),
-            completed_at=case((open_shard_of(batch_id), None), else_=batches.c.completed_at),
-            stage="shards",
-        )
+    batch = check(connection, batch_id, "worked on")
+    _set(
+        connection,
+        batch_id,
+        _unless_paused(batch, "processing"),
+        total_files=total_files,
+        scanned_at=func.now(),
+        completed_at=case((open_shard_of(batch_id), None), else_=batches.c.completed_at),
+        retired_at=None,
+        stage="shards",
     )
 
 
 def give_up_scan(connection: Connection, batch_id: int, error: str) -> None:
     """Go on with the files that earlier scans found, and show why this one found none."""
-    connection.execute(
-        update(batches)
-        .where(batches.c.id == batch_id)
-        .values(status=_unless_paused("processing"), stage="shards", error=error)
-    )
+    batch = check(connection, batch_id, "worked on")
+    _set(connection, batch_id, _unless_paused(batch, "processing"), stage="shards", error=error)
 
 
 def fail(connection: Connection, batch_id: int, error: str) -> None:
     """End a batch that has no files as failed."""
-    connection.execute(
-        update(batches)
-        .where(batches.c.id == batch_id)
-        .values(status="failed", stage="done", error=error, completed_at=func.now())
-    )
+    check(connection, batch_id, "closed")
+    _set(connection, batch_id, "failed", stage="done", error=error, completed_at=func.now())
 
 
 def reopen(connection: Connection, batch_id: int) -> None:
     """Take a batch that has ended, or is about to, back into work: some of its files got a new start."""
-    ended = or_(batches.c.status.in_(("completed", "failed")), batches.c.stage == "report")
-    connection.execute(
-        update(batches)
-        .where(batches.c.id == batch_id, ended)
-        .values(status=_unless_paused("processing"), stage="shards", completed_at=None)
+    batch = check(connection, batch_id, "worked on")
+    if batch.stage in ("report", "done"):
+        status = _unless_paused(batch, "processing")
+        _set(connection, batch_id, status, stage="shards", completed_at=None, retired_at=None)
+
+
+def close(connection: Connection, batch_id: int, status: Literal["completed", "failed"]) -> None:
+    """End the batch after its report, unless one of its shards was opened again meanwhile."""
+    batch = check(connection, batch_id, "closed")
+    if not connection.scalar(select(open_shard_of(batch_id))):
+        ended = batch.completed_at or func.now()
+        _set(connection, batch_id, status, stage="done", error=None, completed_at=ended)
+
+
+def pause(connection: Connection, batch_id: int) -> None:
+    """Stop a batch's dispatch and take back what no run has begun; what is under way goes on."""
+    check(connection, batch_id, "paused")
+    leases.give_up(connection, shards, and_(shards.c.batch_id == batch_id, shards.c.run_id.is_(None)))
+    _set(connection, batch_id, "paused")
+
+
+def resume(connection: Connection, batch_id: int) -> None:
+    """Let a paused batch go on where it was."""
+    batch = check(connection, batch_id, "resumed")
+    before_files: Status = "pending" if batch.scanned_at is None else "scanning"
+    _set(connection, batch_id, before_files if batch.stage == "intake" else "processing")
+
+
+def cancel(connection: Connection, batch_id: int) -> None:
+    """End a batch for good: nobody may write a result of it any more, and its runs are to be ended."""
+    check(connection, batch_id, "cancelled")
+    leases.give_up(connection, batches, batches.c.id == batch_id)
+    leases.give_up(connection, shards, shards.c.batch_id == batch_id)
+    _set(connection, batch_id, "cancelled", stage="cancel", completed_at=func.now(), error=None)
+
+
+def delete_later(connection: Connection, batch_id: int) -> None:
+    """Give an ended batch to the job that deletes it."""
+    check(connection, batch_id, "deleted")
+    _set(connection, batch_id, "deleting", stage="delete", not_before=None, tries=0, error=None)
+
+
+def _unless_paused(batch: Batch, status: Status) -> Status:
+    return "paused" if batch.status == "paused" else status
+
+
+def being_cancelled(connection: Connection) -> list[int]:
+    """Return the cancelled batches whose runs are still to be ended."""
+    return list(
+        connection.scalars(select(batches.c.id).where(batches.c.stage == "cancel").order_by(batches.c.id))
     )
+
+
+def finish_cancel(connection: Connection, batch_id: int) -> None:
+    """Mark that no run works on a cancelled batch any more."""
+    connection.execute(
+        update(batches).where(batches.c.id == batch_id, batches.c.stage == "cancel").values(stage="done")
+    )
+
+
+def to_retire(connection: Connection, days: int, limit: int) -> list[int]:
+    """Return batches that ended more than ``days`` days ago and whose partitions were not retired, oldest first."""
+    return list(
+        connection.scalars(
+            select(batches.c.id)
+            .where(batches.c.completed_at < func.now() - timedelta(days=days))
+            .where(batches.c.retired_at.is_(None), batches.c.stage == "done")
+            .order_by(batches.c.completed_at)
+            .limit(limit)
+        )
+    )
+
+
+def mark_retired(connection: Connection, batch_id: int) -> None:
+    """Remember that Dagster has no partitions of the batch any more."""
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(retired_at=func.now()))
+
+
+def delete(connection: Connection, batch_id: int) -> None:
+    """Delete the row of a batch, and what hangs on it: report mails and throughput."""
+    connection.execute(delete_from(batches).where(batches.c.id == batch_id))
 
 
 def note_error(connection: Connection, batch_id: int, error: str | None) -> None:
     """Show people why the batch does not move at the moment; None takes the note away."""
     connection.execute(update(batches).where(batches.c.id == batch_id).values(error=error))
-
-
-def close(connection: Connection, batch_id: int, status: Literal["completed", "failed"]) -> None:
-    """End the batch after its report, unless one of its shards was opened again meanwhile."""
-    connection.execute(
-        update(batches)
-        .where(batches.c.id == batch_id, ~open_shard_of(batch_id))
-        .values(
-            status=status,
-            stage="done",
-            error=None,
-            completed_at=func.coalesce(batches.c.completed_at, func.now()),
-        )
-    )
 
 
 def lock(connection: Connection, batch_id: int) -> tuple[Batch, LeaseState]:
@@ -222,6 +350,11 @@ def lock_intake(connection: Connection) -> None:
     A range of dynamic partitions is a range in order of insertion, so two batches must not insert side by side.
     """
     connection.execute(select(func.pg_advisory_lock(_INTAKE_LOCK)))
+
+
+def lock_dispatch(connection: Connection) -> None:
+    """Let one dispatcher at a time count what is in flight and add to it, until the end of the transaction."""
+    connection.execute(select(func.pg_advisory_xact_lock(_DISPATCH_LOCK)))
 
 
 def unlock_intake(connection: Connection) -> None:

@@ -4,9 +4,9 @@ Nothing here counts files: a batch of five million is at most 10,000 narrow shar
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from stt_pipeline.store.tables import heartbeats, shards, throughput
@@ -25,6 +25,9 @@ class ShardSums:
     shards_done: int
 
 
+NOTHING = ShardSums(0, 0, 0, 0.0, 0.0, 0, 0)
+
+
 def sums(connection: Connection, batch_id: int) -> ShardSums:
     """Add up the counters of the batch's shards."""
     row = connection.execute(
@@ -41,8 +44,56 @@ def sums(connection: Connection, batch_id: int) -> ShardSums:
     return ShardSums(**row._mapping)
 
 
+def failures_by_class(connection: Connection, batch_id: int) -> dict[str, int]:
+    """Return how many files of the batch failed under each error class."""
+    rows = connection.execute(
+        text("""
+            SELECT class.key, sum(class.value::int) AS files
+            FROM stt_shards, jsonb_each_text(failures) AS class
+            WHERE batch_id = :batch AND failed > 0 GROUP BY class.key ORDER BY class.key
+        """),
+        {"batch": batch_id},
+    )
+    return {row.key: row.files for row in rows}
+
+
+# of these, in minutes, the first in which a file ended counts: large shards end rarely
+_WINDOWS = (10, 60, 360)
+
+
+def rate(connection: Connection, batch_id: int) -> float | None:
+    """Return how many files of the batch ended a minute lately, or None where none did.
+
+    The last ten minutes count, or the last hour or six hours if no file ended in less; from the first minute in which
+    one did, so that a batch that has just begun is not taken for a slow one.
+    """
+    for minutes in _WINDOWS:
+        files, seconds = connection.execute(
+            select(
+                func.sum(throughput.c.files),
+                func.extract("epoch", func.clock_timestamp() - func.min(throughput.c.minute)),
+            ).where(
+                throughput.c.batch_id == batch_id,
+                throughput.c.minute > func.now() - timedelta(minutes=minutes),
+            )
+        ).one()
+        if files:
+            return float(files) / max(float(seconds), 60.0) * 60
+    return None
+
+
+def throughput_of(connection: Connection, batch_id: int) -> list[tuple[datetime, int, float]]:
+    """Return (minute, files ended, seconds of audio done) of a batch, in order; minutes without any are left out."""
+    rows = connection.execute(
+        select(throughput.c.minute, throughput.c.files, throughput.c.audio_seconds)
+        .where(throughput.c.batch_id == batch_id)
+        .order_by(throughput.c.minute)
+    )
+    return [(row.minute, row.files, row.audio_seconds) for row in rows]
+
+
 def add_throughput(connection: Connection, batch_id: int, *, files: int, audio_seconds: float) -> None:
-    """Count finished files into the current minute."""
+    """Count files that ended, with success or without, into the current minute; and the audio of those that succeeded."""
     row = insert(throughput).values(
         batch_id=batch_id,
         minute=func.date_trunc("minute", func.now()),

@@ -4,7 +4,8 @@ Transactions are opened by the callers (``with database.begin() as connection``)
 is committed together.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy import Connection, create_engine
 
@@ -24,6 +25,19 @@ class Database:
     def connect(self) -> Connection:
         """Return a connection without a transaction; the caller closes it."""
         return self._engine.connect()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Lend a connection for reading that sees one moment, however many queries are made on it."""
+        with self._engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+            yield connection
+
+    @contextmanager
+    def scratch(self) -> Iterator[Connection]:
+        """Lend a connection for temporary tables, without a transaction; it is not used again afterwards."""
+        with self._engine.connect() as connection:
+            connection.detach()
+            yield connection
 
     def dispose(self) -> None:
         """Close the pooled connections."""

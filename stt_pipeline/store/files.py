@@ -1,11 +1,12 @@
 """Queries on ``stt_audio_files``, the manifest: one row for each object of a batch's source."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, and_, case, func, select, text, update
+from sqlalchemy import Connection, Row, and_, case, or_, select, text, tuple_, update
 
 from stt_pipeline.audio.probe import AudioInfo
 from stt_pipeline.store.tables import audio_files, transcriptions
@@ -19,7 +20,7 @@ class AudioFile:
 
     id: int
     batch_id: int
-    shard_id: int | None
+    shard_id: int
     uri: str
     size: int
     created_at: datetime
@@ -37,82 +38,6 @@ def _file(row: Row[Any]) -> AudioFile:
     return AudioFile(**row._mapping)
 
 
-def add(connection: Connection, batch_id: int, rows: Iterable[tuple[str, int, str]]) -> None:
-    """Insert objects given as (uri, size in bytes, etag), in this order; those that the batch has are left alone."""
-    connection.execute(
-        text(
-            "CREATE TEMP TABLE IF NOT EXISTS incoming "
-            "(place int GENERATED ALWAYS AS IDENTITY, uri text, size bigint, etag text) ON COMMIT DROP"
-        )
-    )
-    cursor = connection.connection.cursor()
-    with cursor.copy("COPY incoming (uri, size, etag) FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)
-    connection.execute(
-        text("""
-            INSERT INTO stt_audio_files (batch_id, uri, size, etag)
-            SELECT :batch, uri, size, etag FROM incoming ORDER BY place
-            ON CONFLICT (batch_id, uri, etag) DO NOTHING
-        """),
-        {"batch": batch_id},
-    )
-    connection.execute(text("TRUNCATE incoming"))
-
-
-def reject_too_large(connection: Connection, batch_id: int, limit: int) -> list[int]:
-    """Fail the batch's files over ``limit`` bytes, so that nothing ever downloads them.
-
-    Files that an earlier, lower limit had failed get a new start; their shards' ids are returned.
-    """
-    connection.execute(
-        text("""
-            UPDATE stt_audio_files SET status = 'failed', error_class = 'too_large',
-                error = format('The file has %s bytes, more than the limit of %s. Raise STT_MAX_FILE_BYTES and '
-                               'scan the source again, or split the file.', size, CAST(:limit AS bigint))
-            WHERE batch_id = :batch AND size > :limit AND status = 'pending'
-        """),
-        {"batch": batch_id, "limit": limit},
-    )
-    freed = connection.scalars(
-        text("""
-            UPDATE stt_audio_files SET status = 'pending', error_class = NULL, error = NULL
-            WHERE batch_id = :batch AND error_class = 'too_large' AND status = 'failed' AND size <= :limit
-            RETURNING shard_id
-        """),
-        {"batch": batch_id, "limit": limit},
-    )
-    return sorted(set(freed))
-
-
-def total(connection: Connection, batch_id: int) -> int:
-    """Return how many files the manifest has for the batch."""
-    return connection.scalar(select(func.count()).where(audio_files.c.batch_id == batch_id)) or 0
-
-
-def without_shard(connection: Connection, batch_id: int, limit: int) -> list[tuple[int, str]]:
-    """Return (id, uri) of the next files that belong to no shard yet, in order of id."""
-    rows = connection.execute(
-        select(audio_files.c.id, audio_files.c.uri)
-        .where(audio_files.c.batch_id == batch_id, audio_files.c.shard_id.is_(None))
-        .order_by(audio_files.c.id)
-        .limit(limit)
-    )
-    return [(row.id, row.uri) for row in rows]
-
-
-def put_into_shards(connection: Connection, pairs: Sequence[tuple[int, int]]) -> None:
-    """Write the shard of each file, given as (file id, shard id)."""
-    connection.execute(
-        text("""
-            UPDATE stt_audio_files f SET shard_id = p.shard_id
-            FROM unnest(CAST(:files AS bigint[]), CAST(:shards AS bigint[])) AS p (file_id, shard_id)
-            WHERE f.id = p.file_id
-        """),
-        {"files": [pair[0] for pair in pairs], "shards": [pair[1] for pair in pairs]},
-    )
-
-
 def of_shard(connection: Connection, shard_id: int) -> list[AudioFile]:
     """Return the shard's files in order of id."""
     rows = connection.execute(
@@ -121,42 +46,46 @@ def of_shard(connection: Connection, shard_id: int) -> list[AudioFile]:
     return [_file(row) for row in rows]
 
 
-def of_batch(connection: Connection, batch_id: int, page: int = 1000) -> Iterator[AudioFile]:
-    """Iterate over the batch's files in order of id, reading ``page`` rows at a time."""
-    last = 0
-    while True:
-        rows = connection.execute(
-            select(*_COLUMNS)
-            .where(audio_files.c.batch_id == batch_id, audio_files.c.id > last)
-            .order_by(audio_files.c.id)
-            .limit(page)
-        ).all()
-        if not rows:
-            return
-        yield from (_file(row) for row in rows)
-        last = rows[-1].id
-
-
-def failed(connection: Connection, batch_id: int, limit: int) -> list[AudioFile]:
-    """Return the first failed files of the batch, by class."""
+def page(connection: Connection, batch_id: int, *, after: int = 0, limit: int = 1000) -> list[AudioFile]:
+    """Return the next files of the batch in order of id, behind the id ``after``."""
     rows = connection.execute(
         select(*_COLUMNS)
-        .where(audio_files.c.batch_id == batch_id, audio_files.c.status == "failed")
-        .order_by(audio_files.c.error_class, audio_files.c.id)
+        .where(audio_files.c.batch_id == batch_id, audio_files.c.id > after)
+        .order_by(audio_files.c.id)
         .limit(limit)
     )
     return [_file(row) for row in rows]
 
 
-def failures_by_class(connection: Connection, batch_id: int) -> dict[str, int]:
-    """Return how many files of the batch failed under each error class."""
-    rows = connection.execute(
-        select(audio_files.c.error_class, func.count().label("files"))
+def of_batch(connection: Connection, batch_id: int) -> Iterator[AudioFile]:
+    """Iterate over the batch's files in order of id, a page at a time."""
+    last = 0
+    while found := page(connection, batch_id, after=last):
+        yield from found
+        last = found[-1].id
+
+
+def failed(
+    connection: Connection,
+    batch_id: int,
+    limit: int,
+    *,
+    error_class: str | None = None,
+    after: AudioFile | None = None,
+) -> list[AudioFile]:
+    """Return a page of the batch's failed files, by class and id: all or those of one class, behind ``after``."""
+    chosen = (
+        select(*_COLUMNS)
         .where(audio_files.c.batch_id == batch_id, audio_files.c.status == "failed")
-        .group_by(audio_files.c.error_class)
-        .order_by(audio_files.c.error_class)
+        .order_by(audio_files.c.error_class, audio_files.c.id)
+        .limit(limit)
     )
-    return {row.error_class: row.files for row in rows}
+    if error_class is not None:
+        chosen = chosen.where(audio_files.c.error_class == error_class)
+    if after is not None:
+        place = tuple_(audio_files.c.error_class, audio_files.c.id)
+        chosen = chosen.where(place > tuple_(after.error_class, after.id))
+    return [_file(row) for row in connection.execute(chosen)]
 
 
 def save_probe(connection: Connection, file_id: int, info: AudioInfo) -> None:
@@ -210,33 +139,48 @@ def record_failure(
     return status
 
 
-def fail_open(connection: Connection, shard_id: int, error: str, *, only: int | None) -> None:
-    """Fail the files of a shard that have not ended, or ``only`` one of them, for a reason that none of them gave."""
+def fail_open(connection: Connection, shard_id: int, error: str, *, only: int | None) -> int:
+    """Fail the files of a shard that have not ended, or ``only`` one of them, for a reason that none of them gave.
+
+    Returns:
+        How many that were.
+    """
     chosen = audio_files.c.id == only if only is not None else audio_files.c.shard_id == shard_id
-    connection.execute(
+    return connection.execute(
         update(audio_files)
         .where(chosen, audio_files.c.status.in_(("pending", "transcribed")))
         .values(status="failed", error_class="internal", error=error)
-    )
+    ).rowcount
 
 
-def reopen(connection: Connection, shard_id: int, *, every_file: bool, from_speech: bool) -> int:
-    """Give failed files of a shard a new start, from their transcript where they have one; return how many.
-
-    Files that failed as ``too_large`` stay so.
+def reopen(
+    connection: Connection,
+    shard_ids: Sequence[int],
+    *,
+    every_file: bool = False,
+    from_speech: bool = True,
+    error_class: str | None = None,
+    max_file_bytes: int = 0,
+) -> dict[int, int]:
+    """Give failed files of some shards a new start, from their transcript where they have one.
 
     Args:
         every_file: start over with the files that succeeded, too; rows keep their ids, so that nobody gets a second
             mail.
         from_speech: also start files without a transcript, and with ``every_file`` make all transcripts again.
+        error_class: only files that failed under it.
+        max_file_bytes: files that failed as ``too_large`` stay so if they are larger.
+
+    Returns:
+        How many files of each shard were started.
     """
     if every_file and from_speech:
         connection.execute(
             text("""
                 UPDATE stt_transcriptions t SET status = 'outdated' FROM stt_audio_files f
-                WHERE f.shard_id = :shard AND t.audio_file_id = f.id AND t.created_at = f.created_at
+                WHERE f.shard_id = ANY(:shards) AND t.audio_file_id = f.id AND t.created_at = f.created_at
             """),
-            {"shard": shard_id},
+            {"shards": list(shard_ids)},
         )
     has_transcript = (
         select(transcriptions.c.id)
@@ -247,18 +191,24 @@ def reopen(connection: Connection, shard_id: int, *, every_file: bool, from_spee
         )
         .exists()
     )
-    chosen = audio_files.c.error_class.is_distinct_from("too_large")
+    chosen = or_(
+        audio_files.c.error_class.is_distinct_from("too_large"), audio_files.c.size <= max_file_bytes
+    )
     if not every_file:
         chosen = and_(chosen, audio_files.c.status == "failed")
+    if error_class is not None:
+        chosen = and_(chosen, audio_files.c.error_class == error_class)
     if not from_speech:
         chosen = and_(chosen, has_transcript)
-    return connection.execute(
+    started = connection.scalars(
         update(audio_files)
-        .where(audio_files.c.shard_id == shard_id, chosen)
+        .where(audio_files.c.shard_id.in_(shard_ids), chosen)
         .values(
             status=case((has_transcript, "transcribed"), else_="pending"),
             attempts=0,
             error_class=None,
             error=None,
         )
-    ).rowcount
+        .returning(audio_files.c.shard_id)
+    )
+    return dict(Counter(started))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, func, select, update
 
 from stt_pipeline.errors import LeaseLostError
 
@@ -94,14 +94,23 @@ def prove(connection: Connection, table: Table, lease: Lease) -> None:
         LeaseLostError: another run has it now.
     """
     found = connection.execute(
-        select(table.c.id)
-        .where(table.c.id == lease.id, table.c.token == lease.token, table.c.run_id == lease.run_id)
-        .with_for_update()
+        select(table.c.id).where(*held_by(table, lease)).with_for_update()
     ).one_or_none()
     if found is None:
-        raise LeaseLostError(
-            f"Run {lease.run_id} lost its lease on {table.name} {lease.id}: another run works on it now."
-        )
+        raise lost(table, lease)
+
+
+def held_by(table: Table, lease: Lease) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions that a row still belongs to ``lease``."""
+    return (table.c.id == lease.id, table.c.token == lease.token, table.c.run_id == lease.run_id)
+
+
+def lost(table: Table, lease: Lease) -> LeaseLostError:
+    """Return the error of a run whose lease is gone."""
+    return LeaseLostError(
+        f"Run {lease.run_id} lost its lease on {table.name} {lease.id}: another run works on it now, or its batch was "
+        "cancelled."
+    )
 
 
 def extend(connection: Connection, table: Table, leases: Sequence[Lease], seconds: int) -> None:
@@ -117,11 +126,12 @@ def extend(connection: Connection, table: Table, leases: Sequence[Lease], second
 
 def release(connection: Connection, table: Table, lease: Lease, **values: Any) -> None:
     """Give the row back, free, with other columns set to ``values``; nothing happens if the lease was lost."""
-    connection.execute(
-        update(table)
-        .where(table.c.id == lease.id, table.c.token == lease.token, table.c.run_id == lease.run_id)
-        .values(**_RELEASED, **values)
-    )
+    connection.execute(update(table).where(*held_by(table, lease)).values(**_RELEASED, **values))
+
+
+def give_up(connection: Connection, table: Table, rows: ColumnElement[bool]) -> None:
+    """Free the rows that fulfil a condition, whoever has them."""
+    connection.execute(update(table).where(rows, table.c.token.is_not(None)).values(**_RELEASED))
 
 
 def retire_expired(connection: Connection, table: Table) -> list[int]:

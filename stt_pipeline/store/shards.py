@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Connection, Exists, RowMapping, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Exists, RowMapping, and_, func, or_, select, text, update
 
 from stt_pipeline.store import leases
 from stt_pipeline.store.leases import Lease, LeaseState
@@ -16,7 +16,7 @@ Stage = Literal["transcribe", "publish"]
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A row of ``stt_shards``, without its lease."""
+    """A row of ``stt_shards``, without its lease. ``bytes`` is the size of its files together."""
 
     id: int
     batch_id: int
@@ -24,6 +24,7 @@ class Shard:
     key: str
     stage: str
     total: int
+    bytes: int
     completed: int
     failed: int
     tries: int
@@ -38,12 +39,12 @@ def _shard(row: RowMapping) -> Shard:
     return Shard(**{name: row[name] for name in Shard.__dataclass_fields__})
 
 
-def add(connection: Connection, batch_id: int, rows: Iterable[tuple[int, str, int]]) -> dict[int, int]:
-    """Insert shards given as (number, key, files in it); return the id of each number."""
+def add(connection: Connection, batch_id: int, rows: Iterable[tuple[int, str]]) -> dict[int, int]:
+    """Insert empty shards given as (number, key); return the id of each number."""
     cursor = connection.connection.cursor()
-    with cursor.copy("COPY stt_shards (batch_id, number, key, total, stage) FROM STDIN") as copy:
-        for number, key, total in rows:
-            copy.write_row((batch_id, number, key, total, "transcribe"))
+    with cursor.copy("COPY stt_shards (batch_id, number, key, stage) FROM STDIN") as copy:
+        for number, key in rows:
+            copy.write_row((batch_id, number, key, "transcribe"))
     found = connection.execute(
         select(shards.c.number, shards.c.id).where(shards.c.batch_id == batch_id, ~shards.c.registered)
     )
@@ -55,9 +56,17 @@ def get(connection: Connection, shard_id: int) -> Shard:
     return _shard(connection.execute(select(*_COLUMNS).where(shards.c.id == shard_id)).one()._mapping)
 
 
-def take_in_hand(connection: Connection, shard_id: int, file_id: int) -> None:
-    """Remember which file is worked on, so that a death can be laid at its door."""
-    connection.execute(update(shards).where(shards.c.id == shard_id).values(file_in_hand=file_id))
+def take_in_hand(connection: Connection, lease: Lease, file_id: int) -> None:
+    """Prove the lease, and remember which file is worked on, so that a death can be laid at its door.
+
+    Raises:
+        LeaseLostError: the shard is not ours any more.
+    """
+    taken = connection.execute(
+        update(shards).where(*leases.held_by(shards, lease)).values(file_in_hand=file_id)
+    ).rowcount
+    if not taken:
+        raise leases.lost(shards, lease)
 
 
 def forget_deaths(connection: Connection, shard_id: int) -> None:
@@ -104,33 +113,52 @@ def lock(connection: Connection, keys: Sequence[str]) -> list[tuple[Shard, Lease
     return [(_shard(row._mapping), LeaseState(row.token, row.run_id, row.live)) for row in rows]
 
 
-def ready(connection: Connection, limit: int) -> list[Shard]:
-    """Return free shards whose turn has come, by priority of their batch, then oldest batch and lowest number first."""
-    rank = text("CASE stt_batches.priority WHEN 'high' THEN 0 WHEN 'normal' THEN 1 ELSE 2 END")
+def ready(connection: Connection, batch_id: int, limit: int) -> list[Shard]:
+    """Return free shards of a batch whose turn has come: those near their end first, then in order of number."""
     rows = connection.execute(
         select(*_COLUMNS)
-        .join(batches, batches.c.id == shards.c.batch_id)
-        .where(batches.c.status == "processing", batches.c.stage == "shards")
-        .where(shards.c.stage != "done", shards.c.registered, shards.c.token.is_(None))
-        .where(or_(shards.c.not_before.is_(None), shards.c.not_before <= func.now()))
-        .order_by(rank, shards.c.batch_id, shards.c.stage, shards.c.number)
+        .where(shards.c.batch_id == batch_id, _waits())
+        .order_by(shards.c.stage, shards.c.number)
         .limit(limit)
-        .with_for_update(of=shards, skip_locked=True)
+        .with_for_update(skip_locked=True)
     )
     return [_shard(row._mapping) for row in rows]
 
 
-def in_flight(connection: Connection) -> int:
-    """Return how many shards are dispatched or being worked on."""
-    return connection.scalar(select(func.count()).where(shards.c.token.is_not(None))) or 0
+def has_ready(batch: ColumnElement[int]) -> Exists:
+    """Return the condition that a shard of the batch, a column of the query, could be dispatched now."""
+    return select(shards.c.id).where(shards.c.batch_id == batch, _waits()).exists()
+
+
+def _waits() -> ColumnElement[bool]:
+    return and_(
+        shards.c.stage != "done",
+        shards.c.registered,
+        shards.c.token.is_(None),
+        or_(shards.c.not_before.is_(None), shards.c.not_before <= func.now()),
+    )
+
+
+def in_flight(connection: Connection) -> dict[int, tuple[int, int]]:
+    """Return, by batch, how many shards are dispatched or worked on, and how many runs are at work on them."""
+    rows = connection.execute(
+        select(
+            shards.c.batch_id,
+            func.count().label("shards"),
+            func.count(shards.c.run_id.distinct()).label("runs"),
+        )
+        .where(shards.c.token.is_not(None))
+        .group_by(shards.c.batch_id)
+    )
+    return {row.batch_id: (row.shards, row.runs) for row in rows}
 
 
 def unclaimed(connection: Connection) -> dict[tuple[str, Stage], list[Shard]]:
-    """Return what was dispatched and not claimed yet, by token and stage, in order of number."""
+    """Return what was dispatched and not claimed yet, by token and stage, the oldest dispatch first."""
     rows = connection.execute(
         select(*_COLUMNS, shards.c.token)
         .where(shards.c.token.is_not(None), shards.c.run_id.is_(None))
-        .order_by(shards.c.batch_id, shards.c.number)
+        .order_by(shards.c.dispatched_at, shards.c.batch_id, shards.c.number)
     )
     found: dict[tuple[str, Stage], list[Shard]] = {}
     for row in rows:
@@ -138,21 +166,72 @@ def unclaimed(connection: Connection) -> dict[tuple[str, Stage], list[Shard]]:
     return found
 
 
+def holders(connection: Connection, batch_id: int) -> list[str]:
+    """Return the runs that are at work on shards of a batch, with leases that have not run out."""
+    return list(
+        connection.scalars(
+            select(shards.c.run_id)
+            .where(shards.c.batch_id == batch_id, shards.c.token.is_not(None))
+            .where(shards.c.lease_until > func.now())
+            .distinct()
+        )
+    )
+
+
 def count_files(connection: Connection, shard_ids: Sequence[int]) -> None:
     """Bring shards' counters in line with their files, in the transaction that changed the files."""
     connection.execute(
         text("""
             UPDATE stt_shards s
-            SET completed = f.completed, failed = f.failed, audio_seconds = f.audio_seconds
+            SET completed = f.completed, failed = f.failed, audio_seconds = f.audio_seconds, failures = f.failures
             FROM (SELECT shard_id,
-                         count(*) FILTER (WHERE status = 'success') AS completed,
-                         count(*) FILTER (WHERE status = 'failed') AS failed,
-                         coalesce(sum(duration) FILTER (WHERE status = 'success'), 0) AS audio_seconds
-                  FROM stt_audio_files WHERE shard_id = ANY(:shards) GROUP BY shard_id) f
+                         sum(completed) AS completed,
+                         sum(failed) AS failed,
+                         sum(audio_seconds) AS audio_seconds,
+                         coalesce(jsonb_object_agg(error_class, failed) FILTER (WHERE failed > 0), '{}') AS failures
+                  FROM (SELECT shard_id,
+                               CASE WHEN status = 'failed' THEN error_class END AS error_class,
+                               count(*) FILTER (WHERE status = 'success') AS completed,
+                               count(*) FILTER (WHERE status = 'failed') AS failed,
+                               coalesce(sum(duration) FILTER (WHERE status = 'success'), 0) AS audio_seconds
+                        FROM stt_audio_files WHERE shard_id = ANY(:shards) GROUP BY 1, 2) by_class
+                  GROUP BY shard_id) f
             WHERE s.id = f.shard_id
         """),
         {"shards": list(shard_ids)},
     )
+
+
+def count_success(connection: Connection, shard_id: int, audio_seconds: float) -> None:
+    """Count one more file that succeeded, in the transaction that says so of the file."""
+    connection.execute(
+        update(shards)
+        .where(shards.c.id == shard_id)
+        .values(completed=shards.c.completed + 1, audio_seconds=shards.c.audio_seconds + audio_seconds)
+    )
+
+
+def with_failures(connection: Connection, batch_id: int, after: int, limit: int) -> list[Shard]:
+    """Lock and return the next shards of a batch with a number over ``after`` that have failed files."""
+    rows = connection.execute(
+        select(*_COLUMNS)
+        .where(shards.c.batch_id == batch_id, shards.c.number > after, shards.c.failed > 0)
+        .order_by(shards.c.number)
+        .limit(limit)
+        .with_for_update()
+    )
+    return [_shard(row._mapping) for row in rows]
+
+
+def of_batch(connection: Connection, batch_id: int, after: int, limit: int) -> list[Shard]:
+    """Return the next shards of a batch with a number over ``after``, in order."""
+    rows = connection.execute(
+        select(*_COLUMNS)
+        .where(shards.c.batch_id == batch_id, shards.c.number > after)
+        .order_by(shards.c.number)
+        .limit(limit)
+    )
+    return [_shard(row._mapping) for row in rows]
 
 
 def add_busy_seconds(connection: Connection, shard_id: int, seconds: float) -> None:
@@ -213,12 +292,24 @@ def next_stage(stage: str, *, pending: bool, transcribed: bool) -> str:
     return "publish" if transcribed or stage == "transcribe" else "done"
 
 
-def open_again(connection: Connection, shard_id: int, stage: Stage) -> None:
-    """Put a shard back into a stage, because some of its files got a new start."""
+def open_again(connection: Connection, shard_ids: Sequence[int]) -> None:
+    """Put shards of which some files got a new start back into the stage that these wait for, and count them anew.
+
+    What was dispatched and not claimed yet is taken back: it may have been for another stage.
+    """
+    count_files(connection, shard_ids)
     connection.execute(
-        update(shards)
-        .where(shards.c.id == shard_id)
-        .values(stage=stage, tries=0, deaths=0, file_in_hand=None)
+        text("""
+            UPDATE stt_shards s
+            SET stage = CASE WHEN EXISTS (SELECT FROM stt_audio_files f
+                                          WHERE f.shard_id = s.id AND f.status = 'pending')
+                             THEN 'transcribe' ELSE 'publish' END,
+                tries = 0, deaths = 0, not_before = NULL,
+                file_in_hand = CASE WHEN run_id IS NOT NULL THEN file_in_hand END,
+                token = CASE WHEN run_id IS NOT NULL THEN token END
+            WHERE id = ANY(:shards)
+        """),
+        {"shards": list(shard_ids)},
     )
 
 
@@ -230,12 +321,6 @@ def open_shard_of(batch: "int | ColumnElement[int]") -> Exists:
 def has_open(connection: Connection, batch_id: int) -> bool:
     """Return whether a shard of the batch is not done."""
     return bool(connection.scalar(select(open_shard_of(batch_id))))
-
-
-def recount(connection: Connection, batch_id: int) -> None:
-    """Bring the counters of all the batch's shards in line with their files."""
-    ids = connection.scalars(select(shards.c.id).where(shards.c.batch_id == batch_id))
-    count_files(connection, list(ids))
 
 
 def batches_without_open_shards(connection: Connection) -> list[int]:

@@ -18,7 +18,7 @@ from stt_pipeline_tests.batches.recordings import scan, scanned
 
 
 def _tick(database: Database, in_flight: int = 1_000) -> list[Order]:
-    return tick(database, max_shards_in_flight=in_flight, max_attempts=2)
+    return tick(database, max_shards_in_flight=in_flight, max_active_batches=10, max_attempts=2)
 
 
 def _folder(path: Path, count: int) -> Path:
@@ -61,18 +61,19 @@ def test_shards_become_runs_of_neighbours_within_the_limit_in_flight(
 ) -> None:
     size = SHARDS_PER_RUN["transcribe"]
     _, _, keys = scanned(database, _folder(tmp_path / "in", 3 * size))
-    limit = 2 * size + 5
-    orders = _tick(database, in_flight=limit)
-    cuts = [keys[:size], keys[size : 2 * size], keys[2 * size : limit]]
+    half = 2 * size + 5  # one batch alone leaves as much room to others as it takes
+    orders = _tick(database, in_flight=2 * half)
+    cuts = [keys[:size], keys[size : 2 * size], keys[2 * size : half]]
     assert [order.keys for order in orders] == [tuple(cut) for cut in cuts]
+    assert [order.place for order in orders] == [0, 1, 2]
     assert {order.job for order in orders} == {"transcribe"}
-    assert _tick(database, in_flight=limit) == orders
+    assert _tick(database, in_flight=2 * half) == orders
 
 
 def test_high_priority_goes_first(database: Database, tmp_path: Path) -> None:
     scanned(database, _folder(tmp_path / "normal", 3))
     high, _, _ = scanned(database, _folder(tmp_path / "high", 3), priority="high")
-    (order,) = _tick(database, in_flight=3)
+    (order,) = _tick(database, in_flight=1)
     assert (order.batch_id, order.priority) == (high.id, "high")
 
 

@@ -100,7 +100,7 @@ def test_scores_add_up_with_the_telephone_kept_apart(
     assert (broken.language, broken.seconds, broken.action_items_found) == ("", 0.0, 0)
 
     figures = progress(database, batch.id)
-    result = totals(scores, figures)
+    result = totals(scores, figures, emails_sent=4)
     assert (result.files, result.succeeded, result.failed, result.scored) == (4, 3, 1, 3)
     kept: list[FileScore] = [hiring, year_end, broken]
     length = sum(score.characters.length for score in kept)

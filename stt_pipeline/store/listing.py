@@ -1,0 +1,113 @@
+"""What one scan of a source found, on its way into the manifest.
+
+A listing is a temporary table of one connection: a scan that dies leaves nothing behind, and millions of objects are
+written, compared with the manifest and cut into shards without passing through this process a second time.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from stt_pipeline.audio.sources import SourceObject
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The part of a listing that becomes one shard: the objects from ``first`` up to and with ``last``."""
+
+    first: int
+    last: int
+    files: int
+
+
+def begin(connection: Connection) -> None:
+    """Make the empty listing of ``connection``, which is to be closed when the scan ends."""
+    connection.execute(
+        text("CREATE TEMP TABLE listing (place bigint PRIMARY KEY, uri text, size bigint, etag text)")
+    )
+
+
+def add(connection: Connection, first: int, objects: Iterable[SourceObject]) -> None:
+    """Append objects, of which the first gets the place ``first``."""
+    cursor = connection.connection.cursor()
+    with cursor.copy("COPY listing (place, uri, size, etag) FROM STDIN") as copy:
+        for place, found in enumerate(objects, start=first):
+            copy.write_row((place, found.uri, found.size, found.etag))
+
+
+def drop_known(connection: Connection, batch_id: int) -> None:
+    """Leave only what the batch's manifest does not have: another uri, or a uri whose etag has changed."""
+    connection.execute(text("ANALYZE listing"))
+    connection.execute(
+        text("""
+            DELETE FROM listing l USING stt_audio_files f
+            WHERE f.batch_id = :batch AND f.uri = l.uri AND f.etag = l.etag
+        """),
+        {"batch": batch_id},
+    )
+
+
+def count(connection: Connection) -> tuple[int, int]:
+    """Return how many objects are left, and their bytes together."""
+    files, total = connection.execute(text("SELECT count(*), coalesce(sum(size), 0) FROM listing")).one()
+    return files, int(total)
+
+
+def page(connection: Connection, after: int, limit: int) -> list[tuple[int, int]]:
+    """Return (place, bytes) of the next objects behind the place ``after``, in order."""
+    rows = connection.execute(
+        text("SELECT place, size FROM listing WHERE place > :after ORDER BY place LIMIT :limit"),
+        {"after": after, "limit": limit},
+    )
+    return [(row.place, row.size) for row in rows]
+
+
+def uris(connection: Connection, places: Sequence[int]) -> dict[int, str]:
+    """Return the uri at each of some places."""
+    rows = connection.execute(
+        text("SELECT place, uri FROM listing WHERE place = ANY(:places)"), {"places": list(places)}
+    )
+    return {row.place: row.uri for row in rows}
+
+
+def put_into_manifest(
+    connection: Connection, batch_id: int, slices: Sequence[tuple[int, Slice]], *, max_file_bytes: int
+) -> None:
+    """Write slices into the manifest, given in order with the id of the shard that each becomes.
+
+    Shards count what was really written: a source that lists an object twice has it once. Files over
+    ``max_file_bytes`` are failed as ``too_large``, so that nothing ever reads them.
+    """
+    connection.execute(
+        text("""
+            WITH written AS (
+                INSERT INTO stt_audio_files (batch_id, shard_id, uri, size, etag, status, error_class, error)
+                SELECT :batch, (CAST(:shards AS bigint[]))[width_bucket(place, CAST(:firsts AS bigint[]))],
+                       uri, size, etag,
+                       CASE WHEN size > :limit THEN 'failed' ELSE 'pending' END,
+                       CASE WHEN size > :limit THEN 'too_large' END,
+                       CASE WHEN size > :limit THEN
+                           format('The file has %s bytes, more than the limit of %s. Raise STT_MAX_FILE_BYTES and '
+                                  'retry it, or split the file.', size, CAST(:limit AS bigint)) END
+                FROM listing WHERE place BETWEEN :first AND :last ORDER BY place
+                ON CONFLICT (batch_id, uri, etag) DO NOTHING
+                RETURNING shard_id, size, status
+            )
+            UPDATE stt_shards s
+            SET total = w.total, bytes = w.bytes, failed = w.failed,
+                failures = CASE WHEN w.failed > 0 THEN jsonb_build_object('too_large', w.failed) ELSE '{}' END
+            FROM (SELECT shard_id, count(*) AS total, sum(size) AS bytes,
+                         count(*) FILTER (WHERE status = 'failed') AS failed
+                  FROM written GROUP BY shard_id) w
+            WHERE s.id = w.shard_id
+        """),
+        {
+            "batch": batch_id,
+            "shards": [shard_id for shard_id, _ in slices],
+            "firsts": [part.first for _, part in slices],
+            "first": slices[0][1].first,
+            "last": slices[-1][1].last,
+            "limit": max_file_bytes,
+        },
+    )
