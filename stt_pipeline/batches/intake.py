@@ -168,7 +168,7 @@ def _cut_shards(
             ids = shards.add(
                 connection,
                 batch.id,
-                ((number, shard_key(batch.id, number, names.get(part.first))) for number, part in numbered),
+                [(number, shard_key(batch.id, number, names.get(part.first))) for number, part in numbered],
             )
             listing.put_into_manifest(
                 connection,

@@ -81,16 +81,17 @@ def put_into_manifest(
     """
     connection.execute(
         text("""
-            WITH written AS (
+            -- the arrays are read once, not converted for every row as a cached plan would
+            WITH cut AS MATERIALIZED (SELECT CAST(:shards AS bigint[]) AS shards, CAST(:firsts AS bigint[]) AS firsts),
+            written AS (
                 INSERT INTO stt_audio_files (batch_id, shard_id, uri, size, etag, status, error_class, error)
-                SELECT :batch, (CAST(:shards AS bigint[]))[width_bucket(place, CAST(:firsts AS bigint[]))],
-                       uri, size, etag,
+                SELECT :batch, cut.shards[width_bucket(place, cut.firsts)], uri, size, etag,
                        CASE WHEN size > :limit THEN 'failed' ELSE 'pending' END,
                        CASE WHEN size > :limit THEN 'too_large' END,
                        CASE WHEN size > :limit THEN
                            format('The file has %s bytes, more than the limit of %s. Raise STT_MAX_FILE_BYTES and '
                                   'retry it, or split the file.', size, CAST(:limit AS bigint)) END
-                FROM listing WHERE place BETWEEN :first AND :last ORDER BY place
+                FROM cut, listing WHERE place BETWEEN :first AND :last ORDER BY place
                 ON CONFLICT (batch_id, uri, etag) DO NOTHING
                 RETURNING shard_id, size, status
             )

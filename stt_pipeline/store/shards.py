@@ -1,6 +1,6 @@
 """Queries on ``stt_shards``: the ordered groups of audio files that runs work on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -39,14 +39,16 @@ def _shard(row: RowMapping) -> Shard:
     return Shard(**{name: row[name] for name in Shard.__dataclass_fields__})
 
 
-def add(connection: Connection, batch_id: int, rows: Iterable[tuple[int, str]]) -> dict[int, int]:
-    """Insert empty shards given as (number, key); return the id of each number."""
+def add(connection: Connection, batch_id: int, rows: Sequence[tuple[int, str]]) -> dict[int, int]:
+    """Insert empty shards given as (number, key) in order of number; return the id of each number."""
     cursor = connection.connection.cursor()
     with cursor.copy("COPY stt_shards (batch_id, number, key, stage) FROM STDIN") as copy:
         for number, key in rows:
             copy.write_row((batch_id, number, key, "transcribe"))
     found = connection.execute(
-        select(shards.c.number, shards.c.id).where(shards.c.batch_id == batch_id, ~shards.c.registered)
+        select(shards.c.number, shards.c.id).where(
+            shards.c.batch_id == batch_id, shards.c.number >= rows[0][0]
+        )
     )
     return {row.number: row.id for row in found}
 
