@@ -54,3 +54,10 @@ def display_name(location: str | PurePath) -> str:
     decoded = os.fsencode(location.name).decode("utf-8", errors="replace")
     shown = "".join("\ufffd" if unicodedata.category(char) == "Cc" else char for char in decoded)
     return unicodedata.normalize("NFC", shown)
+
+
+def display_path(uri: str, source: str) -> str:
+    """Return the address of a file as a path within its source, written as ``display_name`` writes names."""
+    path, folder = path_from_uri(uri), path_from_uri(source)
+    within = path.relative_to(folder) if path.is_relative_to(folder) else path
+    return "/".join(display_name(PurePath(part)) for part in within.parts)

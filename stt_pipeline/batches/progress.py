@@ -1,11 +1,13 @@
 """How far a batch is, from sums over its shards; what the CLI, the API and the report show."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from stt_pipeline.batches.dispatch import HEARTBEAT
 from stt_pipeline.store import batches, counters
-from stt_pipeline.store.batches import Batch
+from stt_pipeline.store.batches import Batch, Status
+from stt_pipeline.store.counters import ShardSums
 from stt_pipeline.store.database import Database
 
 
@@ -49,6 +51,28 @@ class Progress:
         return self.status in ("completed", "failed", "cancelled")
 
 
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A batch in a list: its row, and how far it is; figures as in :class:`Progress`."""
+
+    batch: Batch
+    total_files: int | None
+    completed: int
+    failed: int
+    pending: int
+    progress_percentage: float
+
+
+def overviews(
+    database: Database, limit: int, *, before: int | None = None, status: Status | None = None
+) -> list[Overview]:
+    """Return the newest batches, as ``store.batches.latest`` does, and how far each is."""
+    with database.snapshot() as connection:
+        found = batches.latest(connection, limit, before=before, status=status)
+        sums = counters.sums_of(connection, [batch.id for batch in found])
+        return [_overview(batch, sums.get(batch.id, counters.NOTHING)) for batch in found]
+
+
 def progress(database: Database, batch_id: int) -> Progress:
     """Return the progress of one batch.
 
@@ -57,28 +81,25 @@ def progress(database: Database, batch_id: int) -> Progress:
     """
     with database.snapshot() as connection:
         batch = batches.get(connection, batch_id)
-        # what a first scan has found so far is not shown: it may die and begin again
-        sums = counters.sums(connection, batch_id) if batch.total_files is not None else counters.NOTHING
-        finished = sums.completed + sums.failed
-        # during a second scan, shards may be there before the batch's total is
-        total = None if batch.total_files is None else max(batch.total_files, sums.total)
-        pending = 0 if total is None else total - finished
+        sums = counters.sums(connection, batch_id)
+        so_far = _overview(batch, sums)
+        ended = so_far.completed + so_far.failed
         files_per_minute = counters.rate(connection, batch_id)
         return Progress(
             batch_id=batch.id,
             name=batch.name,
             status=batch.status,
-            total_files=total,
-            completed=sums.completed,
-            failed=sums.failed,
-            pending=pending,
-            progress_percentage=round(100 * finished / total, 2) if total else _percentage_of_empty(batch),
-            avg_processing_time=sums.busy_seconds / finished if finished else None,
-            estimated_completion=_estimate(batch, pending, files_per_minute),
+            total_files=so_far.total_files,
+            completed=so_far.completed,
+            failed=so_far.failed,
+            pending=so_far.pending,
+            progress_percentage=so_far.progress_percentage,
+            avg_processing_time=sums.busy_seconds / ended if ended else None,
+            estimated_completion=_estimate(batch, so_far.pending, files_per_minute),
             audio_hours_done=sums.audio_seconds / 3600,
             files_per_minute=files_per_minute,
             real_time_factor=sums.busy_seconds / sums.audio_seconds if sums.audio_seconds else None,
-            failures_by_class=counters.failures_by_class(connection, batch_id) if sums.failed else {},
+            failures_by_class=counters.failures_by_class(connection, batch_id) if so_far.failed else {},
             error=batch.error,
             created_at=batch.created_at,
             completed_at=batch.completed_at,
@@ -86,11 +107,19 @@ def progress(database: Database, batch_id: int) -> Progress:
         )
 
 
+def _overview(batch: Batch, sums: ShardSums) -> Overview:
+    if batch.total_files is None:
+        # what a first scan has found so far is not shown: it may die and begin again
+        return Overview(batch, None, 0, 0, 0, 0.0)
+    # during a second scan, shards may be there before the batch's total is
+    total = max(batch.total_files, sums.total)
+    ended = sums.completed + sums.failed
+    # rounded down: a batch of millions is not at 100 % before its last file
+    percentage = math.floor(10_000 * ended / total) / 100 if total else 100.0
+    return Overview(batch, total, sums.completed, sums.failed, total - ended, percentage)
+
+
 def _estimate(batch: Batch, pending: int, files_per_minute: float | None) -> datetime | None:
     if batch.status != "processing" or not pending or not files_per_minute:
         return None
     return datetime.now(timezone.utc) + timedelta(minutes=pending / files_per_minute)
-
-
-def _percentage_of_empty(batch: Batch) -> float:
-    return 100.0 if batch.status in ("completed", "failed") else 0.0

@@ -7,13 +7,14 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from stt_pipeline.batches.dispatch import HEARTBEAT
 from stt_pipeline.cli.claim import running_stack
+from stt_pipeline.cli.dispatcher import SILENT
 from stt_pipeline.cli.webserver import daemon_beats
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.mail.mailer import load_mailer
@@ -29,7 +30,6 @@ from stt_pipeline.store.postmaster import closed_folders
 
 State = Literal["ok", "warn", "fail"]
 
-_SILENT = timedelta(seconds=60)  # the dispatcher ticks every few seconds
 _BEAT_SECONDS = 120.0  # Dagster's daemons report every 30 s
 _DISK_WARN, _DISK_FAIL = 10 << 30, 1 << 30  # bytes; large-v3 alone takes 3 GB
 _MAIL_TIMEOUT = 5.0  # seconds
@@ -218,7 +218,7 @@ def _dispatcher(last: datetime | None) -> Check:
     if last is None:
         return Check("dispatcher", "warn", "has never ticked", "Start `stt up`: no batch moves without it.")
     age = datetime.now(timezone.utc) - last
-    if age > _SILENT:
+    if age > SILENT:
         found = f"last ticked {last.astimezone():%Y-%m-%d %H:%M:%S}"
         return Check("dispatcher", "warn", found, "Start `stt up`: no batch moves without it.")
     return Check("dispatcher", "ok", f"ticked {age.total_seconds():.0f} s ago")

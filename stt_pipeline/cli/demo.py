@@ -15,7 +15,7 @@ from rich.text import Text
 import stt_pipeline
 from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.batches.progress import Progress
-from stt_pipeline.cli.batch import watched
+from stt_pipeline.cli.batch.watch import watched
 from stt_pipeline.cli.claim import running_stack
 from stt_pipeline.cli.scoring import FileScore, Totals, score_batch, totals
 from stt_pipeline.cli.supervisor import Stack

@@ -7,7 +7,7 @@ import typer
 
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.keys import clean_name
-from stt_pipeline.cli.batch import BatchId
+from stt_pipeline.cli.batch.arguments import BatchId
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.formats import parsed_formats, write_formats
 from stt_pipeline.cli.terminal import say

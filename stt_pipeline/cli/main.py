@@ -10,7 +10,8 @@ from psycopg.errors import InsufficientPrivilege
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from stt_pipeline.cli import batch, db
+from stt_pipeline.cli import db
+from stt_pipeline.cli.batch import commands as batch
 from stt_pipeline.cli.demo import demo
 from stt_pipeline.cli.doctor import doctor
 from stt_pipeline.cli.export import export

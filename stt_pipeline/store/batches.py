@@ -56,6 +56,7 @@ class Batch:
     created_at: datetime
     scanned_at: datetime | None
     completed_at: datetime | None
+    retired_at: datetime | None
     error: str | None
 
 
@@ -107,9 +108,13 @@ def get(connection: Connection, batch_id: int) -> Batch:
     return _batch(row)
 
 
-def latest(connection: Connection, limit: int, *, before: int | None = None) -> list[Batch]:
-    """Return the newest batches, newest first; ``before`` is the last id of the page before."""
+def latest(
+    connection: Connection, limit: int, *, before: int | None = None, status: Status | None = None
+) -> list[Batch]:
+    """Return the newest batches, all or those of one status, newest first; ``before`` is the last id of the page before."""
     chosen = select(*_COLUMNS).order_by(batches.c.id.desc()).limit(limit)
+    if status is not None:
+        chosen = chosen.where(batches.c.status == status)
     if before is not None:
         chosen = chosen.where(batches.c.id < before)
     return [_batch(row) for row in connection.execute(chosen)]
@@ -124,6 +129,10 @@ def check(connection: Connection, batch_id: int, move: Move) -> Batch:
     connection.execute(select(batches.c.id).where(batches.c.id == batch_id).with_for_update())
     batch = get(connection, batch_id)
     if batch.status not in MOVES[move]:
+        if batch.status == "deleting":
+            raise InvalidRequestError(f"Batch {batch_id} is being deleted.")
+        if batch.status == move:
+            raise InvalidRequestError(f"Batch {batch_id} is {move} already.")
         *others, last = sorted(MOVES[move])
         allowed = f"{', '.join(others)} or {last}" if others else last
         raise InvalidRequestError(
@@ -355,8 +364,3 @@ def lock_intake(connection: Connection) -> None:
 def lock_dispatch(connection: Connection) -> None:
     """Let one dispatcher at a time count what is in flight and add to it, until the end of the transaction."""
     connection.execute(select(func.pg_advisory_xact_lock(_DISPATCH_LOCK)))
-
-
-def unlock_intake(connection: Connection) -> None:
-    """Let the next intake insert its partitions."""
-    connection.execute(select(func.pg_advisory_unlock(_INTAKE_LOCK)))

@@ -3,6 +3,7 @@
 Nothing here counts files: a batch of five million is at most 10,000 narrow shard rows.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -30,18 +31,51 @@ NOTHING = ShardSums(0, 0, 0, 0.0, 0.0, 0, 0)
 
 def sums(connection: Connection, batch_id: int) -> ShardSums:
     """Add up the counters of the batch's shards."""
-    row = connection.execute(
+    return sums_of(connection, [batch_id]).get(batch_id, NOTHING)
+
+
+def sums_of(connection: Connection, batch_ids: Collection[int]) -> dict[int, ShardSums]:
+    """Add up the counters of the shards of each batch; those without shards are left out."""
+    rows = connection.execute(
         select(
-            func.coalesce(func.sum(shards.c.total), 0).label("total"),
-            func.coalesce(func.sum(shards.c.completed), 0).label("completed"),
-            func.coalesce(func.sum(shards.c.failed), 0).label("failed"),
-            func.coalesce(func.sum(shards.c.audio_seconds), 0.0).label("audio_seconds"),
-            func.coalesce(func.sum(shards.c.busy_seconds), 0.0).label("busy_seconds"),
-            func.count().label("shards"),
-            func.count().filter(shards.c.stage == "done").label("shards_done"),
-        ).where(shards.c.batch_id == batch_id)
-    ).one()
-    return ShardSums(**row._mapping)
+            shards.c.batch_id,
+            func.sum(shards.c.total),
+            func.sum(shards.c.completed),
+            func.sum(shards.c.failed),
+            func.sum(shards.c.audio_seconds),
+            func.sum(shards.c.busy_seconds),
+            func.count(),
+            func.count().filter(shards.c.stage == "done"),
+        )
+        .where(shards.c.batch_id.in_(batch_ids))
+        .group_by(shards.c.batch_id)
+    )
+    return {batch_id: ShardSums(*figures) for batch_id, *figures in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class StageCount:
+    """How many shards of a batch wait for a stage or are through; of these, how many are dispatched and worked on."""
+
+    shards: int
+    dispatched: int
+    in_work: int
+
+
+def stages(connection: Connection, batch_id: int) -> dict[str, StageCount]:
+    """Count the batch's shards by stage, in order of the stages."""
+    rows = connection.execute(
+        select(
+            shards.c.stage,
+            func.count(),
+            func.count(shards.c.token).filter(shards.c.run_id.is_(None)),
+            func.count(shards.c.run_id),
+        )
+        .where(shards.c.batch_id == batch_id)
+        .group_by(shards.c.stage)
+    )
+    found = {stage: StageCount(*counts) for stage, *counts in rows}
+    return {stage: found[stage] for stage in ("transcribe", "publish", "done") if stage in found}
 
 
 def failures_by_class(connection: Connection, batch_id: int) -> dict[str, int]:

@@ -71,9 +71,13 @@ def failed(
     limit: int,
     *,
     error_class: str | None = None,
-    after: AudioFile | None = None,
+    after: tuple[str, int] | None = None,
 ) -> list[AudioFile]:
-    """Return a page of the batch's failed files, by class and id: all or those of one class, behind ``after``."""
+    """Return a page of the batch's failed files, by class and id: all or those of one class.
+
+    Args:
+        after: error class and id of the last file of the page before; it may have got a new start since.
+    """
     chosen = (
         select(*_COLUMNS)
         .where(audio_files.c.batch_id == batch_id, audio_files.c.status == "failed")
@@ -84,7 +88,7 @@ def failed(
         chosen = chosen.where(audio_files.c.error_class == error_class)
     if after is not None:
         place = tuple_(audio_files.c.error_class, audio_files.c.id)
-        chosen = chosen.where(place > tuple_(after.error_class, after.id))
+        chosen = chosen.where(place > tuple_(*after))
     return [_file(row) for row in connection.execute(chosen)]
 
 

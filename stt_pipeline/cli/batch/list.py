@@ -1,0 +1,66 @@
+"""`stt batch list`: the batches, newest first, a page at a time."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from stt_pipeline.batches.progress import Overview, overviews
+from stt_pipeline.cli.batch.arguments import AsJsonLines
+from stt_pipeline.cli.batch.figures import local_time, percent
+from stt_pipeline.cli.connection import connected
+from stt_pipeline.cli.terminal import out, print_json, say
+from stt_pipeline.store.batches import Status
+
+
+def list_batches(
+    status: Annotated[Status | None, typer.Option(help="Only batches with this status.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 20,
+    before: Annotated[
+        int | None, typer.Option(metavar="ID", help="Only batches older than this one.")
+    ] = None,
+    as_json: AsJsonLines = False,
+) -> None:
+    """List batches, the newest first, and how far each is."""
+    with connected() as database:
+        found = overviews(database, limit + 1, before=before, status=status)
+    page, more = found[:limit], found[limit:]
+    if as_json:
+        for overview in page:
+            figures = asdict(overview)
+            print_json({**figures.pop("batch"), **figures})
+    elif page:
+        out.print(_table(page))
+    else:
+        kind = f"batch that is {status}" if status else "batch"
+        say(f"There is no {kind}{' older than that' if before else ' yet'}.")
+    if more and not as_json:
+        wishes = f" --status {status}" if status else ""
+        say(f"Older ones: stt batch list{wishes} --limit {limit} --before {page[-1].batch.id}")
+
+
+def _table(page: Sequence[Overview]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("id", justify="right", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column("priority", no_wrap=True)
+    for column in ("files", "done", "failed"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("created", no_wrap=True)
+    table.add_column("name", overflow="fold")
+    for overview in page:
+        batch, is_scanned = overview.batch, overview.total_files is not None
+        table.add_row(
+            str(batch.id),
+            batch.status,
+            batch.priority,
+            f"{overview.total_files:,}" if is_scanned else "-",
+            percent(overview.progress_percentage) if is_scanned else "-",
+            f"{overview.failed:,}" if is_scanned else "-",
+            local_time(batch.created_at),
+            batch.name,
+        )
+    return table

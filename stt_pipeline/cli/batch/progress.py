@@ -1,0 +1,85 @@
+"""`stt batch progress`: the figures of one batch, once or as a live bar."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from stt_pipeline.audio.uris import display_path
+from stt_pipeline.batches.progress import Progress, progress
+from stt_pipeline.cli.batch.arguments import AsJson, BatchId
+from stt_pipeline.cli.batch.failures import what_happened
+from stt_pipeline.cli.batch.figures import local_time, percent, rate, span, until
+from stt_pipeline.cli.batch.watch import watched
+from stt_pipeline.cli.connection import connected
+from stt_pipeline.cli.dispatcher import warn_if_silent
+from stt_pipeline.cli.terminal import print_facts, print_json, say
+from stt_pipeline.store import batches, files
+
+_EXAMPLES = 5  # failed files that are named
+
+
+def show_progress(
+    batch_id: BatchId,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Stay, with a progress bar, until the batch is over.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far a batch is, and what failed. Exit code 1 if the batch is over and none of its files succeeded."""
+    with connected() as database:
+        figures = progress(database, batch_id)
+        if not figures.is_over:
+            warn_if_silent(database)
+            if watch:
+                figures = watched(database, batch_id)
+        with database.begin() as connection:
+            source = batches.get(connection, batch_id).source_path
+            failures = [
+                f"{display_path(file.uri, source)}: {what_happened(file)}"
+                for file in files.failed(connection, batch_id, _EXAMPLES)
+            ]
+    if as_json:
+        print_json(asdict(figures))
+    else:
+        print_facts(_facts(figures))
+        for failure in failures:
+            say(failure, style="red")
+        if figures.failed > len(failures):
+            rest = figures.failed - len(failures)
+            say(f"... and {rest:,} more: stt batch failures {batch_id}", style="red")
+    if figures.status == "failed":
+        raise typer.Exit(1)
+
+
+def _facts(figures: Progress) -> dict[str, str]:
+    is_scanned = figures.total_files is not None
+    by_class = ", ".join(f"{name} {count:,}" for name, count in figures.failures_by_class.items())
+    facts = {
+        "batch": f"{figures.batch_id} {figures.name}",
+        "status": figures.status,
+        "files": f"{figures.total_files:,}" if is_scanned else "not scanned yet",
+        "completed": f"{figures.completed:,}",
+        "failed": f"{figures.failed:,}" + (f" ({by_class})" if by_class else ""),
+        "still to do": f"{figures.pending:,}",
+        "done": percent(figures.progress_percentage),
+        "audio done": f"{figures.audio_hours_done:,.2f} h",
+    }
+    if figures.files_per_minute is not None:
+        facts["files a minute"] = f"{rate(figures.files_per_minute)} lately"
+    if figures.avg_processing_time is not None:
+        facts["work a file"] = f"{figures.avg_processing_time:.2f} s on average"
+    if figures.real_time_factor is not None:
+        facts["real-time factor"] = f"{figures.real_time_factor:.3f} (seconds of work a second of audio)"
+    if figures.estimated_completion is not None:
+        end = figures.estimated_completion
+        facts["over at about"] = f"{local_time(end)}, in {until(end)}"
+    if figures.completed_at is not None:
+        length = span((figures.completed_at - figures.created_at).total_seconds())
+        facts["over"] = f"{local_time(figures.completed_at)}, after {length}"
+    if figures.error:
+        facts["note"] = figures.error
+    if not figures.is_over:
+        last = figures.dispatcher_last_tick
+        facts["dispatcher"] = f"ticked {local_time(last, seconds=True)}" if last else "has never ticked"
+    return facts

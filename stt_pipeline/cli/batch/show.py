@@ -1,0 +1,59 @@
+"""`stt batch show`: everything that is known of one batch. How far it is, is for `stt batch progress`."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+
+from stt_pipeline.cli.batch.arguments import AsJson, BatchId
+from stt_pipeline.cli.batch.figures import local_time
+from stt_pipeline.cli.connection import connected
+from stt_pipeline.cli.terminal import print_facts, print_json
+from stt_pipeline.store import batches, counters, emails
+from stt_pipeline.store.batches import Batch
+from stt_pipeline.store.counters import StageCount
+
+
+def show(batch_id: BatchId, as_json: AsJson = False) -> None:
+    """Show what a batch was asked to do, by whom, and what has become of it."""
+    with connected() as database, database.snapshot() as connection:
+        batch = batches.get(connection, batch_id)
+        shards = counters.stages(connection, batch_id)
+        mails = emails.sent_of_batch(connection, batch_id)
+    if as_json:
+        by_stage = {stage: asdict(count) for stage, count in shards.items()}
+        print_json({**asdict(batch), "shards": by_stage, "mails_sent": mails})
+    else:
+        print_facts(_facts(batch, shards, mails))
+
+
+def _facts(batch: Batch, shards: Mapping[str, StageCount], mails: int) -> dict[str, str]:
+    options = ", ".join(f"{name}={value}" for name, value in batch.options.items())
+    facts = {
+        "batch": f"{batch.id} {batch.name}",
+        "status": batch.status,
+        "stage": batch.stage,
+        "priority": batch.priority,
+        "source": batch.source_path,
+        "pattern": batch.file_pattern or "every known audio and video ending",
+        "options": options or "none, all is as in the settings",
+        "mails go to": ", ".join(batch.notify_emails) or "nobody",
+        "mails sent": f"{mails:,}",
+        "files": "not scanned yet" if batch.total_files is None else f"{batch.total_files:,}",
+        "files a shard": str(batch.files_per_shard or "not scanned yet"),
+        "shards": "; ".join(_shards(stage, count) for stage, count in shards.items()) or "none",
+        "created": f"{local_time(batch.created_at)}, through {batch.created_by}",
+        "scanned": _when(batch.scanned_at),
+        "over": _when(batch.completed_at),
+        "left Dagster": _when(batch.retired_at),
+    }
+    return facts | ({"note": batch.error} if batch.error else {})
+
+
+def _shards(stage: str, count: StageCount) -> str:
+    busy = {"dispatched": count.dispatched, "in work": count.in_work}
+    what = ", ".join(f"{shards:,} {state}" for state, shards in busy.items() if shards)
+    return f"{count.shards:,} {stage}" + (f" ({what})" if what else "")
+
+
+def _when(moment: datetime | None) -> str:
+    return local_time(moment) if moment else "not yet"

@@ -1,0 +1,86 @@
+"""The live progress bar of a batch. It looks at the rows every half second, and changes nothing."""
+
+import time
+from collections.abc import Iterable
+
+from rich.console import RenderableType
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as ProgressBar
+from rich.text import Text
+
+from stt_pipeline.batches.progress import Progress, progress
+from stt_pipeline.cli.batch.figures import percent, rate, until
+from stt_pipeline.cli.dispatcher import SILENT, silence
+from stt_pipeline.cli.terminal import err, say
+from stt_pipeline.store.database import Database
+
+_PAUSE = 0.5  # seconds between two looks
+
+
+class _Bar(ProgressBar):
+    """A bar as wide as the terminal, and a line of figures below it."""
+
+    def __init__(self) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[percentage_done]}"),
+        )
+        self._figures = ""
+        super().__init__(*columns, console=err, expand=True, disable=not err.is_terminal)
+        self._task = self.add_task("", total=None, percentage_done="")
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Return what is drawn."""
+        yield self.make_tasks_table(self.tasks)
+        yield Text(self._figures)
+
+    def show(self, figures: Progress) -> None:
+        """Draw these figures from now on."""
+        self._figures = _line(figures)
+        is_scanned = figures.total_files is not None
+        self.update(
+            self._task,
+            description=figures.status,
+            total=figures.total_files,
+            completed=figures.completed + figures.failed,
+            percentage_done=percent(figures.progress_percentage) if is_scanned else "",
+        )
+
+
+def watched(database: Database, batch_id: int, *, stop_on_error: bool = False) -> Progress:
+    """Draw a live progress bar on stderr until the batch is over, and return its last figures.
+
+    Args:
+        stop_on_error: return as soon as the batch cannot move, instead of waiting for somebody to mend it.
+    """
+    began = time.monotonic()
+    told = set[str]()
+    with _Bar() as bar:
+        while True:
+            figures = progress(database, batch_id)
+            bar.show(figures)
+            if figures.is_over or (figures.error and stop_on_error):
+                return figures
+            # a dispatcher that was just started is given time for its first tick
+            is_patient = time.monotonic() - began < SILENT.total_seconds()
+            for note in (figures.error, None if is_patient else silence(figures.dispatcher_last_tick)):
+                if note and note not in told:
+                    say(note, style="yellow")
+                    told.add(note)
+            time.sleep(_PAUSE)
+
+
+def _line(figures: Progress) -> str:
+    if figures.total_files is None:
+        return ""
+    parts = [f"{figures.completed + figures.failed:,} of {figures.total_files:,} files"]
+    if figures.failed:
+        parts.append(f"{figures.failed:,} failed")
+    if figures.files_per_minute:
+        parts.append(f"{rate(figures.files_per_minute)} files/min")
+    if figures.estimated_completion:
+        parts.append(f"{until(figures.estimated_completion)} left")
+    if figures.status == "paused":
+        parts.append(f"`stt batch resume {figures.batch_id}` goes on")
+    return " · ".join(parts)

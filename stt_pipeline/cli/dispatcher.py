@@ -1,0 +1,26 @@
+"""Whether somebody works: what commands say when the dispatcher is silent. Starts nothing."""
+
+from datetime import datetime, timedelta, timezone
+
+from stt_pipeline.batches.dispatch import HEARTBEAT
+from stt_pipeline.cli.terminal import say
+from stt_pipeline.store import counters
+from stt_pipeline.store.database import Database
+
+SILENT = timedelta(seconds=60)  # the dispatcher ticks every few seconds
+
+
+def silence(last_tick: datetime | None) -> str | None:
+    """Say that nobody works, so that a stopped daemon does not look like a slow batch; None where somebody does."""
+    if last_tick is not None and datetime.now(timezone.utc) - last_tick < SILENT:
+        return None
+    since = f"since {last_tick.astimezone():%Y-%m-%d %H:%M:%S}" if last_tick else "yet"
+    return f"The dispatcher has not ticked {since}: nothing moves until `stt up` runs."
+
+
+def warn_if_silent(database: Database) -> None:
+    """Print on stderr that nobody works, where that is so."""
+    with database.begin() as connection:
+        warning = silence(counters.last_beat(connection, HEARTBEAT))
+    if warning:
+        say(warning, style="yellow")
