@@ -1,0 +1,95 @@
+"""The product's definitions with speech work that takes no time, for ``benchmarks.orchestration``.
+
+Every recording gets the same transcript of 50 words, two speakers and the same minutes, so that there is something to
+store; all else is real.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from stt_pipeline.definitions import build_definitions
+from stt_pipeline.minutes.model import ActionItem, Minutes
+from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word
+
+_SENTENCE = (
+    "다음",
+    "주",
+    "금요일까지",
+    "보고서",
+    "초안을",
+    "모두에게",
+    "보내",
+    "드리기로",
+    "하겠습니다",
+    "네.",
+)
+_SEGMENTS = tuple(
+    Segment(
+        4.0 * n,
+        4.0 * n + 4.0,
+        " ".join(_SENTENCE),
+        tuple(
+            Word(4.0 * n + 0.4 * i, 4.0 * n + 0.4 * i + 0.4, f" {text}", 0.9)
+            for i, text in enumerate(_SENTENCE)
+        ),
+        avg_logprob=-0.2,
+        compression_ratio=1.2,
+    )
+    for n in range(5)
+)
+_TURNS = tuple(SpeakerTurn(4.0 * n, 4.0 * n + 4.0, f"SPEAKER_{n % 2:02d}") for n in range(5))
+
+
+class InstantTranscriber:
+    """Says the same for every recording."""
+
+    model = "instant"
+
+    def transcribe(
+        self, samples: npt.NDArray[np.float32], *, language: str | None = None, hotwords: str | None = None
+    ) -> Transcript:
+        """Return the transcript, whatever the recording is."""
+        return Transcript(language or "ko", 1.0, len(samples) / 16_000, self.model, _SEGMENTS)
+
+
+class InstantDiarizer:
+    """Finds the same two speakers everywhere."""
+
+    name = "instant"
+
+    def diarize(
+        self,
+        samples: npt.NDArray[np.float32],
+        *,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+    ) -> tuple[SpeakerTurn, ...]:
+        """Return the turns, whatever the recording is."""
+        return _TURNS
+
+
+class InstantSummarizer:
+    """Writes the same minutes about everything."""
+
+    name = "instant"
+
+    def summarize(self, transcript: Transcript) -> Minutes:
+        """Return the minutes, whatever was said."""
+        return Minutes(
+            title="주간 회의",
+            summary="보고서 초안을 다음 주 금요일까지 보내기로 했다.",
+            topics=("보고서",),
+            decisions=("초안을 모두에게 보낸다.",),
+            action_items=(ActionItem("보고서 초안을 보낸다", "SPEAKER_00", "다음 주 금요일", 4.0),),
+            keywords=("보고서", "초안", "금요일"),
+            model=self.name,
+        )
+
+
+defs = build_definitions(
+    {
+        "transcriber_for": lambda options: InstantTranscriber(),
+        "diarizer_for": lambda options: InstantDiarizer(),
+        "summarizer_for": lambda options: InstantSummarizer(),
+    }
+)

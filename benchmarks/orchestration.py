@@ -1,0 +1,133 @@
+"""What a file costs besides speech work: the product as `stt up` runs it, on 2,000 tiny recordings in 20 shards.
+
+Real Postgres, daemon, code server, a process for each run, Parquet and the outbox; only transcriber, diarizer and
+summarizer return at once (``instant_speech``). The wall clock runs from the end of the batch's scan to its completion, so
+it holds Dagster, the dispatcher's latency, process starts, imports, Postgres, Parquet and the report. What is taken off
+is ``speech_seconds``: opening the files, one probe and two decodings of each, timed on the same files afterwards.
+"""
+
+import json
+import os
+import tempfile
+import time
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+
+from stt_pipeline.audio.decode import decode
+from stt_pipeline.audio.probe import probe
+from stt_pipeline.audio.sources import open_source
+from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches.progress import progress
+from stt_pipeline.cli.supervisor import Stack
+from stt_pipeline.settings import Settings
+from stt_pipeline.store import batches, counters
+from stt_pipeline.store.database import Database
+
+FILES = 2_000
+SECONDS = 1.0  # of sound in each file
+
+
+def main(module: str = "benchmarks.instant_speech") -> None:
+    """Run one batch and print its figures."""
+    with tempfile.TemporaryDirectory(prefix="stt-orchestration-") as folder:
+        recordings = Path(folder, "recordings")
+        _write_recordings(recordings)
+        settings = Settings(home=Path(folder, "home"), database_url="", smtp_url="", ui_port=0)
+        with Stack(settings, say=print, module=module) as stack, _opened(stack.database_url) as database:
+            print(f"Ready after {stack.start_seconds:.1f} s: {FILES} files in {recordings}.")
+            batch = create_batch(database, source_path=str(recordings), notify_emails=["team@example.com"])
+            while not (figures := progress(database, batch.id)).is_over:
+                stack.check()
+                time.sleep(0.5)
+            if figures.completed != FILES:
+                raise SystemExit(f"{figures.completed} of {FILES} files went through: {figures.error}")
+            with database.begin() as connection:
+                batch = batches.get(connection, batch.id)
+                shards = counters.sums(connection, batch.id).shards
+            os.environ |= stack.environment
+            with dg.DagsterInstance.get() as instance:
+                runs = [_Run(instance, run.run_id) for run in instance.get_runs(ascending=True)]
+        speech = _speech_seconds(recordings)
+    assert batch.scanned_at is not None and batch.completed_at is not None
+    begin, end = batch.scanned_at, batch.completed_at
+    wall = (end - begin).total_seconds()
+    counted = [run for run in runs if "audio_manifest" not in run.steps]
+    print(
+        json.dumps(
+            {
+                "files": FILES,
+                "shards": shards,
+                "runs": len(counted),
+                "wall_seconds": round(wall, 2),
+                "speech_seconds": round(speech, 2),
+                "overhead_ms_per_file": round(1000 * (wall - speech) / FILES, 2),
+                "seconds": _split(counted, wall),
+                "creation_to_completion_seconds": round((end - batch.created_at).total_seconds(), 2),
+            }
+        )
+    )
+
+
+class _Run:
+    """When a run was launched, was at work and ended, and the seconds of its steps."""
+
+    def __init__(self, instance: dg.DagsterInstance, run_id: str) -> None:
+        stats: Any = instance.get_run_stats(run_id)
+        self.launched: float = stats.launch_time
+        self.started: float = stats.start_time
+        self.ended: float = stats.end_time
+        self.steps = {
+            step.step_key: step.end_time - step.start_time for step in instance.get_run_step_stats(run_id)
+        }
+
+
+def _split(runs: list[_Run], wall: float) -> dict[str, float]:
+    """Return where the wall clock's seconds went; no two of these runs are under way at once."""
+    seconds = {asset: spent for run in runs for asset, spent in run.steps.items()}
+    seconds["starting processes"] = sum(run.started - run.launched for run in runs)
+    seconds["between steps"] = sum(run.ended - run.started - sum(run.steps.values()) for run in runs)
+    seconds["waiting"] = wall - sum(seconds.values())
+    return {name: round(spent, 2) for name, spent in seconds.items()}
+
+
+def _write_recordings(folder: Path) -> None:
+    folder.mkdir()
+    tone = 0.2 * np.sin(2 * np.pi * 220 * np.arange(int(16_000 * SECONDS)) / 16_000)
+    for number in range(FILES):
+        with wave.open(str(folder / f"{number:05d}.wav"), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(16_000)
+            file.writeframes((tone * 32767).astype("<i2").tobytes())
+
+
+def _speech_seconds(folder: Path) -> float:
+    source = open_source(str(folder))
+    uris = [found.uri for found in source.list_objects()]
+    with source.local_copy(uris[0]) as path:
+        probe(path), decode(path)  # imports, which the pipeline's own processes pay for, are not speech work
+    began = time.perf_counter()
+    for work in (probe, decode, decode):
+        for uri in uris:
+            with source.local_copy(uri) as path:
+                work(path)
+    return time.perf_counter() - began
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Database]:
+    database = Database(url)
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+if __name__ == "__main__":
+    main()
