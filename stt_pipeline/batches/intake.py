@@ -225,17 +225,14 @@ def _in_transactions(slices: Iterable[Slice]) -> Iterator[list[Slice]]:
 
 def _register(database: Database, batch: Batch, add_partitions: AddPartitions) -> None:
     """Add the partitions of new shards, while no other intake does, so that a batch's shards stay together."""
-    with database.connect() as lock:
+    with database.scratch() as lock:
         batches.lock_intake(lock)
-        try:
+        with database.begin() as connection:
+            keys = shards.unregistered_keys(connection, batch.id)
+        for chunk in _chunks(keys, _PARTITION_KEYS):
+            add_partitions(chunk)
             with database.begin() as connection:
-                keys = shards.unregistered_keys(connection, batch.id)
-            for chunk in _chunks(keys, _PARTITION_KEYS):
-                add_partitions(chunk)
-                with database.begin() as connection:
-                    shards.mark_registered(connection, chunk)
-        finally:
-            batches.unlock_intake(lock)
+                shards.mark_registered(connection, chunk)
 
 
 def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

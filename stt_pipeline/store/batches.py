@@ -296,6 +296,11 @@ def _unless_paused(batch: Batch, status: Status) -> Status:
     return "paused" if batch.status == "paused" else status
 
 
+def paused(connection: Connection) -> list[int]:
+    """Return the batches that somebody paused."""
+    return list(connection.scalars(select(batches.c.id).where(batches.c.status == "paused")))
+
+
 def being_cancelled(connection: Connection) -> list[int]:
     """Return the cancelled batches whose runs are still to be ended."""
     return list(
@@ -324,8 +329,12 @@ def to_retire(connection: Connection, days: int, limit: int) -> list[int]:
 
 
 def mark_retired(connection: Connection, batch_id: int) -> None:
-    """Remember that Dagster has no partitions of the batch any more."""
-    connection.execute(update(batches).where(batches.c.id == batch_id).values(retired_at=func.now()))
+    """Remember that Dagster has no partitions of the batch any more, unless it was taken back into work meanwhile."""
+    connection.execute(
+        update(batches)
+        .where(batches.c.id == batch_id, batches.c.stage == "done")
+        .values(retired_at=func.now())
+    )
 
 
 def delete(connection: Connection, batch_id: int) -> None:

@@ -7,7 +7,7 @@ is committed together.
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, NullPool, create_engine
 
 
 class Database:
@@ -17,6 +17,7 @@ class Database:
         """Prepare a pool for ``url`` (``postgresql+psycopg://...``); nothing connects before the first query."""
         self.url = url
         self._engine = create_engine(url, pool_size=4, max_overflow=8, pool_pre_ping=True)
+        self._unpooled = create_engine(url, poolclass=NullPool)
 
     def begin(self) -> AbstractContextManager[Connection]:
         """Return a connection in a transaction that commits at the end of the block, or rolls back on an error."""
@@ -32,12 +33,9 @@ class Database:
         with self._engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
             yield connection
 
-    @contextmanager
-    def scratch(self) -> Iterator[Connection]:
-        """Lend a connection for temporary tables, without a transaction; it is not used again afterwards."""
-        with self._engine.connect() as connection:
-            connection.detach()
-            yield connection
+    def scratch(self) -> Connection:
+        """Return a connection without a transaction, for temporary tables and session locks, which end with it."""
+        return self._unpooled.connect()
 
     def dispose(self) -> None:
         """Close the pooled connections."""

@@ -2,16 +2,20 @@
 
 import uuid
 import wave
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from stt_pipeline.audio.sources import Source, SourceObject, open_source
 from stt_pipeline.batches.batch_work import claimed_batch
 from stt_pipeline.batches.completion import Report, close_batch
 from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.batches.intake import IntakeResult, run_intake
+from stt_pipeline.errors import DownloadError
 from stt_pipeline.mail.mailer import Mailer
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word
 from stt_pipeline.store.batches import Batch
@@ -68,10 +72,45 @@ class OneSpeaker:
         return (SpeakerTurn(0.0, len(samples) / 16_000, "SPEAKER_00"),)
 
 
-def scan(database: Database, batch: Batch, keys: list[str], *, max_bytes: int = MAX_BYTES) -> IntakeResult:
-    """Scan a batch's source in a run of its own; new partitions are appended to ``keys``."""
+class Bucket:
+    """A source that lists so many objects, in order, and holds none of them.
+
+    Attributes:
+        at_object: called with the number of each object before it is listed.
+    """
+
+    uri = "file:///bucket/"
+
+    def __init__(
+        self, count: int, *, size: int = 1_000, at_object: Callable[[int], None] = lambda number: None
+    ) -> None:
+        self._count = count
+        self._size = size
+        self._at_object = at_object
+
+    def list_objects(self) -> Iterator[SourceObject]:
+        now = datetime.now(timezone.utc)
+        for number in range(self._count):
+            self._at_object(number)
+            uri = f"{self.uri}{number // 1000:04d}/call-{number:07d}.wav"
+            yield SourceObject(uri, self._size, f"{number:032x}", now)
+
+    def local_copy(self, uri: str) -> AbstractContextManager[Path]:
+        raise DownloadError(f"{uri} was only listed.")
+
+
+def scan(
+    database: Database,
+    batch: Batch,
+    keys: list[str],
+    *,
+    max_bytes: int = MAX_BYTES,
+    source: Source | None = None,
+) -> IntakeResult:
+    """Scan a batch's source, or another one, in a run of its own; new partitions are appended to ``keys``."""
+    opened = open_source if source is None else lambda path, pattern: source
     with claimed_batch(database, batch.id, run_id=str(uuid.uuid4()), token=None, lease_seconds=60) as work:
-        return run_intake(work, add_partitions=keys.extend, max_file_bytes=max_bytes)
+        return run_intake(work, add_partitions=keys.extend, max_file_bytes=max_bytes, open_source=opened)
 
 
 def scanned(database: Database, folder: Path, **wishes: object) -> tuple[Batch, IntakeResult, list[str]]:
