@@ -1,4 +1,4 @@
-"""What many tests need: a real Postgres for the whole session, and an empty migrated database for each test."""
+"""What many tests need: real Postgres servers for the whole session, and an empty migrated database for each test."""
 
 import itertools
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.embedded import EmbeddedPostgres
 from stt_pipeline.store.migrations import upgrade
+from stt_pipeline_tests import postgres15
 
 SHARED = Path(__file__).parents[2] / "shared"
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -28,13 +29,37 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of the store and of batches that use the database on production's PostgreSQL, too."""
+    if "postgres_url" in metafunc.fixturenames and metafunc.definition.path.parent.name in (
+        "store",
+        "batches",
+    ):
+        servers = ["embedded", "postgres15"] if postgres15.is_installed() else ["embedded"]
+        metafunc.parametrize("postgres_url", servers, indirect=True)
+
+
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a Postgres server with a migrated template database."""
+def embedded_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of the embedded server, with a migrated template database."""
     with EmbeddedPostgres(Settings(home=tmp_path_factory.mktemp("postgres"), _env_file=None)) as server:  # type: ignore[call-arg]
-        _execute(server.url, "CREATE DATABASE template_stt")
-        upgrade(_named(server.url, "template_stt"))
+        _make_template(server.url)
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def postgres15_url() -> Iterator[str]:
+    """URL of a server of PostgreSQL 15, with a migrated template database."""
+    with postgres15.running() as url:
+        _make_template(url)
+        yield url
+
+
+@pytest.fixture
+def postgres_url(request: pytest.FixtureRequest) -> str:
+    """URL of the server that the test runs on."""
+    url: str = request.getfixturevalue(f"{getattr(request, 'param', 'embedded')}_url")
+    return url
 
 
 @pytest.fixture
@@ -52,6 +77,11 @@ def database(database_url: str) -> Iterator[Database]:
     opened = Database(database_url)
     yield opened
     opened.dispose()
+
+
+def _make_template(url: str) -> None:
+    _execute(url, "CREATE DATABASE template_stt")
+    upgrade(_named(url, "template_stt"))
 
 
 def _named(url: str, name: str) -> str:
