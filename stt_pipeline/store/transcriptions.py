@@ -4,11 +4,12 @@ A transcription's ``created_at`` is its audio file's, so that (audio_file_id, cr
 runs twice writes the same row.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, and_, func, select, text, update
+from sqlalchemy import Connection, Row, and_, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from stt_pipeline.speech.transcript import (
@@ -153,6 +154,11 @@ def of_file(connection: Connection, file: AudioFile) -> Transcription | None:
         )
     ).one_or_none()
     return _transcription(row) if row else None
+
+
+def delete_of_shards(connection: Connection, shard_ids: Sequence[int]) -> None:
+    """Delete the transcriptions of shards, with what hangs on them: their minutes, and the log of mails about these."""
+    connection.execute(delete(transcriptions).where(_OF_ITS_FILE, audio_files.c.shard_id.in_(shard_ids)))
 
 
 def ensure_months(connection: Connection, *, ahead: int = 2) -> None:
