@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,9 +62,21 @@ def schema(dataset: Dataset) -> pa.Schema:
 
 def shard_path(root: str, dataset: Dataset, batch_key: str, shard_stem: str) -> UPath:
     """Return where the Parquet file of one shard lies: ``ROOT/transcripts/batch=000012/000012-000017.parquet``."""
+    return _batch_folder(root, dataset, batch_key) / f"{shard_stem}.parquet"
+
+
+def delete_batch(root: str, batch_key: str) -> None:
+    """Delete the Parquet files of a batch, drafts that a dead run left included."""
+    for dataset in get_args(Dataset):
+        folder = _batch_folder(root, dataset, batch_key)
+        if folder.exists():
+            folder.rmdir(recursive=True)
+
+
+def _batch_folder(root: str, dataset: Dataset, batch_key: str) -> UPath:
     from upath import UPath
 
-    return UPath(root) / dataset / f"batch={batch_key}" / f"{shard_stem}.parquet"
+    return UPath(root) / dataset / f"batch={batch_key}"
 
 
 def write(path: UPath, dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, Exists, RowMapping, and_, func, or_, select, text, update
+from sqlalchemy import delete as delete_from
 
 from stt_pipeline.store import leases
 from stt_pipeline.store.leases import Lease, LeaseState
@@ -204,12 +205,12 @@ def count_files(connection: Connection, shard_ids: Sequence[int]) -> None:
     )
 
 
-def count_success(connection: Connection, shard_id: int, audio_seconds: float) -> None:
-    """Count one more file that succeeded, in the transaction that says so of the file."""
+def count_successes(connection: Connection, shard_id: int, *, files: int, audio_seconds: float) -> None:
+    """Count more files that succeeded, in the transaction that says so of the files."""
     connection.execute(
         update(shards)
         .where(shards.c.id == shard_id)
-        .values(completed=shards.c.completed + 1, audio_seconds=shards.c.audio_seconds + audio_seconds)
+        .values(completed=shards.c.completed + files, audio_seconds=shards.c.audio_seconds + audio_seconds)
     )
 
 
@@ -234,6 +235,11 @@ def of_batch(connection: Connection, batch_id: int, after: int, limit: int) -> l
         .limit(limit)
     )
     return [_shard(row._mapping) for row in rows]
+
+
+def delete(connection: Connection, shard_ids: Sequence[int]) -> None:
+    """Delete shards and their files; what was said in these goes first (``transcriptions.delete_of_shards``)."""
+    connection.execute(delete_from(shards).where(shards.c.id.in_(shard_ids)))
 
 
 def add_busy_seconds(connection: Connection, shard_id: int, seconds: float) -> None:
