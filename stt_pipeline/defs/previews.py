@@ -1,12 +1,14 @@
-"""What a person sees on a materialization: previews of the first few files of a shard, as Dagster metadata."""
+"""What a person sees on a materialization, as Dagster metadata: the first few files of a shard, the report of a batch."""
 
 import base64
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
 from stt_pipeline.batches.completion import Report
+from stt_pipeline.batches.throughput_plot import throughput_png
 from stt_pipeline.speech.timeline import speaker_timeline_png
 from stt_pipeline.store.summaries import Summary
 from stt_pipeline.store.transcriptions import Transcription
@@ -60,7 +62,7 @@ def minutes_preview(found: Sequence[tuple[str, Summary]]) -> dict[str, Any]:
 
 
 def report_preview(report: Report) -> dict[str, Any]:
-    """Return the figures of a batch, and its first failures."""
+    """Return the figures of a batch, the first failures of each class, and a picture of its throughput."""
     figures = report.progress
     metadata: dict[str, Any] = {
         "status": figures.status,
@@ -72,13 +74,31 @@ def report_preview(report: Report) -> dict[str, Any]:
     }
     if figures.real_time_factor is not None:
         metadata["real-time factor"] = round(figures.real_time_factor, 4)
+    if figures.avg_processing_time is not None:
+        metadata["busy seconds a file"] = round(figures.avg_processing_time, 2)
     if figures.completed_at is not None:
-        metadata["wall seconds"] = round((figures.completed_at - figures.created_at).total_seconds(), 1)
+        taken = figures.completed_at - figures.created_at
+        metadata["wall seconds"] = round(taken.total_seconds(), 1)
+        metadata["duration"] = str(timedelta(seconds=round(taken.total_seconds())))
     if report.examples:
-        lines = [f"- **{name}** ({error_class}): {error}" for name, error_class, error in report.examples]
-        counts = ", ".join(f"{name} {count}" for name, count in figures.failures_by_class.items())
-        metadata["failures"] = dg.MetadataValue.md("\n".join([counts, "", *lines]))
+        metadata["failures"] = dg.MetadataValue.md(_failures_md(report))
+    if report.throughput:
+        png = throughput_png(report.throughput)
+        metadata["throughput"] = dg.MetadataValue.md(_picture_md("throughput", png))
     return metadata
+
+
+def _failures_md(report: Report) -> str:
+    lines = []
+    for failed_as, count in report.progress.failures_by_class.items():
+        lines += [f"#### {failed_as}: {count:,}", ""]
+        lines += [
+            f"- **{name}**: {' '.join(error.split())}"
+            for name, error_class, error in report.examples
+            if error_class == failed_as
+        ]
+        lines += [""]
+    return "\n".join(lines)
 
 
 def _transcript_md(name: str, stored: Transcription) -> str:
@@ -94,7 +114,11 @@ def _transcript_md(name: str, stored: Transcription) -> str:
 
 def _timeline_md(name: str, stored: Transcription) -> str:
     png = speaker_timeline_png(stored.turns, stored.transcript.duration)
-    return f"#### {name}\n\n![speaker timeline](data:image/png;base64,{base64.b64encode(png).decode()})"
+    return f"#### {name}\n\n{_picture_md('speaker timeline', png)}"
+
+
+def _picture_md(title: str, png: bytes) -> str:
+    return f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"
 
 
 def _minutes_md(name: str, summary: Summary) -> str:
