@@ -1,5 +1,6 @@
 """What Dagster loads: joins what ``defs`` exports, and nothing else."""
 
+import warnings
 from collections.abc import Mapping
 
 import dagster as dg
@@ -7,15 +8,17 @@ import dagster as dg
 from stt_pipeline.defs import io_managers, resources
 from stt_pipeline.defs.assets import ASSETS
 from stt_pipeline.defs.jobs import JOBS
+from stt_pipeline.defs.schedules import daily_maintenance
 from stt_pipeline.defs.sensors import batch_dispatcher
 
 
 def build_definitions(resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     """Return the code location; tests replace resources by plain objects of the same interface."""
-    return dg.Definitions(
+    definitions = dg.Definitions(
         assets=ASSETS,
         jobs=JOBS,
         sensors=[batch_dispatcher],
+        schedules=[daily_maintenance],
         resources={
             "settings": resources.SettingsResource(),
             "database": resources.DatabaseResource(),
@@ -30,6 +33,11 @@ def build_definitions(resource_overrides: Mapping[str, object] | None = None) ->
         # a step of its own process would load the model again
         executor=dg.in_process_executor,
     )
+    with warnings.catch_warnings():
+        # Dagster warns of a beta parameter that it passes itself, where a sensor starts jobs with resources
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        definitions.get_repository_def()
+    return definitions
 
 
 defs = build_definitions()

@@ -130,6 +130,24 @@ def retire(database: Database, order: Order, reason: str) -> None:
         batches.note_error(connection, order.batch_id, reason)
 
 
+def cancelled_batches(database: Database) -> list[int]:
+    """Return the cancelled batches whose runs are to be ended; ``runs_ended`` takes one off the list."""
+    with database.begin() as connection:
+        return batches.being_cancelled(connection)
+
+
+def runs_ended(database: Database, batch_id: int) -> None:
+    """Note that every run of a cancelled batch has ended or was told to."""
+    with database.begin() as connection:
+        batches.finish_cancel(connection, batch_id)
+
+
+def paused_batches(database: Database) -> list[int]:
+    """Return the batches of which nothing is dispatched, so that no run of their shards needs to wait in a queue."""
+    with database.begin() as connection:
+        return batches.paused(connection)
+
+
 def group_shards(ready: Sequence[Shard]) -> list[list[Shard]]:
     """Cut shards, given in order, into runs: neighbours of one batch and stage, bounded in shards, files and bytes."""
     groups: list[list[Shard]] = []

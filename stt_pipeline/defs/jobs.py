@@ -1,20 +1,26 @@
-"""The jobs: what the dispatcher runs, and ``create_batch``, with which a person starts a batch from the launchpad."""
+"""The jobs: what the dispatcher runs, ``create_batch`` for the launchpad, and the daily ``maintenance``."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import dagster as dg
 from dagster import ResourceParam
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from pydantic import Field
 
-from stt_pipeline.batches import dispatch
+from stt_pipeline.batches import deletion, dispatch
 from stt_pipeline.batches.creation import create_batch as write_batch
 from stt_pipeline.batches.keys import batch_key
 from stt_pipeline.batches.options import BatchOptions
+from stt_pipeline.batches.retention import retire_batches
+from stt_pipeline.defs.batch_records import end_and_forget, forget
+from stt_pipeline.defs.batch_step import claimed_partition
 from stt_pipeline.defs.partitions import batch_partitions
+from stt_pipeline.defs.run_tags import tag_batch
 from stt_pipeline.defs.stages import ASSETS
 from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.settings import Settings
+from stt_pipeline.store import transcriptions
+from stt_pipeline.store.batches import Priority
 from stt_pipeline.store.database import Database
 
 BY_ORDER: dict[dispatch.Job, str] = {
@@ -22,6 +28,7 @@ BY_ORDER: dict[dispatch.Job, str] = {
     "transcribe": "transcribe_audio",
     "publish": "publish_minutes",
     "report": "report_batch",
+    "delete": "delete_batch",
 }
 
 scan_source = dg.define_asset_job(
@@ -42,6 +49,10 @@ report_batch = dg.define_asset_job(
 )
 
 
+class Options(BatchOptions, dg.Config):
+    """The options of a batch, as the launchpad shows and checks them."""
+
+
 class NewBatch(dg.Config):
     """A request to process a source."""
 
@@ -50,11 +61,9 @@ class NewBatch(dg.Config):
         "", description="Globs separated by commas, such as **/*.wav; empty takes all known endings."
     )
     name: str = Field("", description="Name of the batch; empty takes the source's.")
-    priority: str = Field("normal", description="high, normal or low.")
+    priority: Priority = Field("normal", description="Batches of higher priority go first.")
     notify_emails: list[str] = Field([], description="Who gets the minutes and the batch's report.")
-    options: dict[str, Any] = Field(
-        {}, description="Overrides of the settings: " + ", ".join(BatchOptions.model_fields) + "."
-    )
+    options: Options = Field(Options(), description="Overrides of the settings.")
 
 
 @dg.op(description="Write the batch; the dispatcher picks it up within seconds.")
@@ -75,7 +84,9 @@ def write_batch_row(
         )
     except InvalidRequestError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    context.instance.add_dynamic_partitions(str(batch_partitions.name), [batch_key(batch.id)])
+    key = batch_key(batch.id)
+    context.instance.add_dynamic_partitions(str(batch_partitions.name), [key])
+    tag_batch(context.instance, context.run, [key])
     context.log.info(f"Batch {batch.id} is written: {batch.source_path}")
     context.add_output_metadata({"batch": batch.id, "source": batch.source_path})
 
@@ -86,10 +97,66 @@ def create_batch() -> None:
     write_batch_row()
 
 
+@dg.op(description="Delete the batch of this partition.")
+def delete_batch_data(
+    context: dg.OpExecutionContext, database: ResourceParam[Database], settings: ResourceParam[Settings]
+) -> None:
+    """Delete a batch that was given to deletion. The record of this run stays, as a note of what was done."""
+
+    def end_and_forget_all(batch_id: int) -> bool:
+        return end_and_forget(context.instance, batch_id, but=context.run_id)
+
+    with claimed_partition(context, database, settings, to_delete=True) as work:
+        files = deletion.delete_batch(work, forget=end_and_forget_all, data_root=settings.data_root)
+    context.log.info(f"Batch {work.batch.id} ({work.batch.name}) is deleted, with {files:,} files.")
+    context.add_output_metadata({"batch": work.batch.id, "name": work.batch.name, "files": files})
+
+
+@dg.job(
+    name=BY_ORDER["delete"],
+    partitions_def=batch_partitions,
+    description="Remove a batch's rows, partitions, runs and Parquet files. The dispatcher runs it for batches that "
+    "somebody deleted.",
+)
+def delete_batch() -> None:
+    """Delete a batch."""
+    delete_batch_data()
+
+
+@dg.op(description="Make the coming months' partitions of stt_transcriptions.")
+def make_months(database: ResourceParam[Database]) -> None:
+    """Make months ahead, so that no transcription falls into the default partition."""
+    with database.begin() as connection:
+        transcriptions.ensure_months(connection)
+
+
+@dg.op(description="Remove partitions and runs of batches that ended long ago; rows and Parquet files stay.")
+def retire_partitions(
+    context: dg.OpExecutionContext, database: ResourceParam[Database], settings: ResourceParam[Settings]
+) -> None:
+    """Keep Dagster from growing for ever."""
+    retired = retire_batches(
+        database,
+        days=settings.partition_retention_days,
+        forget=lambda batch_id: forget(context.instance, batch_id),
+    )
+    context.log.info(f"Retired batches: {', '.join(map(str, retired)) or 'none'}")
+    context.add_output_metadata({"batches retired": len(retired)})
+
+
+@dg.job(description="What is done once a day: months ahead, and the retirement of old partitions.")
+def maintenance() -> None:
+    """Do what is done once a day."""
+    make_months()
+    retire_partitions()
+
+
 JOBS: Sequence[dg.JobDefinition | UnresolvedAssetJobDefinition] = (
     create_batch,
     scan_source,
     transcribe_audio,
     publish_minutes,
     report_batch,
+    delete_batch,
+    maintenance,
 )

@@ -1,4 +1,4 @@
-"""``batch_dispatcher``: gives Dagster the runs that ``batches.dispatch`` orders, and nothing more."""
+"""``batch_dispatcher``: gives Dagster the runs that ``batches.dispatch`` orders, ends those of cancelled batches, no more."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,25 @@ from dagster._core.storage.tags import (
     RUN_KEY_TAG,
 )
 
-from stt_pipeline.batches.dispatch import Order, retire, tick
-from stt_pipeline.defs.jobs import BY_ORDER, publish_minutes, report_batch, scan_source, transcribe_audio
+from stt_pipeline.batches.dispatch import Order, cancelled_batches, paused_batches, retire, runs_ended, tick
+from stt_pipeline.defs.batch_records import end_runs, unqueue_runs
+from stt_pipeline.defs.jobs import (
+    BY_ORDER,
+    delete_batch,
+    publish_minutes,
+    report_batch,
+    scan_source,
+    transcribe_audio,
+)
 from stt_pipeline.defs.partitions import audio_partitions, batch_partitions
+from stt_pipeline.defs.run_tags import BATCH_TAG
 from stt_pipeline.defs.stages import ASSETS
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
-_PRIORITY = {"high": "10", "normal": "0", "low": "-10"}
-
+# a run's place within its batch is taken off, so that batches of equal priority take turns in Dagster's queue
+_PRIORITY = {"high": 1000, "normal": 0, "low": -1000}
+_LAST_PLACE = 400
 
 # Dagster looks at sensors every 5 seconds. A tick that finds nothing stays and looks again for most of that time, so that
 # work that becomes ready in between starts at once; a tick may last 60 seconds
@@ -29,10 +39,10 @@ _LOOK_SECONDS = 0.5
 
 
 @dg.sensor(
-    jobs=[scan_source, transcribe_audio, publish_minutes, report_batch],
+    jobs=[scan_source, transcribe_audio, publish_minutes, report_batch, delete_batch],
     minimum_interval_seconds=1,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts what batches wait for: scans of sources, runs over shards, reports.",
+    description="Starts what batches wait for: scans, runs over shards, reports, deletions. Ends the runs of cancelled batches.",
 )
 def batch_dispatcher(
     context: dg.SensorEvaluationContext,
@@ -42,6 +52,7 @@ def batch_dispatcher(
     """Do one tick of the dispatcher."""
     end = time.monotonic() + _STAY_SECONDS
     while True:
+        _end_runs(context.instance, database)
         orders = tick(
             database,
             max_shards_in_flight=settings.max_shards_in_flight,
@@ -57,6 +68,14 @@ def batch_dispatcher(
         if time.monotonic() > end:
             return dg.SkipReason("No batch waits for a run.")
         time.sleep(_LOOK_SECONDS)
+
+
+def _end_runs(instance: dg.DagsterInstance, database: Database) -> None:
+    """End the runs of cancelled batches, and take those of paused ones out of the queue."""
+    for batch_id in cancelled_batches(database):
+        if end_runs(instance, batch_id):
+            runs_ended(database, batch_id)
+    unqueue_runs(instance, paused_batches(database), [BY_ORDER[stage] for stage in ASSETS])
 
 
 def _without_a_run(instance: dg.DagsterInstance, orders: Sequence[Order], database: Database) -> list[Order]:
@@ -85,21 +104,26 @@ def _without_a_run(instance: dg.DagsterInstance, orders: Sequence[Order], databa
 
 
 def _known_keys(instance: dg.DagsterInstance, orders: Sequence[Order]) -> dict[str, int]:
-    """Return the place of each shard's partition in Dagster, after adding those that somebody deleted there."""
+    """Return the place of each shard's partition in Dagster, after adding those that were retired or deleted there."""
     wanted = [key for order in orders if order.job in ASSETS for key in order.keys]
     if not wanted:
         return {}
     name = str(audio_partitions.name)
-    known = {key: place for place, key in enumerate(instance.get_dynamic_partitions(name))}
+    known = _places(instance, name)
     if lost := [key for key in wanted if key not in known]:
         instance.add_dynamic_partitions(name, lost)
-        known |= {key: len(known) + place for place, key in enumerate(lost)}
+        known = _places(instance, name)
     return known
+
+
+def _places(instance: dg.DagsterInstance, name: str) -> dict[str, int]:
+    return {key: place for place, key in enumerate(instance.get_dynamic_partitions(name))}
 
 
 def _requests(order: Order, known: Mapping[str, int]) -> list[dg.RunRequest]:
     """Return one run for the order: over a range where it has several shards that follow each other in Dagster."""
-    tags = {"stt/batch": str(order.batch_id), PRIORITY_TAG: _PRIORITY[order.priority]}
+    priority = _PRIORITY[order.priority] - min(order.place, _LAST_PLACE)
+    tags = {BATCH_TAG: str(order.batch_id), PRIORITY_TAG: str(priority)}
     job = BY_ORDER[order.job]
     if len(order.keys) == 1:
         return [dg.RunRequest(order.token, partition_key=order.keys[0], tags=tags, job_name=job)]

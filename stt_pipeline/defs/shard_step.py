@@ -17,7 +17,8 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from stt_pipeline.batches.dispatch import SHARDS_PER_RUN
 from stt_pipeline.batches.work import Claim, ShardWork, Work
 from stt_pipeline.defs.partitions import audio_partitions
-from stt_pipeline.defs.stages import ASSETS, POOL, token_of
+from stt_pipeline.defs.run_tags import tag_batch, token_of
+from stt_pipeline.defs.stages import ASSETS, POOL
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.shards import Stage
@@ -87,6 +88,8 @@ def claimed_shards(
     Raises:
         dagster.Failure: none of the shards may be worked on; the message says why for each.
     """
+    # before the claim: a cancellation finds every run that has shards
+    tag_batch(context.instance, context.run, context.partition_keys)
     name = context.asset_key.path[-1]
     stage = _stage_of(name)
     order = [asset for assets in ASSETS.values() for asset in assets]
@@ -106,12 +109,19 @@ def claimed_shards(
     with work:
         for key, reason in work.refused.items():
             context.log.warning(f"{key} is left alone: {reason}.")
-        if not work.shards:
-            raise dg.Failure(
-                "Nothing to do: " + "; ".join(f"{key} is {reason}" for key, reason in work.refused.items()),
-                allow_retries=False,
-            )
+        _require_shards(work)
         yield work
+
+
+def _require_shards(work: Work) -> None:
+    """End a run that has no shard, or none any more, with the reasons."""
+    if work.shards:
+        return
+    reasons = [f"{key}: {reason}" for key, reason in work.refused.items()]
+    more = [f"and {len(reasons) - _SHOWN_FAILURES} more"] if len(reasons) > _SHOWN_FAILURES else []
+    raise dg.Failure(
+        "\n".join(["There is nothing to do.", *reasons[:_SHOWN_FAILURES], *more]), allow_retries=False
+    )
 
 
 def events(
@@ -126,7 +136,11 @@ def events(
     ``AssetCheckResult`` would lose the partition in a run over several, so evaluations are given one by one, and the
     check's output beside them. They come after the materializations, which they have to name: a check counts for a
     partition only as long as it is about its latest materialization.
+
+    Raises:
+        dagster.Failure: every shard was lost meanwhile, as when the batch is cancelled.
     """
+    _require_shards(work)
     for shard in work.shards:
         context.add_asset_metadata(
             {**_figures(shard), **describe(shard)}, asset_key=context.asset_key, partition_key=shard.key

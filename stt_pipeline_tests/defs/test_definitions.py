@@ -52,13 +52,17 @@ def test_the_asset_graph(snapshot: SnapshotAssertion) -> None:
     assert shown == snapshot
 
 
-def test_the_jobs_and_the_sensor(snapshot: SnapshotAssertion) -> None:
+def test_the_jobs_the_sensor_and_the_schedule(snapshot: SnapshotAssertion) -> None:
     repository = defs.get_repository_def()
     jobs = {job.name: job.description for job in repository.get_all_jobs() if not job.name.startswith("__")}
     sensors = {
         sensor.name: [target.job_name for target in sensor.targets] for sensor in repository.sensor_defs
     }
-    assert {"jobs": jobs, "sensors": sensors} == snapshot
+    schedules = {
+        schedule.name: f"{schedule.job_name} {schedule.cron_schedule} {schedule.default_status.value}"
+        for schedule in repository.schedule_defs
+    }
+    assert {"jobs": jobs, "sensors": sensors, "schedules": schedules} == snapshot
 
 
 def test_they_load_with_an_empty_environment_and_without_what_is_heavy() -> None:
