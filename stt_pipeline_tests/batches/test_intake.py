@@ -1,10 +1,12 @@
 """Intake: every file once, in order, again and again, and clear words where there is nothing to do."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from stt_pipeline.audio.sources import SourceObject
 from stt_pipeline.batches.batch_work import claimed_batch
 from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.batches.intake import files_per_shard
@@ -12,7 +14,7 @@ from stt_pipeline.batches.progress import progress
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store import batches, files, shards
 from stt_pipeline.store.database import Database
-from stt_pipeline_tests.batches.recordings import scan, scanned, write_tone
+from stt_pipeline_tests.batches.recordings import Bucket, scan, scanned, write_tone
 
 
 def _touch(folder: Path, *names: str) -> None:
@@ -180,3 +182,58 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(
         create_batch(database, **{"source_path": str(tmp_path), **wishes})  # type: ignore[arg-type]
     with database.begin() as connection:
         assert batches.latest(connection, 10) == []
+
+
+def test_shards_are_also_cut_by_bytes(database: Database, tmp_path: Path) -> None:
+    batch = create_batch(database, source_path=str(tmp_path))
+    keys: list[str] = []
+    result = scan(database, batch, keys, source=Bucket(1_100, size=1 << 27), max_bytes=1 << 28)
+    with database.begin() as connection:
+        cut = shards.of_batch(connection, batch.id, -1, 1_000)
+    assert [shard.total for shard in cut] == [32] * 34 + [12]  # 32 times 128 MiB are 4 GiB
+    assert max(shard.bytes for shard in cut) == 4 << 30
+    assert result.new_shards == len(keys) == 35
+
+
+def test_a_file_larger_than_a_shard_may_be_has_one_of_its_own(database: Database, tmp_path: Path) -> None:
+    batch = create_batch(database, source_path=str(tmp_path))
+    scan(database, batch, [], source=Bucket(1_001, size=5 << 30), max_bytes=6 << 30)
+    with database.begin() as connection:
+        assert {shard.total for shard in shards.of_batch(connection, batch.id, -1, 2_000)} == {1}
+
+
+def test_what_a_source_lists_twice_is_one_file(database: Database, tmp_path: Path) -> None:
+    class Repeating(Bucket):
+        def list_objects(self) -> Iterator[SourceObject]:
+            for found in super().list_objects():
+                yield from (found, found)
+
+    batch = create_batch(database, source_path=str(tmp_path))
+    result = scan(database, batch, [], source=Repeating(1_500))
+    figures = progress(database, batch.id)
+    assert (result.total_files, figures.total_files, figures.pending) == (1_500, 1_500, 1_500)
+
+
+def test_a_small_batch_that_grows_by_thousands_does_not_get_a_shard_for_each(
+    database: Database, tmp_path: Path
+) -> None:
+    batch = create_batch(database, source_path=str(tmp_path))
+    keys: list[str] = []
+    scan(database, batch, keys, source=Bucket(10))
+    with database.begin() as connection:
+        batch = batches.get(connection, batch.id)
+    again = scan(database, batch, keys, source=Bucket(5_010))
+    assert (again.new_files, again.new_shards, len(keys)) == (5_000, 50, 60)
+
+
+def test_a_batch_in_work_stays_right_while_it_is_scanned_again(database: Database, tmp_path: Path) -> None:
+    batch = create_batch(database, source_path=str(tmp_path))
+    scan(database, batch, [], source=Bucket(2_000))
+
+    def look(number: int) -> None:
+        if number % 500 == 0:
+            figures = progress(database, batch.id)
+            assert (figures.status, figures.total_files, figures.pending) == ("scanning", 2_000, 2_000)
+
+    assert scan(database, batch, [], source=Bucket(3_000, at_object=look)).new_files == 1_000
+    assert progress(database, batch.id).total_files == 3_000

@@ -58,7 +58,7 @@ def test_it_goes_on_after_a_death_at_any_statement(database: Database, tmp_path:
         statements = next(numbers)
         assert statements > 20
         # the first few make the batch; every third of the others a time, since a scan takes a while
-        for deadly in range(random.randrange(4, 7), statements, 3):
+        for deadly in range(random.randrange(4, 7), statements, 3):  # noqa: B007 - before() reads it
             batch, keys = _new_batch(database, tmp_path), list[str]()
             numbers = count(4)
             try:
