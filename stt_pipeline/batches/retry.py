@@ -6,7 +6,7 @@ from typing import get_args
 from sqlalchemy import Connection
 
 from stt_pipeline.errors import ErrorClass, InvalidRequestError
-from stt_pipeline.store import batches, files, shards
+from stt_pipeline.store import batches, counters, files, shards
 from stt_pipeline.store.database import Database
 
 _SHARDS_AT_A_TIME = 100  # in one transaction
@@ -34,8 +34,10 @@ def retry(database: Database, batch_id: int, *, max_file_bytes: int, error_class
     )
     if started == 0:
         of_class = f" of class {error_class}" if error_class else ""
-        larger = " within STT_MAX_FILE_BYTES" if error_class == "too_large" else ""
-        raise InvalidRequestError(f"Batch {batch_id} has no failed file{of_class}{larger} to retry.")
+        with database.begin() as connection:
+            too_large = counters.failures_by_class(connection, batch_id).get("too_large")
+        within = " within STT_MAX_FILE_BYTES" if too_large and error_class in (None, "too_large") else ""
+        raise InvalidRequestError(f"Batch {batch_id} has no failed file{of_class}{within} to retry.")
     return started
 
 

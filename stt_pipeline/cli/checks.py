@@ -215,12 +215,14 @@ def mail(settings: Settings) -> Check:
 
 
 def _dispatcher(last: datetime | None) -> Check:
+    advice = (
+        "Start `stt up`: no batch moves without it. If it runs, turn batch_dispatcher on in the Dagster UI."
+    )
     if last is None:
-        return Check("dispatcher", "warn", "has never ticked", "Start `stt up`: no batch moves without it.")
+        return Check("dispatcher", "warn", "has never ticked", advice)
     age = datetime.now(timezone.utc) - last
     if age > SILENT:
-        found = f"last ticked {last.astimezone():%Y-%m-%d %H:%M:%S}"
-        return Check("dispatcher", "warn", found, "Start `stt up`: no batch moves without it.")
+        return Check("dispatcher", "warn", f"last ticked {last.astimezone():%Y-%m-%d %H:%M:%S}", advice)
     return Check("dispatcher", "ok", f"ticked {age.total_seconds():.0f} s ago")
 
 

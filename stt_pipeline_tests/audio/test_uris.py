@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stt_pipeline.audio.uris import display_name, file_uri, path_from_uri
+from stt_pipeline.audio.uris import display_name, display_path, file_uri, path_from_uri
 from stt_pipeline.errors import InvalidRequestError
 
 NAMES = [
@@ -44,6 +44,12 @@ def test_display_names_stay_readable() -> None:
     )
     assert display_name("s3://bucket/2024/100%25 회의.mp3") == "100%25 회의.mp3"
     assert display_name(Path(os.fsdecode(b"/a/caf\xe9.mp3"))) == "caf\ufffd.mp3"
+
+
+def test_paths_within_a_source_are_shown_as_names_are(tmp_path: Path) -> None:
+    uri = file_uri(tmp_path / unicodedata.normalize("NFD", "월요일") / "a\nb.mp3")
+    assert display_path(uri, file_uri(tmp_path)) == unicodedata.normalize("NFC", "월요일") + "/a\ufffdb.mp3"
+    assert display_path("file:///elsewhere/a.mp3", file_uri(tmp_path)) == "/elsewhere/a.mp3"
 
 
 def test_addresses_typed_by_hand() -> None:

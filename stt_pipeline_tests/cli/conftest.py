@@ -3,10 +3,16 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from stt_pipeline.cli.main import run
+from stt_pipeline.store.database import Database
+from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
+from stt_pipeline_tests.cli.processed_batches import process
+
+NOBODY_WORKS = "The dispatcher has not ticked yet: nothing moves until `stt up` runs.\n"
 
 
 def plain(printed: str) -> str:
@@ -51,3 +57,16 @@ def stt_on_database(stt: Stt, database_url: str, monkeypatch: pytest.MonkeyPatch
     """The same, on the empty database of the fixture ``database``."""
     monkeypatch.setenv("STT_DATABASE_URL", database_url)
     return stt
+
+
+@pytest.fixture
+def ended_batch(database: Database, tmp_path: Path) -> int:
+    """A batch with two recordings of one name, a text file named .mp3 and an empty file, from intake to report."""
+    folder = tmp_path / "in"
+    write_tone(folder / "월요일" / "회의 [1].wav", 2.0)
+    write_tone(folder / "화요일" / "회의 [1].wav", 3.0)
+    (folder / "[b]ad.mp3").write_text("this is text")
+    (folder / "empty.wav").touch()
+    batch, _, keys = scanned(database, folder, notify_emails=["kim@example.com"], name="[월간]")
+    process(database, batch.id, keys, CountingTranscriber(), OneSpeaker(), tmp_path / "outbox")
+    return batch.id

@@ -1,33 +1,16 @@
-"""`stt batch` and `stt export` on a real database; the stages run in this process, without Dagster."""
+"""`stt batch create` and `stt export` on a real database; the stages run in this process, without Dagster."""
 
 import json
-import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import text
 
 from stt_pipeline.batches.dispatch import HEARTBEAT
 from stt_pipeline.store import batches, counters
 from stt_pipeline.store.database import Database
-from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
-from stt_pipeline_tests.cli.conftest import Stt, plain
-from stt_pipeline_tests.cli.processed_batches import process
-
-_NOBODY_WORKS = "The dispatcher has not ticked yet: nothing moves until `stt up` runs.\n"
-
-
-@pytest.fixture
-def ended_batch(database: Database, tmp_path: Path) -> int:
-    """A batch with two recordings of one name, a text file named .mp3 and an empty file, from intake to report."""
-    folder = tmp_path / "in"
-    write_tone(folder / "월요일" / "회의 [1].wav", 2.0)
-    write_tone(folder / "화요일" / "회의 [1].wav", 3.0)
-    (folder / "[b]ad.mp3").write_text("this is text")
-    (folder / "empty.wav").touch()
-    batch, _, keys = scanned(database, folder, notify_emails=["kim@example.com"], name="[월간]")
-    process(database, batch.id, keys, CountingTranscriber(), OneSpeaker(), tmp_path / "outbox")
-    return batch.id
+from stt_pipeline_tests.batches.recordings import scanned, write_tone
+from stt_pipeline_tests.cli.conftest import NOBODY_WORKS, Stt, plain
 
 
 def test_create_writes_what_was_asked_for(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
@@ -38,7 +21,7 @@ def test_create_writes_what_was_asked_for(stt_on_database: Stt, database: Databa
         *("--option", "model=demo", "--option", "max_speakers=4", "--option", "mail_minutes=false"),
         *("--option", "hotwords=a=b", "--json"),
     )
-    assert (ended.code, ended.err) == (0, _NOBODY_WORKS)
+    assert (ended.code, ended.err) == (0, NOBODY_WORKS)
     printed = json.loads(ended.out)
     assert printed["status"] == "pending"
     with database.begin() as connection:
@@ -93,88 +76,34 @@ def test_create_refuses_what_cannot_work(
         assert batches.latest(connection, 10) == []
 
 
-def test_list_shows_the_newest_first(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
-    assert stt_on_database("batch", "list").code == 0
-    for name in ("first", "second", "[third]"):
-        stt_on_database("batch", "create", tmp_path, "--name", name)
-    ended = stt_on_database("batch", "list", "--limit", "2")
-    assert (ended.code, ended.err) == (0, "")
-    assert ended.out.index("[third]") < ended.out.index("second")
-    assert "first" not in ended.out
-    # nothing of a long address is cut away, so that it can be copied
-    assert (
-        "".join(part.strip("│ ") for line in ended.out.splitlines() for part in line.split("│")[6:7]).count(
-            tmp_path.as_uri()
-        )
-        == 2
-    )
-
-
-def test_progress_of_an_ended_batch(stt_on_database: Stt, ended_batch: int) -> None:
-    for watch in ((), ("--watch",)):
-        ended = stt_on_database("batch", "progress", ended_batch, *watch)
-        assert ended.code == 0
-        shown = ended.shown
-        for row in (
-            f"batch {ended_batch} [월간]",
-            "status completed",
-            "files 4",
-            "completed 2",
-            "failed 2 (unreadable 2)",
-            "still to do 0",
-            "done 100.0 %",
-            "mails sent 3",
-        ):
-            assert row in shown
-        bad, empty = ended.err.splitlines()
-        assert bad.startswith("[b]ad.mp3: [b]ad.mp3 cannot be decoded as audio")
-        assert empty.startswith("empty.wav: empty.wav is empty (0 bytes)")
-
-
-def test_progress_as_json_is_json_alone(stt_on_database: Stt, ended_batch: int) -> None:
-    ended = stt_on_database("batch", "progress", ended_batch, "--json", "--watch")
-    assert (ended.code, ended.err) == (0, "")
-    figures = json.loads(ended.out)
-    assert figures["status"] == "completed"
-    assert figures["completed"] + figures["failed"] + figures["pending"] == figures["total_files"] == 4
-    assert figures["failures_by_class"] == {"unreadable": 2}
-    assert figures["audio_hours_done"] == pytest.approx(5 / 3600, rel=0.01)
-    assert figures["created_at"] < figures["completed_at"]
-    assert "T" in figures["created_at"]
-
-
-def test_progress_of_a_batch_that_failed_is_an_exit_code(
-    stt_on_database: Stt, database: Database, tmp_path: Path
-) -> None:
-    (tmp_path / "nothing").mkdir()
-    batch, _, _ = scanned(database, tmp_path / "nothing")
-    ended = stt_on_database("batch", "progress", batch.id, "--watch")
-    assert ended.code == 1
-    assert "status failed" in ended.shown
-    assert "check the source and the pattern" in ended.shown
-
-
-def test_progress_says_that_nobody_works(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
-    batch, _, _ = scanned(database, write_tone(tmp_path / "in" / "a.wav").parent)
-    ended = stt_on_database("batch", "progress", batch.id)
-    assert (ended.code, ended.err) == (0, _NOBODY_WORKS)
-    assert json.loads(stt_on_database("batch", "progress", batch.id, "--json").out)["pending"] == 1
-    with database.begin() as connection:
-        counters.beat(connection, HEARTBEAT)
-    assert stt_on_database("batch", "progress", batch.id).err == ""
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_heartbeats SET beat_at = now() - interval '5 minutes'"))
-    assert stt_on_database("batch", "progress", batch.id).err.startswith(
-        "The dispatcher has not ticked since 20"
-    )
-
-
-@pytest.mark.parametrize("command", [("batch", "progress", "77"), ("export", "77")], ids=" ".join)
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(
+            ("batch", command, "77")
+            for command in ("show", "progress", "failures", "pause", "resume", "retry")
+        ),
+        ("batch", "cancel", "77"),
+        ("batch", "delete", "77", "--yes"),
+        ("export", "77"),
+    ],
+    ids=" ".join,
+)
 def test_a_batch_that_does_not_exist(stt_on_database: Stt, tmp_path: Path, command: tuple[str, ...]) -> None:
     ended = stt_on_database(*command)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == "There is no batch 77. `stt batch list` shows the batches.\n"
     assert not (tmp_path / "export").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [("show",), ("list", "--before"), ("failures", "1", "--after")], ids=" ".join
+)
+def test_a_number_that_no_id_has(stt_on_database: Stt, command: tuple[str, ...]) -> None:
+    number = "9" * 30
+    ended = stt_on_database("batch", *command, f"download:{number}" if "--after" in command else number)
+    assert (ended.code, ended.out) == (2, "")
+    assert "Traceback" not in ended.err
 
 
 def test_export_writes_each_recording_once_more(
@@ -230,29 +159,3 @@ def test_export_refuses_what_cannot_work(
     ended = stt_on_database("export", ended_batch, *arguments)
     assert (ended.code, ended.out) == (2, "")
     assert said in ended.err
-
-
-def test_a_server_that_goes_away_is_no_stack_trace(
-    stt_on_database: Stt, database: Database, postgres_url: str, tmp_path: Path
-) -> None:
-    """The watching command is cut off from its database, as by a restart of the server."""
-    batch, _, _ = scanned(database, write_tone(tmp_path / "in" / "a.wav").parent)
-    name = make_url(database.url).database
-
-    def cut_off() -> None:
-        engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
-            connection.execute(
-                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
-                {"name": name},
-            )
-        engine.dispose()
-
-    cut = threading.Timer(1.0, cut_off)
-    cut.start()
-    ended = stt_on_database("batch", "progress", batch.id, "--watch")
-    cut.join()
-    assert ended.code == 1
-    assert "Postgres: " in ended.err
-    assert "Traceback" not in ended.err

@@ -1,12 +1,16 @@
 """`stt`: errors as one line and an exit code, and the doctor."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from stt_pipeline.batches.dispatch import tick
 from stt_pipeline.cli.main import run
+from stt_pipeline.store.database import Database
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +82,30 @@ def test_doctor_of_a_broken_machine(
     assert "s3cret" not in said
     failed = {check["name"] for check in json.loads(said)["checks"] if check["state"] == "fail"}
     assert failed == {"Postgres", "speech model", "mail"}
+
+
+def test_doctor_says_when_the_dispatcher_last_ticked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], database: Database
+) -> None:
+    monkeypatch.setenv("STT_MODEL", "demo")
+    monkeypatch.setenv("STT_DATABASE_URL", database.url)
+
+    def dispatcher() -> tuple[str, str]:
+        capsys.readouterr()
+        stt(monkeypatch, "doctor", "--json")
+        checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+        return checks["dispatcher"]["state"], checks["dispatcher"]["found"]
+
+    assert dispatcher() == ("warn", "has never ticked")
+    tick(database, max_shards_in_flight=1, max_active_batches=1, max_attempts=1)
+    state, found = dispatcher()
+    assert state == "ok"
+    assert re.fullmatch(r"ticked \d s ago", found)
+    with database.begin() as connection:
+        connection.execute(text("UPDATE stt_heartbeats SET beat_at = '2026-01-02 03:04:05'"))
+    state, found = dispatcher()
+    assert state == "warn"
+    assert found.startswith("last ticked 2026-01-0")
 
 
 def test_doctor_prints_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

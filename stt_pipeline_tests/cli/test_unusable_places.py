@@ -12,6 +12,7 @@ _NEEDS_POSTGRES = [
     ("batch", "create", "."),
     ("batch", "progress", "1"),
     ("batch", "progress", "1", "--watch", "--json"),
+    ("batch", "cancel", "1", "--yes"),
     ("export", "1"),
     ("db", "upgrade"),
     ("up", "--port", "0"),

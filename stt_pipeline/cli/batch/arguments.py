@@ -6,8 +6,19 @@ import typer
 
 from stt_pipeline.errors import ErrorClass
 
+LARGEST_ID = (1 << 63) - 1  # of a bigint; with a larger one the database would not even compare
+
+
+def fitting(number: int | None) -> int | None:
+    """Refuse what can be no id."""
+    if number is not None and number > LARGEST_ID:
+        raise typer.BadParameter("there is no such number.")
+    return number
+
+
 BatchId = Annotated[
-    int, typer.Argument(metavar="ID", help="The batch's number, as `stt batch list` shows it.")
+    int,
+    typer.Argument(metavar="ID", callback=fitting, help="The batch's number, as `stt batch list` shows it."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 AsJsonLines = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]

@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from stt_pipeline.audio.uris import display_name, display_path
-from stt_pipeline.cli.batch.arguments import AsJsonLines, BatchId, OfClass
+from stt_pipeline.cli.batch.arguments import LARGEST_ID, AsJsonLines, BatchId, OfClass
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.terminal import out, print_json, say
 from stt_pipeline.errors import InvalidRequestError
@@ -55,7 +55,7 @@ def what_happened(file: AudioFile) -> str:
 
 def _place(after: str) -> tuple[str, int]:
     error_class, _, number = after.rpartition(":")
-    if not (error_class and number.isdecimal()):
+    if not (error_class and number.isdecimal() and int(number) <= LARGEST_ID):
         raise InvalidRequestError(
             f"--after wants CLASS:ID, as the end of a page names it, such as download:123, not {after!r}."
         )

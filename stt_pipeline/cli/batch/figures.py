@@ -11,7 +11,7 @@ def local_time(moment: datetime, *, seconds: bool = False) -> str:
 
 def span(seconds: float) -> str:
     """Return a length of time in its two largest units: ``45 s``, ``12 min``, ``1 h 5 min``, ``3 d 4 h``."""
-    if seconds < 60:
+    if seconds < 59.5:
         return f"{max(seconds, 0):.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     if hours >= 48:

@@ -13,7 +13,7 @@ from stt_pipeline.batches.retry import retry as retry_files
 from stt_pipeline.cli.batch.arguments import BatchId, OfClass
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.dispatcher import warn_if_silent
-from stt_pipeline.cli.terminal import say, tell
+from stt_pipeline.cli.terminal import err, say, tell
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store import batches
@@ -72,10 +72,8 @@ def cancel(batch_id: BatchId, yes: Yes = False) -> None:
                 f"Cancel batch {batch_id}?",
             )
         life.cancel(database, batch_id)
-        tell(
-            f"Batch {batch_id} is cancelled: its runs are being ended, and what is finished stays. "
-            f"`stt batch delete {batch_id}` would remove it."
-        )
+        tell(f"Batch {batch_id} is cancelled: its runs are being ended, and what is finished stays.")
+        tell(f"Remove it with: stt batch delete {batch_id}")
         warn_if_silent(database)
 
 
@@ -110,7 +108,7 @@ def _ask(consequences: str, question: str) -> None:
         raise InvalidRequestError(
             f"{consequences}\nThere is no terminal to ask on: add --yes if that is meant."
         )
-    say(consequences)
+    err.print(consequences)
     if not typer.confirm(question, err=True):
         say("Nothing was changed.")
         raise typer.Exit(1)

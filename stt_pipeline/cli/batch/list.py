@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from stt_pipeline.batches.progress import Overview, overviews
-from stt_pipeline.cli.batch.arguments import AsJsonLines
+from stt_pipeline.cli.batch.arguments import AsJsonLines, fitting
 from stt_pipeline.cli.batch.figures import local_time, percent
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.terminal import out, print_json, say
@@ -20,7 +20,8 @@ def list_batches(
     status: Annotated[Status | None, typer.Option(help="Only batches with this status.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 20,
     before: Annotated[
-        int | None, typer.Option(metavar="ID", help="Only batches older than this one.")
+        int | None,
+        typer.Option(metavar="ID", callback=fitting, help="Only batches older than this one."),
     ] = None,
     as_json: AsJsonLines = False,
 ) -> None:
@@ -35,15 +36,15 @@ def list_batches(
     elif page:
         out.print(_table(page))
     else:
-        kind = f"batch that is {status}" if status else "batch"
-        say(f"There is no {kind}{' older than that' if before else ' yet'}.")
+        older, which = "older " if before else "", f" that is {status}" if status else ""
+        say(f"There is no {older}batch{which}.")
     if more and not as_json:
         wishes = f" --status {status}" if status else ""
         say(f"Older ones: stt batch list{wishes} --limit {limit} --before {page[-1].batch.id}")
 
 
 def _table(page: Sequence[Overview]) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
     table.add_column("id", justify="right", no_wrap=True)
     table.add_column("status", no_wrap=True)
     table.add_column("priority", no_wrap=True)

@@ -61,7 +61,7 @@ def _facts(figures: Progress) -> dict[str, str]:
         "files": f"{figures.total_files:,}" if is_scanned else "not scanned yet",
         "completed": f"{figures.completed:,}",
         "failed": f"{figures.failed:,}" + (f" ({by_class})" if by_class else ""),
-        "still to do": f"{figures.pending:,}",
+        "not done" if figures.is_over else "still to do": f"{figures.pending:,}",
         "done": percent(figures.progress_percentage),
         "audio done": f"{figures.audio_hours_done:,.2f} h",
     }
@@ -73,10 +73,10 @@ def _facts(figures: Progress) -> dict[str, str]:
         facts["real-time factor"] = f"{figures.real_time_factor:.3f} (seconds of work a second of audio)"
     if figures.estimated_completion is not None:
         end = figures.estimated_completion
-        facts["over at about"] = f"{local_time(end)}, in {until(end)}"
+        facts["estimated end"] = f"{local_time(end)}, in {until(end)}"
     if figures.completed_at is not None:
         length = span((figures.completed_at - figures.created_at).total_seconds())
-        facts["over"] = f"{local_time(figures.completed_at)}, after {length}"
+        facts["ended"] = f"{local_time(figures.completed_at)}, after {length}"
     if figures.error:
         facts["note"] = figures.error
     if not figures.is_over:

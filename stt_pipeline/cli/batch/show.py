@@ -43,8 +43,8 @@ def _facts(batch: Batch, shards: Mapping[str, StageCount], mails: int) -> dict[s
         "shards": "; ".join(_shards(stage, count) for stage, count in shards.items()) or "none",
         "created": f"{local_time(batch.created_at)}, through {batch.created_by}",
         "scanned": _when(batch.scanned_at),
-        "over": _when(batch.completed_at),
-        "left Dagster": _when(batch.retired_at),
+        "ended": _when(batch.completed_at),
+        "partitions": f"retired {local_time(batch.retired_at)}" if batch.retired_at else "in Dagster",
     }
     return facts | ({"note": batch.error} if batch.error else {})
 

@@ -1,0 +1,229 @@
+"""`stt batch list|show|failures` on a real database: what is shown of many batches, of one, and of its failed files."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from sqlalchemy import text
+
+from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.store import leases, shards
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.tables import shards as shards_table
+from stt_pipeline_tests.batches.recordings import scanned, write_tone
+from stt_pipeline_tests.cli.conftest import Ended, Stt
+
+
+def _next_page(stt: Stt, ended: Ended) -> Ended:
+    """Run the command that the end of a page names."""
+    (line,) = ended.err.splitlines()
+    return stt(*shlex.split(line.partition(": ")[2])[1:])
+
+
+def test_list_shows_the_newest_first_page_by_page(stt_on_database: Stt, tmp_path: Path) -> None:
+    ended = stt_on_database("batch", "list")
+    assert (ended.code, ended.out, ended.err) == (0, "", "There is no batch.\n")
+    for name in ("first", "second", "[third]"):
+        stt_on_database("batch", "create", tmp_path, "--name", name)
+    ended = stt_on_database("batch", "list", "--limit", "2")
+    assert ended.code == 0
+    assert ended.out.index("[third]") < ended.out.index("second")
+    assert "first" not in ended.out
+    ended = _next_page(stt_on_database, ended)
+    assert (ended.code, ended.err) == (0, "")
+    assert "first" in ended.out
+    assert "second" not in ended.out
+
+
+def test_list_shows_how_far_each_batch_is(
+    stt_on_database: Stt, database: Database, ended_batch: int, tmp_path: Path
+) -> None:
+    stt_on_database("batch", "create", tmp_path, "--name", "waits", "--priority", "high")
+    newest, oldest = stt_on_database("batch", "list").out.splitlines()[2:]
+    assert newest.split()[:6] == [str(ended_batch + 1), "pending", "high", "-", "-", "-"]
+    assert oldest.split()[:7] == [str(ended_batch), "completed", "normal", "4", "100.0", "%", "2"]
+    assert oldest.split()[-1] == "[월간]"
+    only = stt_on_database("batch", "list", "--status", "completed")
+    assert only.out.splitlines()[2:] == [oldest]
+    assert stt_on_database("batch", "list", "--status", "paused").err == "There is no batch that is paused.\n"
+    assert stt_on_database("batch", "list", "--before", ended_batch).err == "There is no older batch.\n"
+    waiting, over = map(json.loads, stt_on_database("batch", "list", "--json").out.splitlines())
+    assert (waiting["name"], waiting["total_files"], waiting["source_path"]) == (
+        "waits",
+        None,
+        tmp_path.as_uri(),
+    )
+    assert {name: over[name] for name in ("id", "completed", "failed", "pending", "progress_percentage")} == {
+        "id": ended_batch,
+        "completed": 2,
+        "failed": 2,
+        "pending": 0,
+        "progress_percentage": 100.0,
+    }
+
+
+def test_list_fits_a_terminal_with_the_largest_figures(
+    stt_on_database: Stt, database: Database, tmp_path: Path
+) -> None:
+    name = "2026년 하반기 전사 회의 녹음 원본 보관분 " * 3
+    scanned(database, write_tone(tmp_path / "in" / "a.wav").parent, name=name)
+    with database.begin() as connection:
+        connection.execute(text("UPDATE stt_batches SET total_files = 5000000"))
+        connection.execute(
+            text("UPDATE stt_shards SET total = 5000000, completed = 3888888, failed = 1111111")
+        )
+    lines = stt_on_database("batch", "list").out.splitlines()
+    assert max(map(cell_len, lines)) <= 80
+    assert lines[2].split()[3:7] == ["5,000,000", "99.9", "%", "1,111,111"]
+    shown = "".join(line[65:].replace(" ", "") for line in lines[2:])
+    assert shown.endswith(name.replace(" ", "")[-20:])
+    assert "…" not in "".join(lines)
+
+
+def test_show_tells_everything_of_a_batch(stt_on_database: Stt, ended_batch: int, tmp_path: Path) -> None:
+    ended = stt_on_database("batch", "show", ended_batch)
+    assert (ended.code, ended.err) == (0, "")
+    for row in (
+        f"batch {ended_batch} [월간]",
+        "status completed",
+        "stage done",
+        "priority normal",
+        "pattern every known audio and video ending",
+        "options none, all is as in the settings",
+        "mails go to kim@example.com",
+        "mails sent 3",
+        "files 4",
+        "files a shard 1",
+        "shards 4 done",
+        "partitions in Dagster",
+    ):
+        assert row in ended.shown
+    page = json.loads(stt_on_database("batch", "show", ended_batch, "--json").out)
+    assert page["source_path"] == (tmp_path / "in").as_uri()
+    assert page["shards"] == {"done": {"shards": 4, "dispatched": 0, "in_work": 0}}
+    assert (page["mails_sent"], page["notify_emails"], page["retired_at"]) == (3, ["kim@example.com"], None)
+
+
+def test_show_before_the_scan_and_what_the_batch_overrides(stt_on_database: Stt, tmp_path: Path) -> None:
+    stt_on_database(
+        *("batch", "create", tmp_path, "--pattern", "*.wav", "--priority", "low"),
+        *("--option", "model=demo", "--option", "max_speakers=4"),
+    )
+    shown = stt_on_database("batch", "show", 1).shown
+    for row in (
+        "stage intake",
+        "priority low",
+        "pattern *.wav",
+        "options model=demo, max_speakers=4",
+        "mails go to nobody",
+        "files not scanned yet",
+        "shards none",
+        "through stt batch create",
+        "scanned not yet",
+        "ended not yet",
+    ):
+        assert row in shown
+
+
+def test_show_counts_what_is_dispatched_and_in_work(
+    stt_on_database: Stt, database: Database, tmp_path: Path
+) -> None:
+    for name in "abcd":
+        write_tone(tmp_path / "in" / f"{name}.wav", 0.1)
+    batch, _, keys = scanned(database, tmp_path / "in")
+    with database.begin() as connection:
+        ids = [shard.id for shard in shards.ready(connection, batch.id, 3)]
+        token = leases.dispatch(connection, shards_table, ids)
+    claim = Claim(keys[:1], "transcribe", "run-1", token=token)
+    with Work(database, claim, lease_seconds=60, max_attempts=1):
+        shown = stt_on_database("batch", "show", batch.id).shown
+    assert "shards 4 transcribe (2 dispatched, 1 in work)" in shown
+
+
+@pytest.fixture
+def failed_files(database: Database, tmp_path: Path) -> int:
+    """A batch of six recordings in two folders, of which five failed under two classes."""
+    for folder in ("월요일", "화요일"):
+        for number in range(3):
+            write_tone(tmp_path / "in" / folder / f"회의 {number}.wav", 0.1)
+    batch, _, _ = scanned(database, tmp_path / "in")
+    with database.begin() as connection:
+        connection.execute(
+            text("""
+                UPDATE stt_audio_files SET status = 'failed', attempts = 3,
+                    error_class = CASE WHEN id % 2 = 0 THEN 'download' ELSE 'model' END,
+                    error = '회의 ' || (id - 1) % 3 || '.wav could not be fetched: try again.'
+                WHERE id < 6
+            """)
+        )
+        shards.count_files(connection, [shard.id for shard in shards.of_batch(connection, batch.id, -1, 10)])
+    return batch.id
+
+
+def test_failures_are_listed_with_what_happened(stt_on_database: Stt, failed_files: int) -> None:
+    ended = stt_on_database("batch", "failures", failed_files)
+    assert (ended.code, ended.err) == (0, "")
+    rows = [line.split() for line in ended.out.splitlines()[2:]]
+    assert [row[:4] for row in rows] == [
+        ["download", "3", "월요일/회의", "1.wav"],
+        ["download", "3", "화요일/회의", "0.wav"],
+        ["model", "3", "월요일/회의", "0.wav"],
+        ["model", "3", "월요일/회의", "2.wav"],
+        ["model", "3", "화요일/회의", "1.wav"],
+    ]
+    # the file's name is not said twice
+    assert all(row[4:] == ["could", "not", "be", "fetched:", "try", "again."] for row in rows)
+
+
+def test_failures_page_by_page(stt_on_database: Stt, failed_files: int) -> None:
+    """What a page ends with may get a new start before the next page is read."""
+    whole = [line.split() for line in stt_on_database("batch", "failures", failed_files).out.splitlines()[2:]]
+    pages = [stt_on_database("batch", "failures", failed_files, "--limit", "2")]
+    stt_on_database("batch", "retry", failed_files, "--class", "download")
+    while pages[-1].err:
+        pages.append(_next_page(stt_on_database, pages[-1]))
+    found = [[line.split() for line in page.out.splitlines()[2:]] for page in pages]
+    assert found == [whole[:2], whole[2:4], whole[4:]]
+
+
+def test_failures_of_a_class_page_by_page(stt_on_database: Stt, failed_files: int) -> None:
+    first = stt_on_database("batch", "failures", failed_files, "--class", "model", "--limit", "2")
+    second = _next_page(stt_on_database, first)
+    assert [len(page.out.splitlines()[2:]) for page in (first, second)] == [2, 1]
+    assert "download" not in first.out + second.out
+    assert second.err == ""
+    stt_on_database("batch", "retry", failed_files)
+    assert (
+        _next_page(stt_on_database, first).err
+        == f"Batch {failed_files} has no more failed files of class model.\n"
+    )
+
+
+def test_failures_as_json(stt_on_database: Stt, failed_files: int, tmp_path: Path) -> None:
+    ended = stt_on_database("batch", "failures", failed_files, "--class", "download", "--json", "--limit", 1)
+    assert (ended.code, ended.err) == (0, "")
+    (file,) = map(json.loads, ended.out.splitlines())
+    assert file["path"] == "월요일/회의 1.wav"
+    assert file["uri"] == (tmp_path / "in" / "월요일" / "회의 1.wav").as_uri()
+    assert (file["error_class"], file["attempts"]) == ("download", 3)
+    assert file["error"] == "회의 1.wav could not be fetched: try again."
+    after = f"download:{file['id']}"
+    rest = stt_on_database("batch", "failures", failed_files, "--json", "--after", after).out.splitlines()
+    assert [json.loads(line)["error_class"] for line in rest] == ["download", "model", "model", "model"]
+
+
+def test_failures_of_a_batch_without_any(stt_on_database: Stt, failed_files: int) -> None:
+    ended = stt_on_database("batch", "failures", failed_files, "--class", "llm")
+    assert (ended.code, ended.out) == (0, "")
+    assert ended.err == f"Batch {failed_files} has no failed files of class llm.\n"
+
+
+@pytest.mark.parametrize("after", ["7", "download:", "download:x", ":7"])
+def test_failures_want_a_place_as_a_page_names_it(
+    stt_on_database: Stt, failed_files: int, after: str
+) -> None:
+    ended = stt_on_database("batch", "failures", failed_files, "--after", after)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("--after wants CLASS:ID, as the end of a page names it, such as download:123")
