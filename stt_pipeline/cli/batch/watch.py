@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 
 from rich.console import RenderableType
-from rich.progress import BarColumn, TextColumn
+from rich.progress import BarColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 from rich.text import Text
 
@@ -22,6 +22,8 @@ class _Bar(ProgressBar):
 
     def __init__(self) -> None:
         columns = (
+            # it turns where nothing else moves: a run may be at its files for long before the first is through
+            SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[percentage_done]}"),
