@@ -1,17 +1,19 @@
 """The publish stage on the shards of one run: minutes from transcripts, and mails to the people of the batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+
+from sqlalchemy import Connection
 
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.intake import ONE_FILE_SHARDS
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.batches.transcribing import NO_TRANSCRIPT
-from stt_pipeline.batches.work import ShardWork, Work
+from stt_pipeline.batches.work import Done, ShardWork, Work
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.mail.mail import Mail
 from stt_pipeline.mail.mailer import Mailer
 from stt_pipeline.mail.messages import minutes_mail
-from stt_pipeline.minutes.model import Summarizer
+from stt_pipeline.minutes.model import Minutes, Summarizer
 from stt_pipeline.store import counters, emails, files, shards, summaries, transcriptions
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.files import AudioFile
@@ -28,27 +30,38 @@ def write_minutes(work: Work, summarizer_for: SummarizerFor) -> None:
         InvalidRequestError: no file has a transcript yet.
     """
 
-    def write_minutes_of(shard: ShardWork, file: AudioFile) -> None:
+    def read(
+        connection: Connection, shard: ShardWork, some: Sequence[AudioFile]
+    ) -> Mapping[int, tuple[Transcription, Summary | None]]:
+        minutes = summaries.of_files(connection, _in_work(some))
+        transcripts = transcriptions.of_files(connection, _in_work(some))
+        return {file_id: (stored, minutes.get(file_id)) for file_id, stored in transcripts.items()}
+
+    def write_minutes_of(
+        shard: ShardWork, file: AudioFile, known: tuple[Transcription, Summary | None] | None
+    ) -> Done[tuple[Transcription, Minutes]] | None:
+        stored, summary = known or (None, None)
         if file.status == "success":
             shard.count(file)
-            return
-        stored, summary = _results(work, file)
-        if file.status == "failed":
+        elif file.status == "failed":
             if stored is not None and stored.status == "completed" and summary is None:
                 shard.report(file, file.error or "")
         elif file.status == "pending" or stored is None:
             shard.report(file, NO_TRANSCRIPT)
-        else:
-            # a run that died after this step left minutes behind; an LLM's work is not thrown away
-            fresh = summary is not None and summary.created_at > stored.processing_completed_at
-            if work.reprocess or not fresh:
-                minutes = summarizer_for(shard.options).summarize(stored.transcript)
-                with work.database.begin() as connection:
-                    shard.prove(connection)
-                    summaries.save(connection, stored, minutes)
+        # a run that died after this step left minutes behind; an LLM's work is not thrown away
+        elif summary and summary.created_at > stored.processing_completed_at and not work.reprocess:
             shard.count(file, seconds=stored.transcript.duration)
+        else:
+            minutes = summarizer_for(shard.options).summarize(stored.transcript)
+            return Done(file, (stored, minutes), stored.transcript.duration)
+        return None
 
-    work.for_each_file(write_minutes_of)
+    def write(
+        connection: Connection, shard: ShardWork, done: Sequence[Done[tuple[Transcription, Minutes]]]
+    ) -> None:
+        summaries.save(connection, [one.result for one in done])
+
+    work.for_each_file(write_minutes_of, read=read, write=write)
     _require_something(work)
 
 
@@ -59,45 +72,46 @@ def notify(work: Work, mailer: Mailer) -> None:
         InvalidRequestError: no file has minutes yet.
     """
 
-    def notify_about(shard: ShardWork, file: AudioFile) -> None:
+    def read(
+        connection: Connection, shard: ShardWork, some: Sequence[AudioFile]
+    ) -> Mapping[int, tuple[Summary, Transcription | None]]:
+        minutes = summaries.of_files(connection, _in_work(some))
+        transcripts = transcriptions.of_files(connection, _in_work(some)) if mails_minutes(shard) else {}
+        return {file_id: (summary, transcripts.get(file_id)) for file_id, summary in minutes.items()}
+
+    def notify_about(
+        shard: ShardWork, file: AudioFile, known: tuple[Summary, Transcription | None] | None
+    ) -> Done[None] | None:
         if file.status == "success":
             shard.count(file)
-            return
-        stored, summary = _results(work, file)
-        if file.status == "pending":
+        elif file.status == "pending":
             shard.report(file, NO_TRANSCRIPT)
         elif file.status == "failed":
-            if summary is not None:
+            if known:
                 shard.report(file, file.error or "")
-        elif stored is None or summary is None:
+        elif known is None:
             shard.report(file, "It has no minutes yet: materialize meeting_minutes first.")
         else:
-            if mails_minutes(shard):
+            summary, stored = known
+            if stored:
                 _mail_minutes(work, shard, file, stored, summary, mailer)
-            with work.database.begin() as connection:
-                shard.prove(connection)
-                files.set_status(connection, file.id, "success")
-                shards.count_success(connection, shard.shard.id, file.duration or 0.0)
-                counters.add_throughput(
-                    connection, shard.batch.id, files=1, audio_seconds=stored.transcript.duration
-                )
-                unconfirmed = emails.unconfirmed(connection, summary.id)
-            shard.count(file, seconds=stored.transcript.duration)
-            if unconfirmed:
-                shard.report(
-                    file,
-                    f"Nobody knows whether the mail to {', '.join(unconfirmed)} went out; it is not sent again.",
-                )
+            return Done(file, None, file.duration or 0.0)
+        return None
+
+    def write(connection: Connection, shard: ShardWork, done: Sequence[Done[None]]) -> None:
+        seconds = sum(one.seconds for one in done)
+        files.set_status(connection, [one.file.id for one in done], "success")
+        shards.count_successes(connection, shard.shard.id, files=len(done), audio_seconds=seconds)
+        counters.add_throughput(connection, shard.batch.id, files=len(done), audio_seconds=seconds)
 
     with mailer:
-        work.for_each_file(notify_about)
+        work.for_each_file(notify_about, read=read, write=write)
     _require_something(work)
 
 
-def _results(work: Work, file: AudioFile) -> tuple[Transcription | None, Summary | None]:
-    with work.database.begin() as connection:
-        stored = transcriptions.of_file(connection, file)
-        return stored, summaries.of_transcription(connection, stored) if stored else None
+def _in_work(some: Sequence[AudioFile]) -> list[AudioFile]:
+    """Return the files of which results are looked at; those of others are not read."""
+    return [file for file in some if file.status in ("transcribed", "failed")]
 
 
 def _require_something(work: Work) -> None:
@@ -120,6 +134,12 @@ def _mail_minutes(
             minutes=summary.minutes,
         )
         send_once(work.database, mailer, mail, batch_id=shard.batch.id, summary_id=summary.id)
+    with work.database.begin() as connection:
+        unconfirmed = emails.unconfirmed(connection, summary.id)
+    if unconfirmed:
+        shard.report(
+            file, f"Nobody knows whether the mail to {', '.join(unconfirmed)} went out; it is not sent again."
+        )
 
 
 def mails_minutes(shard: ShardWork) -> bool:

@@ -16,13 +16,12 @@ Rows = list[dict[str, Any]]
 def transcript_rows(database: Database, shard_id: int) -> Rows:
     """Return a row of the ``transcripts`` dataset for each file of the shard that has a transcript with speakers."""
     with database.begin() as connection:
-        uris = {file.id: file.uri for file in files.of_shard(connection, shard_id)}
         found = transcriptions.of_shard(connection, shard_id)
     return [
         {
             "batch_id": stored.batch_id,
             "audio_file_id": file_id,
-            "uri": uris[file_id],
+            "uri": stored.audio_file_path,
             "duration": stored.transcript.duration,
             "language": stored.transcript.language,
             "language_probability": stored.transcript.language_probability,
@@ -56,9 +55,8 @@ def minutes_rows(database: Database, shard_id: int) -> Rows:
 def first_transcriptions(database: Database, shard_id: int, limit: int) -> list[tuple[str, Transcription]]:
     """Return (file name, transcription) of the first files of a shard that have a transcript."""
     with database.begin() as connection:
-        names = {file.id: display_name(file.uri) for file in files.of_shard(connection, shard_id)}
         found = transcriptions.of_shard(connection, shard_id, limit)
-    return [(names[file_id], stored) for file_id, stored in found.items()]
+    return [(display_name(stored.audio_file_path), stored) for stored in found.values()]
 
 
 def first_summaries(database: Database, shard_id: int, limit: int) -> list[tuple[str, Summary]]:

@@ -3,18 +3,22 @@
 Each function is one step; a file that fails in one is recorded there, and left out of the next ones.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 
+from sqlalchemy import Connection
+
 from stt_pipeline.audio.decode import decode
-from stt_pipeline.audio.probe import probe
+from stt_pipeline.audio.probe import AudioInfo, probe
 from stt_pipeline.batches.options import BatchOptions
-from stt_pipeline.batches.work import ShardWork, Work
+from stt_pipeline.batches.work import Done, ShardWork, Work
 from stt_pipeline.speech.diarization import Diarizer
 from stt_pipeline.speech.speakers import assign_speakers
 from stt_pipeline.speech.transcriber import Transcriber
 from stt_pipeline.store import files, transcriptions
 from stt_pipeline.store.files import AudioFile
+from stt_pipeline.store.transcriptions import NewTranscript, Transcription, TranscriptionStatus
 
 TranscriberFor = Callable[[BatchOptions], Transcriber]
 DiarizerFor = Callable[[BatchOptions], Diarizer]
@@ -25,20 +29,21 @@ NO_TRANSCRIPT = "It has no transcript yet: transcribe first."
 def probe_files(work: Work) -> None:
     """Find out what each file is that was not looked at yet; what cannot be read is recorded."""
 
-    def probe_one(shard: ShardWork, file: AudioFile) -> None:
+    def probe_one(shard: ShardWork, file: AudioFile, known: None) -> Done[AudioInfo] | None:
         if file.duration is not None:
             shard.count(file)
-        elif file.status == "failed":
+            return None
+        if file.status == "failed":
             shard.report(file, file.error or "")
-        else:
-            with shard.source.local_copy(file.uri) as path:
-                info = probe(path)
-            with work.database.begin() as connection:
-                shard.prove(connection)
-                files.save_probe(connection, file.id, info)
-            shard.count(file, seconds=info.duration)
+            return None
+        with shard.source.local_copy(file.uri) as path:
+            info = probe(path)
+        return Done(file, info, info.duration)
 
-    work.for_each_file(probe_one)
+    def write(connection: Connection, shard: ShardWork, done: Sequence[Done[AudioInfo]]) -> None:
+        files.save_probes(connection, {one.file.id: one.result for one in done})
+
+    work.for_each_file(probe_one, write=write)
 
 
 def transcribe_files(work: Work, transcriber_for: TranscriberFor, *, language: str = "") -> None:
@@ -51,31 +56,38 @@ def transcribe_files(work: Work, transcriber_for: TranscriberFor, *, language: s
         ConfigurationError: the speech model cannot be had; no file is blamed.
     """
 
-    def transcribe_one(shard: ShardWork, file: AudioFile) -> None:
-        with work.database.begin() as connection:
-            status = transcriptions.status_of(connection, file)
+    def read(
+        connection: Connection, shard: ShardWork, some: Sequence[AudioFile]
+    ) -> Mapping[int, TranscriptionStatus]:
+        return transcriptions.statuses(connection, some)
+
+    def transcribe_one(
+        shard: ShardWork, file: AudioFile, status: TranscriptionStatus | None
+    ) -> Done[NewTranscript] | None:
         if status in ("transcribed", "completed"):
             shard.count(file)
-        elif file.status == "failed":
+            return None
+        if file.status == "failed":
             if file.duration is not None:
                 shard.report(file, file.error or "")
-        elif file.duration is None:
+            return None
+        if file.duration is None:
             shard.report(file, "It was not probed yet: materialize audio_files first.")
-        else:
-            started_at = datetime.now(timezone.utc)
-            with shard.source.local_copy(file.uri) as path:
-                samples = decode(path)
-            transcript = transcriber_for(shard.options).transcribe(
-                samples,
-                language=shard.options.language or language or None,
-                hotwords=shard.options.hotwords or None,
-            )
-            with work.database.begin() as connection:
-                shard.prove(connection)
-                transcriptions.save(connection, file, transcript, started_at=started_at)
-            shard.count(file, seconds=transcript.duration)
+            return None
+        started_at = datetime.now(timezone.utc)
+        with shard.source.local_copy(file.uri) as path:
+            samples = decode(path)
+        transcript = transcriber_for(shard.options).transcribe(
+            samples,
+            language=shard.options.language or language or None,
+            hotwords=shard.options.hotwords or None,
+        )
+        return Done(file, NewTranscript(file, transcript, started_at), transcript.duration)
 
-    work.for_each_file(transcribe_one)
+    def write(connection: Connection, shard: ShardWork, done: Sequence[Done[NewTranscript]]) -> None:
+        transcriptions.save(connection, [one.result for one in done])
+
+    work.for_each_file(transcribe_one, read=read, write=write)
 
 
 def find_speakers(work: Work, diarizer_for: DiarizerFor) -> None:
@@ -84,30 +96,37 @@ def find_speakers(work: Work, diarizer_for: DiarizerFor) -> None:
     A failure here may cost a file its minutes, but never its transcript.
     """
 
-    def find_speakers_of(shard: ShardWork, file: AudioFile) -> None:
-        with work.database.begin() as connection:
-            status = transcriptions.status_of(connection, file)
-        if status == "completed" and file.status != "pending":
+    def read(
+        connection: Connection, shard: ShardWork, some: Sequence[AudioFile]
+    ) -> Mapping[int, Transcription]:
+        return transcriptions.of_files(
+            connection, [file for file in some if file.status in ("pending", "failed")]
+        )
+
+    def find_speakers_of(
+        shard: ShardWork, file: AudioFile, stored: Transcription | None
+    ) -> Done[Transcription] | None:
+        status = stored.status if stored else None
+        if file.status in ("transcribed", "success") or (file.status == "failed" and status == "completed"):
             shard.count(file)
-        elif file.status == "failed":
+            return None
+        if file.status == "failed":
             if status == "transcribed":
                 shard.report(file, file.error or "")
-        elif status in (None, "outdated"):
+            return None
+        if stored is None or status == "outdated":
             shard.report(file, NO_TRANSCRIPT)
-        else:
-            with work.database.begin() as connection:
-                stored = transcriptions.of_file(connection, file)
-            assert stored is not None  # its status was read above, and nobody else has the lease
-            with shard.source.local_copy(file.uri) as path:
-                samples = decode(path)
-            turns = diarizer_for(shard.options).diarize(
-                samples, min_speakers=shard.options.min_speakers, max_speakers=shard.options.max_speakers
-            )
-            transcript = assign_speakers(stored.transcript, turns)
-            with work.database.begin() as connection:
-                shard.prove(connection)
-                transcriptions.save_speakers(connection, stored, transcript=transcript, turns=turns)
-                files.set_status(connection, file.id, "transcribed")
-            shard.count(file, seconds=transcript.duration)
+            return None
+        with shard.source.local_copy(file.uri) as path:
+            samples = decode(path)
+        turns = diarizer_for(shard.options).diarize(
+            samples, min_speakers=shard.options.min_speakers, max_speakers=shard.options.max_speakers
+        )
+        transcript = assign_speakers(stored.transcript, turns)
+        return Done(file, replace(stored, transcript=transcript, turns=turns), transcript.duration)
 
-    work.for_each_file(find_speakers_of)
+    def write(connection: Connection, shard: ShardWork, done: Sequence[Done[Transcription]]) -> None:
+        transcriptions.save_speakers(connection, [one.result for one in done])
+        files.set_status(connection, [one.file.id for one in done], "transcribed")
+
+    work.for_each_file(find_speakers_of, read=read, write=write)

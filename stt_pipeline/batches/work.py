@@ -5,10 +5,10 @@ What is done with the files is in ``transcribing`` and ``publishing``.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
@@ -40,6 +40,14 @@ _FIRST_RETRY_SECONDS = 30.0
 _LONGEST_RETRY_SECONDS = 600.0
 # a person's backfill brings the next stage along itself; the dispatcher steps in when it does not
 _LEAVE_TO_PERSON_SECONDS = 60.0
+# of so many files, what is known of them is read at once
+_FILES_AT_A_TIME = 20
+# the results of so much work are written at once: with short recordings, a transaction for each would cost more than
+# what a killed run has to do again
+_WRITE_SECONDS = 1.0
+
+_Known = TypeVar("_Known")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,15 @@ class FileFailure:
     error_class: str
     error: str
     final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[_Result]):
+    """What a step made of a file, to be written; ``seconds`` is the length of the recording."""
+
+    file: AudioFile
+    result: _Result
+    seconds: float
 
 
 @dataclass(slots=True)
@@ -129,6 +146,16 @@ class ShardWork:
     def prove(self, connection: Connection) -> None:
         """Make sure, before a result is written, that the shard is still ours (see ``leases.prove``)."""
         leases.prove(connection, shards_table, self.lease)
+
+
+Step = Callable[[ShardWork, AudioFile, _Known | None], Done[_Result] | None]
+"""Works on one file, given what is known of it; returns what is to be written, if anything."""
+
+Read = Callable[[Connection, ShardWork, Sequence[AudioFile]], Mapping[int, _Known]]
+"""Returns what is known of some files of a shard, by id."""
+
+Write = Callable[[Connection, ShardWork, Sequence[Done[_Result]]], None]
+"""Stores what came out, in a transaction in which the lease was proved."""
 
 
 class Work:
@@ -218,10 +245,17 @@ class Work:
             return str(error)
         return f"Run {self._claim.run_id} ended early; its log in the Dagster UI says why."
 
-    def for_each_file(self, step: Callable[[ShardWork, AudioFile], None]) -> None:
-        """Call ``step`` with each file of the claimed shards, in order; a file that raises fails alone.
+    def for_each_file(
+        self,
+        step: Step[_Known, _Result],
+        *,
+        read: Read[_Known] | None = None,
+        write: Write[_Result],
+    ) -> None:
+        """Take the files of the claimed shards through a step, in order; a file that raises fails alone.
 
-        A shard whose lease was lost meanwhile is left where it is, and reported as refused.
+        What came out is written about once a second; if that raises, once more for each file alone. A shard whose lease
+        was lost meanwhile is left where it is, and reported as refused.
 
         Raises:
             ConfigurationError: no file can succeed, so none is blamed.
@@ -229,8 +263,14 @@ class Work:
         for shard in list(self.shards):
             if self._is_put_off(shard):
                 continue
+            started = time.monotonic()
             try:
-                self._work_on(shard, step)
+                self._work_on(shard, step, read, write)
+                shard.busy_seconds = time.monotonic() - started
+                with self.database.begin() as connection:
+                    shard.prove(connection)
+                    shards.count_files(connection, [shard.shard.id])
+                    shards.add_busy_seconds(connection, shard.shard.id, shard.busy_seconds)
             except LeaseLostError as lost:
                 self.shards.remove(shard)
                 self.refused[shard.key] = str(lost)
@@ -247,34 +287,76 @@ class Work:
         self.refused[shard.key] = f"batch {shard.batch.id} is paused"
         return True
 
-    def _work_on(self, shard: ShardWork, step: Callable[[ShardWork, AudioFile], None]) -> None:
-        started = time.monotonic()
-        with self.database.begin() as connection:
-            manifest = files.of_shard(connection, shard.shard.id)
-        for file in manifest:
-            if file.status in ("pending", "transcribed"):
-                with self.database.begin() as connection:
-                    shards.take_in_hand(connection, shard.lease, file.id)
-            with self._attempt(shard, file):
-                step(shard, file)
-        shard.busy_seconds = time.monotonic() - started
+    def _work_on(
+        self,
+        shard: ShardWork,
+        step: Step[_Known, _Result],
+        read: Read[_Known] | None,
+        write: Write[_Result],
+    ) -> None:
         with self.database.begin() as connection:
             shard.prove(connection)
-            shards.count_files(connection, [shard.shard.id])
-            shards.add_busy_seconds(connection, shard.shard.id, shard.busy_seconds)
+            manifest = files.of_shard(connection, shard.shard.id)
+        done: list[Done[_Result]] = []
+        written_at = time.monotonic()
+        for first in range(0, len(manifest), _FILES_AT_A_TIME):
+            some = manifest[first : first + _FILES_AT_A_TIME]
+            known: Mapping[int, _Known] = {}
+            if read:
+                with self.database.begin() as connection:
+                    known = read(connection, shard, some)
+            for file in some:
+                self._take_in_hand(shard, file)
+                try:
+                    result = step(shard, file, known.get(file.id))
+                except Exception as error:
+                    self._record(shard, file, error)
+                else:
+                    done += [result] if result else []
+                if done and time.monotonic() - written_at > _WRITE_SECONDS:
+                    self._write(shard, done, write)
+                    done, written_at = [], time.monotonic()
+        if done:
+            self._write(shard, done, write)
 
-    @contextmanager
-    def _attempt(self, work: ShardWork, file: AudioFile) -> Iterator[None]:
+    def _take_in_hand(self, shard: ShardWork, file: AudioFile) -> None:
+        """Note the file that is worked on, where another death would be the last: then it is the one that fails."""
+        if shard.shard.deaths + 1 < self._max_attempts or file.status not in ("pending", "transcribed"):
+            return
+        with self.database.begin() as connection:
+            shards.take_in_hand(connection, shard.lease, file.id)
+
+    def _write(
+        self,
+        shard: ShardWork,
+        done: Sequence[Done[_Result]],
+        write: Write[_Result],
+    ) -> None:
         try:
-            yield
-        except (LeaseLostError, ConfigurationError):
-            raise
-        except MemoryError as error:
-            self._record(work, file, OutOfMemoryError(f"There was not enough memory for this file: {error}"))
+            with self.database.begin() as connection:
+                shard.prove(connection)
+                write(connection, shard, done)
         except Exception as error:
-            self._record(work, file, error)
+            if len(done) == 1:
+                self._record(shard, done[0].file, error)
+            else:
+                for one in done:
+                    self._write(shard, [one], write)
+        else:
+            for one in done:
+                shard.count(one.file, seconds=one.seconds)
 
     def _record(self, work: ShardWork, file: AudioFile, error: Exception) -> None:
+        """Record that ``file`` failed, unless the error is not about it.
+
+        Raises:
+            LeaseLostError: the shard is another run's.
+            ConfigurationError: no file can succeed.
+        """
+        if isinstance(error, (LeaseLostError, ConfigurationError)):
+            raise error
+        if isinstance(error, MemoryError):
+            error = OutOfMemoryError(f"There was not enough memory for this file: {error}")
         error_class = error_class_of(error)
         message = str(error) if isinstance(error, FileError) else f"{type(error).__name__}: {error}"
         may_pass = error.transient if isinstance(error, FileError) else True

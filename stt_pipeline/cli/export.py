@@ -43,7 +43,7 @@ def export(
                 stored = transcriptions.of_file(connection, file)
                 if stored is None or stored.status == "outdated":
                     continue
-                summary = summaries.of_transcription(connection, stored)
+                summary = summaries.of_file(connection, file)
                 name = display_name(file.uri)
                 write_formats(
                     # two recordings of one batch may have the same name in different folders

@@ -84,7 +84,7 @@ def score_batch(database: Database, batch_id: int, references: Path) -> list[Fil
             stem = name.rpartition(".")[0]
             reference, expected = _reference(references, stem)
             stored = transcriptions.of_file(connection, file)
-            summary = summaries.of_transcription(connection, stored) if stored else None
+            summary = summaries.of_file(connection, file) if stored else None
             text = " ".join(segment["text"] for segment in reference["segments"])
             items = summary.minutes.action_items if summary else ()
             scores.append(

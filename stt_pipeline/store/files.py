@@ -1,12 +1,12 @@
 """Queries on ``stt_audio_files``, the manifest: one row for each object of a batch's source."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, and_, case, or_, select, text, tuple_, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, or_, select, text, tuple_, update
 
 from stt_pipeline.audio.probe import AudioInfo
 from stt_pipeline.store.tables import audio_files, transcriptions
@@ -92,26 +92,19 @@ def failed(
     return [_file(row) for row in connection.execute(chosen)]
 
 
-def save_probe(connection: Connection, file_id: int, info: AudioInfo) -> None:
-    """Write what the file is."""
+def save_probes(connection: Connection, found: Mapping[int, AudioInfo]) -> None:
+    """Write what files are, by id."""
     connection.execute(
-        update(audio_files)
-        .where(audio_files.c.id == file_id)
-        .values(
-            duration=info.duration,
-            sample_rate=info.sample_rate,
-            channels=info.channels,
-            codec=info.codec,
-            container=info.container,
-        )
+        update(audio_files).where(audio_files.c.id == bindparam("its_id")),
+        [{"its_id": file_id, **asdict(info)} for file_id, info in found.items()],
     )
 
 
-def set_status(connection: Connection, file_id: int, status: FileStatus) -> None:
-    """Move a file on; what went wrong before is forgotten."""
+def set_status(connection: Connection, file_ids: Sequence[int], status: FileStatus) -> None:
+    """Move files on; what went wrong before is forgotten."""
     connection.execute(
         update(audio_files)
-        .where(audio_files.c.id == file_id)
+        .where(audio_files.c.id.in_(file_ids))
         .values(status=status, attempts=0, error_class=None, error=None)
     )
 

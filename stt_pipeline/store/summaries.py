@@ -1,5 +1,6 @@
 """Queries on ``stt_summaries``: the minutes of each transcription."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,8 +9,9 @@ from sqlalchemy import Connection, Row, and_, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from stt_pipeline.minutes.model import ActionItem, Minutes, minutes_to_json
+from stt_pipeline.store.files import AudioFile
 from stt_pipeline.store.tables import audio_files, summaries, transcriptions
-from stt_pipeline.store.transcriptions import Transcription
+from stt_pipeline.store.transcriptions import Transcription, belongs_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +48,39 @@ _OF_ITS_TRANSCRIPTION = and_(
 )
 
 
-def save(connection: Connection, transcription: Transcription, minutes: Minutes) -> None:
-    """Store the minutes of a transcription; older ones are replaced in place and keep their id."""
-    values = {
-        "transcription_id": transcription.id,
-        "transcription_created_at": transcription.created_at,
-        "title": minutes.title,
-        "summary_text": minutes.summary,
-        "topics": list(minutes.topics),
-        "decisions": list(minutes.decisions),
-        "keywords": list(minutes.keywords),
-        "action_items": minutes_to_json(minutes)["action_items"],
-        "llm_model": minutes.model,
-        "tokens_used": minutes.tokens_used,
-        "created_at": func.clock_timestamp(),
-    }
+def save(connection: Connection, written: Sequence[tuple[Transcription, Minutes]]) -> None:
+    """Store the minutes of transcriptions; older ones are replaced in place and keep their id."""
+    row = insert(summaries).values(created_at=func.clock_timestamp())
+    key = ("transcription_id", "transcription_created_at")
+    replaced = {column.name: column for column in row.excluded if column.name not in ("id", *key)}
     connection.execute(
-        insert(summaries)
-        .values(values)
-        .on_conflict_do_update(index_elements=["transcription_id", "transcription_created_at"], set_=values)
+        row.on_conflict_do_update(index_elements=key, set_=replaced),
+        [
+            {
+                "transcription_id": transcription.id,
+                "transcription_created_at": transcription.created_at,
+                "title": minutes.title,
+                "summary_text": minutes.summary,
+                "topics": list(minutes.topics),
+                "decisions": list(minutes.decisions),
+                "keywords": list(minutes.keywords),
+                "action_items": minutes_to_json(minutes)["action_items"],
+                "llm_model": minutes.model,
+                "tokens_used": minutes.tokens_used,
+            }
+            for transcription, minutes in written
+        ],
     )
+
+
+def of_files(connection: Connection, files: Sequence[AudioFile]) -> dict[int, Summary]:
+    """Return the minutes of each file that has some, by audio file id."""
+    rows = connection.execute(
+        select(summaries, transcriptions.c.audio_file_id)
+        .join(transcriptions, _OF_ITS_TRANSCRIPTION)
+        .where(belongs_to(files))
+    )
+    return {row.audio_file_id: _summary(row) for row in rows}
 
 
 def of_shard(connection: Connection, shard_id: int, limit: int | None = None) -> dict[int, Summary]:
@@ -87,13 +102,6 @@ def of_shard(connection: Connection, shard_id: int, limit: int | None = None) ->
     return {row.audio_file_id: _summary(row) for row in rows}
 
 
-def of_transcription(connection: Connection, transcription: Transcription) -> Summary | None:
-    """Return the minutes of one transcription, or None where there are none yet."""
-    row = connection.execute(
-        select(summaries, transcriptions.c.audio_file_id)
-        .join(transcriptions, _OF_ITS_TRANSCRIPTION)
-        .where(
-            transcriptions.c.id == transcription.id, transcriptions.c.created_at == transcription.created_at
-        )
-    ).one_or_none()
-    return _summary(row) if row else None
+def of_file(connection: Connection, file: AudioFile) -> Summary | None:
+    """Return the minutes of one audio file, or None where it has none yet."""
+    return of_files(connection, [file]).get(file.id)

@@ -9,7 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, and_, delete, func, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    func,
+    null,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from stt_pipeline.speech.transcript import (
@@ -42,6 +54,15 @@ class Transcription:
     processing_duration: float
 
 
+@dataclass(frozen=True, slots=True)
+class NewTranscript:
+    """A transcript to be stored: of which file, and when work on it began."""
+
+    file: AudioFile
+    transcript: Transcript
+    started_at: datetime
+
+
 _OF_ITS_FILE = and_(
     audio_files.c.id == transcriptions.c.audio_file_id,
     audio_files.c.created_at == transcriptions.c.created_at,
@@ -70,68 +91,84 @@ def _transcription(row: Row[Any]) -> Transcription:
     )
 
 
-def save(connection: Connection, file: AudioFile, transcript: Transcript, *, started_at: datetime) -> None:
-    """Store the transcript of ``file`` before anybody looked for speakers; an older one is replaced in place."""
-    values = {
-        "batch_id": file.batch_id,
-        "audio_file_id": file.id,
-        "created_at": file.created_at,
-        "audio_file_path": file.uri,
-        "transcription_text": transcript.text,
-        "segments": segments_to_json(transcript.segments),
-        "speaker_labels": None,
-        "status": "transcribed",
-        "language": transcript.language,
-        "language_probability": transcript.language_probability,
-        "duration": transcript.duration,
-        "model": transcript.model,
-        "notes": list(transcript.notes),
-        "processing_started_at": started_at,
-        "processing_completed_at": func.clock_timestamp(),
-        "processing_duration": func.extract("epoch", func.clock_timestamp() - started_at),
-    }
-    connection.execute(
-        insert(transcriptions)
-        .values(values)
-        .on_conflict_do_update(index_elements=["audio_file_id", "created_at"], set_=values)
+def belongs_to(files: Sequence[AudioFile]) -> ColumnElement[bool]:
+    """Return the condition that a transcription is of one of ``files``; their dates find the partitions."""
+    return and_(
+        transcriptions.c.audio_file_id.in_([file.id for file in files]),
+        transcriptions.c.created_at.in_({file.created_at for file in files}),
     )
 
 
-def save_speakers(
-    connection: Connection,
-    transcription: Transcription,
-    *,
-    transcript: Transcript,
-    turns: tuple[SpeakerTurn, ...],
-) -> None:
-    """Store who spoke when, and the same segments with their speakers."""
+def save(connection: Connection, new: Sequence[NewTranscript]) -> None:
+    """Store transcripts before anybody looked for speakers; older ones of the same files are replaced in place."""
+    started_at = bindparam("started_at", type_=transcriptions.c.processing_started_at.type)
+    row = insert(transcriptions).values(
+        speaker_labels=null(),
+        status="transcribed",
+        processing_started_at=started_at,
+        processing_completed_at=func.clock_timestamp(),
+        processing_duration=func.extract("epoch", func.clock_timestamp() - started_at),
+    )
+    key = ("audio_file_id", "created_at")
+    replaced = {
+        column.name: column for column in row.excluded if column.name not in ("id", "ex_gpt_task_id", *key)
+    }
+    connection.execute(
+        row.on_conflict_do_update(index_elements=key, set_=replaced),
+        [
+            {
+                "batch_id": one.file.batch_id,
+                "audio_file_id": one.file.id,
+                "created_at": one.file.created_at,
+                "audio_file_path": one.file.uri,
+                "transcription_text": one.transcript.text,
+                "segments": segments_to_json(one.transcript.segments),
+                "language": one.transcript.language,
+                "language_probability": one.transcript.language_probability,
+                "duration": one.transcript.duration,
+                "model": one.transcript.model,
+                "notes": list(one.transcript.notes),
+                "started_at": one.started_at,
+            }
+            for one in new
+        ],
+    )
+
+
+def save_speakers(connection: Connection, found: Sequence[Transcription]) -> None:
+    """Store who spoke when, and the segments with their speakers, of transcriptions that are stored already."""
     connection.execute(
         update(transcriptions)
         .where(
-            transcriptions.c.id == transcription.id, transcriptions.c.created_at == transcription.created_at
+            transcriptions.c.id == bindparam("its_id"), transcriptions.c.created_at == bindparam("its_date")
         )
         .values(
-            segments=segments_to_json(transcript.segments),
-            transcription_text=transcript.text,
-            speaker_labels=turns_to_json(turns),
-            notes=list(transcript.notes),
             status="completed",
             processing_completed_at=func.clock_timestamp(),
             processing_duration=func.extract(
                 "epoch", func.clock_timestamp() - transcriptions.c.processing_started_at
             ),
-        )
+        ),
+        [
+            {
+                "its_id": one.id,
+                "its_date": one.created_at,
+                "segments": segments_to_json(one.transcript.segments),
+                "transcription_text": one.transcript.text,
+                "speaker_labels": turns_to_json(one.turns),
+                "notes": list(one.transcript.notes),
+            }
+            for one in found
+        ],
     )
 
 
-def status_of(connection: Connection, file: AudioFile) -> TranscriptionStatus | None:
-    """Return the status of a file's transcription without reading its text, or None where it has none."""
-    status: TranscriptionStatus | None = connection.scalar(
-        select(transcriptions.c.status).where(
-            transcriptions.c.audio_file_id == file.id, transcriptions.c.created_at == file.created_at
-        )
+def statuses(connection: Connection, files: Sequence[AudioFile]) -> dict[int, TranscriptionStatus]:
+    """Return the status of each file's transcription without reading its text; files that have none are left out."""
+    rows = connection.execute(
+        select(transcriptions.c.audio_file_id, transcriptions.c.status).where(belongs_to(files))
     )
-    return status
+    return {row.audio_file_id: row.status for row in rows}
 
 
 def of_shard(connection: Connection, shard_id: int, limit: int | None = None) -> dict[int, Transcription]:
@@ -146,14 +183,15 @@ def of_shard(connection: Connection, shard_id: int, limit: int | None = None) ->
     return {row.audio_file_id: _transcription(row) for row in rows}
 
 
+def of_files(connection: Connection, files: Sequence[AudioFile]) -> dict[int, Transcription]:
+    """Return the transcription of each file that has one, by audio file id."""
+    rows = connection.execute(select(transcriptions).where(belongs_to(files)))
+    return {row.audio_file_id: _transcription(row) for row in rows}
+
+
 def of_file(connection: Connection, file: AudioFile) -> Transcription | None:
     """Return the transcription of one audio file, or None where it has none yet."""
-    row = connection.execute(
-        select(transcriptions).where(
-            transcriptions.c.audio_file_id == file.id, transcriptions.c.created_at == file.created_at
-        )
-    ).one_or_none()
-    return _transcription(row) if row else None
+    return of_files(connection, [file]).get(file.id)
 
 
 def delete_of_shards(connection: Connection, shard_ids: Sequence[int]) -> None:

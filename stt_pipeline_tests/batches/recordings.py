@@ -15,11 +15,13 @@ from stt_pipeline.batches.batch_work import claimed_batch
 from stt_pipeline.batches.completion import Report, close_batch
 from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.batches.intake import IntakeResult, run_intake
+from stt_pipeline.batches.work import ShardWork, Work
 from stt_pipeline.errors import DownloadError
 from stt_pipeline.mail.mailer import Mailer
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word
 from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.files import AudioFile
 
 MAX_BYTES = 1 << 30
 
@@ -125,3 +127,12 @@ def report(database: Database, batch_id: int, mailer: Mailer, *, max_attempts: i
     """Report a batch in a run of its own."""
     with claimed_batch(database, batch_id, run_id=str(uuid.uuid4()), token=None, lease_seconds=60) as work:
         return close_batch(work, mailer, max_attempts=max_attempts)
+
+
+def for_each_file(work: Work, step: Callable[[ShardWork, AudioFile], object]) -> None:
+    """Take the files of a run's shards through a step that writes by itself."""
+
+    def alone(shard: ShardWork, file: AudioFile, known: None) -> None:
+        step(shard, file)
+
+    work.for_each_file(alone, write=lambda connection, shard, done: None)

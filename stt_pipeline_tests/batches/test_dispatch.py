@@ -14,7 +14,7 @@ from stt_pipeline.batches.work import Claim, ShardWork, Work
 from stt_pipeline.store import batches, files
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.files import AudioFile
-from stt_pipeline_tests.batches.recordings import scan, scanned
+from stt_pipeline_tests.batches.recordings import for_each_file, scan, scanned
 
 
 def _tick(database: Database, in_flight: int = 1_000) -> list[Order]:
@@ -125,19 +125,19 @@ def test_a_deadly_file_fails_alone(database: Database, tmp_path: Path) -> None:
         if file.uri.endswith("0002.wav"):
             raise _KilledError
         with database.begin() as connection:
-            files.set_status(connection, file.id, "transcribed")
+            files.set_status(connection, [file.id], "transcribed")
 
     for attempt in (1, 2):
         (order,) = _tick(database)
         work = _run(database, keys, order, f"run {attempt}")
         work.__enter__()
         with pytest.raises(_KilledError):
-            work.for_each_file(step)
+            for_each_file(work, step)
         _kill(database, work)
     (order,) = _tick(database)
     assert order.job == "transcribe"
     with _run(database, keys, order, "last") as work:
-        work.for_each_file(step)
+        for_each_file(work, step)
     figures = progress(database, batch.id)
     assert (figures.failures_by_class, figures.pending) == ({"internal": 1}, 4)
     with database.begin() as connection:

@@ -18,7 +18,7 @@ from stt_pipeline.store import batches, files, shards
 from stt_pipeline.store.batches import MOVES, Batch, Move, Status
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.files import AudioFile
-from stt_pipeline_tests.batches.recordings import MAX_BYTES, Bucket, scan
+from stt_pipeline_tests.batches.recordings import MAX_BYTES, Bucket, for_each_file, scan
 
 ACTIONS: dict[Move, Callable[[Database, int], object]] = {
     "paused": life.pause,
@@ -111,13 +111,13 @@ def test_a_pause_takes_back_what_no_run_has_begun_and_finishes_the_rest(
 
     def step(shard: ShardWork, file: AudioFile) -> None:
         with database.begin() as connection:
-            files.set_status(connection, file.id, "transcribed")
+            files.set_status(connection, [file.id], "transcribed")
         done.append(shard.key)
         if len(done) == 2:
             life.pause(database, batch.id)
 
     with _run(database, first, last_step=False) as work:
-        work.for_each_file(step)
+        for_each_file(work, step)
         # two were in work, and go on through the other steps of this run
         assert [shard.key for shard in work.shards] == done == keys[:2]
         assert set(work.refused.values()) == {f"batch {batch.id} is paused"}
@@ -141,7 +141,7 @@ def test_a_person_may_work_on_a_paused_batch(database: Database, tmp_path: Path)
     seen: list[int] = []
     claim = Claim(keys, "transcribe", "by hand", last_step=False)
     with Work(database, claim, lease_seconds=60, max_attempts=3) as work:
-        work.for_each_file(lambda shard, file: seen.append(file.id))
+        for_each_file(work, lambda shard, file: seen.append(file.id))
     assert len(seen) == 3
 
 
@@ -170,10 +170,10 @@ def test_after_a_cancel_nobody_writes(database: Database, tmp_path: Path) -> Non
             life.cancel(database, batch.id)
         with database.begin() as connection:
             shard.prove(connection)
-            files.set_status(connection, file.id, "transcribed")
+            files.set_status(connection, [file.id], "transcribed")
 
     with _run(database, first) as work:
-        work.for_each_file(step)
+        for_each_file(work, step)
         assert len(done) == 3
         assert {shard.key for shard in work.shards} == set(keys[:2])
         assert "batch was cancelled" in work.refused[keys[2]]
