@@ -1,21 +1,40 @@
 """A Dagster instance on the test's own database, and the product in it: everything real but speech, nothing in the background."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 from dagster._core.storage.tags import RUN_KEY_TAG
 
 from stt_pipeline.definitions import build_definitions
 from stt_pipeline.defs.sensors import batch_dispatcher
 from stt_pipeline.settings import Settings
+from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store.address import psycopg2_url
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker
 
 ROOT = Path(__file__).parents[2]
+
+
+class InterruptedTranscriber(CountingTranscriber):
+    """Lets something happen while it works on the next recording."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def transcribe(self, *arguments: Any, **wishes: Any) -> Transcript:
+        if self.meanwhile:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            meanwhile()
+        return super().transcribe(*arguments, **wishes)
 
 
 @dataclass(frozen=True)
@@ -25,6 +44,7 @@ class Product:
     instance: dg.DagsterInstance
     database: Database
     definitions: dg.Definitions
+    transcriber: InterruptedTranscriber
 
     def tick(self) -> Sequence[dg.RunRequest]:
         """Let the dispatcher's sensor look once, and return the runs that it asks for."""
@@ -49,12 +69,35 @@ class Product:
             raise_on_error=False,
         )
 
-    def run_all(self) -> list[dg.ExecuteInProcessResult]:
-        """Tick and run until nothing waits for a run any more."""
-        done = []
-        while requests := self.tick():
-            done += [self.run(request) for request in requests]
-        return done
+    def run_until(self, job: str) -> dg.ExecuteInProcessResult:
+        """Tick and do the runs until one of ``job`` is done, and return it."""
+        while True:
+            requests = self.tick()
+            assert requests, f"nobody asks for {job}"
+            for request in requests:
+                done = self.run(request)
+                assert done.success, done.dagster_run.job_name
+                if request.job_name == job:
+                    return done
+
+    def queue(
+        self, request: dg.RunRequest, status: dg.DagsterRunStatus = dg.DagsterRunStatus.QUEUED, **tags: str
+    ) -> str:
+        """Put a run into Dagster's books, which nobody will start, and return its id."""
+        name = request.job_name or ""
+        location = RegisteredCodeLocationOrigin("stt_pipeline")
+        run = self.instance.create_run_for_job(
+            self.definitions.resolve_job_def(name),
+            status=status,
+            tags={**request.tags, **({RUN_KEY_TAG: request.run_key} if request.run_key else {}), **tags},
+            remote_job_origin=RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), name),
+        )
+        return run.run_id
+
+    def status(self, run_id: str) -> dg.DagsterRunStatus:
+        run = self.instance.get_run_by_id(run_id)
+        assert run is not None
+        return run.status
 
     def partitions(self, kind: str) -> list[str]:
         return list(self.instance.get_dynamic_partitions(kind))
@@ -70,12 +113,11 @@ def product(
     (home / "dagster" / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
     monkeypatch.setenv("STT_HOME", str(home))
     monkeypatch.setenv("STT_DATABASE_URL", database_url)
+    monkeypatch.setenv("STT_MAX_SHARDS_IN_FLIGHT", "1000")
     monkeypatch.setenv("STT_DAGSTER_POSTGRES_URL", psycopg2_url(database_url))
+    transcriber = InterruptedTranscriber()
     definitions = build_definitions(
-        {
-            "transcriber_for": lambda options: CountingTranscriber(),
-            "diarizer_for": lambda options: OneSpeaker(),
-        }
+        {"transcriber_for": lambda options: transcriber, "diarizer_for": lambda options: OneSpeaker()}
     )
     with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
-        yield Product(instance, database, definitions)
+        yield Product(instance, database, definitions, transcriber)

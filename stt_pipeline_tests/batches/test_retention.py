@@ -1,0 +1,62 @@
+"""What Dagster keeps of ended batches goes after a while, once, and not from under anybody's work."""
+
+from pathlib import Path
+
+from sqlalchemy import text
+
+from stt_pipeline.batches import life
+from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches.retention import retire_batches
+from stt_pipeline.store import batches
+from stt_pipeline.store.database import Database
+
+
+def _ended(database: Database, folder: Path, days: int) -> int:
+    batch = create_batch(database, source_path=str(folder))
+    life.cancel(database, batch.id)
+    with database.begin() as connection:
+        batches.finish_cancel(connection, batch.id)
+        connection.execute(
+            text("UPDATE stt_batches SET completed_at = now() - make_interval(days => :days) WHERE id = :id"),
+            {"days": days, "id": batch.id},
+        )
+    return batch.id
+
+
+def test_batches_leave_in_order_of_their_end_and_once(database: Database, tmp_path: Path) -> None:
+    ids = [_ended(database, tmp_path, days) for days in (31, 33, 29, 32)]
+    open_one = create_batch(database, source_path=str(tmp_path)).id
+    forgotten: list[int] = []
+
+    def forget(batch_id: int) -> bool:
+        forgotten.append(batch_id)
+        return True
+
+    assert retire_batches(database, days=30, forget=forget) == [ids[1], ids[3], ids[0]]
+    assert retire_batches(database, days=30, forget=forget) == []
+    assert forgotten == [ids[1], ids[3], ids[0]]
+    assert open_one not in forgotten
+
+
+def test_more_batches_than_are_read_at_a_time(database: Database, tmp_path: Path) -> None:
+    ids = [_ended(database, tmp_path, 31) for _ in range(105)]
+    busy = set(ids[::2])
+    assert set(retire_batches(database, days=30, forget=lambda id: id not in busy)) == set(ids) - busy
+    assert set(retire_batches(database, days=30, forget=lambda id: True)) == busy
+
+
+def test_a_batch_that_is_taken_back_into_work_meanwhile_is_not_retired(
+    database: Database, tmp_path: Path
+) -> None:
+    batch_id = _ended(database, tmp_path, 31)
+
+    def reopen(batch_id: int) -> bool:
+        with database.begin() as connection:
+            connection.execute(
+                text("UPDATE stt_batches SET stage = 'shards', status = 'processing', completed_at = NULL")
+            )
+        return True
+
+    retire_batches(database, days=30, forget=reopen)
+    with database.begin() as connection:
+        assert batches.get(connection, batch_id).retired_at is None

@@ -1,0 +1,191 @@
+"""The jobs that no asset shows: a batch from the launchpad, its deletion, and the daily maintenance."""
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from sqlalchemy import text
+
+from stt_pipeline.batches import life
+from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches.dispatch import runs_ended
+from stt_pipeline.batches.progress import progress
+from stt_pipeline.batches.retry import retry
+from stt_pipeline.definitions import defs
+from stt_pipeline.settings import Settings
+from stt_pipeline.store import batches
+from stt_pipeline_tests.batches.recordings import MAX_BYTES, scanned, write_tone
+from stt_pipeline_tests.defs.conftest import Product
+
+BY_BATCH = {
+    "files": "SELECT count(*) FROM stt_audio_files WHERE batch_id = :id",
+    "shards": "SELECT count(*) FROM stt_shards WHERE batch_id = :id",
+    "transcriptions": "SELECT count(*) FROM stt_transcriptions WHERE batch_id = :id",
+    "summaries": "SELECT count(*) FROM stt_summaries JOIN stt_transcriptions t ON t.id = transcription_id "
+    "WHERE batch_id = :id",
+    "mails": "SELECT count(*) FROM stt_email_logs WHERE batch_id = :id",
+    "minutes of work": "SELECT count(*) FROM stt_throughput WHERE batch_id = :id",
+    "partitions": "SELECT count(*) FROM dynamic_partitions WHERE partition LIKE :key || '%'",
+    "runs": "SELECT count(*) FROM run_tags WHERE key = 'stt/batch' AND value = CAST(:id AS text)",
+    "check results": "SELECT count(*) FROM asset_check_executions WHERE partition LIKE :key || '%'",
+    "materializations": "SELECT count(*) FROM event_logs WHERE partition LIKE :key || '%'",
+}
+
+
+def _traces(product: Product, batch_id: int) -> dict[str, int]:
+    """Return how much is left of a batch, by kind."""
+    values = {"id": batch_id, "key": f"{batch_id:06d}"}
+    with product.database.begin() as connection:
+        found = {kind: connection.scalar(text(query), values) for kind, query in BY_BATCH.items()}
+    folder = Path(Settings().data_root)
+    found["parquet"] = len(list(folder.glob(f"*/batch={batch_id:06d}/*.parquet")))
+    return found
+
+
+def _completed(product: Product, folder: Path) -> int:
+    """Make a batch of a good file and a bad one, do all its runs, and return its id."""
+    write_tone(folder / "good.wav", 0.2)
+    (folder / "bad.wav").write_text("this is text")
+    batch = create_batch(product.database, source_path=str(folder), notify_emails=["kim@example.com"])
+    product.run_until("report_batch")
+    return batch.id
+
+
+def _cancelled(product: Product, folder: Path) -> int:
+    """Make a batch, scan it and cancel it, and return its id."""
+    batch, _, keys = scanned(product.database, folder)
+    product.instance.add_dynamic_partitions("audio", keys)
+    life.cancel(product.database, batch.id)
+    runs_ended(product.database, batch.id)
+    return batch.id
+
+
+def _execute(product: Product, statement: str, **values: object) -> None:
+    with product.database.begin() as connection:
+        connection.execute(text(statement), values)
+
+
+def test_a_deleted_batch_leaves_no_trace_and_another_one_stays_as_it_is(
+    product: Product, tmp_path: Path
+) -> None:
+    deleted = _completed(product, tmp_path / "deleted")
+    other = _completed(product, tmp_path / "other")
+    assert all(_traces(product, deleted).values())
+    assert not product.run(dg.RunRequest(partition_key=f"{other:06d}", job_name="delete_batch")).success
+    before = _traces(product, other)
+    assert all(before.values()), before
+    events = "SELECT count(*) FROM event_logs WHERE run_id NOT IN (SELECT run_id FROM runs)"
+
+    life.delete(product.database, deleted)
+    done = product.run_until("delete_batch")
+    assert _traces(product, other) == before
+    # the record of the deletion itself stays
+    assert {kind: count for kind, count in _traces(product, deleted).items() if count} == {"runs": 1}
+    assert product.instance.get_run_by_id(done.run_id)
+    with product.database.begin() as connection:
+        assert [batch.id for batch in batches.latest(connection, 10)] == [other]
+        assert connection.scalar(text(events)) == 0
+    (output,) = done.get_step_success_events()
+    assert output.step_key == "delete_batch_data"
+
+
+def test_a_deletion_ends_the_runs_of_its_batch(product: Product, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    batch = create_batch(product.database, source_path=str(tmp_path / "in"))
+    queued = product.queue(dg.RunRequest(job_name="scan_source", tags={"stt/batch": str(batch.id)}))
+    life.cancel(product.database, batch.id)
+    life.delete(product.database, batch.id)
+    product.run_until("delete_batch")
+    assert product.instance.get_run_by_id(queued) is None
+    with product.database.begin() as connection:
+        assert batches.latest(connection, 1) == []
+
+
+def test_maintenance_retires_what_ended_long_ago_and_a_retry_brings_it_back(
+    product: Product, tmp_path: Path
+) -> None:
+    old = _completed(product, tmp_path / "old")
+    recent, busy = (_cancelled(product, tmp_path / "old") for _ in range(2))
+    for batch_id, days in ((old, 91), (recent, 89), (busy, 91)):
+        ended = "UPDATE stt_batches SET completed_at = now() - make_interval(days => :days) WHERE id = :id"
+        _execute(product, ended, id=batch_id, days=days)
+    product.queue(dg.RunRequest(job_name="scan_source", tags={"stt/batch": str(busy)}))
+    month = f"stt_transcriptions_{datetime.now(timezone.utc) + timedelta(days=31):%Y_%m}"
+    _execute(product, f"ALTER TABLE stt_transcriptions DETACH PARTITION {month}")
+    _execute(product, f"DROP TABLE {month}")
+    before = {batch_id: _traces(product, batch_id) for batch_id in (old, recent, busy)}
+
+    done = product.run(dg.RunRequest(job_name="maintenance"))
+    assert done.success
+    gone = {"partitions": 0, "runs": 0, "check results": 0, "materializations": 0}
+    assert _traces(product, old) == before[old] | gone
+    assert _traces(product, recent) == before[recent]
+    assert _traces(product, busy) == before[busy]  # somebody works on it: its turn comes another day
+    with product.database.begin() as connection:
+        retired = {batch.id for batch in batches.latest(connection, 10) if batch.retired_at}
+        assert connection.scalar(text(f"SELECT to_regclass('{month}')::text")) == month
+    assert retired == {old}
+
+    write_tone(tmp_path / "old" / "bad.wav", 0.2)
+    assert retry(product.database, old, max_file_bytes=MAX_BYTES) == 1
+    product.run_until("transcribe_audio")
+    assert [key for key in product.partitions("audio") if key.startswith(f"{old:06d}")] == [
+        f"{old:06d}-000000:bad.wav"
+    ]
+    figures = progress(product.database, old)
+    assert (figures.status, figures.completed, figures.failed) == ("processing", 1, 0)
+    with product.database.begin() as connection:
+        assert batches.get(connection, old).retired_at is None
+
+
+def _launch(product: Product, **config: Any) -> dg.ExecuteInProcessResult:
+    job = product.definitions.resolve_job_def("create_batch")
+    return job.execute_in_process(
+        instance=product.instance,
+        run_config={"ops": {"write_batch_row": {"config": config}}},
+        raise_on_error=False,
+    )
+
+
+def test_the_launchpad_makes_a_batch_with_typed_options(product: Product, tmp_path: Path) -> None:
+    options = {"language": "ko", "min_speakers": 2, "diarizer": "none", "mail_minutes": False}
+    done = _launch(product, source=str(tmp_path), priority="high", options=options)
+    assert done.success
+    with product.database.begin() as connection:
+        (batch,) = batches.latest(connection, 10)
+    assert (batch.priority, batch.options) == ("high", options)
+    run = product.instance.get_run_by_id(done.run_id)
+    assert run is not None
+    assert run.tags["stt/batch"] == str(batch.id)
+    assert product.partitions("batch") == [f"{batch.id:06d}"]
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"options": {"speakers": 2}}, "speakers"),
+        ({"options": {"min_speakers": "two"}}, "min_speakers"),
+        ({"options": {"diarizer": "magic"}}, "Literal['', 'embedded', 'none']"),
+        ({"priority": "urgent"}, "Literal['high', 'normal', 'low']"),
+    ],
+)
+def test_the_launchpad_refuses_what_it_does_not_know(config: dict[str, Any], reason: str) -> None:
+    config = {"source": "/data", **config}
+    with pytest.raises(dg.DagsterInvalidConfigError) as raised:
+        dg.validate_run_config(
+            defs.resolve_job_def("create_batch"), {"ops": {"write_batch_row": {"config": config}}}
+        )
+    assert reason in str(raised.value)
+
+
+def test_options_that_do_not_fit_together_fail_the_run_and_write_nothing(
+    product: Product, tmp_path: Path
+) -> None:
+    done = _launch(product, source=str(tmp_path), options={"min_speakers": 3, "max_speakers": 2})
+    (step,) = [event for event in done.all_events if event.is_step_failure]
+    assert step.step_failure_data.error is not None
+    assert "min_speakers 3 is more than max_speakers 2" in step.step_failure_data.error.to_string()
+    with product.database.begin() as connection:
+        assert batches.latest(connection, 1) == []

@@ -1,0 +1,60 @@
+"""What a person sees of a batch in its report."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+from stt_pipeline.batches.completion import Report
+from stt_pipeline.batches.progress import Progress
+from stt_pipeline.defs.previews import report_preview
+
+CREATED = datetime(2026, 3, 4, 5, 6, tzinfo=timezone.utc)
+PROGRESS = Progress(
+    batch_id=12,
+    name="meetings",
+    status="completed",
+    total_files=1_207,
+    completed=1_000,
+    failed=207,
+    pending=0,
+    progress_percentage=100.0,
+    avg_processing_time=2.5,
+    estimated_completion=None,
+    audio_hours_done=512.5,
+    files_per_minute=None,
+    real_time_factor=0.0123,
+    failures_by_class={"download": 7, "unreadable": 200},
+    error=None,
+    created_at=CREATED,
+    completed_at=CREATED + timedelta(days=1, hours=2, minutes=3),
+    dispatcher_last_tick=None,
+)
+REPORT = Report(
+    progress=PROGRESS,
+    examples=(
+        ("a.wav", "download", "The file\nis gone."),
+        ("b.wav", "unreadable", "It has 0 bytes."),
+        ("c.wav", "unreadable", "It is text."),
+    ),
+    throughput=((CREATED, 1_207, 1_845_000.0),),
+    emails_sent=3,
+    mail_errors={},
+)
+
+
+def test_a_report_shows_figures_failures_by_class_and_the_throughput() -> None:
+    shown = report_preview(REPORT)
+    assert (shown["files"], shown["succeeded"], shown["failed"]) == (1_207, 1_000, 207)
+    assert (shown["audio hours"], shown["duration"]) == (512.5, "1 day, 2:03:00")
+    assert shown["failures"].md_str.split("\n") == [
+        *("#### download: 7", "", "- **a.wav**: The file is gone.", ""),
+        *("#### unreadable: 200", "", "- **b.wav**: It has 0 bytes.", "- **c.wav**: It is text.", ""),
+    ]
+    assert shown["throughput"].md_str.startswith("![throughput](data:image/png;base64,")
+
+
+def test_a_report_of_a_batch_that_is_not_over_shows_what_there_is() -> None:
+    nothing = replace(
+        PROGRESS, completed_at=None, avg_processing_time=None, real_time_factor=None, failures_by_class={}
+    )
+    shown = report_preview(Report(nothing, (), (), 0, {}))
+    assert set(shown) == {"status", "files", "succeeded", "failed", "audio hours", "mails sent"}
