@@ -8,13 +8,14 @@ import pytest
 from sqlalchemy import text
 
 from stt_pipeline.batches.creation import create_batch
-from stt_pipeline.batches.dispatch import SHARDS_PER_RUN, Order, retire, tick
+from stt_pipeline.batches.dispatch import SHARDS_PER_RUN, Order, retire, share_out, tick
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.batches.work import Claim, ShardWork, Work
-from stt_pipeline.store import batches, files
+from stt_pipeline.store import batches, files, shards
+from stt_pipeline.store.batches import Priority
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.files import AudioFile
-from stt_pipeline_tests.batches.recordings import for_each_file, scan, scanned
+from stt_pipeline_tests.batches.recordings import Bucket, for_each_file, scan, scanned
 
 
 def _tick(database: Database, in_flight: int = 1_000) -> list[Order]:
@@ -192,3 +193,79 @@ def test_runs_that_could_not_start_are_no_deaths(database: Database, tmp_path: P
     (again,) = _tick(database)
     assert again.keys == order.keys
     assert progress(database, batch.id).failures_by_class == {}
+
+
+def _bucket(database: Database, folder: Path, count: int, *, size: int = 1_000, **wishes: object) -> int:
+    """Return the id of a scanned batch of files that are only listed."""
+    batch = create_batch(database, source_path=str(folder), **wishes)  # type: ignore[arg-type]
+    scan(database, batch, [], source=Bucket(count, size=size), max_bytes=1 << 40)
+    return batch.id
+
+
+def _shares(free: int, priorities: dict[int, Priority], held: dict[int, int], waiting: int) -> dict[int, int]:
+    return share_out(free, priorities=priorities, waiting=dict.fromkeys(priorities, waiting), held=held)
+
+
+def test_batches_of_equal_priority_share_and_leave_room_for_the_next() -> None:
+    equals: dict[int, Priority] = {1: "normal", 2: "normal"}
+    assert _shares(90, equals, {}, 1_000) == {1: 30, 2: 30}
+    assert _shares(100, {1: "normal"}, {}, 1_000) == {1: 50}
+    # one that came late to a full house gets what was left for it
+    assert _shares(50, equals, {1: 50}, 1_000) == {2: 25}
+    assert _shares(25, {1: "normal", 2: "normal", 3: "normal"}, {1: 50, 2: 25}, 1_000) == {3: 13}
+    # what is freed goes to those who hold less
+    assert _shares(40, equals, {1: 30, 2: 10}, 1_000) == {2: 15}
+
+
+def test_higher_priority_takes_first() -> None:
+    priorities: dict[int, Priority] = {1: "low", 2: "normal", 3: "high"}
+    assert _shares(100, priorities, {}, 1_000) == {3: 50, 2: 25, 1: 13}
+    assert _shares(100, priorities, {}, 5) == {3: 5, 2: 5, 1: 5}
+    assert _shares(1, priorities, {}, 5) == {3: 1}
+
+
+def test_a_small_batch_does_not_wait_behind_a_huge_one(database: Database, tmp_path: Path) -> None:
+    huge = _bucket(database, tmp_path, 20_000)
+    first = _tick(database, in_flight=100)
+    assert {order.batch_id for order in first} == {huge}
+    small = _bucket(database, tmp_path, 3)
+    second = [order for order in _tick(database, in_flight=100) if order.batch_id == small]
+    assert [len(order.keys) for order in second] == [3]
+    # and its run is not behind those that the huge one has waiting
+    assert second[0].place == 0
+    assert [order.place for order in first] == list(range(len(first)))
+    assert len(first) > 1
+
+
+def test_only_so_many_batches_are_worked_on_side_by_side(database: Database, tmp_path: Path) -> None:
+    ids = [_bucket(database, tmp_path, 3, priority=priority) for priority in ("low", "normal", "normal")]
+
+    def worked_on() -> set[int]:
+        orders = tick(database, max_shards_in_flight=100, max_active_batches=2, max_attempts=2)
+        return {order.batch_id for order in orders}
+
+    assert worked_on() == {ids[1], ids[2]}
+    urgent = _bucket(database, tmp_path, 3, priority="high")
+    assert worked_on() == {ids[1], ids[2], urgent}
+    # a batch that only waits for a retry takes nobody's place
+    _execute(
+        database,
+        f"UPDATE stt_shards SET token = NULL, not_before = now() + interval '1 h' WHERE batch_id <> {ids[0]}",
+    )
+    assert worked_on() == {ids[0]}
+
+
+def test_two_dispatchers_at_once_stay_within_the_limit(database: Database, tmp_path: Path) -> None:
+    for _ in range(3):
+        _bucket(database, tmp_path, 200)
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: _tick(database, in_flight=50), range(12)))
+    with database.begin() as connection:
+        held = [number for number, _ in shards.in_flight(connection).values()]
+    assert sum(held) <= 50
+    assert min(held) >= 10
+
+
+def test_runs_are_bounded_in_bytes(database: Database, tmp_path: Path) -> None:
+    _bucket(database, tmp_path, 10, size=1 << 30)
+    assert [len(order.keys) for order in _tick(database)] == [4, 4, 2]
