@@ -6,10 +6,12 @@ Nothing here counts files: a batch of five million is at most 10,000 narrow shar
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import get_args
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from stt_pipeline.errors import ErrorClass
 from stt_pipeline.store.tables import heartbeats, shards, throughput
 
 
@@ -80,15 +82,14 @@ def stages(connection: Connection, batch_id: int) -> dict[str, StageCount]:
 
 def failures_by_class(connection: Connection, batch_id: int) -> dict[str, int]:
     """Return how many files of the batch failed under each error class."""
-    rows = connection.execute(
-        text("""
-            SELECT class.key, sum(class.value::int) AS files
-            FROM stt_shards, jsonb_each_text(failures) AS class
-            WHERE batch_id = :batch AND failed > 0 GROUP BY class.key ORDER BY class.key
-        """),
-        {"batch": batch_id},
-    )
-    return {row.key: row.files for row in rows}
+    classes: tuple[str, ...] = get_args(ErrorClass)
+    # a sum for each, because the planner takes unfolding the counts for much work, and starts workers for it
+    row = connection.execute(
+        select(*(func.sum(shards.c.failures[name].as_integer()) for name in classes)).where(
+            shards.c.batch_id == batch_id, shards.c.failed > 0
+        )
+    ).one()
+    return {name: files for name, files in sorted(zip(classes, row, strict=True)) if files}
 
 
 # of these, in minutes, the first in which a file ended counts: large shards end rarely
