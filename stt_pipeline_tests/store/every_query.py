@@ -1,0 +1,152 @@
+"""Everything that the API, the command line and the sensors ask of the store, through the code that does."""
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import text
+
+from stt_pipeline.batches import dispatch, life
+from stt_pipeline.batches.batch_work import claimed_batch
+from stt_pipeline.batches.deletion import delete_batch
+from stt_pipeline.batches.progress import overviews, progress
+from stt_pipeline.batches.publishing import notify, write_minutes
+from stt_pipeline.batches.results import (
+    first_summaries,
+    first_transcriptions,
+    minutes_rows,
+    transcript_rows,
+)
+from stt_pipeline.batches.retention import retire_batches
+from stt_pipeline.batches.retry import retry
+from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
+from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.mail.outbox import OutboxMailer
+from stt_pipeline.minutes.model import Minutes
+from stt_pipeline.speech.transcript import Transcript
+from stt_pipeline.store import counters, emails, files, leases, shards, summaries, transcriptions
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.tables import shards as shards_table
+from stt_pipeline_tests.batches.recordings import (
+    MAX_BYTES,
+    CountingTranscriber,
+    OneSpeaker,
+    report,
+    scan,
+    scanned,
+    write_tone,
+)
+
+
+class OneTopic:
+    """Writes the same minutes about everything."""
+
+    name = "one"
+
+    def summarize(self, transcript: Transcript) -> Minutes:
+        return Minutes("회의", "보고서", ("보고서",), (), (), (), self.name)
+
+
+def ask_everything(database: Database, *, at_work: Sequence[int], ended: int, folder: Path) -> None:
+    """Look at batches in every way, and lead some through all that can happen to one.
+
+    Args:
+        at_work: batches that are half done, of which the first one goes on and the last one ends here.
+        ended: a batch that ended long ago; it ends here, too.
+        folder: for the recordings of a new batch.
+    """
+    large = at_work[0]
+    for batch_id in at_work:
+        _look(database, batch_id)
+    _dispatch(database)
+    _publish_some(database, large, OutboxMailer(folder / "outbox", "stt@example.com"))
+    retry(database, large, max_file_bytes=MAX_BYTES, error_class="internal")
+    life.pause(database, large)
+    dispatch.paused_batches(database)
+    life.resume(database, large)
+    _live(database, folder)
+    _end(database, at_work[-1], ended, folder)
+
+
+def _look(database: Database, batch_id: int) -> None:
+    progress(database, batch_id)
+    overviews(database, 20)
+    overviews(database, 20, before=batch_id, status="processing")
+    with database.begin() as connection:
+        counters.stages(connection, batch_id)
+        counters.throughput_of(connection, batch_id)
+        emails.sent_of_batch(connection, batch_id)
+        for page in (files.page(connection, batch_id), files.page(connection, batch_id, limit=100)):
+            files.page(connection, batch_id, after=page[-1].id, limit=100)
+        for error_class in (None, "model"):
+            for after in (None, ("download", 0)):
+                files.failed(connection, batch_id, 50, error_class=error_class, after=after)
+        file = next(files.of_batch(connection, batch_id))
+        transcriptions.of_file(connection, file)
+        summaries.of_file(connection, file)
+        shard = shards.of_batch(connection, batch_id, 0, 1)[0]
+    for rows_of in (transcript_rows, minutes_rows):
+        rows_of(database, shard.id)
+    for first_of in (first_transcriptions, first_summaries):
+        first_of(database, shard.id, 3)
+
+
+def _dispatch(database: Database) -> None:
+    orders = dispatch.tick(database, max_shards_in_flight=1_000, max_active_batches=10, max_attempts=3)
+    for order in {order.job: order for order in orders}.values():
+        dispatch.retire(database, order, "Its run ended.")
+
+
+def _publish_some(database: Database, batch_id: int, mailer: OutboxMailer) -> None:
+    with database.begin() as connection:
+        keys = list(
+            connection.scalars(
+                text(
+                    "SELECT key FROM stt_shards WHERE batch_id = :batch AND stage = 'publish' ORDER BY id LIMIT 2"
+                ),
+                {"batch": batch_id},
+            )
+        )
+    with Work(database, Claim(keys, "publish", str(uuid.uuid4())), lease_seconds=60, max_attempts=3) as work:
+        write_minutes(work, lambda options: OneTopic())
+        notify(work, mailer)
+        with database.begin() as connection:
+            leases.extend(connection, shards_table, [shard.lease for shard in work.shards], 60)
+    assert not any(shard.failures for shard in work.shards)
+
+
+def _live(database: Database, folder: Path) -> None:
+    """Lead a new batch from its scan to its report, and do it again."""
+    write_tone(folder / "new" / "a.wav")
+    (folder / "new" / "bad.mp3").write_text("not a recording")
+    batch, _, keys = scanned(database, folder / "new", notify_emails=["kim@example.com"])
+    mailer = OutboxMailer(folder / "outbox", "stt@example.com")
+    for reprocess in (False, True):
+        claim = Claim(keys, "transcribe", str(uuid.uuid4()), reprocess=reprocess)
+        # where a death would be the last, the file in hand is noted
+        with Work(database, claim, lease_seconds=60, max_attempts=1) as work:
+            probe_files(work)
+            transcribe_files(work, lambda options: CountingTranscriber())
+            find_speakers(work, lambda options: OneSpeaker())
+        with Work(database, Claim(keys, "publish", claim.run_id), lease_seconds=60, max_attempts=3) as work:
+            write_minutes(work, lambda options: OneTopic())
+            notify(work, mailer)
+        _dispatch(database)
+        report(database, batch.id, mailer)
+    (folder / "new").rename(folder / "away")
+    scan(database, batch, keys)
+    (folder / "new").mkdir()
+    scanned(database, folder / "new")
+
+
+def _end(database: Database, half_done: int, ended: int, folder: Path) -> None:
+    life.cancel(database, half_done)
+    for batch_id in dispatch.cancelled_batches(database):
+        dispatch.runs_ended(database, batch_id)
+    for batch_id in (half_done, ended):
+        life.delete(database, batch_id)
+        with claimed_batch(
+            database, batch_id, run_id="end", token=None, lease_seconds=60, to_delete=True
+        ) as work:
+            delete_batch(work, forget=lambda batch_id: True, data_root=str(folder / "data"))
+    retire_batches(database, days=90, forget=lambda batch_id: True)

@@ -1,0 +1,97 @@
+"""No query reads a large table in full: plans at 200,000 files, in batches large and small, after ANALYZE."""
+
+import inspect
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from sqlalchemy import inspect as inspect_database
+from sqlalchemy import text
+
+from stt_pipeline.store import (
+    batches,
+    counters,
+    emails,
+    files,
+    leases,
+    listing,
+    shards,
+    summaries,
+    transcriptions,
+)
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.tables import metadata
+from stt_pipeline_tests.store import large_store
+from stt_pipeline_tests.store.every_query import ask_everything
+from stt_pipeline_tests.store.large_store import LARGE_TABLES
+from tools.query_plans import Scan, recorded, wasteful_scans
+
+STORE = (batches, counters, emails, files, leases, listing, shards, summaries, transcriptions)
+
+
+def queries_of(module: ModuleType) -> set[str]:
+    """Return the public functions of a module of the store that take a connection."""
+    return {
+        f"{module.__name__.removeprefix('stt_pipeline.store.')}.{name}"
+        for name, found in inspect.getmembers(module, inspect.isfunction)
+        if found.__module__ == module.__name__
+        and not name.startswith("_")
+        and "connection" in inspect.signature(found).parameters
+    }
+
+
+def test_every_query_uses_an_index_and_needs_it(database: Database, tmp_path: Path) -> None:
+    with database.begin() as connection:
+        old = large_store.add_batches(connection, 50, files=20, files_per_shard=1)
+        (large,) = large_store.add_batches(connection, 1, files=169_000, files_per_shard=100)
+        small = large_store.add_batches(connection, 100, files=300, files_per_shard=1)
+        large_store.do_half(connection, [*old, large, *small], transcripts=60_000)
+        large_store.end(connection, old[:-1], days_ago=100)
+        large_store.end(connection, small[:90], days_ago=1)
+        connection.execute(text("ANALYZE"))
+    with recorded() as statements:
+        ask_everything(database, at_work=(large, small[-1], old[-1]), ended=old[0], folder=tmp_path)
+    asked = {name for statement in statements for name in statement.functions}
+    not_asked = set().union(*map(queries_of, STORE)) - asked
+    assert not_asked == {"listing.add"}, "ask them in every_query.py; a COPY has no plan"
+
+    def scans(tables: tuple[str, ...], *, without: str = "") -> list[Scan]:
+        with database.connect() as connection:
+            listing.begin(connection)
+            if without:
+                connection.execute(text(f"DROP INDEX {without}"))
+            found = wasteful_scans(connection, statements, tables)
+            connection.rollback()
+        return found
+
+    assert [*map(str, scans(LARGE_TABLES))] == []
+    assert [str(scan) for scan in scans(("stt_shards",)) if scan.how == "Seq Scan"] == []
+    for index in (
+        "stt_audio_files_batch",
+        "stt_audio_files_failed",
+        "stt_audio_files_shard",
+        "stt_email_logs_batch",
+        "stt_email_logs_minutes_once",
+    ):
+        assert scans(LARGE_TABLES, without=index) != [], index
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("stt_batches", "status"), ("stt_transcriptions", "batch_id"), ("stt_transcriptions", "status")],
+)
+def test_the_indexes_that_the_product_names_exist(database: Database, table: str, column: str) -> None:
+    with database.begin() as connection:
+        found = inspect_database(connection).get_indexes(table)
+    assert [column] in [index["column_names"] for index in found]
+
+
+@pytest.mark.parametrize("table", metadata.tables)
+def test_what_hangs_on_a_deleted_row_is_found_by_an_index(database: Database, table: str) -> None:
+    with database.begin() as connection:
+        look = inspect_database(connection)
+        indexed = [index["column_names"] for index in look.get_indexes(table)]
+        indexed.append(look.get_pk_constraint(table)["constrained_columns"])
+        for key in look.get_foreign_keys(table):
+            columns = key["constrained_columns"]
+            assert columns in [names[: len(columns)] for names in indexed], columns
