@@ -88,6 +88,9 @@ def claimed_shards(
     Raises:
         dagster.Failure: none of the shards may be worked on; the message says why for each.
     """
+    # Dagster's storage makes a connection for each query, unless it is told that the process lives on; what was not used
+    # for some seconds is made anew all the same, as firewalls drop it
+    context.instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=10, max_overflow=10)
     # before the claim: a cancellation finds every run that has shards
     tag_batch(context.instance, context.run, context.partition_keys)
     name = context.asset_key.path[-1]
@@ -109,14 +112,16 @@ def claimed_shards(
     with work:
         for key, reason in work.refused.items():
             context.log.warning(f"{key} is left alone: {reason}.")
-        _require_shards(work)
+        _require_shards(context, work)
         yield work
 
 
-def _require_shards(work: Work) -> None:
-    """End a run that has no shard, or none any more, with the reasons."""
+def _require_shards(context: dg.AssetExecutionContext, work: Work) -> None:
+    """End a run that has no shard, or none any more, with the reasons; a dispatched one as cancelled, not as failed."""
     if work.shards:
         return
+    if token_of(context.run):
+        context.instance.report_run_canceling(context.run, "Its work was taken back.")
     reasons = [f"{key}: {reason}" for key, reason in work.refused.items()]
     more = [f"and {len(reasons) - _SHOWN_FAILURES} more"] if len(reasons) > _SHOWN_FAILURES else []
     raise dg.Failure(
@@ -140,13 +145,11 @@ def events(
     Raises:
         dagster.Failure: every shard was lost meanwhile, as when the batch is cancelled.
     """
-    _require_shards(work)
+    _require_shards(context, work)
     for shard in work.shards:
-        context.add_asset_metadata(
-            {**_figures(shard), **describe(shard)}, asset_key=context.asset_key, partition_key=shard.key
-        )
+        _add_metadata(context, shard.key, {**_figures(shard), **describe(shard)})
     for key, reason in work.refused.items():
-        context.add_asset_metadata({"left alone": reason}, asset_key=context.asset_key, partition_key=key)
+        _add_metadata(context, key, {"left alone": reason})
     yield dg.Output(value)
     latest = context.instance.event_log_storage.get_latest_storage_id_by_partition(
         context.asset_key, dg.DagsterEventType.ASSET_MATERIALIZATION, {shard.key for shard in work.shards}
@@ -167,6 +170,14 @@ def events(
                 description=f"This run left it alone: {reason}.",
             )
         yield dg.Output(None, output_name=f"{check.asset_key.to_python_identifier()}_{check.name}")
+
+
+def _add_metadata(context: dg.AssetExecutionContext, key: str, metadata: Mapping[str, Any]) -> None:
+    """Do what ``context.add_asset_metadata`` does, without reading every partition there is at each call."""
+    step = context.get_step_execution_context()
+    step._metadata_accumulator = step._metadata_accumulator.with_additional_asset_metadata(
+        asset_key=context.asset_key, partition_key=key, metadata=metadata
+    )
 
 
 def _reprocesses(run: dg.DagsterRun) -> bool:

@@ -7,24 +7,28 @@ import math
 import os
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from sqlalchemy import text
 
-from stt_pipeline.batches.dispatch import SHARDS_PER_RUN
+from stt_pipeline.batches import life
+from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches.dispatch import HEARTBEAT, SHARDS_PER_RUN
 from stt_pipeline.batches.progress import Progress, progress
 from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.defs.stages import ASSETS
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import batches, files, shards
+from stt_pipeline.store import batches, counters, files, shards
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import write_tone
 from stt_pipeline_tests.defs.bad_files import EXPECTED, write_bad_files
 from stt_pipeline_tests.defs.dagster_ui import LOCATION, DagsterUI
 
 COUNTS = {"one": 55, "two": 46}  # files of the batches that are backfilled
+WAITING = ("NOT_STARTED", "QUEUED", "STARTING")
 SHARD_ASSETS = [asset for assets in ASSETS.values() for asset in assets]
 
 
@@ -84,6 +88,37 @@ def _keys(store: Database, batch_id: int) -> dict[str, str]:
         return found
 
 
+def _runs(ui: DagsterUI, batch_id: int, *statuses: str) -> dict[str, str]:
+    """Return the status of each run of a batch, of all or of those that have one of ``statuses``."""
+    wanted = {"statuses": statuses} if statuses else {}
+    found = ui.runs(tags=[{"key": "stt/batch", "value": str(batch_id)}], **wanted)
+    return {run["runId"]: run["status"] for run in found}
+
+
+def _wait_for_quiet(ui: DagsterUI, store: Database, batch_id: int) -> None:
+    """Wait until no run of a batch is unfinished."""
+    end = time.monotonic() + 120
+    while unfinished := _runs(ui, batch_id, *WAITING, "STARTED", "CANCELING"):
+        assert time.monotonic() < end, unfinished
+        figures = progress(store, batch_id)
+        assert figures.completed + figures.failed + figures.pending == figures.total_files
+        time.sleep(0.3)
+
+
+def _wait_for_silence(store: Database) -> None:
+    """Wait until the dispatcher has not looked for work for some seconds."""
+    while True:
+        with store.begin() as connection:
+            last = counters.last_beat(connection, HEARTBEAT)
+        if last is None or datetime.now(timezone.utc) - last > timedelta(seconds=3):
+            return
+        time.sleep(0.2)
+
+
+def _mails(stack: Stack) -> list[Path]:
+    return sorted((Path(stack.environment["STT_HOME"]) / "outbox").glob("*.eml"))
+
+
 @pytest.fixture(scope="module")
 def bad_batch(ui: DagsterUI, store: Database, tmp_path_factory: pytest.TempPathFactory) -> int:
     """The id of a batch of every kind of bad file, started from the launchpad and completed."""
@@ -93,6 +128,7 @@ def bad_batch(ui: DagsterUI, store: Database, tmp_path_factory: pytest.TempPathF
     assert ui.wait_for_run(run) == "SUCCESS"
     batch_id = _newest_batch(store)
     _wait(store, batch_id, {"completed", "failed"})
+    _wait_for_quiet(ui, store, batch_id)
     return batch_id
 
 
@@ -147,15 +183,16 @@ def test_a_batch_from_the_launchpad_with_every_kind_of_bad_file(
     assert transcripts["real-time factor"] > 0
     assert "nothing but its vocabulary" in transcripts["note"]
     assert "| owner | task | due |" in ui.metadata("meeting_minutes", keys["🎤 launch.mp3"])["minutes"]
-    assert "text.mp3" in ui.metadata("batch_report", f"{batch_id:06d}")["failures"]
+    report = ui.metadata("batch_report", f"{batch_id:06d}")
+    assert "text.mp3" in report["failures"]
+    assert "data:image/png;base64," in report["throughput"]
 
     # silence and noise have no words, and are no failures
     for name in ("silence.wav", "white noise.wav", "tenth of a second.wav"):
         assert "(no speech)" in ui.metadata("transcripts", keys[name])["transcript"], name
 
     succeeded = sum(expected is None for expected in EXPECTED.values())
-    mails = list((Path(stack.environment["STT_HOME"]) / "outbox").glob("*.eml"))
-    assert len(mails) == succeeded + 1
+    assert len(_mails(stack)) == succeeded + 1
     parquet = Path(stack.environment["STT_HOME"]) / "data"
     import pandas as pd
 
@@ -172,7 +209,9 @@ def test_a_wrong_request_fails_its_run_with_the_reason(ui: DagsterUI, store: Dat
     assert _newest_batch(store) == before
 
 
-def test_one_partition_is_materialized_again(ui: DagsterUI, store: Database, bad_batch: int) -> None:
+def test_one_partition_is_materialized_again(
+    ui: DagsterUI, store: Database, stack: Stack, bad_batch: int
+) -> None:
     key = _keys(store, bad_batch)["🎤 launch.mp3"]
     before = ui.metadata("transcripts", key)
     run = ui.materialize(["transcripts"], key)
@@ -188,24 +227,26 @@ def test_one_partition_is_materialized_again(ui: DagsterUI, store: Database, bad
     # after a minute the dispatcher takes the file through the rest
     with store.begin() as connection:
         connection.execute(text("UPDATE stt_shards SET not_before = now()"))
-    mails = progress(store, bad_batch).emails_sent
+    mails = _mails(stack)
     figures = _wait(store, bad_batch, {"completed"})
     assert figures.completed == sum(expected is None for expected in EXPECTED.values())
-    assert figures.emails_sent == mails
+    assert _mails(stack) == mails
 
 
 def test_a_backfill_over_two_batches_runs_many_partitions_at_a_time_with_stages_apart(
     ui: DagsterUI, store: Database, tmp_path: Path
 ) -> None:
-    # the work is left to the person
+    # the work is left to the person, once the tick that is under way has ended
     ui.switch_sensor("batch_dispatcher", on=False)
+    _wait_for_silence(store)
     batch_ids = []
     for name, count in COUNTS.items():
         for number in range(count):
             write_tone(tmp_path / name / "in" / f"{number:02d}.wav", 0.2)
         assert ui.wait_for_run(_launch_batch(ui, tmp_path / name / "in", name=name)) == "SUCCESS"
         batch_ids.append(_newest_batch(store))
-        assert ui.wait_for_run(ui.materialize(["audio_manifest"], f"{batch_ids[-1]:06d}")) == "SUCCESS"
+        scan = ui.materialize(["audio_manifest"], f"{batch_ids[-1]:06d}")
+        assert ui.wait_for_run(scan) == "SUCCESS", ui.errors(scan)
     keys = [key for batch_id in batch_ids for key in sorted(_keys(store, batch_id).values())]
     assert len(keys) == sum(COUNTS.values()) > 100
 
@@ -229,6 +270,84 @@ def test_a_backfill_over_two_batches_runs_many_partitions_at_a_time_with_stages_
     ui.switch_sensor("batch_dispatcher", on=True)
     for batch_id in batch_ids:
         _wait(store, batch_id, {"completed"})
+
+
+def _wait_for_load(ui: DagsterUI, store: Database, batch_id: int) -> set[str]:
+    """Wait until a run works on shards of a batch and another one waits in the queue, and return what is unfinished."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        figures = progress(store, batch_id)
+        assert figures.completed + figures.failed + figures.pending == (figures.total_files or 0)
+        with store.begin() as connection:
+            _, at_work = shards.in_flight(connection).get(batch_id, (0, 0))
+        if at_work and _runs(ui, batch_id, "QUEUED"):
+            return set(_runs(ui, batch_id, *WAITING, "STARTED"))
+        time.sleep(0.2)
+    raise AssertionError(_runs(ui, batch_id))
+
+
+def _statuses(store: Database, batch_id: int) -> dict[int, str]:
+    with store.begin() as connection:
+        return {file.id: file.status for file in files.of_batch(connection, batch_id)}
+
+
+def _traces(store: Database, stack: Stack, batch_id: int) -> dict[str, object]:
+    """Return what there is of a batch in Postgres, Dagster and Parquet."""
+    queries = {
+        "files": "SELECT count(*) FROM stt_audio_files WHERE batch_id = :id",
+        "transcriptions": "SELECT count(*) FROM stt_transcriptions WHERE batch_id = :id",
+        "shards": "SELECT count(*) FROM stt_shards WHERE batch_id = :id",
+        "partitions": "SELECT count(*) FROM dynamic_partitions WHERE partition LIKE :key || '%'",
+        "events": "SELECT count(*) FROM event_logs WHERE partition LIKE :key || '%'",
+    }
+    with store.begin() as connection:
+        found: dict[str, object] = {
+            kind: connection.scalar(text(query), {"id": batch_id, "key": f"{batch_id:06d}"})
+            for kind, query in queries.items()
+        }
+    data = Path(stack.environment["STT_HOME"]) / "data"
+    return {**found, "parquet": sorted(data.glob(f"*/batch={batch_id:06d}"))}
+
+
+def test_a_batch_under_load_is_paused_resumed_cancelled_and_deleted(
+    ui: DagsterUI, store: Database, stack: Stack, bad_batch: int, tmp_path: Path
+) -> None:
+    other = (_traces(store, stack, bad_batch), _runs(ui, bad_batch))
+    for number in range(2 * SHARDS_PER_RUN["transcribe"] + 2):
+        write_tone(tmp_path / "in" / f"{number:03d}.wav", 0.1)
+    batch_id = create_batch(store, source_path=str(tmp_path / "in")).id
+    _wait_for_load(ui, store, batch_id)
+
+    # what is in work ends as it should, and what waits leaves the queue
+    life.pause(store, batch_id)
+    _wait_for_quiet(ui, store, batch_id)
+    assert set(_runs(ui, batch_id).values()) == {"SUCCESS", "CANCELED"}
+    assert progress(store, batch_id).status == "paused"
+    assert "pending" in _statuses(store, batch_id).values()
+
+    life.resume(store, batch_id)
+    unfinished = _wait_for_load(ui, store, batch_id)
+    life.cancel(store, batch_id)
+    statuses = _statuses(store, batch_id)
+    _wait_for_quiet(ui, store, batch_id)
+    ended = _runs(ui, batch_id)
+    assert {ended[run] for run in unfinished} <= {"CANCELED", "SUCCESS"}
+    assert {run for run in unfinished if ended[run] == "CANCELED"}
+    assert _statuses(store, batch_id) == statuses
+    assert progress(store, batch_id).status == "cancelled"
+
+    life.delete(store, batch_id)
+    end = time.monotonic() + 120
+    while True:
+        left = ui.runs(tags=[{"key": "stt/batch", "value": str(batch_id)}])
+        if [(run["jobName"], run["status"]) for run in left] == [("delete_batch", "SUCCESS")]:
+            break
+        assert time.monotonic() < end, left
+        time.sleep(0.5)
+    assert not any(_traces(store, stack, batch_id).values())
+    with store.begin() as connection:
+        assert batch_id not in {batch.id for batch in batches.latest(connection, 100)}
+    assert (_traces(store, stack, bad_batch), _runs(ui, bad_batch)) == other
 
 
 def test_the_lineage_leads_from_the_manifest_to_the_report(ui: DagsterUI) -> None:

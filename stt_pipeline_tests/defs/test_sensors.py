@@ -141,23 +141,30 @@ def test_runs_of_people_belong_to_their_batch_unless_they_are_about_several(
     assert tag(scan) == str(batch.id)
 
 
-def test_a_run_that_loses_all_its_shards_ends_with_the_reason(product: Product, tmp_path: Path) -> None:
+def _reason(done: dg.ExecuteInProcessResult) -> str:
+    (step,) = [event for event in done.all_events if event.is_step_failure]
+    assert step.step_failure_data.error is not None
+    return step.step_failure_data.error.message
+
+
+def test_a_run_without_shards_ends_with_the_reason(product: Product, tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         write_tone(tmp_path / "in" / name, 0.2)
     batch = create_batch(product.database, source_path=str(tmp_path / "in"))
     product.run_until("scan_source")
     (request,) = product.tick()
     product.transcriber.meanwhile = lambda: life.cancel(product.database, batch.id)
-    done = product.run(request)
-    assert not done.success
-    (step,) = [event for event in done.all_events if event.is_step_failure]
-    assert step.step_key == "transcripts"
-    assert step.step_failure_data.error is not None
-    assert "There is nothing to do." in step.step_failure_data.error.message
-    assert "its batch was cancelled" in step.step_failure_data.error.message
-    again = product.run(request)  # one that was queued, and begins after the cancellation
-    (step,) = [event for event in again.all_events if event.is_step_failure]
-    assert step.step_failure_data.error is not None
-    assert f"batch {batch.id} is cancelled" in step.step_failure_data.error.message
+    lost = product.run(request)
+    assert "There is nothing to do." in _reason(lost)
+    assert "its batch was cancelled" in _reason(lost)
+    late = product.run(request)  # one that was queued, and begins after the cancellation
+    by_hand = product.run(
+        dg.RunRequest(partition_key=product.partitions("audio")[0], job_name="transcribe_audio")
+    )
+    for done in (late, by_hand):
+        assert f"batch {batch.id} is cancelled" in _reason(done)
+    # what was taken back from a dispatched run is no failure; a person is told that it cannot be
+    statuses = [product.status(done.run_id) for done in (lost, late, by_hand)]
+    assert statuses == [Status.CANCELED, Status.CANCELED, Status.FAILURE]
     with product.database.begin() as connection:
         assert connection.scalars(text("SELECT DISTINCT status FROM stt_audio_files")).all() == ["pending"]
