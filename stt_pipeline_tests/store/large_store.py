@@ -96,9 +96,9 @@ def do_half(connection: Connection, batch_ids: list[int], *, transcripts: int) -
     )
     run("""
         UPDATE stt_shards s SET stage = h.stage, busy_seconds = (s.completed + s.failed) * 2.5,
-            token = CASE WHEN leased OR dispatched THEN gen_random_uuid() END,
+            token = CASE WHEN leased OR dispatched THEN md5(batch_id || '-' || leased)::uuid END,
             dispatched_at = CASE WHEN leased OR dispatched THEN now() END,
-            run_id = CASE WHEN leased THEN 'run ' || s.id / 10 END,
+            run_id = CASE WHEN leased THEN 'run on ' || batch_id END,
             -- some runs have died
             lease_until = CASE WHEN leased THEN now() + CASE WHEN s.id % 20 = 0 THEN -1 ELSE 1 END * interval '1 hour' END,
             deaths = CASE WHEN leased AND s.id % 20 = 0 THEN 2 ELSE 0 END,

@@ -1,0 +1,349 @@
+"""One batch of millions: its intake, and how fast people and the dispatcher are answered once half of it is done.
+
+A synthetic source is scanned by the product's own code in a process of its own, as in production, into a real Postgres
+(embedded, or --database-url) that Dagster's real instance shares; small batches are there besides. Then half of the shards
+are put to done by SQL, and everything is timed that is asked again and again, and planned that is asked at all.
+"""
+
+import argparse
+import json
+import os
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+from sqlalchemy import create_engine, make_url, text
+
+from stt_pipeline.audio.sources import SourceObject
+from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.cli.environment import environment, prepare_dagster_home
+from stt_pipeline.errors import DownloadError
+from stt_pipeline.settings import Settings
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.embedded import with_database
+from stt_pipeline.store.migrations import upgrade
+from tools.query_plans import Statement, recorded, wasteful_scans
+
+CALLS = 200
+TICKS = 10
+TRANSCRIPTS = 200_000
+SMALL_BATCHES = 200
+FILES_PER_RUN = 2_000  # as the dispatcher groups them
+PAGE = 100
+
+_began = time.monotonic()
+
+
+class CallCenter:
+    """A bucket with so many recordings of telephone calls, as listed: about 70 characters each, in order of path."""
+
+    uri = "s3://customer-recordings/"
+
+    def __init__(self, count: int) -> None:
+        """``count`` is how many objects the bucket has."""
+        self._count = count
+
+    def list_objects(self) -> Iterator[SourceObject]:
+        """Yield every object."""
+        modified_at = datetime.now(timezone.utc)
+        for number in range(self._count):
+            if number % 1_000_000 == 0:
+                _say(f"{number:,} objects listed")
+            scattered = number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128)
+            day, call = divmod(number, 20_000)
+            uri = f"{self.uri}seoul/2026/day-{day:03d}/agent-{call // 50:04d}/call-{number:010d}.wav"
+            yield SourceObject(uri, 200_000 + scattered % 4_000_000, f"{scattered:032x}", modified_at)
+
+    def local_copy(self, uri: str) -> AbstractContextManager[Path]:
+        """Lend nothing."""
+        raise DownloadError(f"{uri} was only listed.")
+
+
+def main() -> None:
+    """Measure, and print the figures."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--files", type=int, default=5_000_000)
+    arguments.add_argument(
+        "--database-url", default="", help="of a server on which a database may be created"
+    )
+    wishes = arguments.parse_args()
+    with (
+        tempfile.TemporaryDirectory(prefix="stt-scale-") as folder,
+        _own_database(Path(folder), wishes.database_url) as settings,
+        closing_database(settings.database_url) as database,
+    ):
+        print(json.dumps(_measure(database, Path(folder), wishes.files)))
+
+
+def _measure(database: Database, folder: Path, files: int) -> dict[str, object]:
+    # imported here, so that the process of the intake is not forked from a large one
+    from stt_pipeline_tests.store import large_store
+
+    source = folder / "source"
+    source.mkdir()
+    with database.begin() as connection:
+        version = connection.scalar(text("SHOW server_version"))
+        small = large_store.add_batches(connection, SMALL_BATCHES, files=50, files_per_shard=1)
+    large = create_batch(database, source_path=str(source), name="Every call of the year").id
+    scanned = _scan(large, files)
+    _say(f"scanned at {files / scanned['intake_seconds']:,.0f} files a second; doing half of it")
+    with database.begin() as connection:
+        large_store.do_half(connection, [*small, large], transcripts=TRANSCRIPTS)
+        large_store.end(connection, small[:-20], days_ago=1)
+        large_store.end(connection, small[:10], days_ago=100)
+    with database.begin() as connection:
+        _say("ANALYZE")
+        connection.execute(text("ANALYZE"))
+        shards = connection.scalar(
+            text("SELECT count(*) FROM stt_shards WHERE batch_id = :id"), {"id": large}
+        )
+    asked = _timed_questions(database, large)
+    ticks, statements = _timed_ticks(database, large, files)
+    return {
+        "files": files,
+        **scanned,
+        "files_per_second": round(files / scanned["intake_seconds"]),
+        "shards": shards,
+        **asked,
+        "dispatch_tick_seconds": round(max(ticks), 3),
+        "plans_with_seq_scan": _bad_plans(
+            database, statements, [large, small[-1], small[-2]], small[0], folder
+        ),
+        "postgres": version,
+        "cores": os.cpu_count(),
+    }
+
+
+def _scan(batch_id: int, files: int) -> dict[str, float]:
+    """Scan the source in a process of its own, and return what it measured."""
+    code = f"from benchmarks.scale import scan; scan({batch_id}, {files})"
+    root = Path(__file__).parents[1]
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=root, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            said, _ = process.communicate()
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        raise SystemExit(f"The intake ended with code {process.returncode}; see above.")
+    figures: dict[str, float] = json.loads(said.splitlines()[-1])
+    return figures
+
+
+def scan(batch_id: int, files: int) -> None:
+    """Run the intake, as the asset ``audio_manifest`` does, and print its figures: what the scanning process executes."""
+    import dagster as dg
+
+    from stt_pipeline.batches.batch_work import claimed_batch
+    from stt_pipeline.batches.intake import run_intake
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    settings = Settings()
+    partitions_seconds = 0.0
+
+    def add_partitions(keys: Sequence[str]) -> None:
+        nonlocal partitions_seconds
+        started = time.perf_counter()
+        instance.add_dynamic_partitions("audio", list(keys))
+        partitions_seconds += time.perf_counter() - started
+
+    with (
+        dg.DagsterInstance.get() as instance,
+        closing_database(settings.database_url) as database,
+        claimed_batch(
+            database, batch_id, run_id="scan", token=None, lease_seconds=settings.lease_seconds
+        ) as work,
+    ):
+        started = time.perf_counter()
+        run_intake(
+            work,
+            add_partitions=add_partitions,
+            max_file_bytes=settings.max_file_bytes,
+            open_source=lambda path, pattern: CallCenter(files),
+        )
+        seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    figures = {
+        "intake_seconds": round(seconds, 1),
+        "peak_rss_mb": round(peak),
+        "partitions_seconds": round(partitions_seconds, 2),
+    }
+    print(json.dumps(figures))
+
+
+def _timed_questions(database: Database, batch_id: int) -> dict[str, float]:
+    """Ask what people ask again and again."""
+    from stt_pipeline.batches.progress import overviews, progress
+    from stt_pipeline.store import files
+
+    last: list[tuple[str, int]] = []
+
+    def next_failures() -> None:
+        with database.begin() as connection:
+            page = files.failed(connection, batch_id, PAGE, after=last[-1] if last else None)
+        if page:
+            last.append((str(page[-1].error_class), page[-1].id))
+        else:
+            last.clear()
+
+    return {
+        "progress_p95_ms": _p95_ms("progress", lambda: progress(database, batch_id)),
+        "list_batches_p95_ms": _p95_ms("list", lambda: overviews(database, 20)),
+        "failures_page_p95_ms": _p95_ms("a page of failures", next_failures),
+    }
+
+
+def _p95_ms(what: str, call: Callable[[], object]) -> float:
+    seconds = []
+    for _ in range(CALLS):
+        started = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - started)
+    p95 = 1000 * statistics.quantiles(seconds, n=20)[-1]
+    _say(
+        f"{what}: {1000 * min(seconds):.1f} ms at best, median {1000 * statistics.median(seconds):.1f}, p95 {p95:.1f}"
+    )
+    return round(p95, 2)
+
+
+def _timed_ticks(database: Database, batch_id: int, files: int) -> tuple[list[float], list[Statement]]:
+    """Evaluate the dispatcher's sensor as Dagster's code server does, with the runs of the first half in the books."""
+    import dagster as dg
+    from dagster._core.definitions.sensor_definition import SensorExecutionData
+    from dagster._core.remote_origin import RegisteredCodeLocationOrigin
+    from dagster._grpc.impl import get_external_sensor_execution
+
+    from stt_pipeline.definitions import defs
+    from stt_pipeline.defs.sensors import batch_dispatcher
+
+    seconds = []
+    with dg.DagsterInstance.get() as instance:
+        _say("writing the runs of the first half")
+        with database.begin() as connection:
+            of_others = text("SELECT key FROM stt_shards WHERE batch_id <> :id ORDER BY id")
+            instance.add_dynamic_partitions("audio", list(connection.scalars(of_others, {"id": batch_id})))
+        for number in range(files // 2 // FILES_PER_RUN):
+            instance.run_storage.add_run(
+                dg.DagsterRun(
+                    "transcribe_audio",
+                    run_id=str(uuid.uuid4()),
+                    status=dg.DagsterRunStatus.SUCCESS,
+                    tags={
+                        "dagster/run_key": str(uuid.uuid4()),
+                        "stt/batch": str(batch_id),
+                        "number": str(number),
+                    },
+                )
+            )
+        _say("ticking")
+        with recorded() as statements:
+            for _ in range(TICKS):
+                started = time.perf_counter()
+                found = get_external_sensor_execution(
+                    defs.get_repository_def(),
+                    code_location_origin=RegisteredCodeLocationOrigin("stt_pipeline"),
+                    instance_ref=instance.get_ref(),
+                    sensor_name=batch_dispatcher.name,
+                    last_tick_completion_timestamp=None,
+                    last_run_key=None,
+                    cursor=None,
+                    log_key=None,
+                    last_sensor_start_timestamp=None,
+                )
+                seconds.append(time.perf_counter() - started)
+                if not isinstance(found, SensorExecutionData):
+                    raise SystemExit(f"The sensor failed: {found.error}")
+                if not found.run_requests:
+                    raise SystemExit("A tick found nothing to dispatch, and waited: take more --files.")
+                _say(f"{len(found.run_requests)} runs in {seconds[-1]:.2f} s")
+                _take(database)
+    return seconds, statements
+
+
+def _take(database: Database) -> None:
+    """Do what runs do in time: work on everything that is in flight, and leave it for the next stage."""
+    with database.begin() as connection:
+        connection.execute(
+            text("""
+                UPDATE stt_shards SET token = NULL, run_id = NULL, lease_until = NULL, stage = 'publish',
+                    not_before = now() + interval '1 day'
+                WHERE token IS NOT NULL
+            """)
+        )
+
+
+def _bad_plans(
+    database: Database, ticks: list[Statement], at_work: Sequence[int], ended: int, folder: Path
+) -> list[str]:
+    """Plan everything that is asked, as a test does at 200,000 files, and return what reads a large table in full."""
+    from stt_pipeline.store import listing
+    from stt_pipeline_tests.store import large_store
+    from stt_pipeline_tests.store.every_query import ask_everything
+
+    _say("asking everything")
+    with recorded() as statements:
+        ask_everything(database, at_work=at_work, ended=ended, folder=folder)
+    _say("planning it")
+    with database.connect() as connection:
+        listing.begin(connection)
+        found = wasteful_scans(connection, [*ticks, *statements], large_store.LARGE_TABLES)
+        connection.rollback()
+    return [str(scan) for scan in found]
+
+
+@contextmanager
+def _own_database(folder: Path, server: str) -> Iterator[Settings]:
+    """Yield settings with a new database, put into this process' environment as well; it is dropped at the end."""
+    home = folder / "home"
+    with with_database(Settings(home=home, database_url=server, _env_file=None)) as url:
+        name = f"stt_scale_{uuid.uuid4().hex[:8]}"
+        own = make_url(url).set(database=name).render_as_string(hide_password=False)
+        _execute(url, f"CREATE DATABASE {name}")
+        try:
+            upgrade(own)
+            settings = Settings(home=home, database_url=own, _env_file=None)
+            prepare_dagster_home(settings)
+            os.environ |= environment(settings, own)
+            yield settings
+        finally:
+            _say("cleaning up")
+            _execute(url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _execute(url: str, statement: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+@contextmanager
+def closing_database(url: str) -> Iterator[Database]:
+    """Lend a pool of connections."""
+    database = Database(url)
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+def _say(what: str) -> None:
+    print(f"{time.monotonic() - _began:7.1f} s  {what}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
