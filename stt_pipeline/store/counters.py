@@ -80,16 +80,17 @@ def stages(connection: Connection, batch_id: int) -> dict[str, StageCount]:
     return {stage: found[stage] for stage in ("transcribe", "publish", "done") if stage in found}
 
 
+_CLASSES: tuple[str, ...] = get_args(ErrorClass)
+# a sum for each, because the planner takes unfolding the counts for much work, and starts workers for it
+_FAILED_BY_CLASS = [func.sum(shards.c.failures[name].as_integer()) for name in _CLASSES]
+
+
 def failures_by_class(connection: Connection, batch_id: int) -> dict[str, int]:
     """Return how many files of the batch failed under each error class."""
-    classes: tuple[str, ...] = get_args(ErrorClass)
-    # a sum for each, because the planner takes unfolding the counts for much work, and starts workers for it
     row = connection.execute(
-        select(*(func.sum(shards.c.failures[name].as_integer()) for name in classes)).where(
-            shards.c.batch_id == batch_id, shards.c.failed > 0
-        )
+        select(*_FAILED_BY_CLASS).where(shards.c.batch_id == batch_id, shards.c.failed > 0)
     ).one()
-    return {name: files for name, files in sorted(zip(classes, row, strict=True)) if files}
+    return {name: files for name, files in sorted(zip(_CLASSES, row, strict=True)) if files}
 
 
 # of these, in minutes, the first in which a file ended counts: large shards end rarely
