@@ -26,6 +26,8 @@ def environment(settings: Settings, database_url: str) -> dict[str, str]:
     """
     return {
         "DAGSTER_HOME": str(settings.dagster_home),
+        # materializations of many partitions are written together
+        "DAGSTER_EVENT_BATCH_SIZE": "1000",
         "STT_HOME": str(settings.home.absolute()),
         "STT_DATABASE_URL": psycopg_url(database_url),
         "STT_DAGSTER_POSTGRES_URL": psycopg2_url(database_url),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, select
+from sqlalchemy import Connection, Row, Select, and_, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from stt_pipeline.minutes.model import ActionItem, Minutes, minutes_to_json
@@ -83,23 +83,49 @@ def of_files(connection: Connection, files: Sequence[AudioFile]) -> dict[int, Su
     return {row.audio_file_id: _summary(row) for row in rows}
 
 
-def of_shard(connection: Connection, shard_id: int, limit: int | None = None) -> dict[int, Summary]:
-    """Return the minutes of a shard's files, by audio file id."""
+def of_shard(connection: Connection, shard_id: int, limit: int) -> list[tuple[str, Summary]]:
+    """Return (uri, minutes) of the first files of a shard that have some, in order of file."""
     rows = connection.execute(
-        select(summaries, transcriptions.c.audio_file_id)
-        .join(transcriptions, _OF_ITS_TRANSCRIPTION)
-        .join(
-            audio_files,
-            and_(
-                audio_files.c.id == transcriptions.c.audio_file_id,
-                audio_files.c.created_at == transcriptions.c.created_at,
+        _of_shard(select(summaries, transcriptions.c.audio_file_id, audio_files.c.uri), shard_id).limit(limit)
+    )
+    return [(row.uri, _summary(row)) for row in rows]
+
+
+def rows_of_shard(connection: Connection, shard_id: int) -> list[dict[str, Any]]:
+    """Return a row of the ``minutes`` dataset for each file of a shard that has minutes, in order of file."""
+    columns = summaries.c
+    rows = connection.execute(
+        _of_shard(
+            select(
+                audio_files.c.batch_id,
+                transcriptions.c.audio_file_id,
+                audio_files.c.uri,
+                columns.title,
+                columns.summary_text.label("summary"),
+                columns.topics,
+                columns.decisions,
+                columns.action_items,
+                columns.keywords,
+                columns.llm_model.label("model"),
+                columns.tokens_used,
             ),
+            shard_id,
         )
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def _of_shard(chosen: Select[Any], shard_id: int) -> Select[Any]:
+    of_its_file = and_(
+        audio_files.c.id == transcriptions.c.audio_file_id,
+        audio_files.c.created_at == transcriptions.c.created_at,
+    )
+    return (
+        chosen.join_from(summaries, transcriptions, _OF_ITS_TRANSCRIPTION)
+        .join(audio_files, of_its_file)
         .where(audio_files.c.shard_id == shard_id)
         .order_by(transcriptions.c.audio_file_id)
-        .limit(limit)
     )
-    return {row.audio_file_id: _summary(row) for row in rows}
 
 
 def of_file(connection: Connection, file: AudioFile) -> Summary | None:

@@ -171,8 +171,8 @@ def statuses(connection: Connection, files: Sequence[AudioFile]) -> dict[int, Tr
     return {row.audio_file_id: row.status for row in rows}
 
 
-def of_shard(connection: Connection, shard_id: int, limit: int | None = None) -> dict[int, Transcription]:
-    """Return the transcriptions of a shard that are not outdated, by audio file id."""
+def of_shard(connection: Connection, shard_id: int, limit: int) -> list[Transcription]:
+    """Return the first transcriptions of a shard that are not outdated, in order of file."""
     rows = connection.execute(
         select(transcriptions)
         .join(audio_files, _OF_ITS_FILE)
@@ -180,7 +180,31 @@ def of_shard(connection: Connection, shard_id: int, limit: int | None = None) ->
         .order_by(transcriptions.c.audio_file_id)
         .limit(limit)
     )
-    return {row.audio_file_id: _transcription(row) for row in rows}
+    return [_transcription(row) for row in rows]
+
+
+def rows_of_shard(connection: Connection, shard_id: int) -> list[dict[str, Any]]:
+    """Return a row of the ``transcripts`` dataset for each transcript of a shard that has speakers, in order of file."""
+    columns = transcriptions.c
+    rows = connection.execute(
+        select(
+            columns.batch_id,
+            columns.audio_file_id,
+            columns.audio_file_path.label("uri"),
+            columns.duration,
+            columns.language,
+            columns.language_probability,
+            columns.model,
+            columns.notes,
+            columns.transcription_text.label("text"),
+            columns.segments,
+            columns.speaker_labels.label("speaker_turns"),
+        )
+        .join(audio_files, _OF_ITS_FILE)
+        .where(audio_files.c.shard_id == shard_id, columns.status == "completed")
+        .order_by(columns.audio_file_id)
+    )
+    return [dict(row) for row in rows.mappings()]
 
 
 def of_files(connection: Connection, files: Sequence[AudioFile]) -> dict[int, Transcription]:
