@@ -343,8 +343,10 @@ def delete(connection: Connection, batch_id: int) -> None:
 
 
 def note_error(connection: Connection, batch_id: int, error: str | None) -> None:
-    """Show people why the batch does not move at the moment; None takes the note away."""
-    connection.execute(update(batches).where(batches.c.id == batch_id).values(error=error))
+    """Show people why the batch does not move at the moment; None takes the note away. A cancelled one need not move."""
+    connection.execute(
+        update(batches).where(batches.c.id == batch_id, batches.c.status != "cancelled").values(error=error)
+    )
 
 
 def lock(connection: Connection, batch_id: int) -> tuple[Batch, LeaseState]:

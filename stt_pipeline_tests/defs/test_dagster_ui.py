@@ -334,8 +334,11 @@ def test_a_batch_under_load_is_paused_resumed_cancelled_and_deleted(
     assert {ended[run] for run in unfinished} <= {"CANCELED", "SUCCESS"}
     assert {run for run in unfinished if ended[run] == "CANCELED"}
     assert _statuses(store, batch_id) == statuses
-    assert progress(store, batch_id).status == "cancelled"
+    figures = progress(store, batch_id)
+    assert (figures.status, figures.error) == ("cancelled", None)
 
+    logs = [Path(stack.environment["DAGSTER_HOME"]) / "storage" / run for run in ended]
+    assert any(folder.exists() for folder in logs)
     life.delete(store, batch_id)
     end = time.monotonic() + 120
     while True:
@@ -345,6 +348,7 @@ def test_a_batch_under_load_is_paused_resumed_cancelled_and_deleted(
         assert time.monotonic() < end, left
         time.sleep(0.5)
     assert not any(_traces(store, stack, batch_id).values())
+    assert not any(folder.exists() for folder in logs)
     with store.begin() as connection:
         assert batch_id not in {batch.id for batch in batches.latest(connection, 100)}
     assert (_traces(store, stack, bad_batch), _runs(ui, bad_batch)) == other
