@@ -81,6 +81,7 @@ def transcribe_files(work: Work, transcriber_for: TranscriberFor, *, language: s
             samples,
             language=shard.options.language or language or None,
             hotwords=shard.options.hotwords or None,
+            halvings=file.attempts if file.error_class == "out_of_memory" else 0,
         )
         return Done(file, NewTranscript(file, transcript, started_at), transcript.duration)
 

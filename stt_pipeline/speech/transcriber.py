@@ -24,6 +24,9 @@ DEMO_NOTE = (
 # Windows joined to tell the language: Whisper looks at what fills one window, and the first may be a cough.
 _WINDOWS_FOR_LANGUAGE = 4
 
+_BEAM = 5
+"""Hypotheses of a window that are decoded side by side, as a batch; faster-whisper's own default."""
+
 # how CUDA, cuBLAS and C++ say it
 _OUT_OF_MEMORY = ("out of memory", "alloc_failed", "bad_alloc", "bad allocation")
 
@@ -37,7 +40,12 @@ class Transcriber(Protocol):
         ...
 
     def transcribe(
-        self, samples: npt.NDArray[np.float32], *, language: str | None = None, hotwords: str | None = None
+        self,
+        samples: npt.NDArray[np.float32],
+        *,
+        language: str | None = None,
+        hotwords: str | None = None,
+        halvings: int = 0,
     ) -> Transcript:
         """Return what is said in ``samples``, float32 ``(samples,)``, 16 kHz, mono; without speakers.
 
@@ -45,6 +53,7 @@ class Transcriber(Protocol):
             samples: as `audio.decode` returns them.
             language: ISO 639-1 code; None (or empty) detects it, from the first half minute of speech.
             hotwords: names and terms that are likely to be said.
+            halvings: how often to halve what is decoded side by side, because this recording ran out of memory before.
 
         Raises:
             ConfigurationError: the model does not know ``language``; no recording is to blame.
@@ -67,17 +76,25 @@ class WhisperTranscriber:
         return self._loaded.name
 
     def transcribe(
-        self, samples: npt.NDArray[np.float32], *, language: str | None = None, hotwords: str | None = None
+        self,
+        samples: npt.NDArray[np.float32],
+        *,
+        language: str | None = None,
+        hotwords: str | None = None,
+        halvings: int = 0,
     ) -> Transcript:
         """See :meth:`Transcriber.transcribe`; where nobody talks there is no language to detect, and it stays empty."""
         self._check_language(language)
+        beam = max(1, _BEAM >> halvings)
         try:
             windows = speech_windows(samples, self._loaded.whisper.feature_extractor.chunk_length)
             probability = 1.0
             if not language:
                 language, probability = self._detect_language(samples, windows)
             segments = [
-                segment for window in windows for segment in self._hear(samples, window, language, hotwords)
+                segment
+                for window in windows
+                for segment in self._hear(samples, window, language, hotwords, beam)
             ]
         except (RuntimeError, ValueError, MemoryError) as error:
             raise _explained(error, self.model) from error
@@ -102,7 +119,7 @@ class WhisperTranscriber:
         return language, probability
 
     def _hear(
-        self, samples: npt.NDArray[np.float32], window: Window, language: str, hotwords: str | None
+        self, samples: npt.NDArray[np.float32], window: Window, language: str, hotwords: str | None, beam: int
     ) -> Iterator[Segment]:
         """Yield the segments of one window of ``samples``."""
 
@@ -114,6 +131,7 @@ class WhisperTranscriber:
             window.of(samples),
             language=language,
             hotwords=hotwords,
+            beam_size=beam,
             word_timestamps=True,
             # one wrong sentence must not lead what follows astray
             condition_on_previous_text=False,

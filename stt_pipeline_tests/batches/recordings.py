@@ -19,6 +19,7 @@ from stt_pipeline.batches.work import ShardWork, Work
 from stt_pipeline.errors import DownloadError
 from stt_pipeline.mail.mailer import Mailer
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word
+from stt_pipeline.store import batches
 from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.files import AudioFile
@@ -48,7 +49,12 @@ class CountingTranscriber:
         self.failures = list(failures)
 
     def transcribe(
-        self, samples: npt.NDArray[np.float32], *, language: str | None = None, hotwords: str | None = None
+        self,
+        samples: npt.NDArray[np.float32],
+        *,
+        language: str | None = None,
+        hotwords: str | None = None,
+        halvings: int = 0,
     ) -> Transcript:
         self.calls += 1
         if self.failures:
@@ -115,9 +121,13 @@ def scan(
         return run_intake(work, add_partitions=keys.extend, max_file_bytes=max_bytes, open_source=opened)
 
 
-def scanned(database: Database, folder: Path, **wishes: object) -> tuple[Batch, IntakeResult, list[str]]:
+def scanned(
+    database: Database, folder: Path, *, files_per_shard: int = 1, **wishes: object
+) -> tuple[Batch, IntakeResult, list[str]]:
     """Make a batch of ``folder`` and scan it; return batch, result and the keys that became partitions."""
     batch = create_batch(database, source_path=str(folder), **wishes)  # type: ignore[arg-type]
+    with database.begin() as connection:
+        batches.fix_shard_size(connection, batch.id, files_per_shard)
     keys: list[str] = []
     result = scan(database, batch, keys)
     return batch, result, keys

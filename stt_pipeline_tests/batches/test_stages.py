@@ -2,8 +2,10 @@
 
 import email
 import uuid
+from dataclasses import replace
 from email.policy import default
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -14,22 +16,30 @@ from stt_pipeline.batches.publishing import notify, write_minutes
 from stt_pipeline.batches.results import minutes_rows, transcript_rows
 from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
 from stt_pipeline.batches.work import Claim, Work
-from stt_pipeline.errors import ConfigurationError, EmailError, InvalidRequestError, OutOfMemoryError
+from stt_pipeline.errors import (
+    ConfigurationError,
+    EmailError,
+    InvalidRequestError,
+    ModelError,
+    OutOfMemoryError,
+)
 from stt_pipeline.mail.mail import Mail
 from stt_pipeline.mail.mailer import Mailer, load_mailer
 from stt_pipeline.mail.outbox import OutboxMailer
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
+from stt_pipeline.speech.transcriber import Transcriber
+from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store import files, shards
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, report, scanned, write_tone
 
 
-def _work(database: Database, keys: list[str], **how: object) -> Work:
+def _work(database: Database, keys: list[str], *, max_attempts: int = 2, **how: object) -> Work:
     claim = Claim(keys=keys, **{"stage": "transcribe", "run_id": str(uuid.uuid4()), **how})  # type: ignore[arg-type]
-    return Work(database, claim, lease_seconds=60, max_attempts=2)
+    return Work(database, claim, lease_seconds=60, max_attempts=max_attempts)
 
 
-def _transcribe(database: Database, keys: list[str], transcriber: CountingTranscriber, **how: object) -> Work:
+def _transcribe(database: Database, keys: list[str], transcriber: Transcriber, **how: Any) -> Work:
     with _work(database, keys, **how) as work:
         probe_files(work)
         transcribe_files(work, lambda options: transcriber)
@@ -50,6 +60,14 @@ def _statuses(database: Database, batch_id: int) -> dict[str, str]:
             Path(file.uri).name: f"{file.status} {file.error_class or ''}".strip()
             for file in files.of_batch(connection, batch_id)
         }
+
+
+def _dispatched(database: Database) -> str:
+    """Return a token that the shards wait for, as if the dispatcher had ordered them."""
+    token = str(uuid.uuid4())
+    with database.begin() as connection:
+        connection.execute(text("UPDATE stt_shards SET token = :token"), {"token": token})
+    return token
 
 
 def _counts(database: Database) -> tuple[int, int, int]:
@@ -151,14 +169,73 @@ def test_a_passing_failure_is_tried_again_and_counted(database: Database, tmp_pa
     with database.begin() as connection:
         stage, waits = connection.execute(text("SELECT stage, not_before > now() FROM stt_shards")).one()
     assert (stage, waits) == ("transcribe", True)
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_shards SET token = gen_random_uuid() RETURNING token"))
-        token = str(connection.scalar(text("SELECT token FROM stt_shards")))
-    second = _transcribe(database, keys, transcriber, token=token)
+    second = _transcribe(database, keys, transcriber, token=_dispatched(database))
     assert second.shards[0].failures[0].final
     assert _statuses(database, batch.id) == {"a.wav": "failed internal"}
     (failure,) = second.shards[0].failures
     assert failure.error == "ValueError: odd"
+
+
+class _Small(CountingTranscriber):
+    """A device with memory for a quarter of what is decoded side by side at first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+
+    def transcribe(self, samples: Any, *, halvings: int = 0, **wishes: Any) -> Transcript:
+        self.asked.append(halvings)
+        if halvings < 2:
+            raise OutOfMemoryError("no memory left")
+        return super().transcribe(samples, **wishes)
+
+
+def test_a_file_that_ran_out_of_memory_is_tried_again_with_less_side_by_side(
+    database: Database, tmp_path: Path
+) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    batch, _, keys = scanned(database, tmp_path / "in")
+    transcriber = _Small()
+    for _ in range(3):
+        assert _statuses(database, batch.id)["a.wav"].startswith("pending")
+        _transcribe(database, keys, transcriber, token=_dispatched(database), max_attempts=3)
+    assert transcriber.asked == [0, 1, 2]
+    assert _statuses(database, batch.id) == {"a.wav": "transcribed"}
+
+
+def test_only_a_lack_of_memory_asks_for_less(database: Database, tmp_path: Path) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    _, _, keys = scanned(database, tmp_path / "in")
+    for _ in range(2):
+        broken = CountingTranscriber([ModelError("odd")])
+        _transcribe(database, keys, broken, token=_dispatched(database), max_attempts=9)
+    transcriber = _Small()
+    _transcribe(database, keys, transcriber, token=_dispatched(database), max_attempts=9)
+    assert transcriber.asked == [0]
+
+
+class _Nul(CountingTranscriber):
+    """Says, of the second recording, what Postgres cannot store."""
+
+    def transcribe(self, *arguments: Any, **wishes: Any) -> Transcript:
+        transcript = super().transcribe(*arguments, **wishes)
+        return replace(transcript, model="\0") if self.calls == 2 else transcript
+
+
+def test_a_result_that_cannot_be_written_fails_alone(database: Database, tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav", "c.wav"):
+        write_tone(tmp_path / "in" / name)
+    batch, _, keys = scanned(database, tmp_path / "in", files_per_shard=3)
+    work = _transcribe(database, keys, _Nul(), token=_dispatched(database))
+    assert _statuses(database, batch.id) == {
+        "a.wav": "transcribed",
+        "b.wav": "pending internal",
+        "c.wav": "transcribed",
+    }
+    (shard,) = work.shards
+    # what the later step says of b: it has no transcript
+    assert [failure.name for failure in shard.failures] == ["b.wav", "b.wav"]
+    assert shard.done == 3 + 2 + 2
 
 
 def test_a_wrong_setting_blames_no_file_and_is_shown_on_the_batch(database: Database, tmp_path: Path) -> None:
@@ -296,15 +373,10 @@ def test_a_failed_file_is_shown_by_the_step_where_it_failed_in_every_later_run(
 ) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     _, _, keys = scanned(database, tmp_path / "in")
-    token = "00000000-0000-0000-0000-000000000001"
     for _ in range(2):
-        with database.begin() as connection:
-            connection.execute(text("UPDATE stt_shards SET token = :token"), {"token": token})
-        _transcribe(database, keys, CountingTranscriber([ValueError("odd")]), token=token)
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_shards SET token = :token"), {"token": token})
+        _transcribe(database, keys, CountingTranscriber([ValueError("odd")]), token=_dispatched(database))
     seen = []
-    with _work(database, keys, token=token) as work:
+    with _work(database, keys, token=_dispatched(database)) as work:
         for step in (
             probe_files,
             lambda work: transcribe_files(work, lambda options: CountingTranscriber()),

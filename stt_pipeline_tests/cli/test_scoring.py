@@ -46,7 +46,12 @@ class Script:
         yield tuple(SpeakerTurn(turn.start, turn.end, "SPEAKER_00") for turn in turns)  # nobody told apart
 
     def transcribe(
-        self, samples: npt.NDArray[np.float32], *, language: str | None = None, hotwords: str | None = None
+        self,
+        samples: npt.NDArray[np.float32],
+        *,
+        language: str | None = None,
+        hotwords: str | None = None,
+        halvings: int = 0,
     ) -> Transcript:
         length = len(samples) / 16_000
         return Transcript("ko", 1.0, length, self.model, (Segment(0.0, length, next(self._texts)),))

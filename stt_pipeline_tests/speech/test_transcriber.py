@@ -116,6 +116,13 @@ class TestContract:
         check(transcript, beginning)
         assert transcript.segments
 
+    def test_less_side_by_side_is_heard_as_well(
+        self, transcriber: Transcriber, beginning: np.ndarray
+    ) -> None:
+        transcript = transcriber.transcribe(beginning, halvings=3)
+        check(transcript, beginning)
+        assert transcript.segments
+
     def test_threads_share_it(self, transcriber: Transcriber, beginning: np.ndarray) -> None:
         with ThreadPoolExecutor(2) as pool:
             both = list(pool.map(transcriber.transcribe, [beginning, beginning]))
@@ -132,6 +139,20 @@ class TestDemo:
             ConfigurationError, match=r"model demo does not know the language 'ja'. It knows en, ko;"
         ):
             demo.transcribe(beginning, language="ja")
+
+    def test_each_halving_halves_the_beam(self, demo: WhisperTranscriber, beginning: np.ndarray) -> None:
+        loaded = load_model("demo", "cpu")
+        beams: list[int] = []
+
+        def transcribe(*args: Any, **wishes: Any) -> Any:
+            beams.append(wishes["beam_size"])
+            return loaded.whisper.transcribe(*args, **wishes)
+
+        whisper = SimpleNamespace(feature_extractor=loaded.whisper.feature_extractor, transcribe=transcribe)
+        transcriber = WhisperTranscriber(replace(loaded, whisper=whisper))  # type: ignore[arg-type]
+        for halvings in range(4):
+            transcriber.transcribe(beginning, language="ko", halvings=halvings)
+        assert list(dict.fromkeys(beams)) == [5, 2, 1]
 
     def test_the_samples_are_heard(self, demo: WhisperTranscriber) -> None:
         total, sentences, exact = ErrorRate(), 0, 0
