@@ -29,14 +29,16 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+# the store's own tests send every query; these two have the largest statements
+_ALSO_ON_15 = ("test_intake", "test_life")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the tests of the store and of batches that use the database on production's PostgreSQL, too."""
-    if "postgres_url" in metafunc.fixturenames and metafunc.definition.path.parent.name in (
-        "store",
-        "batches",
-    ):
-        servers = ["embedded", "postgres15"] if postgres15.is_installed() else ["embedded"]
-        metafunc.parametrize("postgres_url", servers, indirect=True)
+    """Run the tests of the store that use the database on production's PostgreSQL, too."""
+    path = metafunc.definition.path
+    is_meant = path.parent.name == "store" or path.stem in _ALSO_ON_15
+    if is_meant and "postgres_url" in metafunc.fixturenames and postgres15.is_installed():
+        metafunc.parametrize("postgres_url", ["embedded", "postgres15"], indirect=True)
 
 
 @pytest.fixture(scope="session")
