@@ -38,11 +38,9 @@ bench: $(INSTALLED)  ## List the benchmarks, or run one: make bench NAME=...
 ifdef NAME
 	$(BIN)/python -m benchmarks.$(NAME) $(ARGS)
 else
-	@for file in benchmarks/[a-z]*.py; do \
-	    if [ -f "$$file" ]; then \
-	        name=$${file#benchmarks/}; \
-	        printf '  make bench NAME=%-16s %s\n' "$${name%.py}" "$$(sed -n '1s/"""//gp' $$file)"; \
-	    else echo "There are no benchmarks yet."; fi; \
+	@for file in $$(grep -l __main__ benchmarks/[a-z]*.py); do \
+	    name=$${file#benchmarks/}; \
+	    printf '  make bench NAME=%-16s %s\n' "$${name%.py}" "$$(sed -n '1s/"""//gp' $$file)"; \
 	done
 endif
 

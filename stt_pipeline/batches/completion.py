@@ -55,7 +55,7 @@ def close_batch(work: BatchWork, mailer: Mailer, *, max_attempts: int) -> Report
             batches.set_stage(connection, batch.id, "shards")
         examples = tuple(
             (display_name(file.uri), file.error_class or "", file.error or "")
-            for error_class in counters.failures_by_class(connection, batch.id)
+            for error_class in counters.sums(connection, batch.id).failures_by_class
             for file in files.failed(connection, batch.id, _EXAMPLES, error_class=error_class)
         )
     figures = progress(database, batch.id)

@@ -99,7 +99,7 @@ def progress(database: Database, batch_id: int) -> Progress:
             audio_hours_done=sums.audio_seconds / 3600,
             files_per_minute=files_per_minute,
             real_time_factor=sums.busy_seconds / sums.audio_seconds if sums.audio_seconds else None,
-            failures_by_class=counters.failures_by_class(connection, batch_id) if so_far.failed else {},
+            failures_by_class=sums.failures_by_class if so_far.failed else {},
             error=batch.error,
             created_at=batch.created_at,
             completed_at=batch.completed_at,

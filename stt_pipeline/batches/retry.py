@@ -35,7 +35,7 @@ def retry(database: Database, batch_id: int, *, max_file_bytes: int, error_class
     if started == 0:
         of_class = f" of class {error_class}" if error_class else ""
         with database.begin() as connection:
-            too_large = counters.failures_by_class(connection, batch_id).get("too_large")
+            too_large = counters.sums(connection, batch_id).failures_by_class.get("too_large")
         within = " within STT_MAX_FILE_BYTES" if too_large and error_class in (None, "too_large") else ""
         raise InvalidRequestError(f"Batch {batch_id} has no failed file{of_class}{within} to retry.")
     return started

@@ -26,9 +26,16 @@ class ShardSums:
     busy_seconds: float
     shards: int
     shards_done: int
+    failures_by_class: dict[str, int]
 
 
-NOTHING = ShardSums(0, 0, 0, 0.0, 0.0, 0, 0)
+NOTHING = ShardSums(0, 0, 0, 0.0, 0.0, 0, 0, {})
+
+_CLASSES: tuple[str, ...] = tuple(sorted(get_args(ErrorClass)))
+# a sum for each, because the planner takes unfolding the counts for much work, and starts workers for it
+_FAILED_BY_CLASS = [
+    func.sum(shards.c.failures[name].as_integer()).filter(shards.c.failed > 0) for name in _CLASSES
+]
 
 
 def sums(connection: Connection, batch_id: int) -> ShardSums:
@@ -48,11 +55,17 @@ def sums_of(connection: Connection, batch_ids: Collection[int]) -> dict[int, Sha
             func.sum(shards.c.busy_seconds),
             func.count(),
             func.count().filter(shards.c.stage == "done"),
+            *_FAILED_BY_CLASS,
         )
         .where(shards.c.batch_id.in_(batch_ids))
         .group_by(shards.c.batch_id)
     )
-    return {batch_id: ShardSums(*figures) for batch_id, *figures in rows}
+    found = {}
+    for batch_id, *figures in rows:
+        by_class = zip(_CLASSES, figures[-len(_CLASSES) :], strict=True)
+        failures = {name: files for name, files in by_class if files}
+        found[batch_id] = ShardSums(*figures[: -len(_CLASSES)], failures)  # type: ignore[call-arg]  # of that length
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +91,6 @@ def stages(connection: Connection, batch_id: int) -> dict[str, StageCount]:
     )
     found = {stage: StageCount(*counts) for stage, *counts in rows}
     return {stage: found[stage] for stage in ("transcribe", "publish", "done") if stage in found}
-
-
-_CLASSES: tuple[str, ...] = get_args(ErrorClass)
-# a sum for each, because the planner takes unfolding the counts for much work, and starts workers for it
-_FAILED_BY_CLASS = [func.sum(shards.c.failures[name].as_integer()) for name in _CLASSES]
-
-
-def failures_by_class(connection: Connection, batch_id: int) -> dict[str, int]:
-    """Return how many files of the batch failed under each error class."""
-    row = connection.execute(
-        select(*_FAILED_BY_CLASS).where(shards.c.batch_id == batch_id, shards.c.failed > 0)
-    ).one()
-    return {name: files for name, files in sorted(zip(_CLASSES, row, strict=True)) if files}
 
 
 # of these, in minutes, the first in which a file ended counts: large shards end rarely
