@@ -42,7 +42,7 @@ def speaker_preview(found: Sequence[tuple[str, Transcription]]) -> dict[str, Any
         return {}
     return {
         "speakers": ", ".join(f"{len({turn.speaker for turn in stored.turns})}" for _, stored in found),
-        # of the first file only: every picture takes 25 ms and stays in Dagster's event log
+        # of the first file only: pictures stay in Dagster's event log
         "speaker timeline": dg.MetadataValue.md(_timeline_md(*found[0])),
         "transcript": dg.MetadataValue.md(
             "\n\n".join(_transcript_md(name, stored) for name, stored in found)
