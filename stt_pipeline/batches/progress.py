@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from stt_pipeline.batches.dispatch import HEARTBEAT
 from stt_pipeline.store import batches, counters
 from stt_pipeline.store.batches import Batch, Status
-from stt_pipeline.store.counters import ShardSums
+from stt_pipeline.store.counters import FileCounts, ShardSums
 from stt_pipeline.store.database import Database
 
 
@@ -69,8 +69,8 @@ def overviews(
     """Return the newest batches, as ``store.batches.latest`` does, and how far each is."""
     with database.snapshot() as connection:
         found = batches.latest(connection, limit, before=before, status=status)
-        sums = counters.sums_of(connection, [batch.id for batch in found])
-        return [_overview(batch, sums.get(batch.id, counters.NOTHING)) for batch in found]
+        counts = counters.file_counts(connection, [batch.id for batch in found])
+        return [_overview(batch, counts.get(batch.id, FileCounts())) for batch in found]
 
 
 def progress(database: Database, batch_id: int) -> Progress:
@@ -107,7 +107,7 @@ def progress(database: Database, batch_id: int) -> Progress:
         )
 
 
-def _overview(batch: Batch, sums: ShardSums) -> Overview:
+def _overview(batch: Batch, sums: FileCounts | ShardSums) -> Overview:
     if batch.total_files is None:
         # what a first scan has found so far is not shown: it may die and begin again
         return Overview(batch, None, 0, 0, 0, 0.0)

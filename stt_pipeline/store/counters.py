@@ -29,8 +29,6 @@ class ShardSums:
     failures_by_class: dict[str, int]
 
 
-NOTHING = ShardSums(0, 0, 0, 0.0, 0.0, 0, 0, {})
-
 _CLASSES: tuple[str, ...] = tuple(sorted(get_args(ErrorClass)))
 # a sum for each, because the planner takes unfolding the counts for much work, and starts workers for it
 _FAILED_BY_CLASS = [
@@ -40,32 +38,45 @@ _FAILED_BY_CLASS = [
 
 def sums(connection: Connection, batch_id: int) -> ShardSums:
     """Add up the counters of the batch's shards."""
-    return sums_of(connection, [batch_id]).get(batch_id, NOTHING)
+    figures = connection.execute(
+        select(
+            func.coalesce(func.sum(shards.c.total), 0),
+            func.coalesce(func.sum(shards.c.completed), 0),
+            func.coalesce(func.sum(shards.c.failed), 0),
+            func.coalesce(func.sum(shards.c.audio_seconds), 0.0),
+            func.coalesce(func.sum(shards.c.busy_seconds), 0.0),
+            func.count(),
+            func.count().filter(shards.c.stage == "done"),
+            *_FAILED_BY_CLASS,
+        ).where(shards.c.batch_id == batch_id)
+    ).one()
+    counts, by_class = figures[: -len(_CLASSES)], figures[-len(_CLASSES) :]
+    failures = {name: files for name, files in zip(_CLASSES, by_class, strict=True) if files}
+    return ShardSums(*counts, failures)  # type: ignore[call-arg]  # of that length
 
 
-def sums_of(connection: Connection, batch_ids: Collection[int]) -> dict[int, ShardSums]:
-    """Add up the counters of the shards of each batch; those without shards are left out."""
+@dataclass(frozen=True, slots=True)
+class FileCounts:
+    """How many files a batch has in its shards, and how many of them have ended."""
+
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+
+
+def file_counts(connection: Connection, batch_ids: Collection[int]) -> dict[int, FileCounts]:
+    """Count the files of several batches, for a list of them; those without shards are left out."""
     rows = connection.execute(
         select(
             shards.c.batch_id,
             func.sum(shards.c.total),
             func.sum(shards.c.completed),
             func.sum(shards.c.failed),
-            func.sum(shards.c.audio_seconds),
-            func.sum(shards.c.busy_seconds),
-            func.count(),
-            func.count().filter(shards.c.stage == "done"),
-            *_FAILED_BY_CLASS,
         )
         .where(shards.c.batch_id.in_(batch_ids))
         .group_by(shards.c.batch_id)
     )
-    found = {}
-    for batch_id, *figures in rows:
-        by_class = zip(_CLASSES, figures[-len(_CLASSES) :], strict=True)
-        failures = {name: files for name, files in by_class if files}
-        found[batch_id] = ShardSums(*figures[: -len(_CLASSES)], failures)  # type: ignore[call-arg]  # of that length
-    return found
+    return {batch_id: FileCounts(*counts) for batch_id, *counts in rows}
 
 
 @dataclass(frozen=True, slots=True)
