@@ -5,6 +5,8 @@ No other module may invent an error class. A message says what happened and what
     SttError
     ├── ConfigurationError     a setting is wrong or missing; nothing was started
     ├── InvalidRequestError    what a user asked for cannot be done as written
+    │   ├── NotFoundError      there is no such thing
+    │   └── ConflictError      not in the state that it is in
     ├── LeaseLostError         another run works on this shard now; this one must not write
     └── FileError              one audio file cannot be processed; the others go on
         ├── UnreadableError    not audio, empty, or broken
@@ -42,6 +44,14 @@ class ConfigurationError(SttError):
 
 class InvalidRequestError(SttError):
     """What was asked for cannot be done as written."""
+
+
+class NotFoundError(InvalidRequestError):
+    """There is no such thing."""
+
+
+class ConflictError(InvalidRequestError):
+    """What was asked for cannot be done in the state that the thing is in."""
 
 
 class LeaseLostError(SttError):

@@ -71,6 +71,33 @@ class Settings(BaseSettings):
         120, ge=10, description="A shard whose run gives no sign of life for this long is dispatched again."
     )
 
+    allowed_sources: str = Field(
+        "",
+        description="Where batches may take recordings from: addresses separated by commas, such as "
+        "file:///data/meetings,s3://recordings/2026. Empty: any folder for the command line and the Dagster UI, none for "
+        "the API.",
+    )
+
+    api_host: str = Field(
+        "127.0.0.1", description="Address on which `stt up` and `stt api` serve the admin API."
+    )
+    api_port: int = Field(8010, ge=0, le=65535, description="Port of the admin API; 0 takes a free one.")
+    development: bool = Field(
+        False,
+        description="Without an API key everybody is an admin of the API. For a developer's own machine only.",
+    )
+    api_rate_limit: str = Field(
+        "600/minute", description="Requests for each API key, as in 10/second or 600/minute."
+    )
+    api_statement_seconds: float = Field(
+        10.0, gt=0, description="A query of an API request that takes longer is given up."
+    )
+    cerbos_url: str = Field(
+        "",
+        description="Address of a Cerbos policy decision point, as in http://127.0.0.1:3593, that decides who may do what "
+        "in the API. Empty: the product's own table of roles.",
+    )
+
     ui_host: str = Field("127.0.0.1", description="Address on which `stt up` serves the Dagster UI.")
     ui_port: int = Field(3000, ge=0, le=65535, description="Port of the Dagster UI; 0 takes a free one.")
 

@@ -1,7 +1,7 @@
 """Making a batch: everything a person can get wrong is refused here, with what to do about it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from pydantic import ValidationError
 
@@ -11,11 +11,13 @@ from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.mail.mail import address
-from stt_pipeline.store import batches
+from stt_pipeline.store import audit, batches
+from stt_pipeline.store.audit import NOBODY, Actor
 from stt_pipeline.store.batches import Batch, Priority
 from stt_pipeline.store.database import Database
 
 _NAME_LENGTH = 200
+_MOST_EMAILS = 50
 _WRONG = {"extra_forbidden": "there is no such option"}  # where pydantic's words are not ours
 
 
@@ -28,7 +30,7 @@ def create_batch(
     priority: str = "normal",
     notify_emails: Sequence[str] = (),
     options: BatchOptions | Mapping[str, Any] | None = None,
-    created_by: str = "",
+    by: Actor = NOBODY,
 ) -> Batch:
     """Write a batch that the dispatcher will pick up, and return it.
 
@@ -36,29 +38,67 @@ def create_batch(
         source_path: a folder, or ``file:///folder/``.
         file_pattern: globs separated by commas; empty takes every known audio and video ending, at any depth.
         notify_emails: who gets the minutes and the batch's report.
+        by: who asks for it, for the audit log and as ``created_by``.
 
     Raises:
         InvalidRequestError: the source, the pattern, an address or an option cannot be used; nothing was written.
     """
-    if priority not in get_args(Priority):
-        raise InvalidRequestError(f"priority is high, normal or low, not {priority!r}.")
+    rank = checked_priority(priority)
     source = open_source(source_path, file_pattern or DEFAULT_PATTERN)
-    emails = tuple(dict.fromkeys(address(email) for email in notify_emails))
+    emails = checked_emails(notify_emails)
     checked = _options(options)
-    title = " ".join(name.split()) or display_name(source.uri.rstrip("/")) or source.uri
-    if len(title) > _NAME_LENGTH or not title.isprintable():
-        raise InvalidRequestError(f"The batch's name must be at most {_NAME_LENGTH} printable characters.")
+    title = checked_name(" ".join(name.split()) or display_name(source.uri.rstrip("/")) or source.uri)
     with database.begin() as connection:
-        return batches.create(
+        batch = batches.create(
             connection,
             name=title,
             source_path=source.uri,
             file_pattern=file_pattern,
-            priority=priority,  # type: ignore[arg-type]  # checked above
+            priority=rank,
             notify_emails=emails,
             options=checked.model_dump(exclude_defaults=True),
-            created_by=created_by,
+            created_by=by.name,
         )
+        asked = {"name": title, "source_path": source.uri, "file_pattern": file_pattern}
+        audit.record(connection, by, "batch.create", batch_id=batch.id, details=asked)
+        return batch
+
+
+def checked_priority(text: str) -> Priority:
+    """Return a priority.
+
+    Raises:
+        InvalidRequestError: there is no such priority.
+    """
+    if text not in get_args(Priority):
+        raise InvalidRequestError(f"priority is high, normal or low, not {text!r}.")
+    return cast(Priority, text)
+
+
+def checked_name(text: str) -> str:
+    """Return the name of a batch, with single spaces.
+
+    Raises:
+        InvalidRequestError: it is empty, too long, or would not show as written.
+    """
+    title = " ".join(text.split())
+    if not title or len(title) > _NAME_LENGTH or not title.isprintable():
+        raise InvalidRequestError(f"The batch's name must be 1 to {_NAME_LENGTH} printable characters.")
+    return title
+
+
+def checked_emails(addresses: Sequence[str]) -> tuple[str, ...]:
+    """Return email addresses in their normal form, each once.
+
+    Raises:
+        InvalidRequestError: one of them is none, or they are too many.
+    """
+    emails = tuple(dict.fromkeys(address(email) for email in addresses))
+    if len(emails) > _MOST_EMAILS:
+        raise InvalidRequestError(
+            f"A batch mails to at most {_MOST_EMAILS} addresses, not {len(emails)}: use a mailing list."
+        )
+    return emails
 
 
 def _options(options: BatchOptions | Mapping[str, Any] | None) -> BatchOptions:

@@ -1,48 +1,88 @@
-"""What people do with a batch: pause, resume, cancel, delete. What is allowed when is ``store.batches.MOVES``.
+"""What people do with a batch: change, pause, resume, cancel, delete. What is allowed when is ``store.batches.MOVES``.
 
-Each writes rows and returns at once; the dispatcher does the rest within a tick.
+Each writes rows, and who asked for it, and returns at once; the dispatcher does the rest within a tick.
 """
 
-from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.store import batches, shards
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from stt_pipeline.batches.creation import checked_emails, checked_name, checked_priority
+from stt_pipeline.errors import ConflictError
+from stt_pipeline.store import audit, batches, shards
+from stt_pipeline.store.audit import NOBODY, Actor
 from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
 
 
-def pause(database: Database, batch_id: int) -> Batch:
-    """Stop the dispatch of a batch from the next tick on; files in work are finished, and other runs start no new shard.
+def change(
+    database: Database,
+    batch_id: int,
+    *,
+    by: Actor = NOBODY,
+    action: Literal["pause", "resume"] | None = None,
+    priority: str | None = None,
+    name: str | None = None,
+    notify_emails: Sequence[str] | None = None,
+) -> Batch:
+    """Change some of what a batch was asked for, and pause or resume it, all or nothing; None leaves a thing as it is.
+
+    A new priority holds for what is dispatched from now on, new addresses for mails that were not sent yet.
 
     Raises:
-        InvalidRequestError: there is no such batch, or its status does not allow it; so do all functions here.
+        NotFoundError: there is no such batch; so do all functions here.
+        ConflictError: its status does not allow it; so do all functions here.
+        InvalidRequestError: a value cannot be used.
     """
+    values: dict[str, Any] = {}
+    if priority is not None:
+        values["priority"] = checked_priority(priority)
+    if name is not None:
+        values["name"] = checked_name(name)
+    if notify_emails is not None:
+        values["notify_emails"] = checked_emails(notify_emails)
     with database.begin() as connection:
-        batches.pause(connection, batch_id)
+        if values:
+            batches.check(connection, batch_id, "changed")
+            batches.change(connection, batch_id, values)
+            audit.record(connection, by, "batch.change", batch_id=batch_id, details=values)
+        if action == "pause":
+            batches.pause(connection, batch_id)
+        elif action == "resume":
+            batches.resume(connection, batch_id)
+        if action:
+            audit.record(connection, by, f"batch.{action}", batch_id=batch_id)
         return batches.get(connection, batch_id)
 
 
-def resume(database: Database, batch_id: int) -> Batch:
+def pause(database: Database, batch_id: int, *, by: Actor = NOBODY) -> Batch:
+    """Stop the dispatch of a batch from the next tick on; files in work are finished, and other runs start no new shard."""
+    return change(database, batch_id, by=by, action="pause")
+
+
+def resume(database: Database, batch_id: int, *, by: Actor = NOBODY) -> Batch:
     """Let a paused batch go on where it was."""
-    with database.begin() as connection:
-        batches.resume(connection, batch_id)
-        return batches.get(connection, batch_id)
+    return change(database, batch_id, by=by, action="resume")
 
 
-def cancel(database: Database, batch_id: int) -> Batch:
+def cancel(database: Database, batch_id: int, *, by: Actor = NOBODY) -> Batch:
     """End a batch for good: no result is written any more, and the dispatcher ends its queued and running runs.
 
     What is finished stays; files that were not are neither done nor failed.
     """
     with database.begin() as connection:
         batches.cancel(connection, batch_id)
+        audit.record(connection, by, "batch.cancel", batch_id=batch_id)
         return batches.get(connection, batch_id)
 
 
-def delete(database: Database, batch_id: int) -> Batch:
+def delete(database: Database, batch_id: int, *, by: Actor = NOBODY) -> Batch:
     """Have an ended batch deleted: its rows, partitions, runs and Parquet files, by a job that may take a while."""
     with database.begin() as connection:
         batches.delete_later(connection, batch_id)
         if at_work := shards.holders(connection, batch_id):
-            raise InvalidRequestError(
+            raise ConflictError(
                 f"Batch {batch_id} is being worked on by run {', '.join(at_work)}: wait for it, or end it in the Dagster UI."
             )
-        return batches.get(connection, batch_id)
+        batch = batches.get(connection, batch_id)
+        audit.record(connection, by, "batch.delete", batch_id=batch_id, details={"name": batch.name})
+        return batch

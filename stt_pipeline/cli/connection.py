@@ -1,10 +1,13 @@
 """How a short command reaches the database: the one of the settings, migrated, for the length of a block."""
 
+import getpass
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
+from stt_pipeline.store.audit import Actor
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.embedded import with_database
 from stt_pipeline.store.migrations import is_current, upgrade
@@ -34,3 +37,12 @@ def connected() -> Iterator[Database]:
             yield database
         finally:
             database.dispose()
+
+
+def actor(command: str) -> Actor:
+    """Return who asks for a change by ``command``: the user of this machine."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = f"user {os.getuid()}"
+    return Actor(f"{user} ({command})")

@@ -23,6 +23,7 @@ from stt_pipeline.cli.terminal import err, out, say
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store import emails
+from stt_pipeline.store.audit import Actor
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.embedded import with_database
 
@@ -59,7 +60,7 @@ def demo(
             name="demo",
             notify_emails=people,
             options={"model": "demo"},
-            created_by="stt demo",
+            by=Actor("stt demo"),
         )
         say(f"Batch {batch.id}: {folder} · watch it in the Dagster UI: {ui_url}")
         figures = watched(database, batch.id, stop_on_error=True)

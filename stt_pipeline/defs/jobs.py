@@ -20,6 +20,7 @@ from stt_pipeline.defs.stages import ASSETS
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store import transcriptions
+from stt_pipeline.store.audit import Actor
 from stt_pipeline.store.batches import Priority
 from stt_pipeline.store.database import Database
 
@@ -83,7 +84,7 @@ def write_batch_row(
             priority=config.priority,
             notify_emails=config.notify_emails,
             options=config.options,
-            created_by="Dagster UI",
+            by=Actor("Dagster UI"),
         )
     except InvalidRequestError as error:
         raise dg.Failure(str(error), allow_retries=False) from error

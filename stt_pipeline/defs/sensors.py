@@ -12,6 +12,7 @@ from dagster._core.storage.tags import (
     RUN_KEY_TAG,
 )
 
+from stt_pipeline.batches import retry
 from stt_pipeline.batches.dispatch import Order, cancelled_batches, paused_batches, retire, runs_ended, tick
 from stt_pipeline.defs.batch_records import end_runs, unqueue_runs
 from stt_pipeline.defs.jobs import (
@@ -36,6 +37,7 @@ _LAST_PLACE = 400
 # work that becomes ready in between starts at once; a tick may last 60 seconds
 _STAY_SECONDS = 4.0
 _LOOK_SECONDS = 0.5
+_RETRY_SECONDS = 5.0  # for retries in one look; what is left is done in the next
 
 
 @dg.sensor(
@@ -53,6 +55,7 @@ def batch_dispatcher(
     end = time.monotonic() + _STAY_SECONDS
     while True:
         _end_runs(context.instance, database)
+        retry.work_off(database, max_file_bytes=settings.max_file_bytes, seconds=_RETRY_SECONDS)
         orders = tick(
             database,
             max_shards_in_flight=settings.max_shards_in_flight,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, and_, case, func, insert, or_, select, update
 from sqlalchemy import delete as delete_from
 
-from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.errors import ConflictError, NotFoundError
 from stt_pipeline.store import leases
 from stt_pipeline.store.leases import LeaseState
 from stt_pipeline.store.shards import has_ready, open_shard_of
@@ -19,11 +19,14 @@ Status = Literal[
 ]
 Priority = Literal["high", "normal", "low"]
 
-Move = Literal["scanned", "worked on", "closed", "paused", "resumed", "retried", "cancelled", "deleted"]
+Move = Literal[
+    "scanned", "worked on", "closed", "changed", "paused", "resumed", "retried", "cancelled", "deleted"
+]
 MOVES: Mapping[Move, frozenset[Status]] = {
     "scanned": frozenset({"pending", "scanning", "processing", "paused", "completed", "failed"}),
     "worked on": frozenset({"scanning", "processing", "paused", "completed", "failed"}),
     "closed": frozenset({"scanning", "processing", "paused", "completed", "failed"}),
+    "changed": frozenset({"pending", "scanning", "processing", "paused", "completed", "failed", "cancelled"}),
     "paused": frozenset({"pending", "scanning", "processing"}),
     "resumed": frozenset({"paused"}),
     "retried": frozenset({"processing", "paused", "completed", "failed"}),
@@ -100,11 +103,11 @@ def get(connection: Connection, batch_id: int) -> Batch:
     """Return one batch.
 
     Raises:
-        InvalidRequestError: there is no such batch.
+        NotFoundError: there is no such batch.
     """
     row = connection.execute(select(*_COLUMNS).where(batches.c.id == batch_id)).one_or_none()
     if row is None:
-        raise InvalidRequestError(f"There is no batch {batch_id}. `stt batch list` shows the batches.")
+        raise NotFoundError(f"There is no batch {batch_id}. `stt batch list` shows the batches.")
     return _batch(row)
 
 
@@ -124,18 +127,19 @@ def check(connection: Connection, batch_id: int, move: Move) -> Batch:
     """Lock a batch until the end of the transaction, make sure that ``move`` is allowed, and return it.
 
     Raises:
-        InvalidRequestError: there is no such batch, or :data:`MOVES` does not allow it.
+        NotFoundError: there is no such batch.
+        ConflictError: :data:`MOVES` does not allow it.
     """
     connection.execute(select(batches.c.id).where(batches.c.id == batch_id).with_for_update())
     batch = get(connection, batch_id)
     if batch.status not in MOVES[move]:
         if batch.status == "deleting":
-            raise InvalidRequestError(f"Batch {batch_id} is being deleted.")
+            raise ConflictError(f"Batch {batch_id} is being deleted.")
         if batch.status == move:
-            raise InvalidRequestError(f"Batch {batch_id} is {move} already.")
+            raise ConflictError(f"Batch {batch_id} is {move} already.")
         *others, last = sorted(MOVES[move])
         allowed = f"{', '.join(others)} or {last}" if others else last
-        raise InvalidRequestError(
+        raise ConflictError(
             f"Batch {batch_id} is {batch.status} and cannot be {move}: only one that is {allowed} can."
         )
     return batch
@@ -264,6 +268,34 @@ def close(connection: Connection, batch_id: int, status: Literal["completed", "f
         _set(connection, batch_id, status, stage="done", error=None, completed_at=ended)
 
 
+def change(connection: Connection, batch_id: int, values: Mapping[str, Any]) -> None:
+    """Write other columns of what was asked for: name, priority, notify_emails."""
+    written = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(written))
+
+
+def ask_for_retry(connection: Connection, batch_id: int, error_class: str | None) -> None:
+    """Remember that failed files of the batch are to be started again, all (None) or those of one class."""
+    connection.execute(
+        update(batches).where(batches.c.id == batch_id).values(retry_class=error_class, retry_after=-1)
+    )
+
+
+def to_retry(connection: Connection) -> list[tuple[int, str | None, int]]:
+    """Return (id, error class, number of the last shard that was looked at) of the batches with retries to be done."""
+    rows = connection.execute(
+        select(batches.c.id, batches.c.retry_class, batches.c.retry_after)
+        .where(batches.c.retry_after.is_not(None))
+        .order_by(batches.c.id)
+    )
+    return [(row.id, row.retry_class, row.retry_after) for row in rows]
+
+
+def note_retry(connection: Connection, batch_id: int, after: int | None) -> None:
+    """Remember how far a batch's retry is; None ends it."""
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(retry_after=after))
+
+
 def pause(connection: Connection, batch_id: int) -> None:
     """Stop a batch's dispatch and take back what no run has begun; what is under way goes on."""
     check(connection, batch_id, "paused")
@@ -353,7 +385,7 @@ def lock(connection: Connection, batch_id: int) -> tuple[Batch, LeaseState]:
     """Lock one batch until the end of the transaction and return it with its lease.
 
     Raises:
-        InvalidRequestError: there is no such batch.
+        NotFoundError: there is no such batch.
     """
     live = func.coalesce(batches.c.lease_until > func.now(), False).label("live")
     row = connection.execute(

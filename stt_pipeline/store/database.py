@@ -13,10 +13,24 @@ from sqlalchemy import Connection, NullPool, create_engine
 class Database:
     """A small pool of connections to one Postgres database; one object a process is enough, and it is thread-safe."""
 
-    def __init__(self, url: str) -> None:
-        """Prepare a pool for ``url`` (``postgresql+psycopg://...``); nothing connects before the first query."""
+    def __init__(self, url: str, *, connections: int = 12, statement_seconds: float = 0.0) -> None:
+        """Prepare a pool for ``url`` (``postgresql+psycopg://...``); nothing connects before the first query.
+
+        Args:
+            connections: at most so many at once; who finds none free waits.
+            statement_seconds: a longer query is given up, with an ``OperationalError``; 0 waits for ever.
+        """
         self.url = url
-        self._engine = create_engine(url, pool_size=4, max_overflow=8, pool_pre_ping=True)
+        arguments = (
+            {"options": f"-c statement_timeout={statement_seconds * 1000:.0f}"} if statement_seconds else {}
+        )
+        self._engine = create_engine(
+            url,
+            pool_size=4,
+            max_overflow=max(0, connections - 4),
+            pool_pre_ping=True,
+            connect_args=arguments,
+        )
         self._unpooled = create_engine(url, poolclass=NullPool)
 
     def begin(self) -> AbstractContextManager[Connection]:

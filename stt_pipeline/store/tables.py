@@ -15,6 +15,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     Table,
@@ -78,6 +79,8 @@ batches = Table(
     _time("scanned_at"),
     _time("completed_at"),
     _time("retired_at"),
+    Column("retry_class", Text),
+    Column("retry_after", Integer),
     *_lease(),
     Index("stt_batches_status", "status"),
     Index("stt_batches_open", "id", postgresql_where=text("stage <> 'done'")),
@@ -86,6 +89,7 @@ batches = Table(
         "completed_at",
         postgresql_where=text("completed_at IS NOT NULL AND retired_at IS NULL"),
     ),
+    Index("stt_batches_to_retry", "id", postgresql_where=text("retry_after IS NOT NULL")),
 )
 
 shards = Table(
@@ -234,4 +238,30 @@ heartbeats = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("beat_at", DateTime(timezone=True), nullable=False),
+)
+
+api_keys = Table(
+    "stt_api_keys",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("prefix", Text, nullable=False, unique=True),
+    Column("hash", LargeBinary, nullable=False),
+    _time("created_at", now=True),
+    _time("last_used_at"),
+    _time("revoked_at"),
+)
+
+audit_log = Table(
+    "stt_audit_log",
+    metadata,
+    _id(),
+    _time("at", now=True),
+    Column("who", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("batch_id", BigInteger),
+    Column("request_id", Text),
+    Column("details", JSONB, nullable=False, server_default="{}"),
+    Index("stt_audit_log_batch", "batch_id", "id"),
 )

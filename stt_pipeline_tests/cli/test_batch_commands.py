@@ -1,5 +1,6 @@
 """`stt batch create` and `stt export` on a real database; the stages run in this process, without Dagster."""
 
+import getpass
 import json
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def test_create_writes_what_was_asked_for(stt_on_database: Stt, database: Databa
     assert (batch.name, batch.file_pattern, batch.priority) == ("[녹음]", "**/*.wav,*.mp3", "high")
     assert batch.notify_emails == ("kim@example.com", "lee@example.com")
     assert batch.options == {"model": "demo", "max_speakers": 4, "mail_minutes": False, "hotwords": "a=b"}
-    assert batch.created_by == "stt batch create"
+    assert batch.created_by == f"{getpass.getuser()} (stt batch create)"
 
 
 def test_create_says_what_to_do_next(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_create_says_what_to_do_next(stt_on_database: Stt, database: Database, t
         ),
         ([".", "--notify", "kim"], "An email address must have an @-sign"),
         ([".", "--priority", "urgent"], "'urgent' is not one of 'high', 'normal', 'low'."),
-        ([".", "--name", "x" * 201], "The batch's name must be at most 200 printable characters."),
+        ([".", "--name", "x" * 201], "The batch's name must be 1 to 200 printable characters."),
     ],
 )
 def test_create_refuses_what_cannot_work(

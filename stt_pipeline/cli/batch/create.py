@@ -8,7 +8,7 @@ import typer
 from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.cli.batch.arguments import AsJson
-from stt_pipeline.cli.connection import connected
+from stt_pipeline.cli.connection import actor, connected
 from stt_pipeline.cli.dispatcher import warn_if_silent
 from stt_pipeline.cli.terminal import print_json, tell
 from stt_pipeline.errors import InvalidRequestError
@@ -49,7 +49,7 @@ def create(
             priority=priority,
             notify_emails=notify or (),
             options=parsed_options(option or ()),
-            created_by="stt batch create",
+            by=actor("stt batch create"),
         )
         if as_json:
             print_json({"id": batch.id, "status": batch.status, "source": batch.source_path})

@@ -11,7 +11,7 @@ import typer
 from stt_pipeline.batches import life
 from stt_pipeline.batches.retry import retry as retry_files
 from stt_pipeline.cli.batch.arguments import BatchId, OfClass
-from stt_pipeline.cli.connection import connected
+from stt_pipeline.cli.connection import actor, connected
 from stt_pipeline.cli.dispatcher import warn_if_silent
 from stt_pipeline.cli.terminal import err, say, tell
 from stt_pipeline.errors import InvalidRequestError
@@ -26,7 +26,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def pause(batch_id: BatchId) -> None:
     """Let a batch rest: files in work are finished, and nothing new begins."""
     with connected() as database:
-        life.pause(database, batch_id)
+        life.pause(database, batch_id, by=actor("stt batch pause"))
         tell(
             f"Batch {batch_id} is paused: what has begun is finished; `stt batch resume {batch_id}` goes on."
         )
@@ -36,7 +36,7 @@ def pause(batch_id: BatchId) -> None:
 def resume(batch_id: BatchId) -> None:
     """Let a paused batch go on where it was."""
     with connected() as database:
-        batch = life.resume(database, batch_id)
+        batch = life.resume(database, batch_id, by=actor("stt batch resume"))
         tell(
             f"Batch {batch_id} is {batch.status} again. Watch it with: stt batch progress {batch_id} --watch"
         )
@@ -47,7 +47,11 @@ def retry(batch_id: BatchId, error_class: OfClass = None) -> None:
     """Start the failed files of a batch again, all or those of one class; `stt batch failures` lists them."""
     with connected() as database:
         started = retry_files(
-            database, batch_id, max_file_bytes=Settings().max_file_bytes, error_class=error_class
+            database,
+            batch_id,
+            max_file_bytes=Settings().max_file_bytes,
+            error_class=error_class,
+            by=actor("stt batch retry"),
         )
         what = "1 file starts" if started == 1 else f"{started:,} files start"
         with database.begin() as connection:
@@ -71,7 +75,7 @@ def cancel(batch_id: BatchId, yes: Yes = False) -> None:
                 "rest cannot be taken up again.",
                 f"Cancel batch {batch_id}?",
             )
-        life.cancel(database, batch_id)
+        life.cancel(database, batch_id, by=actor("stt batch cancel"))
         tell(f"Batch {batch_id} is cancelled: its runs are being ended, and what is finished stays.")
         tell(f"Remove it with: stt batch delete {batch_id}")
         warn_if_silent(database)
@@ -87,7 +91,7 @@ def delete(batch_id: BatchId, yes: Yes = False) -> None:
                 f"its partitions and runs in Dagster go away for good. The recordings in {batch.source_path} stay.",
                 f"Delete batch {batch_id}?",
             )
-        life.delete(database, batch_id)
+        life.delete(database, batch_id, by=actor("stt batch delete"))
         tell(f"Batch {batch_id} is being deleted. It leaves `stt batch list` when all of it is gone.")
         warn_if_silent(database)
 

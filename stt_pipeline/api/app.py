@@ -1,0 +1,50 @@
+"""The application: endpoints, errors, limits and access, joined."""
+
+from fastapi import Depends, FastAPI
+
+from stt_pipeline.api.access import Policy, RoleTable, allowed_caller
+from stt_pipeline.api.middleware import BodyLimit, Envelope
+from stt_pipeline.api.problems import add_handlers, documented
+from stt_pipeline.api.rate_limits import RateLimits
+from stt_pipeline.api.routes import batches
+from stt_pipeline.settings import Settings
+from stt_pipeline.store.database import Database
+
+_ADMIN = "/api/v1/admin"
+_DESCRIPTION = """Batches of meeting recordings, their transcripts and minutes.
+
+Every call but `/health` wants an API key: `Authorization: Bearer stt_...`. `stt key create --role operator` makes one.
+Errors are problem details (RFC 9457) with a `request_id`, which is also in the header `X-Request-ID` of every answer.
+"""
+
+
+def create_app(settings: Settings, database: Database, policy: Policy | None = None) -> FastAPI:
+    """Return the API on ``database``.
+
+    Args:
+        policy: who may do what; None is the product's own table of roles.
+
+    Raises:
+        ConfigurationError: a setting cannot be used.
+    """
+    app = FastAPI(
+        title="stt_pipeline",
+        version="1",
+        description=_DESCRIPTION,
+        # the pages of FastAPI load their scripts from elsewhere, into a page where people type their key
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.settings = settings
+    app.state.database = database
+    app.state.policy = policy or RoleTable()
+    app.state.limits = RateLimits(settings.api_rate_limit)
+    guarded = [Depends(allowed_caller)]
+    refusals = documented(401, 403, 422, 429, 503)
+    for module in (batches,):
+        app.include_router(module.router, prefix=_ADMIN, dependencies=guarded, responses=refusals)
+    add_handlers(app)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Envelope)
+    return app

@@ -1,0 +1,68 @@
+"""API keys as people hold them: ``stt_`` + 12 characters that name the key + ``_`` + 43 that are secret.
+
+A key has 256 random bits, so one round of SHA-256 protects it: slow hashes are for what people can guess.
+"""
+
+import hashlib
+import hmac
+import secrets
+from datetime import datetime, timedelta, timezone
+
+from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.store import api_keys, audit
+from stt_pipeline.store.api_keys import ApiKey, Role
+from stt_pipeline.store.audit import Actor
+from stt_pipeline.store.database import Database
+
+_NAME_LENGTH = 100
+_EXACT = timedelta(minutes=1)  # of last_used_at: a write for each request would cost more than it tells
+_PREFIX_LENGTH = len("stt_") + 12
+_KEY_LENGTH = _PREFIX_LENGTH + 1 + 43
+
+
+def create(database: Database, *, name: str, role: Role, by: Actor) -> tuple[ApiKey, str]:
+    """Make a key and return its row and the key itself, which nobody can look up afterwards.
+
+    Raises:
+        InvalidRequestError: the name is empty, too long or not printable.
+    """
+    title = " ".join(name.split())
+    if not title or len(title) > _NAME_LENGTH or not title.isprintable():
+        raise InvalidRequestError(f"The key's name must be 1 to {_NAME_LENGTH} printable characters.")
+    prefix = f"stt_{secrets.token_hex(6)}"
+    key = f"{prefix}_{secrets.token_urlsafe(32)}"
+    with database.begin() as connection:
+        row = api_keys.add(connection, name=title, role=role, prefix=prefix, hash=_hash(key))
+        audit.record(connection, by, "key.create", details={"id": row.id, "name": title, "role": role})
+    return row, key
+
+
+def revoke(database: Database, key_id: int, *, by: Actor) -> ApiKey:
+    """Make a key invalid from the next request on.
+
+    Raises:
+        NotFoundError: there is no such key.
+    """
+    with database.begin() as connection:
+        row = api_keys.revoke(connection, key_id)
+        audit.record(connection, by, "key.revoke", details={"id": row.id, "name": row.name})
+    return row
+
+
+def verified(database: Database, key: str) -> ApiKey | None:
+    """Return whose key this is, or None where it is nobody's."""
+    if len(key) != _KEY_LENGTH or not key.isascii():
+        return None
+    with database.begin() as connection:
+        found = api_keys.find(connection, key[:_PREFIX_LENGTH])
+        # compared in any case, so that the answer takes as long for a prefix that is unknown
+        is_right = hmac.compare_digest(found.hash if found else bytes(32), _hash(key))
+        if found is None or not is_right:
+            return None
+        if found.last_used_at is None or datetime.now(timezone.utc) - found.last_used_at > _EXACT:
+            api_keys.note_use(connection, found.id)
+    return found
+
+
+def _hash(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()

@@ -1,0 +1,18 @@
+"""Pages: keyset cursors and limits, the same for every list."""
+
+from typing import Annotated
+
+from fastapi import Path, Query
+from pydantic import BaseModel
+
+LARGEST_ID = (1 << 63) - 1  # of a bigint; with a larger one the database would not even compare
+
+Id = Annotated[int, Path(ge=1, le=LARGEST_ID, description="Its number.", examples=[12])]
+Limit = Annotated[int, Query(ge=1, le=200, description="At most so many.")]
+
+
+class Page(BaseModel):
+    """What every list has beside its items."""
+
+    next_cursor: str | None
+    """Goes into ``cursor`` for the next page; null on the last one."""

@@ -1,0 +1,126 @@
+"""Errors as the API shows them: one shape for all (RFC 9457), with the request's id, and never a stack trace."""
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
+from starlette.exceptions import HTTPException
+
+from stt_pipeline.errors import ConflictError, InvalidRequestError, NotFoundError
+
+MEDIA_TYPE = "application/problem+json"
+_TITLES = {
+    400: "Bad request",
+    401: "No valid API key",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Not possible now",
+    413: "Too large",
+    422: "Cannot be used",
+    429: "Too many requests",
+    500: "Internal error",
+    503: "Not available",
+}
+_log = logging.getLogger(__name__)
+
+
+class Wrong(BaseModel):
+    """One part of a request that cannot be used."""
+
+    where: str = Field(examples=["body.priority"])
+    message: str = Field(examples=["Input should be 'high', 'normal' or 'low'"])
+
+
+class Problem(BaseModel):
+    """Why a request was refused or failed."""
+
+    type: str = "about:blank"
+    title: str = Field(examples=["Not possible now"])
+    status: int = Field(examples=[409])
+    detail: str = Field(examples=["Batch 12 is completed and cannot be paused."])
+    instance: str = Field(examples=["/api/v1/admin/stt-batches/12"])
+    request_id: str = Field(examples=["4f9c1e5b7a8d4c0e"])
+    errors: list[Wrong] = Field([], description="The parts that are wrong, where the request itself is.")
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return these statuses as ``responses`` of an endpoint."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": _TITLES[status], "content": content} for status in statuses}
+
+
+def problem(
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    errors: list[Wrong] | None = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """Return an answer that says what is wrong with a request, or with us."""
+    body = Problem(
+        title=_TITLES.get(status, "Error"),
+        status=status,
+        detail=detail,
+        instance=request.url.path,
+        request_id=request.state.request_id,
+        errors=errors or [],
+    )
+    return JSONResponse(body.model_dump(), status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Answer every error of the endpoints, and those that nobody foresaw."""
+
+    @app.exception_handler(RequestValidationError)
+    def not_valid(request: Request, error: RequestValidationError) -> JSONResponse:
+        wrong = [
+            Wrong(where=".".join(str(part) for part in one["loc"]), message=one["msg"])
+            for one in error.errors()
+        ]
+        if any(one["type"] == "json_invalid" for one in error.errors()):
+            return problem(request, 422, "The body is not valid JSON.", errors=wrong)
+        detail = "; ".join(f"{one.where}: {one.message}" for one in wrong[:5])
+        return problem(request, 422, detail, errors=wrong)
+
+    @app.exception_handler(NotFoundError)
+    def not_found(request: Request, error: NotFoundError) -> JSONResponse:
+        return problem(request, 404, str(error))
+
+    @app.exception_handler(ConflictError)
+    def conflict(request: Request, error: ConflictError) -> JSONResponse:
+        return problem(request, 409, str(error))
+
+    @app.exception_handler(InvalidRequestError)
+    def not_usable(request: Request, error: InvalidRequestError) -> JSONResponse:
+        return problem(request, 422, str(error))
+
+    @app.exception_handler(HTTPException)
+    def refused(request: Request, error: HTTPException) -> JSONResponse:
+        return problem(request, error.status_code, str(error.detail), headers=dict(error.headers or {}))
+
+    @app.exception_handler(OperationalError)
+    @app.exception_handler(NoConnectionError)
+    def database_away(request: Request, error: DBAPIError) -> JSONResponse:
+        _log.warning("%s %s: %s", request.method, request.url.path, error)
+        took_too_long = "statement timeout" in str(error)
+        detail = (
+            "The query took too long and was given up: ask for less at once."
+            if took_too_long
+            else "The database does not answer at the moment: try again."
+        )
+        return problem(request, 503, detail, headers={"Retry-After": "5"})
+
+    @app.exception_handler(Exception)
+    def not_foreseen(request: Request, error: Exception) -> JSONResponse:
+        # the trace goes to the log: starlette raises the error again after the answer
+        detail = (
+            "Something went wrong that was not foreseen; the log of the API says more about this request id."
+        )
+        return problem(request, 500, detail)
