@@ -6,7 +6,7 @@ from stt_pipeline.api.access import Policy, RoleTable, allowed_caller
 from stt_pipeline.api.middleware import BodyLimit, Envelope
 from stt_pipeline.api.problems import add_handlers, documented
 from stt_pipeline.api.rate_limits import RateLimits
-from stt_pipeline.api.routes import batches
+from stt_pipeline.api.routes import batches, progress
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -42,7 +42,7 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
     app.state.limits = RateLimits(settings.api_rate_limit)
     guarded = [Depends(allowed_caller)]
     refusals = documented(401, 403, 422, 429, 503)
-    for module in (batches,):
+    for module in (batches, progress):
         app.include_router(module.router, prefix=_ADMIN, dependencies=guarded, responses=refusals)
     add_handlers(app)
     app.add_middleware(BodyLimit)

@@ -10,6 +10,14 @@ LARGEST_ID = (1 << 63) - 1  # of a bigint; with a larger one the database would 
 Id = Annotated[int, Path(ge=1, le=LARGEST_ID, description="Its number.", examples=[12])]
 Limit = Annotated[int, Query(ge=1, le=200, description="At most so many.")]
 
+TEXT = r"^[^\x00]*$"  # what Postgres can hold
+Cursor = Annotated[
+    str | None,
+    Query(
+        min_length=1, max_length=200, description="`next_cursor` of the page before; none for the first page."
+    ),
+]
+
 
 class Page(BaseModel):
     """What every list has beside its items."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 from stt_pipeline.batches.dispatch import HEARTBEAT
 from stt_pipeline.store import batches, counters
-from stt_pipeline.store.batches import Batch, Status
+from stt_pipeline.store.batches import ANY, Batch, Filter
 from stt_pipeline.store.counters import FileCounts, ShardSums
 from stt_pipeline.store.database import Database
 
@@ -64,13 +64,25 @@ class Overview:
 
 
 def overviews(
-    database: Database, limit: int, *, before: int | None = None, status: Status | None = None
+    database: Database, limit: int, *, before: int | None = None, which: Filter = ANY
 ) -> list[Overview]:
     """Return the newest batches, as ``store.batches.latest`` does, and how far each is."""
     with database.snapshot() as connection:
-        found = batches.latest(connection, limit, before=before, status=status)
+        found = batches.latest(connection, limit, before=before, which=which)
         counts = counters.file_counts(connection, [batch.id for batch in found])
         return [_overview(batch, counts.get(batch.id, FileCounts())) for batch in found]
+
+
+def overview(database: Database, batch_id: int) -> Overview:
+    """Return one batch and how far it is.
+
+    Raises:
+        NotFoundError: there is no such batch.
+    """
+    with database.snapshot() as connection:
+        batch = batches.get(connection, batch_id)
+        counts = counters.file_counts(connection, [batch_id])
+        return _overview(batch, counts.get(batch_id, FileCounts()))
 
 
 def progress(database: Database, batch_id: int) -> Progress:

@@ -111,13 +111,42 @@ def get(connection: Connection, batch_id: int) -> Batch:
     return _batch(row)
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which batches a list is about; None means any.
+
+    Attributes:
+        created_by: exactly as :class:`Batch` has it.
+        created_from: made at this time or later.
+        created_before: made before this time.
+        name: text that the batch's name contains; upper and lower case are the same.
+    """
+
+    status: Status | None = None
+    priority: Priority | None = None
+    created_by: str | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    name: str | None = None
+
+
+ANY = Filter()
+
+
 def latest(
-    connection: Connection, limit: int, *, before: int | None = None, status: Status | None = None
+    connection: Connection, limit: int, *, before: int | None = None, which: Filter = ANY
 ) -> list[Batch]:
-    """Return the newest batches, all or those of one status, newest first; ``before`` is the last id of the page before."""
+    """Return the newest batches, newest first; ``before`` is the last id of the page before."""
     chosen = select(*_COLUMNS).order_by(batches.c.id.desc()).limit(limit)
-    if status is not None:
-        chosen = chosen.where(batches.c.status == status)
+    for column in (batches.c.status, batches.c.priority, batches.c.created_by):
+        if (value := getattr(which, column.name)) is not None:
+            chosen = chosen.where(column == value)
+    if which.created_from is not None:
+        chosen = chosen.where(batches.c.created_at >= which.created_from)
+    if which.created_before is not None:
+        chosen = chosen.where(batches.c.created_at < which.created_before)
+    if which.name is not None:
+        chosen = chosen.where(batches.c.name.icontains(which.name, autoescape=True))
     if before is not None:
         chosen = chosen.where(batches.c.id < before)
     return [_batch(row) for row in connection.execute(chosen)]

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from stt_pipeline.batches import dispatch, life
 from stt_pipeline.batches.batch_work import claimed_batch
 from stt_pipeline.batches.deletion import delete_batch
-from stt_pipeline.batches.progress import overviews, progress
+from stt_pipeline.batches.progress import overview, overviews, progress
 from stt_pipeline.batches.publishing import notify, write_minutes
 from stt_pipeline.batches.results import (
     first_summaries,
@@ -25,6 +25,7 @@ from stt_pipeline.mail.outbox import OutboxMailer
 from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store import counters, emails, files, leases, shards, summaries, transcriptions
+from stt_pipeline.store.batches import Filter
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.tables import shards as shards_table
 from stt_pipeline_tests.batches.recordings import (
@@ -71,7 +72,8 @@ def ask_everything(database: Database, *, at_work: Sequence[int], ended: int, fo
 def _look(database: Database, batch_id: int) -> None:
     progress(database, batch_id)
     overviews(database, 20)
-    overviews(database, 20, before=batch_id, status="processing")
+    overviews(database, 20, before=batch_id, which=Filter(status="processing", name="a"))
+    overview(database, batch_id)
     with database.begin() as connection:
         counters.stages(connection, batch_id)
         counters.throughput_of(connection, batch_id)

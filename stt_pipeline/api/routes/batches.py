@@ -1,16 +1,239 @@
-"""Batches: make, list, watch, change, retry, cancel, delete. The rules are in ``batches/``."""
+"""Batches: make, list, show, change, retry, cancel, delete. The rules are in ``batches/``; watching is in ``progress``."""
 
-from fastapi import APIRouter
+from datetime import datetime
+from typing import Annotated, Literal
 
-from stt_pipeline.api.dependencies import Store
-from stt_pipeline.api.paging import Id
+from fastapi import APIRouter, Query, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from stt_pipeline.api.access import Asking
+from stt_pipeline.api.dependencies import Config, Store
+from stt_pipeline.api.paging import LARGEST_ID, TEXT, Cursor, Id, Limit, Page
 from stt_pipeline.api.problems import documented
-from stt_pipeline.batches.progress import Progress, progress
+from stt_pipeline.batches import life
+from stt_pipeline.batches import retry as retries
+from stt_pipeline.batches.creation import create_batch as write_batch
+from stt_pipeline.batches.options import BatchOptions
+from stt_pipeline.batches.progress import Overview, overview, overviews
+from stt_pipeline.errors import ErrorClass, InvalidRequestError
+from stt_pipeline.store.batches import Batch, Filter, Priority, Status
 
 router = APIRouter(prefix="/stt-batches", tags=["batches"])
 
+Name = Annotated[str, Field(max_length=200, examples=["Board meetings of March"])]
+Email = Annotated[str, Field(max_length=320, examples=["kim@example.com"])]
+Emails = Annotated[list[Email], Field(max_length=50, description="Who gets the minutes and the report.")]
 
-@router.get("/{batch_id}/progress", responses=documented(404))
-def get_progress(batch_id: Id, store: Store) -> Progress:
-    """How far a batch is: `completed + failed + pending = total_files`, always, once its source was scanned."""
-    return progress(store, batch_id)
+
+class NewBatch(BaseModel):
+    """A request to process a source."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source_path: str = Field(
+        min_length=1,
+        max_length=4096,
+        description="Where the recordings are; under one of STT_ALLOWED_SOURCES.",
+        examples=["file:///data/meetings/2026-03"],
+    )
+    file_pattern: str = Field(
+        "",
+        max_length=2000,
+        description="Globs separated by commas; empty takes every known audio and video ending, at any depth.",
+        examples=["**/*.wav,**/*.m4a"],
+    )
+    name: Name = Field("", description="Empty takes the source's name.")
+    priority: Priority = Field("normal", description="Batches of higher priority go first.")
+    notify_emails: Emails = []
+    options: BatchOptions = BatchOptions()
+
+
+class BatchView(BaseModel):
+    """A batch: what was asked for, and what has become of it. Times of day are UTC."""
+
+    id: int = Field(examples=[12])
+    name: str = Field(examples=["Board meetings of March"])
+    source_path: str = Field(examples=["file:///data/meetings/2026-03"])
+    file_pattern: str = Field(examples=["**/*.wav,**/*.m4a"])
+    status: Status
+    priority: Priority
+    notify_emails: list[str] = Field(examples=[["kim@example.com"]])
+    options: BatchOptions
+    created_by: str = Field(examples=["operations (API key 3)"])
+    created_at: datetime
+    scanned_at: datetime | None
+    completed_at: datetime | None
+    total_files: int | None = Field(description="Null until the source was scanned.", examples=[1250])
+    completed: int = Field(examples=[800])
+    failed: int = Field(examples=[3])
+    pending: int = Field(examples=[447])
+    progress_percentage: float = Field(examples=[64.24])
+    error: str | None = Field(description="Why the batch does not move, or why it failed.", examples=[None])
+
+
+class BatchPage(Page):
+    """Batches, the newest first."""
+
+    items: list[BatchView]
+
+
+class Change(BaseModel):
+    """What is to be different; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
+
+    action: Literal["pause", "resume"] | None = None
+    priority: Priority | None = None
+    name: Name | None = None
+    notify_emails: Emails | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> "Change":
+        if not self.model_fields_set:
+            raise ValueError("nothing is to be changed: give action, priority, name or notify_emails")
+        return self
+
+
+class Retry(BaseModel):
+    """Which failed files start again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    error_class: ErrorClass | None = Field(None, description="Only files that failed under it; null is all.")
+
+
+class RetryOrder(BaseModel):
+    """What a retry is going to start."""
+
+    id: int = Field(examples=[12])
+    status: Status
+    failed_files: int = Field(
+        description="Failed files of the batch, or of the class. They start again one shard after the other; "
+        "those that are still over the size limit do not.",
+        examples=[3],
+    )
+
+
+@router.post("", status_code=201, responses=documented(409))
+def create_batch(new: NewBatch, store: Store, config: Config, by: Asking, response: Response) -> BatchView:
+    """Make a batch. Its source is scanned within seconds, if the product runs; until then `total_files` is null."""
+    batch = write_batch(
+        store,
+        source_path=new.source_path,
+        file_pattern=new.file_pattern,
+        name=new.name,
+        priority=new.priority,
+        notify_emails=new.notify_emails,
+        options=new.options,
+        by=by,
+    )
+    response.headers["Location"] = f"/api/v1/admin/stt-batches/{batch.id}"
+    return _view(Overview(batch, None, 0, 0, 0, 0.0))
+
+
+@router.get("")
+def list_batches(
+    store: Store,
+    status: Status | None = None,
+    priority: Priority | None = None,
+    created_by: Annotated[
+        str | None, Query(max_length=300, pattern=TEXT, description="Exactly as shown.")
+    ] = None,
+    created_from: Annotated[AwareDatetime | None, Query(description="Made then or later.")] = None,
+    created_before: Annotated[AwareDatetime | None, Query(description="Made before that.")] = None,
+    name: Annotated[
+        str | None,
+        Query(min_length=1, max_length=200, pattern=TEXT, description="Text that the name contains."),
+    ] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> BatchPage:
+    """List batches, the newest first, and how far each is."""
+    which = Filter(status, priority, created_by, created_from, created_before, name)
+    found = overviews(store, limit + 1, before=_id(cursor), which=which)
+    page = found[:limit]
+    more = str(page[-1].batch.id) if len(found) > limit else None
+    return BatchPage(items=[_view(one) for one in page], next_cursor=more)
+
+
+@router.get("/{batch_id}", responses=documented(404))
+def get_batch(batch_id: Id, store: Store) -> BatchView:
+    """Show one batch."""
+    return _view(overview(store, batch_id))
+
+
+@router.put("/{batch_id}", responses=documented(404, 409))
+def change_batch(batch_id: Id, change: Change, store: Store, by: Asking) -> BatchView:
+    """Pause or resume a batch, or change its priority, name or addresses: all of it, or nothing.
+
+    A paused batch finishes what it has begun. A new priority holds for what is started from then on.
+    """
+    life.change(
+        store,
+        batch_id,
+        by=by,
+        action=change.action,
+        priority=change.priority,
+        name=change.name,
+        notify_emails=change.notify_emails,
+    )
+    return _view(overview(store, batch_id))
+
+
+@router.delete("/{batch_id}", status_code=202, responses=documented(404, 409))
+def delete_batch(batch_id: Id, store: Store, by: Asking) -> BatchView:
+    """Have an ended batch deleted: rows, transcripts, minutes, Parquet, partitions and runs; never the recordings.
+
+    Its status is `deleting` until all of that is gone; then there is no such batch any more.
+    """
+    life.delete(store, batch_id, by=by)
+    return _view(overview(store, batch_id))
+
+
+@router.post("/{batch_id}/retry", status_code=202, responses=documented(404, 409))
+def retry_batch(batch_id: Id, store: Store, by: Asking, retry: Retry | None = None) -> RetryOrder:
+    """Start a batch's failed files again, all or those of one class; from their transcript where they have one."""
+    error_class = retry.error_class if retry else None
+    batch, failed = retries.ask(store, batch_id, error_class=error_class, by=by)
+    return RetryOrder(id=batch.id, status=batch.status, failed_files=failed)
+
+
+@router.post("/{batch_id}/cancel", responses=documented(404, 409))
+def cancel_batch(batch_id: Id, store: Store, by: Asking) -> BatchView:
+    """End a batch for good: its runs are ended, what is finished stays, and the rest is not done."""
+    life.cancel(store, batch_id, by=by)
+    return _view(overview(store, batch_id))
+
+
+def _id(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not (cursor.isascii() and cursor.isdecimal() and 0 < int(cursor) <= LARGEST_ID):
+        raise InvalidRequestError(
+            "The cursor is not one that this list gave: leave it out for the first page."
+        )
+    return int(cursor)
+
+
+def _view(one: Overview) -> BatchView:
+    batch: Batch = one.batch
+    return BatchView(
+        id=batch.id,
+        name=batch.name,
+        source_path=batch.source_path,
+        file_pattern=batch.file_pattern,
+        status=batch.status,
+        priority=batch.priority,
+        notify_emails=list(batch.notify_emails),
+        options=BatchOptions.model_validate(batch.options),
+        created_by=batch.created_by,
+        created_at=batch.created_at,
+        scanned_at=batch.scanned_at,
+        completed_at=batch.completed_at,
+        total_files=one.total_files,
+        completed=one.completed,
+        failed=one.failed,
+        pending=one.pending,
+        progress_percentage=one.progress_percentage,
+        error=batch.error,
+    )

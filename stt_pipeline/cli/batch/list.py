@@ -13,7 +13,7 @@ from stt_pipeline.cli.batch.arguments import AsJsonLines, fitting
 from stt_pipeline.cli.batch.figures import local_time, percent
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.terminal import out, print_json, say
-from stt_pipeline.store.batches import Status
+from stt_pipeline.store.batches import Filter, Status
 
 
 def list_batches(
@@ -27,7 +27,7 @@ def list_batches(
 ) -> None:
     """List batches, the newest first, and how far each is."""
     with connected() as database:
-        found = overviews(database, limit + 1, before=before, status=status)
+        found = overviews(database, limit + 1, before=before, which=Filter(status=status))
     page, more = found[:limit], found[limit:]
     if as_json:
         for overview in page:

@@ -1,0 +1,54 @@
+"""The real app on a real Postgres, called with keys of each role."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from stt_pipeline.api import keys
+from stt_pipeline.api.app import create_app
+from stt_pipeline.settings import Settings
+from stt_pipeline.store.api_keys import Role
+from stt_pipeline.store.audit import Actor
+from stt_pipeline.store.database import Database
+
+ADMIN = "/api/v1/admin"
+
+ClientFor = Callable[[Role | None], TestClient]
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    """The folder that batches may take recordings from."""
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def app(database: Database, recordings: Path) -> FastAPI:
+    """The app as `stt api` makes it."""
+    settings = Settings(allowed_sources=recordings.as_uri(), api_rate_limit="100000/minute", _env_file=None)  # type: ignore[call-arg]
+    return create_app(settings, database)
+
+
+@pytest.fixture
+def client_for(app: FastAPI, database: Database) -> ClientFor:
+    """Make a client with a key of a role, or without a key."""
+
+    def client(role: Role | None) -> TestClient:
+        headers = {}
+        if role:
+            _, key = keys.create(database, name=f"a {role}", role=role, by=Actor("tests"))
+            headers = {"Authorization": f"Bearer {key}"}
+        return TestClient(app, headers=headers, raise_server_exceptions=False)
+
+    return client
+
+
+@pytest.fixture
+def client(client_for: ClientFor) -> TestClient:
+    """A client with an admin's key."""
+    return client_for("admin")
