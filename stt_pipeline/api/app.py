@@ -1,12 +1,17 @@
 """The application: endpoints, errors, limits and access, joined."""
 
+from typing import Any
+
 from fastapi import Depends, FastAPI
+from fastapi.openapi.utils import get_openapi
 
 from stt_pipeline.api.access import Policy, RoleTable, allowed_caller
+from stt_pipeline.api.health_checks import HealthChecks
+from stt_pipeline.api.metrics import Counted, Metrics
 from stt_pipeline.api.middleware import BodyLimit, Envelope
-from stt_pipeline.api.problems import add_handlers, documented
+from stt_pipeline.api.problems import Problem, add_handlers, documented
 from stt_pipeline.api.rate_limits import RateLimits
-from stt_pipeline.api.routes import batches, progress
+from stt_pipeline.api.routes import batches, operations, progress
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -39,12 +44,29 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
     app.state.settings = settings
     app.state.database = database
     app.state.policy = policy or RoleTable()
+    app.state.health = HealthChecks(settings, database)
+    app.state.metrics = Metrics(database)
     app.state.limits = RateLimits(settings.api_rate_limit)
     guarded = [Depends(allowed_caller)]
-    refusals = documented(401, 403, 422, 429, 503)
+    refusals = documented(401, 403, 413, 422, 429, 503)
     for module in (batches, progress):
         app.include_router(module.router, prefix=_ADMIN, dependencies=guarded, responses=refusals)
+    app.include_router(operations.router)
     add_handlers(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Envelope)
+    app.add_middleware(Counted, metrics=app.state.metrics)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """Return the description of the API, with the shape of errors, which no endpoint returns itself."""
+    if app.openapi_schema is None:
+        page = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        page["components"]["schemas"] |= {**problem.pop("$defs"), "Problem": problem}
+        app.openapi_schema = page
+    return app.openapi_schema

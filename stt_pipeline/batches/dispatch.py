@@ -7,6 +7,7 @@ repeats by token), and what a dead run held comes back when its lease runs out.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal, cast
 
 from sqlalchemy import Connection
@@ -22,6 +23,7 @@ from stt_pipeline.store.tables import shards as shards_table
 Job = Literal["intake", "transcribe", "publish", "report", "delete"]
 
 HEARTBEAT = "dispatcher"
+SILENT = timedelta(seconds=60)  # it ticks every few seconds; one that has not for so long does not run
 # one run holds one model load: many short shards share it, while a large shard has a run of its own
 SHARDS_PER_RUN: dict[str, int] = {"transcribe": 50, "publish": 100}
 _FILES_PER_RUN = 2_000

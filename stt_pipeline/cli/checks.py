@@ -2,25 +2,18 @@
 
 import os
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Literal
-from urllib.parse import urlsplit
 
+from stt_pipeline import health
 from stt_pipeline.batches.dispatch import HEARTBEAT
 from stt_pipeline.cli.claim import running_stack
-from stt_pipeline.cli.dispatcher import SILENT
 from stt_pipeline.cli.webserver import daemon_beats
 from stt_pipeline.errors import ConfigurationError
-from stt_pipeline.mail.mailer import load_mailer
-from stt_pipeline.mail.smtp import DEFAULT_PORTS
+from stt_pipeline.health import Check, State
 from stt_pipeline.settings import Settings
-from stt_pipeline.speech.models import find_files, resolve_name
 from stt_pipeline.store import counters
 from stt_pipeline.store.address import place_of, psycopg_url, require_reachable
 from stt_pipeline.store.database import Database
@@ -28,28 +21,8 @@ from stt_pipeline.store.embedded import running_url
 from stt_pipeline.store.migrations import is_current
 from stt_pipeline.store.postmaster import closed_folders
 
-State = Literal["ok", "warn", "fail"]
-
 _BEAT_SECONDS = 120.0  # Dagster's daemons report every 30 s
 _DISK_WARN, _DISK_FAIL = 10 << 30, 1 << 30  # bytes; large-v3 alone takes 3 GB
-_MAIL_TIMEOUT = 5.0  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the doctor's table.
-
-    Attributes:
-        name: what was looked at.
-        state: ``warn`` is worth knowing, ``fail`` stops work.
-        found: how things are.
-        advice: what to do, empty if nothing.
-    """
-
-    name: str
-    state: State
-    found: str
-    advice: str = ""
 
 
 def all_checks(settings: Settings) -> Iterator[Check]:
@@ -60,8 +33,8 @@ def all_checks(settings: Settings) -> Iterator[Check]:
     yield from database(settings)
     yield dagster(settings)
     yield shell(settings)
-    yield model(settings)
-    yield mail(settings)
+    yield health.model(settings)
+    yield health.mail(settings)
 
 
 def python_version() -> Check:
@@ -132,7 +105,7 @@ def database(settings: Settings) -> Iterator[Check]:
     finally:
         store.dispose()
     if current:
-        yield _dispatcher(last)
+        yield health.dispatcher(last)
 
 
 def dagster(settings: Settings) -> Check:
@@ -168,62 +141,6 @@ def shell(settings: Settings) -> Check:
         else "DAGSTER_HOME is not set: `dagster` commands (not `stt`) use a temporary, empty instance",
         'For `dagster` commands: eval "$(stt env)"',
     )
-
-
-def model(settings: Settings) -> Check:
-    """The speech model and where it runs; a model that would have to be downloaded is not."""
-    import ctranslate2
-
-    gpus = ctranslate2.get_cuda_device_count()
-    if settings.device == "cuda" and not gpus:
-        return Check("speech model", "fail", "STT_DEVICE=cuda, but no CUDA GPU is visible", "See nvidia-smi.")
-    device: Literal["cpu", "cuda"] = "cuda" if gpus and settings.device != "cpu" else "cpu"
-    name = resolve_name(settings.model, device)
-    where = f"on {'a GPU' if device == 'cuda' else 'the CPU'}"
-    os.environ["HF_HUB_OFFLINE"] = "1"  # of this process: a check downloads nothing
-    try:
-        folder = find_files(name)
-    except ConfigurationError as error:
-        if error.__cause__ is None:  # a wrong name or folder
-            return Check("speech model", "fail", str(error))
-        return Check(
-            "speech model",
-            "warn",
-            f"{name} {where}; not on this machine yet, so it is downloaded when first used",
-            "Without a way to the model hub: fetch it elsewhere and set STT_MODEL to its folder.",
-        )
-    return Check("speech model", "ok", f"{name} {where}, from {folder}")
-
-
-def mail(settings: Settings) -> Check:
-    """Where mails go; for SMTP, whether something listens there."""
-    try:
-        load_mailer(settings.smtp_url, settings.outbox, settings.mail_from)
-    except ConfigurationError as error:
-        return Check("mail", "fail", str(error))
-    if not settings.smtp_url:
-        return Check("mail", "ok", f".eml files in {settings.outbox}", "Set STT_SMTP_URL to send them.")
-    parts = urlsplit(settings.smtp_url)
-    host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
-    try:
-        socket.create_connection((host, port), timeout=_MAIL_TIMEOUT).close()
-    except OSError as error:
-        return Check(
-            "mail", "fail", f"{host}:{port}: {error}", "Check STT_SMTP_URL, the server and firewalls."
-        )
-    return Check("mail", "ok", f"{host}:{port} takes connections")
-
-
-def _dispatcher(last: datetime | None) -> Check:
-    advice = (
-        "Start `stt up`: no batch moves without it. If it runs, turn batch_dispatcher on in the Dagster UI."
-    )
-    if last is None:
-        return Check("dispatcher", "warn", "has never ticked", advice)
-    age = datetime.now(timezone.utc) - last
-    if age > SILENT:
-        return Check("dispatcher", "warn", f"last ticked {last.astimezone():%Y-%m-%d %H:%M:%S}", advice)
-    return Check("dispatcher", "ok", f"ticked {age.total_seconds():.0f} s ago")
 
 
 def _existing(path: Path) -> Path:

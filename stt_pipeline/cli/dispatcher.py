@@ -1,13 +1,11 @@
 """Whether somebody works: what commands say when the dispatcher is silent. Starts nothing."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
-from stt_pipeline.batches.dispatch import HEARTBEAT
+from stt_pipeline.batches.dispatch import HEARTBEAT, SILENT
 from stt_pipeline.cli.terminal import say
 from stt_pipeline.store import counters
 from stt_pipeline.store.database import Database
-
-SILENT = timedelta(seconds=60)  # the dispatcher ticks every few seconds
 
 
 def silence(last_tick: datetime | None) -> str | None:

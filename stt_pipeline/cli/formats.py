@@ -8,7 +8,12 @@ from pathlib import Path
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError
 from stt_pipeline.minutes.exports import EXPORT_FORMATS, export
 from stt_pipeline.minutes.model import Minutes
-from stt_pipeline.speech.transcript import Transcript
+from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
+
+FORMATS_HELP = (
+    "What to write, separated by commas: txt, srt, vtt (transcript), json, md, docx (with minutes), "
+    "rttm (speaker turns)."
+)
 
 
 def parsed_formats(text: str) -> list[str]:
@@ -42,7 +47,13 @@ def made_folder(folder: Path) -> Path:
 
 
 def write_formats(
-    stem: Path, kinds: Sequence[str], *, name: str, transcript: Transcript, minutes: Minutes | None
+    stem: Path,
+    kinds: Sequence[str],
+    *,
+    name: str,
+    transcript: Transcript,
+    minutes: Minutes | None,
+    turns: Sequence[SpeakerTurn],
 ) -> list[Path]:
     """Write one recording to ``stem`` with each format as its ending, and return the paths.
 
@@ -53,7 +64,9 @@ def write_formats(
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
         for kind, path in zip(kinds, paths, strict=True):
-            path.write_text(export(kind, name=name, transcript=transcript, minutes=minutes), encoding="utf-8")
+            path.write_bytes(
+                export(kind, name=name, transcript=transcript, minutes=minutes, turns=turns)
+            )
     except OSError as error:
         raise _unwritable(stem.parent, error) from None
     return paths

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from stt_pipeline.cli import db
+from stt_pipeline.cli.api import api
 from stt_pipeline.cli.batch import commands as batch
 from stt_pipeline.cli.demo import demo
 from stt_pipeline.cli.doctor import doctor
@@ -37,6 +38,7 @@ app.command(rich_help_panel="Batches")(export)
 app.command(rich_help_panel="Operate")(doctor)
 app.add_typer(db.app, name="db", rich_help_panel="Operate")
 app.command(rich_help_panel="Operate")(env)
+app.command(rich_help_panel="Operate")(api)
 
 
 def run() -> None:
@@ -63,3 +65,7 @@ def run() -> None:
 def _fail(message: str, code: int) -> None:
     say(message, style="red")
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    run()

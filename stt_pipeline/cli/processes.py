@@ -2,12 +2,15 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
+
+from stt_pipeline.errors import ConfigurationError
 
 _MARK = "STT_SUPERVISED_BY"  # in the environment of every child and, inherited, of all that it starts
 
@@ -107,3 +110,26 @@ def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None
             process.send_signal(number)
         except psutil.Error:
             continue  # it has ended
+
+
+def usable_port(host: str, port: int, *, what: str, setting: str) -> int:
+    """Return ``port``, or a free one for 0.
+
+    Raises:
+        ConfigurationError: ``what`` cannot use it; another one goes into ``setting``.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"{what} cannot use port {port} on {host}: {error.strerror}. "
+                f"Set {setting} to another port (0 takes a free one), or end what uses this one."
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+def http_address(host: str, port: int) -> str:
+    """Return the address of what is served there."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,10 +21,11 @@ from types import FrameType, TracebackType
 
 from stt_pipeline.cli.claim import Claim, RunningStack, running_stack
 from stt_pipeline.cli.environment import LOCATION, environment, prepare_dagster_home
-from stt_pipeline.cli.processes import Child, end, stop, strays
-from stt_pipeline.cli.webserver import is_ready
+from stt_pipeline.cli.processes import Child, end, http_address, stop, strays, usable_port
+from stt_pipeline.cli.webserver import answers, is_ready
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
+from stt_pipeline.store.database import Database
 from stt_pipeline.store.embedded import with_database
 
 _START_SECONDS = 180.0  # for the code server, then for first answer and heartbeat; ten seconds are usual
@@ -52,12 +52,14 @@ class Stack:
 
     Attributes:
         ui_url: address of the Dagster UI.
+        api_url: address of the admin API, None where it was not asked for or nobody has a key.
         database_url: ``postgresql+psycopg://...``.
         environment: variables with which other processes meet the same instance.
         start_seconds: how long entering took.
     """
 
     ui_url: str
+    api_url: str | None
     database_url: str
     environment: dict[str, str]
     start_seconds: float
@@ -68,6 +70,7 @@ class Stack:
         *,
         say: Callable[[str], None],
         module: str = "stt_pipeline.definitions",
+        with_api: bool = False,
     ) -> None:
         """Nothing is started before entry.
 
@@ -75,11 +78,14 @@ class Stack:
             settings: of this process.
             say: gets a line for a person when something starts again or has to be cleaned up.
             module: where the Dagster definitions are.
+            with_api: start the admin API as well, if somebody has a key for it.
         """
         self._settings = settings
         self._home = settings.home.absolute()
         self._say = say
         self._module = module
+        self._with_api = with_api
+        self.api_url = None
         self._children: list[Child] = []
         self._deaths: deque[float] = deque(maxlen=_DEATHS)
         self._watching = threading.Lock()
@@ -99,8 +105,9 @@ class Stack:
         with ExitStack() as entered:
             entered.enter_context(self._signals())
             claim = entered.enter_context(Claim(self._home))
-            host, port = self._settings.ui_host, _usable_port(self._settings.ui_host, self._settings.ui_port)
-            self.ui_url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            host = self._settings.ui_host
+            port = usable_port(host, self._settings.ui_port, what="The Dagster UI", setting="STT_UI_PORT")
+            self.ui_url = http_address(host, port)
             prepare_dagster_home(self._settings)
             runtime = Path(entered.enter_context(_runtime_folder()))
             self._clean_up_after(claim.before)
@@ -113,6 +120,9 @@ class Stack:
             since = time.time()
             self._start(runtime / _SOCKET, claim.before)
             self._wait_until(lambda: is_ready(self.ui_url, daemon_since=since))
+            if self.api_url:
+                api_url = self.api_url
+                self._wait_until(lambda: answers(f"{api_url}/health"))
             threading.Thread(target=self._watch, name="supervisor", daemon=True).start()
             self._exits = entered.pop_all()
         self.start_seconds = time.monotonic() - began
@@ -154,7 +164,7 @@ class Stack:
     def _start(self, socket_path: Path, before: RunningStack | None) -> None:
         from stt_pipeline.store.migrations import upgrade
 
-        code_server, webserver, daemon = self._children
+        code_server, webserver, daemon = self._children[:3]
         # what takes longest begins first; the daemon, whose sensors ask the code server and read tables, waits for both
         code_server.start()
         webserver.start()
@@ -163,6 +173,31 @@ class Stack:
             self._give_up_runs_of(before)
         self._wait_until(socket_path.exists)
         daemon.start()
+        if self._with_api:
+            self._start_api()
+
+    def _start_api(self) -> None:
+        """Start the admin API, or say what it lacks: the rest works without it.
+
+        Raises:
+            ConfigurationError: its port is taken.
+        """
+        from stt_pipeline.api.server import require_way_in
+
+        settings, store = self._settings, Database(self.database_url)
+        try:
+            require_way_in(settings, store)
+        except ConfigurationError as error:
+            self._say(str(error))
+            return
+        finally:
+            store.dispose()
+        port = usable_port(settings.api_host, settings.api_port, what="The admin API", setting="STT_API_PORT")
+        command = [sys.executable, "-m", "stt_pipeline.cli.main", "api", "--port", str(port)]
+        api = Child("api", command, self.environment, home=self._home)
+        self._children.append(api)
+        api.start()
+        self.api_url = http_address(settings.api_host, port)
 
     def _wait_until(self, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _START_SECONDS
@@ -250,19 +285,6 @@ class Stack:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _usable_port(host: str, port: int) -> int:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ConfigurationError(
-                f"The Dagster UI cannot use port {port} on {host}: {error.strerror}. "
-                "Set STT_UI_PORT to another port (0 takes a free one), or end what uses this one."
-            ) from None
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

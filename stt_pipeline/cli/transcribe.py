@@ -8,16 +8,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from stt_pipeline.audio.decode import decode
 from stt_pipeline.audio.uris import display_name
-from stt_pipeline.cli.formats import made_folder, parsed_formats, write_formats
+from stt_pipeline.cli.formats import FORMATS_HELP, made_folder, parsed_formats, write_formats
 from stt_pipeline.cli.terminal import err, say
 from stt_pipeline.errors import FileError, InvalidRequestError
+from stt_pipeline.minutes.exports import EXPORT_FORMATS
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.diarization import Diarizer, load_diarizer
 from stt_pipeline.speech.models import load_model
 from stt_pipeline.speech.speakers import assign_speakers
 from stt_pipeline.speech.transcriber import Transcriber, WhisperTranscriber
-from stt_pipeline.speech.transcript import Transcript
+from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
 
 
 def transcribe(
@@ -25,10 +26,7 @@ def transcribe(
     output_dir: Annotated[Path, typer.Option(help="Folder for the results; made if missing.")] = Path(),
     formats: Annotated[
         str,
-        typer.Option(
-            "--format",
-            help="What to write, separated by commas: txt, srt, vtt (transcript), json, md (with minutes).",
-        ),
+        typer.Option("--format", help=FORMATS_HELP),
     ] = "txt",
     model: Annotated[
         str, typer.Option(help="Speech model, such as small, large-v3, demo or a folder; else STT_MODEL.")
@@ -49,7 +47,7 @@ def transcribe(
     transcriber = WhisperTranscriber(loaded)
     diarizer = load_diarizer(settings.diarizer)
     summarizer = ExtractiveSummarizer()
-    with_minutes = bool({"md", "json"} & set(kinds))
+    with_minutes = any(EXPORT_FORMATS[kind].has_minutes for kind in kinds)
     failed = 0
     notes = set[str]()
     columns = (
@@ -64,14 +62,16 @@ def transcribe(
             name = display_name(file)
             bar.update(task, description=name)
             try:
-                transcript = _transcribe_one(file, transcriber, diarizer, language or settings.language)
+                transcript, turns = _transcribe_one(file, transcriber, diarizer, language or settings.language)
             except FileError as error:
                 failed += 1
                 # what the model says does not name the file
                 say(str(error) if name in str(error) else f"{name}: {error}", style="red")
             else:
                 minutes = summarizer.summarize(transcript) if with_minutes else None
-                written = write_formats(stem, kinds, name=name, transcript=transcript, minutes=minutes)
+                written = write_formats(
+                    stem, kinds, name=name, transcript=transcript, minutes=minutes, turns=turns
+                )
                 notes.update(transcript.notes)
                 say(f"{_described(name, transcript)} -> {', '.join(str(path) for path in written)}")
             bar.advance(task)
@@ -109,7 +109,10 @@ def _described(name: str, transcript: Transcript) -> str:
     return f"{length}, {transcript.language}, {speakers} speaker{'s' * (speakers != 1)}"
 
 
-def _transcribe_one(file: Path, transcriber: Transcriber, diarizer: Diarizer, language: str) -> Transcript:
+def _transcribe_one(
+    file: Path, transcriber: Transcriber, diarizer: Diarizer, language: str
+) -> tuple[Transcript, tuple[SpeakerTurn, ...]]:
     samples = decode(file)
     transcript = transcriber.transcribe(samples, language=language or None)
-    return assign_speakers(transcript, diarizer.diarize(samples))
+    turns = diarizer.diarize(samples)
+    return assign_speakers(transcript, turns), turns

@@ -20,11 +20,11 @@ def up(
         int | None, typer.Option(min=0, max=65535, help="Port of the Dagster UI, instead of STT_UI_PORT.")
     ] = None,
 ) -> None:
-    """Start Postgres if needed, the Dagster UI and its daemon, and stay until Ctrl-C."""
+    """Start Postgres if needed, the Dagster UI, its daemon and the admin API, and stay until Ctrl-C."""
     settings = Settings() if port is None else Settings(ui_port=port)
     say("Starting; the first time takes longest ...")
     try:
-        with Stack(settings, say=say) as stack:
+        with Stack(settings, say=say, with_api=True) as stack:
             out.print(ready_line(settings, stack), soft_wrap=True)
             threading.Event().wait()  # for ever: a signal ends it
     except KeyboardInterrupt:
@@ -52,7 +52,8 @@ def ready_line(settings: Settings, stack: Stack) -> str:
     """Return what a person needs to know of a running stack, in one line."""
     database = place_of(settings.database_url) if settings.database_url else f"in {settings.postgres_folder}"
     mails = "SMTP" if settings.smtp_url else f"outbox {settings.outbox}"
+    api = f" · admin API {stack.api_url}" if stack.api_url else ""
     return (
-        f"Ready after {stack.start_seconds:.1f} s: Dagster UI {stack.ui_url} · Postgres {database} · {mails} · "
+        f"Ready after {stack.start_seconds:.1f} s: Dagster UI {stack.ui_url}{api} · Postgres {database} · {mails} · "
         "stop with Ctrl-C"
     )

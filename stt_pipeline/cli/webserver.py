@@ -67,6 +67,17 @@ def is_ready(ui_url: str, *, daemon_since: float) -> bool:
     )
 
 
+def answers(address: str) -> bool:
+    """Return whether a web server answers at ``address``, whatever it says."""
+    try:
+        _opener.open(address, timeout=10).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
 def _beats(data: dict[str, Any]) -> list[float]:
     daemons = data["instance"]["daemonHealth"]["allDaemonStatuses"]
     return [daemon["lastHeartbeatTime"] or 0.0 for daemon in daemons if daemon["required"]]

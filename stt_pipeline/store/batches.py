@@ -152,6 +152,14 @@ def latest(
     return [_batch(row) for row in connection.execute(chosen)]
 
 
+def count_by_status(connection: Connection) -> dict[Status, int]:
+    """Return how many batches there are of each status."""
+    rows = connection.execute(
+        select(batches.c.status, func.count().label("batches")).group_by(batches.c.status)
+    )
+    return {row.status: row.batches for row in rows}
+
+
 def check(connection: Connection, batch_id: int, move: Move) -> Batch:
     """Lock a batch until the end of the transaction, make sure that ``move`` is allowed, and return it.
 

@@ -8,9 +8,10 @@ from rich.progress import BarColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 from rich.text import Text
 
+from stt_pipeline.batches.dispatch import SILENT
 from stt_pipeline.batches.progress import Progress, progress
 from stt_pipeline.cli.batch.figures import percent, rate, until
-from stt_pipeline.cli.dispatcher import SILENT, silence
+from stt_pipeline.cli.dispatcher import silence
 from stt_pipeline.cli.terminal import err, say
 from stt_pipeline.store.database import Database
 

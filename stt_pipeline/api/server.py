@@ -1,0 +1,66 @@
+"""The API as a process: who may be let in at all, and the web server around the app."""
+
+import ipaddress
+
+import uvicorn
+
+from stt_pipeline.api.app import create_app
+from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.settings import Settings
+from stt_pipeline.store import api_keys
+from stt_pipeline.store.database import Database
+
+_CONNECTIONS = 40  # as many as requests are worked on side by side (the size of starlette's pool of threads)
+_STOP_SECONDS = 3  # for requests under way; streams would never end by themselves
+
+
+def require_way_in(settings: Settings, database: Database) -> None:
+    """Make sure that somebody may call the API, and not just anybody.
+
+    Raises:
+        ConfigurationError: there is no key, or development mode would let in the network.
+    """
+    if settings.development:
+        if not _is_loopback(settings.api_host):
+            raise ConfigurationError(
+                f"STT_DEVELOPMENT lets in everybody as admin, and STT_API_HOST={settings.api_host} is not only this "
+                "machine. Make a key with `stt key create --role admin`, and unset STT_DEVELOPMENT."
+            )
+        return
+    with database.begin() as connection:
+        has_key = api_keys.has_any(connection)
+    if not has_key:
+        raise ConfigurationError(
+            "The admin API does not start: nobody has a key. Make one with `stt key create --role admin`, or set "
+            "STT_DEVELOPMENT=true on a machine of your own."
+        )
+
+
+def serve(settings: Settings, url: str, *, port: int) -> None:
+    """Serve the API on ``url``'s database until SIGINT or SIGTERM.
+
+    Raises:
+        ConfigurationError: a setting cannot be used, or nobody could call it.
+    """
+    database = Database(url, connections=_CONNECTIONS, statement_seconds=settings.api_statement_seconds)
+    try:
+        require_way_in(settings, database)
+        config = uvicorn.Config(
+            create_app(settings, database),
+            host=settings.api_host,
+            port=port,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+        uvicorn.Server(config).run()
+    finally:
+        database.dispose()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,31 @@
+"""`stt api`: the admin API alone. `stt up` starts it, too."""
+
+from typing import Annotated
+
+import typer
+
+from stt_pipeline.cli.connection import connected
+from stt_pipeline.cli.processes import http_address, usable_port
+from stt_pipeline.cli.terminal import out
+from stt_pipeline.settings import Settings
+
+
+def api(
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of the API, instead of STT_API_PORT.")
+    ] = None,
+) -> None:
+    """Serve the admin API until Ctrl-C. `stt key create` makes a key for it; docs/api.md shows the calls."""
+    from stt_pipeline.api.server import require_way_in, serve
+
+    settings = Settings()
+    with connected() as database:
+        require_way_in(settings, database)
+        free = usable_port(
+            settings.api_host,
+            settings.api_port if port is None else port,
+            what="The admin API",
+            setting="STT_API_PORT",
+        )
+        out.print(f"Admin API {http_address(settings.api_host, free)} · stop with Ctrl-C", soft_wrap=True)
+        serve(settings, database.url, port=free)

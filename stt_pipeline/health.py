@@ -1,0 +1,93 @@
+"""How the things are that the product stands on: for `stt doctor`, and for the API's `/health`. Changes nothing."""
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Literal
+from urllib.parse import urlsplit
+
+from stt_pipeline.batches.dispatch import SILENT
+from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.mail.mailer import load_mailer
+from stt_pipeline.mail.smtp import DEFAULT_PORTS
+from stt_pipeline.settings import Settings
+from stt_pipeline.speech.models import find_files, resolve_name
+
+State = Literal["ok", "warn", "fail"]
+
+_MAIL_TIMEOUT = 5.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at, and how it is.
+
+    Attributes:
+        name: what was looked at.
+        state: ``warn`` is worth knowing, ``fail`` stops work.
+        found: how things are.
+        advice: what to do, empty if nothing.
+    """
+
+    name: str
+    state: State
+    found: str
+    advice: str = ""
+
+
+def model(settings: Settings) -> Check:
+    """The speech model and where it runs; a model that would have to be downloaded is not."""
+    import ctranslate2
+
+    gpus = ctranslate2.get_cuda_device_count()
+    if settings.device == "cuda" and not gpus:
+        return Check("speech model", "fail", "STT_DEVICE=cuda, but no CUDA GPU is visible", "See nvidia-smi.")
+    device: Literal["cpu", "cuda"] = "cuda" if gpus and settings.device != "cpu" else "cpu"
+    name = resolve_name(settings.model, device)
+    where = f"on {'a GPU' if device == 'cuda' else 'the CPU'}"
+    os.environ["HF_HUB_OFFLINE"] = "1"  # of this process: a check downloads nothing
+    try:
+        folder = find_files(name)
+    except ConfigurationError as error:
+        if error.__cause__ is None:  # a wrong name or folder
+            return Check("speech model", "fail", str(error))
+        return Check(
+            "speech model",
+            "warn",
+            f"{name} {where}; not on this machine yet, so it is downloaded when first used",
+            "Without a way to the model hub: fetch it elsewhere and set STT_MODEL to its folder.",
+        )
+    return Check("speech model", "ok", f"{name} {where}, from {folder}")
+
+
+def mail(settings: Settings) -> Check:
+    """Where mails go; for SMTP, whether something listens there."""
+    try:
+        load_mailer(settings.smtp_url, settings.outbox, settings.mail_from)
+    except ConfigurationError as error:
+        return Check("mail", "fail", str(error))
+    if not settings.smtp_url:
+        return Check("mail", "ok", f".eml files in {settings.outbox}", "Set STT_SMTP_URL to send them.")
+    parts = urlsplit(settings.smtp_url)
+    host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
+    try:
+        socket.create_connection((host, port), timeout=_MAIL_TIMEOUT).close()
+    except OSError as error:
+        return Check(
+            "mail", "fail", f"{host}:{port}: {error}", "Check STT_SMTP_URL, the server and firewalls."
+        )
+    return Check("mail", "ok", f"{host}:{port} takes connections")
+
+
+def dispatcher(last: datetime | None) -> Check:
+    """When the dispatcher last ticked; None is never."""
+    advice = (
+        "Start `stt up`: no batch moves without it. If it runs, turn batchdispatcher on in the Dagster UI."
+    )
+    if last is None:
+        return Check("dispatcher", "warn", "has never ticked", advice)
+    age = datetime.now(timezone.utc) - last
+    if age > SILENT:
+        return Check("dispatcher", "warn", f"last ticked {last.astimezone():%Y-%m-%d %H:%M:%S}", advice)
+    return Check("dispatcher", "ok", f"ticked {age.total_seconds():.0f} s ago")

@@ -1,0 +1,203 @@
+"""Who gets in, who may do what, how often; and what every answer carries."""
+
+import hashlib
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from stt_pipeline.api import keys
+from stt_pipeline.api.access import RANKS, ROLES
+from stt_pipeline.api.app import create_app
+from stt_pipeline.api.middleware import MAX_BODY_BYTES
+from stt_pipeline.api.server import require_way_in
+from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.settings import Settings
+from stt_pipeline.store.audit import Actor
+from stt_pipeline.store.database import Database
+from stt_pipeline_tests.api.conftest import ADMIN, ClientFor
+
+
+def endpoints(app: FastAPI) -> dict[str, tuple[str, str]]:
+    """Return (method, path with 1 for each id) of every endpoint, by name, as the description of the API has them."""
+    return {
+        operation["operationId"]: (method.upper(), re.sub(r"\{\w+\}", "1", path))
+        for path, operations in app.openapi()["paths"].items()
+        for method, operation in operations.items()
+    }
+
+
+def test_every_endpoint_is_in_the_table_of_roles(app: FastAPI) -> None:
+    assert set(endpoints(app)) == set(ROLES) | {"get_health"}
+
+
+def test_each_role_may_do_what_the_table_says_and_no_more(app: FastAPI, client_for: ClientFor) -> None:
+    clients = {role: client_for(role) for role in (None, *RANKS)}
+    for name, (method, path) in endpoints(app).items():
+        for role, client in clients.items():
+            status = client.request(method, path).status_code
+            if name == "get_health":
+                assert status in (200, 503)
+            elif role is None:
+                assert status == 401, (name, role)
+            elif RANKS.index(role) < RANKS.index(ROLES[name]):
+                assert status == 403, (name, role)
+            else:
+                # there is no batch and no transcription 1, and the bodies are missing
+                assert status in (200, 404, 422), (name, role, status)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "Bearer stt_000000000000_" + "A" * 43, "Bearer " + "x" * 5000,
+        "Bearer 회의", "bearer\tstt_x",
+    ],
+)  # fmt: skip
+def test_what_is_no_key(app: FastAPI, database: Database, header: str) -> None:
+    keys.create(database, name="somebody", role="admin", by=Actor("tests"))
+    answer = TestClient(app).get(f"{ADMIN}/stt-batches", headers={"Authorization": header.encode()})
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_key_works_until_it_is_revoked_and_is_stored_as_a_hash(app: FastAPI, database: Database) -> None:
+    row, key = keys.create(database, name="operations", role="viewer", by=Actor("tests"))
+    client = TestClient(app, headers={"Authorization": f"Bearer {key}"})
+    assert client.get(f"{ADMIN}/stt-batches").status_code == 200
+    for wrong in (key[:-1], key[:-1] + ("A" if key[-1] != "A" else "B"), key.upper()):
+        answer = client.get(f"{ADMIN}/stt-batches", headers={"Authorization": f"Bearer {wrong}"})
+        assert answer.status_code == 401
+    keys.revoke(database, row.id, by=Actor("tests"))
+    assert client.get(f"{ADMIN}/stt-batches").status_code == 401
+    with database.begin() as connection:
+        stored = str(connection.execute(text("SELECT * FROM stt_api_keys")).one())
+        hashed = connection.scalar(text("SELECT hash FROM stt_api_keys"))
+        log = str(connection.execute(text("SELECT * FROM stt_audit_log")).all())
+    secret = key.removeprefix(row.prefix)
+    assert secret not in stored + log
+    assert hashed == hashlib.sha256(key.encode()).digest()
+    assert "key.create" in log and "key.revoke" in log
+
+
+def test_without_a_key_it_does_not_start(database: Database) -> None:
+    plain = Settings(_env_file=None)  # type: ignore[call-arg]
+    with pytest.raises(ConfigurationError, match="stt key create"):
+        require_way_in(plain, database)
+    require_way_in(Settings(development=True, _env_file=None), database)  # type: ignore[call-arg]
+    with pytest.raises(ConfigurationError, match="not only this machine"):
+        require_way_in(Settings(development=True, api_host="0.0.0.0", _env_file=None), database)  # type: ignore[call-arg]
+    row, _ = keys.create(database, name="a", role="viewer", by=Actor("tests"))
+    require_way_in(plain, database)
+    keys.revoke(database, row.id, by=Actor("tests"))
+    with pytest.raises(ConfigurationError, match="nobody has a key"):
+        require_way_in(plain, database)
+
+
+def test_in_development_a_wrong_key_is_still_wrong(database: Database) -> None:
+    client = TestClient(create_app(Settings(development=True, _env_file=None), database))  # type: ignore[call-arg]
+    assert client.get(f"{ADMIN}/stt-batches").status_code == 200
+    assert client.get(f"{ADMIN}/stt-batches", headers={"Authorization": "Bearer x"}).status_code == 401
+
+
+def test_each_key_has_a_rate_of_its_own(database: Database) -> None:
+    app = create_app(Settings(api_rate_limit="3/minute", _env_file=None), database)  # type: ignore[call-arg]
+    clients = []
+    for name in ("one", "two"):
+        _, key = keys.create(database, name=name, role="viewer", by=Actor("tests"))
+        clients.append(TestClient(app, headers={"Authorization": f"Bearer {key}"}))
+    one, two = clients
+    assert [one.get(f"{ADMIN}/stt-batches").status_code for _ in range(4)] == [200, 200, 200, 429]
+    refused = one.get(f"{ADMIN}/stt-batches")
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
+    assert "3 per 1 minute" in refused.json()["detail"]
+    assert two.get(f"{ADMIN}/stt-batches").status_code == 200
+
+
+def test_many_wrong_keys_are_slowed_down_and_a_right_one_is_not(app: FastAPI, client: TestClient) -> None:
+    wrong = TestClient(app, headers={"Authorization": "Bearer stt_x"})
+    statuses = [wrong.get(f"{ADMIN}/stt-batches").status_code for _ in range(30)]
+    assert (statuses[0], statuses[-1]) == (401, 429)
+    assert client.get(f"{ADMIN}/stt-batches").status_code == 200
+
+
+def test_a_rate_that_cannot_be_read(database: Database) -> None:
+    with pytest.raises(ConfigurationError, match="STT_API_RATE_LIMIT"):
+        create_app(Settings(api_rate_limit="many", _env_file=None), database)  # type: ignore[call-arg]
+
+
+def test_a_body_has_a_limit_whether_it_says_its_length_or_not(client: TestClient) -> None:
+    path = f"{ADMIN}/stt-batches"
+    assert client.post(path, content=b" " * (MAX_BODY_BYTES + 1)).status_code == 413
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b" " * 1024
+
+    answer = client.post(path, content=endless())
+    assert answer.status_code == 413
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert client.post(path, headers={"Content-Length": "x"}, content=b"{}").status_code in (400, 413)
+
+
+def test_every_answer_has_a_request_id_and_keeps_a_good_one(client: TestClient) -> None:
+    for path in ("/health", f"{ADMIN}/stt-batches", "/nowhere"):
+        answer = client.get(path)
+        assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] == "no-store"
+    assert (
+        client.get("/health", headers={"X-Request-ID": "trace-12345"}).headers["X-Request-ID"]
+        == "trace-12345"
+    )
+    for bad in ("a b", "x" * 65, "<script>", "short"):
+        assert client.get("/health", headers={"X-Request-ID": bad}).headers["X-Request-ID"] != bad
+    refused = client.get("/nowhere")
+    assert refused.json()["request_id"] == refused.headers["X-Request-ID"]
+
+
+def test_an_error_that_nobody_foresaw_shows_no_trace(
+    app: FastAPI, client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.state.database = None
+    answer = client.get(f"{ADMIN}/stt-batches/1")
+    assert answer.status_code == 500
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert set(answer.json()) == {"type", "title", "status", "detail", "instance", "request_id", "errors"}
+    assert "NoneType" not in answer.text
+
+
+def test_a_query_that_takes_too_long_is_given_up(database_url: str, recordings: Path) -> None:
+    hurried = Database(database_url, statement_seconds=0.2)
+    other = Database(database_url)
+    app = create_app(Settings(development=True, _env_file=None), hurried)  # type: ignore[call-arg]
+    client = TestClient(app, raise_server_exceptions=False)
+    try:
+        with other.begin() as connection:
+            connection.execute(text("LOCK TABLE stt_batches IN ACCESS EXCLUSIVE MODE"))
+            began = time.monotonic()
+            answer = client.get(f"{ADMIN}/stt-batches")
+        assert time.monotonic() - began < 30
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"] == "5"
+        assert "took too long" in answer.json()["detail"]
+        assert client.get(f"{ADMIN}/stt-batches").status_code == 200
+    finally:
+        hurried.dispose()
+        other.dispose()
+
+
+def test_a_database_that_is_away_is_no_stack_trace() -> None:
+    away = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    app = create_app(Settings(development=True, _env_file=None), away)  # type: ignore[call-arg]
+    client = TestClient(app, raise_server_exceptions=False)
+    answer = client.get(f"{ADMIN}/stt-batches")
+    assert (answer.status_code, answer.json()["title"]) == (503, "Not available")
+    health = client.get("/health")
+    assert (health.status_code, health.json()["parts"]["database"]) == (503, "fail")
+    away.dispose()

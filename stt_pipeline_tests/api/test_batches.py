@@ -1,0 +1,198 @@
+"""Batches over HTTP: what each call writes and answers, and what it refuses."""
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from stt_pipeline.batches import life, retry
+from stt_pipeline.store import audit, batches, shards
+from stt_pipeline.store.database import Database
+from stt_pipeline_tests.api.conftest import ADMIN, ClientFor
+from stt_pipeline_tests.batches.recordings import MAX_BYTES, scan, write_tone
+
+BATCHES = f"{ADMIN}/stt-batches"
+
+
+def made(client: TestClient, recordings: Path, **wishes: Any) -> dict[str, Any]:
+    answer = client.post(BATCHES, json={"source_path": recordings.as_uri(), **wishes})
+    assert answer.status_code == 201, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def did(database: Database, batch_id: int) -> list[tuple[str, str]]:
+    with database.begin() as connection:
+        return [(entry.who, entry.action) for entry in audit.of_batch(connection, batch_id)]
+
+
+def scan_now(database: Database, batch_id: int) -> list[str]:
+    with database.begin() as connection:
+        batch = batches.get(connection, batch_id)
+    keys: list[str] = []
+    scan(database, batch, keys)
+    return keys
+
+
+def test_a_batch_is_made_as_it_was_asked_for(
+    client: TestClient, database: Database, recordings: Path
+) -> None:
+    answer = client.post(
+        BATCHES,
+        json={
+            "source_path": recordings.as_uri(),
+            "file_pattern": "**/*.wav",
+            "name": "3월 임원 회의",
+            "priority": "high",
+            "notify_emails": ["kim@EXAMPLE.com", "kim@example.com"],
+            "options": {"language": "ko", "max_speakers": 4},
+        },
+    )
+    assert answer.status_code == 201
+    batch = answer.json()
+    assert answer.headers["Location"] == f"{BATCHES}/{batch['id']}"
+    assert client.get(answer.headers["Location"]).json() == batch
+    assert (batch["status"], batch["total_files"], batch["name"]) == ("pending", None, "3월 임원 회의")
+    assert (batch["notify_emails"], batch["priority"]) == (["kim@example.com"], "high")
+    assert (batch["options"]["language"], batch["options"]["max_speakers"]) == ("ko", 4)
+    assert batch["created_by"] == "a admin (API key 1)"
+    assert did(database, batch["id"]) == [("a admin (API key 1)", "batch.create")]
+
+
+def test_its_life(client: TestClient, database: Database, recordings: Path) -> None:
+    for n in range(3):
+        write_tone(recordings / f"{n}.wav")
+    batch_id = made(client, recordings)["id"]
+    scan_now(database, batch_id)
+    at = f"{BATCHES}/{batch_id}"
+    assert client.get(at).json()["total_files"] == 3
+    changed = client.put(
+        at, json={"action": "pause", "priority": "low", "name": "다음 달", "notify_emails": ["a@b.kr"]}
+    )
+    assert changed.status_code == 200
+    shown = {name: changed.json()[name] for name in ("status", "priority", "name", "notify_emails")}
+    assert shown == {"status": "paused", "priority": "low", "name": "다음 달", "notify_emails": ["a@b.kr"]}
+    assert client.put(at, json={"action": "pause"}).status_code == 409
+    assert client.put(at, json={"action": "resume"}).json()["status"] == "processing"
+    assert client.delete(at).status_code == 409
+    assert client.post(f"{at}/cancel").json()["status"] == "cancelled"
+    deleted = client.delete(at)
+    assert (deleted.status_code, deleted.json()["status"]) == (202, "deleting")
+    actions = [action.removeprefix("batch.") for _, action in did(database, batch_id)]
+    assert actions == ["create", "change", "pause", "resume", "cancel", "delete"]
+
+
+def test_a_change_that_is_refused_in_part_changes_nothing(
+    client: TestClient, database: Database, recordings: Path
+) -> None:
+    batch = made(client, recordings)
+    at = f"{BATCHES}/{batch['id']}"
+    assert client.put(at, json={"name": "new", "action": "resume"}).status_code == 409
+    assert client.put(at, json={"name": "new", "notify_emails": ["nobody"]}).status_code == 422
+    assert client.put(at, json={}).status_code == 422
+    assert client.get(at).json() == batch
+    assert len(did(database, batch["id"])) == 1
+
+
+def test_a_list_is_paged_and_filtered(client: TestClient, client_for: ClientFor, recordings: Path) -> None:
+    operator = client_for("operator")
+    ids = [made(client, recordings, name=f"Board {n} 100%")["id"] for n in range(5)]
+    other = made(operator, recordings, name="team_meeting", priority="high")["id"]
+
+    def listed(**query: Any) -> list[int]:
+        answer = client.get(BATCHES, params=query)
+        assert answer.status_code == 200, answer.text
+        return [one["id"] for one in answer.json()["items"]]
+
+    pages, cursor = [], None
+    while True:
+        page = client.get(BATCHES, params={"limit": 4, **({"cursor": cursor} if cursor else {})}).json()
+        pages.append([one["id"] for one in page["items"]])
+        if (cursor := page["next_cursor"]) is None:
+            break
+    assert pages == [[other, *ids[:1:-1]], [ids[1], ids[0]]]
+    assert listed(name="board") == ids[::-1]
+    assert listed(name="100%") == ids[::-1]
+    assert listed(name="m_m") == [other]
+    assert listed(name="%") == ids[::-1]
+    assert listed(priority="high") == [other]
+    assert listed(status="pending", priority="normal") == ids[::-1]
+    assert listed(status="paused") == []
+    assert listed(created_by="a operator (API key 2)") == [other]
+    now = datetime.now(timezone.utc)
+    assert len(listed(created_from=(now - timedelta(hours=1)).isoformat())) == 6
+    assert listed(created_before=(now - timedelta(hours=1)).isoformat()) == []
+
+
+@pytest.mark.parametrize("cursor", ["x", "-1", "0", "1.5", "²", "9" * 30, "1;2"])
+def test_a_cursor_that_no_list_gave_is_refused(client: TestClient, cursor: str) -> None:
+    answer = client.get(BATCHES, params={"cursor": cursor})
+    assert answer.status_code == 422
+    assert "cursor" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("error_class", [None, "unreadable"])
+def test_a_retry_is_asked_for_and_worked_off(
+    client: TestClient, database: Database, recordings: Path, error_class: str | None
+) -> None:
+    write_tone(recordings / "good.wav")
+    batch_id = made(client, recordings)["id"]
+    scan_now(database, batch_id)
+    at = f"{BATCHES}/{batch_id}/retry"
+    wish = {"error_class": error_class} if error_class else None
+    assert client.post(at, json=wish).status_code == 409
+    fail_all(database, batch_id)
+    answer = client.post(at, json=wish)
+    assert (answer.status_code, answer.json()["failed_files"]) == (202, 1)
+    assert "already" in client.post(at).json()["detail"]
+    assert retry.work_off(database, max_file_bytes=MAX_BYTES, seconds=60) == 1
+    progress = client.get(f"{BATCHES}/{batch_id}/progress").json()
+    assert (progress["failed"], progress["pending"]) == (0, 1)
+    assert retry.work_off(database, max_file_bytes=MAX_BYTES, seconds=60) == 0
+    assert client.post(at).status_code == 409
+
+
+def test_a_retry_of_a_batch_that_was_cancelled_meanwhile_is_forgotten(
+    client: TestClient, database: Database, recordings: Path
+) -> None:
+    write_tone(recordings / "good.wav")
+    batch_id = made(client, recordings)["id"]
+    scan_now(database, batch_id)
+    fail_all(database, batch_id)
+    assert client.post(f"{BATCHES}/{batch_id}/retry").status_code == 202
+    life.cancel(database, batch_id)
+    assert retry.work_off(database, max_file_bytes=MAX_BYTES, seconds=60) == 0
+    with database.begin() as connection:
+        assert batches.to_retry(connection) == []
+
+
+def fail_all(database: Database, batch_id: int) -> None:
+    """Fail the files of a batch as unreadable."""
+    with database.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE stt_audio_files SET status = 'failed', error_class = 'unreadable', error = 'x' "
+                "WHERE batch_id = :batch"
+            ),
+            {"batch": batch_id},
+        )
+        shards.count_files(connection, [one.id for one in shards.of_batch(connection, batch_id, -1, 1000)])
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", ""), ("GET", "/progress"), ("GET", "/progress/stream"), ("PUT", ""), ("DELETE", ""), ("POST", "/retry"),
+        ("POST", "/cancel"),
+    ],
+)  # fmt: skip
+def test_a_batch_that_is_not_there(client: TestClient, method: str, path: str) -> None:
+    answer = client.request(
+        method, f"{BATCHES}/77{path}", json={"action": "pause"} if method == "PUT" else None
+    )
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["detail"].startswith("There is no batch 77.")
