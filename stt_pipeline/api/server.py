@@ -1,6 +1,7 @@
 """The API as a process: who may be let in at all, and the web server around the app."""
 
 import ipaddress
+from contextlib import suppress
 
 import uvicorn
 
@@ -52,9 +53,12 @@ def serve(settings: Settings, url: str, *, port: int) -> None:
             log_level="warning",
             access_log=False,
             server_header=False,
+            lifespan="off",
             timeout_graceful_shutdown=_STOP_SECONDS,
         )
-        uvicorn.Server(config).run()
+        # once it has stopped, the server raises the signal that stopped it again
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run()
     finally:
         database.dispose()
 
