@@ -1,3 +1,4 @@
+import os
 import unicodedata
 
 import pytest
@@ -30,6 +31,14 @@ from stt_pipeline.errors import InvalidRequestError
         ("a(1)+b.mp3", "a(1)+b.mp3", True),
         ("{draft}.mp3", "{draft}.mp3", True),
         (",", "a.mp3", False),
+        ("[z-a].mp3", "a.mp3", False),
+        ("[z-a].mp3,*.wav", "a.wav", True),
+        ("[!a]*", "b.mp3", True),
+        ("[!a]*", "a.mp3", False),
+        ("[가-나]*", "강.mp3", True),
+        ("**/*", "line\nbreak.mp3", True),
+        ("100%25 #$.mp3", "100%25 #$.mp3", True),
+        ("É.mp3", "é.mp3", True),
     ],
 )
 def test_pattern(pattern: str, path: str, meant: bool) -> None:
@@ -43,7 +52,52 @@ def test_composed_and_decomposed_korean_are_the_same() -> None:
     assert FilePattern(nfd).matches(nfc)
 
 
-@pytest.mark.parametrize("pattern", ["/data/*.mp3", "../*.mp3", "a/../../b.mp3", "**.mp3", "*.{mp3,wav}"])
-def test_a_pattern_that_cannot_work_is_refused(pattern: str) -> None:
-    with pytest.raises(InvalidRequestError, match="file pattern"):
+def test_names_that_are_not_utf8_match_wildcards_only() -> None:
+    name = os.fsdecode(b"caf\xe9\xff.mp3")
+    assert FilePattern("").matches(name)
+    assert FilePattern("caf??.mp3").matches(name)
+    assert not FilePattern("caf?.mp3").matches(name)
+    assert not FilePattern("caf[a-z]?.mp3").matches(name)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "*a*a*a*a*a*a*a*a*a*a*a*b",
+        "*a" * 900 + "b",
+        "**/" * 600 + "b",
+        "**/" + "*?" * 900 + "b",
+        ",".join(["**/*?????b"] * 100),
+    ],
+    ids=lambda pattern: pattern[:12],
+)
+def test_no_pattern_takes_long(pattern: str) -> None:
+    compiled = FilePattern(pattern)
+    for path in ("a" * 4_000, "/".join("a" * 2_000)):
+        # with backtracking these are centuries
+        assert not compiled.matches(path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("/data/*.mp3", "leaves the source"),
+        ("../*.mp3", "leaves the source"),
+        ("a/../../b.mp3", "leaves the source"),
+        ("..\\*.mp3", "leaves the source"),
+        ("**.mp3", "must stand alone"),
+        ("*.{mp3,wav}", "braces"),
+        ("[[:alpha:]]*", "names a class"),
+        ("a\0.mp3", "control characters"),
+        ("a\nb.mp3", "control characters"),
+        ("a\u2028b.mp3", "control characters"),
+        ("\ud800.mp3", "control characters"),
+        ("*" * 2_001, "2,001 characters"),
+        (",".join(["*"] * 101), "101 globs"),
+        ("[z-a](?!)", "cannot be used"),
+    ],
+    ids=lambda text: ascii(text[:20]),
+)
+def test_a_pattern_that_cannot_work_is_refused(pattern: str, message: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"The file pattern .*{message}"):
         FilePattern(pattern)
