@@ -100,14 +100,15 @@ def allowed_caller(
     else:
         key = keys.verified(store, credentials.credentials) if credentials else None
         if key is None:
-            limits.count_failure(address)
+            # a right key from the same address is not held up: callers behind one proxy share theirs
+            limits.count(f"without a key: {address}")
             raise HTTPException(
                 401,
                 "Send an API key as `Authorization: Bearer stt_...`; `stt key create` makes one.",
                 {"WWW-Authenticate": "Bearer"},
             )
         caller = Caller(key.name, key.role, key.id)
-    limits.count(str(caller.key_id or address))
+    limits.count(f"key: {caller.key_id}")
     endpoint = request.scope["route"].name
     if not request.app.state.policy.allows(caller, endpoint, request):
         raise HTTPException(403, f"The role {caller.role} may not do this ({endpoint}).")

@@ -1,6 +1,7 @@
 """Errors as the API shows them: one shape for all (RFC 9457), with the request's id, and never a stack trace."""
 
 import logging
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -103,7 +104,13 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def refused(request: Request, error: HTTPException) -> JSONResponse:
-        return problem(request, error.status_code, str(error.detail), headers=dict(error.headers or {}))
+        detail, headers = str(error.detail), dict(error.headers or {})
+        if error.status_code == 400:
+            detail = "The body is not JSON in UTF-8."
+        elif error.status_code == 405:
+            # starlette names the methods of one endpoint of the path, not of all
+            headers["Allow"] = ", ".join(_methods(app, request.url.path))
+        return problem(request, error.status_code, detail, headers=headers)
 
     @app.exception_handler(OperationalError)
     @app.exception_handler(NoConnectionError)
@@ -124,3 +131,13 @@ def add_handlers(app: FastAPI) -> None:
             "Something went wrong that was not foreseen; the log of the API says more about this request id."
         )
         return problem(request, 500, detail)
+
+
+def _methods(app: FastAPI, path: str) -> list[str]:
+    """Return the methods that a path has."""
+    return [
+        method.upper()
+        for template, operations in app.openapi()["paths"].items()
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path)
+        for method in operations
+    ]

@@ -1,9 +1,11 @@
 """The real app on a real Postgres, called with keys of each role."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -52,3 +54,17 @@ def client_for(app: FastAPI, database: Database) -> ClientFor:
 def client(client_for: ClientFor) -> TestClient:
     """A client with an admin's key."""
     return client_for("admin")
+
+
+@pytest.fixture
+def server(app: FastAPI) -> Iterator[str]:
+    """Address of the app on a port of its own."""
+    running = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    while not running.started:
+        threading.Event().wait(0.01)
+    port = running.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    running.should_exit = True
+    thread.join()

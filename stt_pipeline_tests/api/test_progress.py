@@ -1,7 +1,6 @@
 """How far a batch is, over HTTP: the figures once, and as a stream from a real server."""
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -9,8 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from stt_pipeline.batches import life
@@ -18,20 +15,6 @@ from stt_pipeline.batches.progress import Progress
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.api.conftest import ADMIN
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
-
-
-@pytest.fixture
-def server(app: FastAPI) -> Iterator[str]:
-    """The app on a port of its own."""
-    running = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
-    thread = threading.Thread(target=running.run)
-    thread.start()
-    while not running.started:
-        threading.Event().wait(0.01)
-    port = running.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}{ADMIN}/stt-batches"
-    running.should_exit = True
-    thread.join()
 
 
 @pytest.fixture
@@ -62,7 +45,7 @@ def test_a_stream_tells_changes_until_the_batch_is_over(
     client: TestClient, server: str, database: Database, batch_id: int
 ) -> None:
     with httpx.stream(
-        "GET", f"{server}/{batch_id}/progress/stream", headers=client.headers, timeout=20
+        "GET", f"{server}{ADMIN}/stt-batches/{batch_id}/progress/stream", headers=client.headers, timeout=20
     ) as answer:
         assert answer.headers["Content-Type"].startswith("text/event-stream")
         told = events(answer)
@@ -80,9 +63,11 @@ def test_a_stream_tells_changes_until_the_batch_is_over(
 def test_a_stream_ends_with_its_batch_and_at_the_servers_stop(
     client: TestClient, server: str, batch_id: int
 ) -> None:
-    refused = httpx.get(f"{server}/77/progress/stream", headers=client.headers)
+    refused = httpx.get(f"{server}{ADMIN}/stt-batches/77/progress/stream", headers=client.headers)
     assert (refused.status_code, refused.headers["Content-Type"]) == (404, "application/problem+json")
-    assert httpx.get(f"{server}/{batch_id}/progress/stream").status_code == 401
+    assert httpx.get(f"{server}{ADMIN}/stt-batches/{batch_id}/progress/stream").status_code == 401
     # who goes away leaves nothing that keeps the server from stopping
-    with httpx.stream("GET", f"{server}/{batch_id}/progress/stream", headers=client.headers) as answer:
+    with httpx.stream(
+        "GET", f"{server}{ADMIN}/stt-batches/{batch_id}/progress/stream", headers=client.headers
+    ) as answer:
         next(events(answer))

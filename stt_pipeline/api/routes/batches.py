@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from stt_pipeline.api.access import Asking
 from stt_pipeline.api.dependencies import Config, Store
@@ -23,6 +23,16 @@ router = APIRouter(prefix="/stt-batches", tags=["batches"])
 Name = Annotated[str, Field(max_length=200, examples=["Board meetings of March"])]
 Email = Annotated[str, Field(max_length=320, examples=["kim@example.com"])]
 Emails = Annotated[list[Email], Field(max_length=50, description="Who gets the minutes and the report.")]
+
+
+def _written_out(value: object) -> object:
+    """Refuse seconds since 1970, which pydantic would take, too."""
+    if not (isinstance(value, str) and "T" in value.upper()):
+        raise ValueError("write a date and time with its zone, as in 2026-03-01T00:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), Field(examples=["2026-03-01T00:00:00Z"])]
 
 
 class NewBatch(BaseModel):
@@ -139,8 +149,8 @@ def list_batches(
     created_by: Annotated[
         str | None, Query(max_length=300, pattern=TEXT, description="Exactly as shown.")
     ] = None,
-    created_from: Annotated[AwareDatetime | None, Query(description="Made then or later.")] = None,
-    created_before: Annotated[AwareDatetime | None, Query(description="Made before that.")] = None,
+    created_from: Annotated[Moment | None, Query(description="Made then or later.")] = None,
+    created_before: Annotated[Moment | None, Query(description="Made before that.")] = None,
     name: Annotated[
         str | None,
         Query(min_length=1, max_length=200, pattern=TEXT, description="Text that the name contains."),
