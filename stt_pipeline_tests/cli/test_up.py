@@ -5,6 +5,7 @@ The tests share one home and follow each other, since a start takes many seconds
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 import dagster as dg
 import psutil
 import pytest
+import requests
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.test_utils import create_run_for_test
 
@@ -23,7 +25,7 @@ from stt_pipeline.cli.abandoned_runs import give_up
 from stt_pipeline.cli.claim import running_stack
 from stt_pipeline.cli.processes import strays
 from stt_pipeline.cli.supervisor import Stack
-from stt_pipeline.cli.webserver import is_ready
+from stt_pipeline.cli.webserver import answers, is_ready
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.embedded import running_url
@@ -40,6 +42,7 @@ class Up:
         self.settings = Settings(home=self.home, database_url="", _env_file=None)
         names = ("STT_", "DAGSTER_", "PYTHONWARNINGS")
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith(names)}
+        self.environment["STT_API_PORT"] = "0"
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -102,6 +105,7 @@ def test_ready_means_that_the_ui_answers_and_the_daemon_lives(up: Up) -> None:
         in up.said
     )
     assert is_ready(stack.ui_url, daemon_since=psutil.Process(stack.pid).create_time())
+    assert "The admin API does not start: nobody has a key." in up.said
 
 
 def test_second_one_on_the_same_home_is_refused(up: Up) -> None:
@@ -132,6 +136,35 @@ def test_doctor_sees_it(up: Up) -> None:
     assert "temporary, empty instance" in checks["this shell"]["found"]
 
 
+def test_the_api_starts_alone_once_somebody_has_a_key(up: Up) -> None:
+    refused = up.run("api")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "Make one with `stt key create --role admin`" in refused.stderr
+    made = up.run("key", "create", "--role", "viewer", "--name", "tests")
+    key = made.stdout.strip()
+    with subprocess.Popen(
+        [*STT, "api"],
+        cwd=up.folder,
+        env=up.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        ready = process.stdout.readline()
+        url = ready.split()[2]
+        assert ready == f"Admin API {url} · stop with Ctrl-C\n"
+        up.wait(lambda: answers(f"{url}/health"))
+        batches = f"{url}/api/v1/admin/stt-batches"
+        assert (
+            requests.get(batches, headers={"Authorization": f"Bearer {key}"}, timeout=10).status_code == 200
+        )
+        assert requests.get(batches, timeout=10).status_code == 401
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert process.stdout.read() == ""
+
+
 def test_code_server_that_dies_is_started_again(up: Up) -> None:
     (before,) = up.code_servers()
     before.kill()
@@ -157,6 +190,9 @@ def test_start_after_kill_9_cleans_up_and_ctrl_c_leaves_nothing(up: Up) -> None:
     assert not [
         process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     ]
+
+    (url,) = re.findall(r"admin API (http://127.0.0.1:\d+)", up.said)
+    assert requests.get(f"{url}/health", timeout=10).json()["parts"]["database"] == "ok"
 
     began = time.monotonic()
     up.process.send_signal(signal.SIGINT)

@@ -1,0 +1,155 @@
+"""The admin API under 32 clients at once: requests a second and p95 of progress, list and create.
+
+`stt api` runs as a process of its own on a real Postgres (embedded) that holds one large batch, half done, and many small
+ones. The clients are threads with a connection each. The page of the API's description, which asks no database, is asked in
+the same way: what this machine's web server and clients reach at most.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import text
+
+from stt_pipeline.api import keys
+from stt_pipeline.cli.environment import environment
+from stt_pipeline.cli.processes import usable_port
+from stt_pipeline.cli.webserver import answers
+from stt_pipeline.settings import Settings
+from stt_pipeline.store.audit import Actor
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.embedded import with_database
+from stt_pipeline.store.migrations import upgrade
+
+CLIENTS = 32
+SMALL_BATCHES = 500
+BATCHES = "/api/v1/admin/stt-batches"
+
+Request = tuple[str, str, bytes | None]
+
+
+def main() -> None:
+    """Measure, and print the figures."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--files", type=int, default=1_000_000, help="of the large batch")
+    arguments.add_argument("--seconds", type=float, default=15.0, help="for each kind of request")
+    wishes = arguments.parse_args()
+    with tempfile.TemporaryDirectory(prefix="stt-api-") as folder:
+        source = Path(folder) / "recordings"
+        source.mkdir()
+        settings = Settings(home=Path(folder) / "home", database_url="", _env_file=None)  # type: ignore[call-arg]
+        with with_database(settings) as url:
+            upgrade(url)
+            database = Database(url)
+            large = _filled(database, wishes.files)
+            _, key = keys.create(database, name="benchmark", role="admin", by=Actor("benchmark"))
+            database.dispose()
+            with _server(settings, url, source) as port:
+                figures = _measure(port, key, large, source, wishes.seconds)
+    print(json.dumps({"clients": CLIENTS, "files": wishes.files, **figures, "cores": os.cpu_count()}))
+
+
+def _filled(database: Database, files: int) -> int:
+    """Fill the store, and return the large batch."""
+    from stt_pipeline_tests.store import large_store
+
+    with database.begin() as connection:
+        small = large_store.add_batches(connection, SMALL_BATCHES, files=20, files_per_shard=1)
+        (large,) = large_store.add_batches(
+            connection, 1, files=files, files_per_shard=max(1, files // 10_000)
+        )
+        large_store.do_half(connection, [*small, large], transcripts=0)
+    with database.scratch() as connection:
+        settling = connection.execution_options(isolation_level="AUTOCOMMIT")
+        settling.execute(text("VACUUM ANALYZE"))
+        settling.execute(text("CHECKPOINT"))
+    return large
+
+
+@contextmanager
+def _server(settings: Settings, url: str, source: Path) -> Iterator[int]:
+    """Run `stt api` and lend its port."""
+    port = usable_port("127.0.0.1", 0, what="The benchmark", setting="")
+    variables = {
+        **os.environ,
+        **environment(settings, url),
+        "STT_ALLOWED_SOURCES": source.as_uri(),
+        "STT_API_RATE_LIMIT": "100000000/minute",
+    }
+    command = [sys.executable, "-m", "stt_pipeline.cli.main", "api", "--port", str(port)]
+    with subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL) as process:
+        try:
+            while not answers(f"http://127.0.0.1:{port}/health"):
+                if process.poll() is not None:
+                    raise SystemExit("The API ended.")
+                time.sleep(0.2)
+            yield port
+        finally:
+            process.terminate()
+
+
+def _measure(port: int, key: str, large: int, source: Path, seconds: float) -> dict[str, object]:
+    new = json.dumps({"source_path": source.as_uri(), "name": "benchmark"}).encode()
+    requests: dict[str, Request] = {
+        "description": ("GET", "/openapi.json", None),
+        "progress": ("GET", f"{BATCHES}/{large}/progress", None),
+        "list": ("GET", f"{BATCHES}?limit=20", None),
+        "create": ("POST", BATCHES, new),
+    }
+    figures: dict[str, object] = {}
+    for name, request in requests.items():
+        _load(port, key, request, 1.0)  # warm connections, caches and plans
+        latencies = _load(port, key, request, seconds)
+        figures |= {
+            f"{name}_per_second": round(len(latencies) / seconds, 1),
+            f"{name}_p50_ms": round(statistics.median(latencies) * 1000, 1),
+            f"{name}_p95_ms": round(statistics.quantiles(latencies, n=20)[-1] * 1000, 1),
+        }
+        print(f"{name}: {figures[f'{name}_per_second']} a second", file=sys.stderr)
+    return figures
+
+
+def _load(port: int, key: str, request: Request, seconds: float) -> list[float]:
+    """Ask by 32 clients at once for so many seconds, and return how long each answer took, in seconds."""
+    end = time.perf_counter() + seconds
+    found: list[list[float]] = [[] for _ in range(CLIENTS)]
+    wrong: list[str] = []
+
+    def ask_on(latencies: list[float]) -> None:
+        method, path, body = request
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        while (began := time.perf_counter()) < end and not wrong:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+            if answer.status not in (200, 201):
+                wrong.append(f"{answer.status}: {content.decode()[:500]}")
+            latencies.append(time.perf_counter() - began)
+        connection.close()
+
+    threads = [threading.Thread(target=ask_on, args=(latencies,)) for latencies in found]
+    _each(threads, threading.Thread.start)
+    _each(threads, threading.Thread.join)
+    if wrong:
+        raise SystemExit(wrong[0])
+    return [one for latencies in found for one in latencies]
+
+
+def _each(threads: list[threading.Thread], do: Callable[[threading.Thread], None]) -> None:
+    for thread in threads:
+        do(thread)
+
+
+if __name__ == "__main__":
+    main()
