@@ -8,9 +8,10 @@ import pytest
 from dagster._core.storage.tags import GRPC_INFO_TAG, PRIORITY_TAG
 from sqlalchemy import text
 
-from stt_pipeline.batches import life
+from stt_pipeline.batches import life, retry
 from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.batches.dispatch import SHARDS_PER_RUN
+from stt_pipeline.batches.progress import progress
 from stt_pipeline.store.batches import Batch
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
 from stt_pipeline_tests.defs.conftest import Product
@@ -168,3 +169,18 @@ def test_a_run_without_shards_ends_with_the_reason(product: Product, tmp_path: P
     assert statuses == [Status.CANCELED, Status.CANCELED, Status.FAILURE]
     with product.database.begin() as connection:
         assert connection.scalars(text("SELECT DISTINCT status FROM stt_audio_files")).all() == ["pending"]
+
+
+def test_a_retry_that_somebody_asked_for_is_worked_off(product: Product, tmp_path: Path) -> None:
+    batch = _batch(product, tmp_path / "in", 3)
+    for request in _requests(product, batch):
+        product.run(request)  # the files are empty: they fail
+    assert progress(product.database, batch.id).failures_by_class == {"unreadable": 3}
+    for request in _requests(product, batch):
+        product.run(request)
+    _, failed = retry.ask(product.database, batch.id)
+    assert failed == 3
+    (request,) = _requests(product, batch)
+    assert request.job_name == "transcribe_audio"
+    figures = progress(product.database, batch.id)
+    assert (figures.failed, figures.pending) == (0, 3)
