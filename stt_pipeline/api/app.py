@@ -12,6 +12,7 @@ from stt_pipeline.api.middleware import BodyLimit, Envelope
 from stt_pipeline.api.problems import Problem, add_handlers, documented
 from stt_pipeline.api.rate_limits import RateLimits
 from stt_pipeline.api.routes import batches, files, operations, progress, transcriptions
+from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -43,6 +44,7 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
     )
     app.state.settings = settings
     app.state.database = database
+    app.state.sources = AllowedSources.for_api(settings.allowed_sources)
     app.state.policy = policy or RoleTable()
     app.state.health = HealthChecks(settings, database)
     app.state.metrics = Metrics(database)

@@ -5,7 +5,7 @@ Listing never opens audio; what an object holds is for `probe` to say.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -53,6 +53,10 @@ class Source(Protocol):
         ...
 
 
+OpenSource = Callable[[str, str], Source]
+"""Gives the source for an address and a pattern."""
+
+
 def open_source(source_path: str, file_pattern: str = DEFAULT_PATTERN) -> Source:
     """Return the source at ``source_path``: a folder, or an address whose scheme decides.
 
@@ -66,7 +70,8 @@ def open_source(source_path: str, file_pattern: str = DEFAULT_PATTERN) -> Source
             raise InvalidRequestError(
                 "The source is empty: give a folder, as in ./recordings or file:///data/meetings."
             )
-        return LocalFolder(Path(source_path).expanduser(), pattern)
+        return LocalFolder(expanded(source_path), pattern)
+    scheme = scheme.lower()
     if scheme == "file":
         return LocalFolder(path_from_uri(source_path), pattern)
     if scheme == "s3":
@@ -76,6 +81,18 @@ def open_source(source_path: str, file_pattern: str = DEFAULT_PATTERN) -> Source
     raise InvalidRequestError(
         f"{source_path!r}: {scheme}:// is not a known kind of source; give a folder or file:///path."
     )
+
+
+def expanded(path: str) -> Path:
+    """Return the path that a person means by ``path``: ``~`` is a home.
+
+    Raises:
+        InvalidRequestError: nobody's home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InvalidRequestError(f"{path!r}: {error} Write the whole path.") from error
 
 
 class LocalFolder:
@@ -91,6 +108,8 @@ class LocalFolder:
         Raises:
             InvalidRequestError: it does not exist, is not a folder, or may not be read.
         """
+        if not _can_be_a_path(folder):
+            raise InvalidRequestError(f"{str(folder)!r} contains characters that no path can hold.")
         # normpath, not resolve: a folder reached through a link keeps the address that people know
         self._folder = Path(os.path.normpath(folder.absolute()))
         self._pattern = pattern
@@ -102,6 +121,11 @@ class LocalFolder:
     def uri(self) -> str:
         """The folder's address."""
         return file_uri(self._folder)
+
+    @property
+    def real_path(self) -> Path:
+        """Where the folder was when it was opened, with all links followed: nothing outside is listed or lent."""
+        return self._inside
 
     def list_objects(self) -> Iterator[SourceObject]:
         """See :meth:`Source.list_objects`."""
@@ -125,6 +149,8 @@ class LocalFolder:
         yield path
 
     def _walk(self, folder: Path, prefix: str) -> Iterator[SourceObject]:
+        if not self._is_inside(folder):  # a link has taken its place since it was listed
+            return
         # a folder sorts as "name/", so that the whole listing is in order of path, as a bucket's is
         names = []
         with _listing(folder) as entries:
@@ -160,6 +186,13 @@ class LocalFolder:
             return path.resolve().is_relative_to(self._inside)
         except (OSError, RuntimeError):
             return False
+
+
+def _can_be_a_path(path: Path) -> bool:
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def _etag(status: os.stat_result) -> str:

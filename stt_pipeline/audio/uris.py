@@ -30,17 +30,20 @@ def path_from_uri(uri: str) -> Path:
     Raises:
         InvalidRequestError: not a ``file://`` address of this machine, or not an absolute one.
     """
-    if not uri.startswith(_FILE):
+    if not uri[: len(_FILE)].lower() == _FILE:
         raise InvalidRequestError(f"{uri!r} is not a file:// address.")
-    location = uri[len(_FILE) :].removeprefix("localhost")
-    if not location.startswith("/"):
+    host, slash, path = uri[len(_FILE) :].partition("/")
+    if not slash or host.lower() not in ("", "localhost"):
         raise InvalidRequestError(
             f"{uri!r} names another machine or a relative path: write file:///absolute/path with three slashes."
         )
-    path = os.fsdecode(unquote_to_bytes(location))
-    if "\0" in path:
+    try:
+        decoded = unquote_to_bytes(f"/{path}")
+    except UnicodeEncodeError:
+        raise InvalidRequestError(f"{uri!r} is not valid text.") from None
+    if b"\0" in decoded:
         raise InvalidRequestError(f"{uri!r} contains %00, which no path can hold.")
-    return Path(path)
+    return Path(os.fsdecode(decoded))
 
 
 def display_name(location: str | PurePath) -> str:
@@ -50,7 +53,7 @@ def display_name(location: str | PurePath) -> str:
     two files may share a display name.
     """
     if isinstance(location, str):
-        location = path_from_uri(location) if location.startswith(_FILE) else PurePath(location)
+        location = _path(location)
     decoded = os.fsencode(location.name).decode("utf-8", errors="replace")
     shown = "".join("\ufffd" if unicodedata.category(char) == "Cc" else char for char in decoded)
     return unicodedata.normalize("NFC", shown)
@@ -58,6 +61,10 @@ def display_name(location: str | PurePath) -> str:
 
 def display_path(uri: str, source: str) -> str:
     """Return the address of a file as a path within its source, written as ``display_name`` writes names."""
-    path, folder = path_from_uri(uri), path_from_uri(source)
+    path, folder = _path(uri), _path(source)
     within = path.relative_to(folder) if path.is_relative_to(folder) else path
     return "/".join(display_name(PurePath(part)) for part in within.parts)
+
+
+def _path(address: str) -> PurePath:
+    return path_from_uri(address) if address.startswith(_FILE) else PurePath(address)

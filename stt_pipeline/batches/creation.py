@@ -5,8 +5,7 @@ from typing import Any, cast, get_args
 
 from pydantic import ValidationError
 
-from stt_pipeline.audio.patterns import DEFAULT_PATTERN
-from stt_pipeline.audio.sources import open_source
+from stt_pipeline.audio.allowed import ANYWHERE, AllowedSources
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.errors import InvalidRequestError
@@ -30,6 +29,7 @@ def create_batch(
     priority: str = "normal",
     notify_emails: Sequence[str] = (),
     options: BatchOptions | Mapping[str, Any] | None = None,
+    allowed: AllowedSources = ANYWHERE,
     by: Actor = NOBODY,
 ) -> Batch:
     """Write a batch that the dispatcher will pick up, and return it.
@@ -38,13 +38,14 @@ def create_batch(
         source_path: a folder, or ``file:///folder/``.
         file_pattern: globs separated by commas; empty takes every known audio and video ending, at any depth.
         notify_emails: who gets the minutes and the batch's report.
+        allowed: where the source may be.
         by: who asks for it, for the audit log and as ``created_by``.
 
     Raises:
         InvalidRequestError: the source, the pattern, an address or an option cannot be used; nothing was written.
     """
     rank = checked_priority(priority)
-    source = open_source(source_path, file_pattern or DEFAULT_PATTERN)
+    source = allowed.open(source_path, file_pattern)
     emails = checked_emails(notify_emails)
     checked = _options(options)
     title = checked_name(" ".join(name.split()) or display_name(source.uri.rstrip("/")) or source.uri)

@@ -14,7 +14,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from stt_pipeline.audio.patterns import DEFAULT_PATTERN
-from stt_pipeline.audio.sources import Source, open_source
+from stt_pipeline.audio.sources import OpenSource, Source, open_source
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.batch_work import BatchWork
 from stt_pipeline.batches.keys import shard_key
@@ -36,7 +36,6 @@ _ROWS_AT_A_TIME = 50_000  # in one transaction, which keeps the batch's row lock
 _PARTITION_KEYS = 10_000
 
 AddPartitions = Callable[[Sequence[str]], None]
-OpenSource = Callable[[str, str], Source]
 _T = TypeVar("_T")
 
 

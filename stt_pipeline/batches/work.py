@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection
 
 from stt_pipeline.audio.patterns import DEFAULT_PATTERN
-from stt_pipeline.audio.sources import Source, open_source
+from stt_pipeline.audio.sources import OpenSource, Source, open_source
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.heartbeat import Heartbeat
 from stt_pipeline.batches.options import BatchOptions
@@ -110,6 +110,7 @@ class ShardWork:
     new_audio_seconds: float = 0.0
     busy_seconds: float = 0.0
     failures: list[FileFailure] = field(default_factory=list)
+    open_source: OpenSource = open_source
     _source: Source | None = None
 
     @property
@@ -126,7 +127,9 @@ class ShardWork:
         """
         if self._source is None:
             try:
-                self._source = open_source(self.batch.source_path, self.batch.file_pattern or DEFAULT_PATTERN)
+                self._source = self.open_source(
+                    self.batch.source_path, self.batch.file_pattern or DEFAULT_PATTERN
+                )
             except InvalidRequestError as error:
                 raise ConfigurationError(f"The batch's source cannot be used now. {error}") from error
         return self._source
@@ -164,8 +167,17 @@ class Work:
     After entering, ``shards`` are ours and ``refused`` says of each other key why it is not.
     """
 
-    def __init__(self, database: Database, claim: Claim, *, lease_seconds: int, max_attempts: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        claim: Claim,
+        *,
+        lease_seconds: int,
+        max_attempts: int,
+        open_source: OpenSource = open_source,
+    ) -> None:
         """Prepare; nothing is claimed before the block is entered."""
+        self._open_source = open_source
         self.database = database
         self.shards: list[ShardWork] = []
         self.refused: dict[str, str] = {}
@@ -205,7 +217,7 @@ class Work:
                 if self._claim.token is None and self._claim.first_step:
                     self._reopen(connection, shard)
                 options = BatchOptions.model_validate(dict(batch.options))
-                self.shards.append(ShardWork(shard, lease, batch, options))
+                self.shards.append(ShardWork(shard, lease, batch, options, open_source=self._open_source))
             missing = set(self._claim.keys) - {shard.key for shard, _ in found}
         self.refused |= dict.fromkeys(missing, "the store has no such shard; its batch may have been deleted")
         self._heartbeat.__enter__()

@@ -7,6 +7,7 @@ from dagster import ResourceParam
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from pydantic import Field
 
+from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches import deletion, dispatch
 from stt_pipeline.batches.creation import create_batch as write_batch
 from stt_pipeline.batches.keys import batch_key
@@ -72,7 +73,10 @@ class NewBatch(dg.Config):
 
 @dg.op(description="Write the batch; the dispatcher picks it up within seconds.")
 def write_batch_row(
-    context: dg.OpExecutionContext, config: NewBatch, database: ResourceParam[Database]
+    context: dg.OpExecutionContext,
+    config: NewBatch,
+    database: ResourceParam[Database],
+    settings: ResourceParam[Settings],
 ) -> None:
     """Write the batch's row, or fail with what is wrong about the request."""
     try:
@@ -84,6 +88,7 @@ def write_batch_row(
             priority=config.priority,
             notify_emails=config.notify_emails,
             options=config.options,
+            allowed=AllowedSources.for_people(settings.allowed_sources),
             by=Actor("Dagster UI"),
         )
     except InvalidRequestError as error:

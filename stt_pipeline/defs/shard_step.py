@@ -14,6 +14,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 
+from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.dispatch import SHARDS_PER_RUN
 from stt_pipeline.batches.work import Claim, ShardWork, Work
 from stt_pipeline.defs.partitions import audio_partitions
@@ -108,7 +109,13 @@ def claimed_shards(
         last_step=not selected & set(ASSETS[stage][ASSETS[stage].index(name) + 1 :]),
         reprocess=config.reprocess or _reprocesses(context.run),
     )
-    work = Work(database, claim, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts)
+    work = Work(
+        database,
+        claim,
+        lease_seconds=settings.lease_seconds,
+        max_attempts=settings.max_attempts,
+        open_source=AllowedSources.for_people(settings.allowed_sources).open,
+    )
     with work:
         for key, reason in work.refused.items():
             context.log.warning(f"{key} is left alone: {reason}.")

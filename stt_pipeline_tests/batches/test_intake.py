@@ -172,7 +172,7 @@ def test_a_source_that_is_away_for_a_moment_does_not_end_a_batch_in_work(
         ({"notify_emails": ["a@example.com\r\nBcc: b@example.com"]}, "no email address"),
         ({"options": {"modle": "demo"}}, "modle"),
         ({"options": {"min_speakers": 4, "max_speakers": 2}}, "min_speakers 4 is more than"),
-        ({"name": "x" * 300}, "at most 200"),
+        ({"name": "x" * 300}, "1 to 200"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_written(

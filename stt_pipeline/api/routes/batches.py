@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from stt_pipeline.api.access import Asking
-from stt_pipeline.api.dependencies import Config, Store
+from stt_pipeline.api.dependencies import Sources, Store
 from stt_pipeline.api.paging import LARGEST_ID, TEXT, Cursor, Id, Limit, Page
 from stt_pipeline.api.problems import documented
 from stt_pipeline.batches import life
@@ -125,7 +125,7 @@ class RetryOrder(BaseModel):
 
 
 @router.post("", status_code=201, responses=documented(409))
-def create_batch(new: NewBatch, store: Store, config: Config, by: Asking, response: Response) -> BatchView:
+def create_batch(new: NewBatch, store: Store, sources: Sources, by: Asking, response: Response) -> BatchView:
     """Make a batch. Its source is scanned within seconds, if the product runs; until then `total_files` is null."""
     batch = write_batch(
         store,
@@ -135,6 +135,7 @@ def create_batch(new: NewBatch, store: Store, config: Config, by: Asking, respon
         priority=new.priority,
         notify_emails=new.notify_emails,
         options=new.options,
+        allowed=sources,
         by=by,
     )
     response.headers["Location"] = f"/api/v1/admin/stt-batches/{batch.id}"

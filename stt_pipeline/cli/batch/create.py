@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.cli.batch.arguments import AsJson
@@ -12,6 +13,7 @@ from stt_pipeline.cli.connection import actor, connected
 from stt_pipeline.cli.dispatcher import warn_if_silent
 from stt_pipeline.cli.terminal import print_json, tell
 from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.settings import Settings
 from stt_pipeline.store.batches import Priority
 
 
@@ -49,6 +51,7 @@ def create(
             priority=priority,
             notify_emails=notify or (),
             options=parsed_options(option or ()),
+            allowed=AllowedSources.for_people(Settings().allowed_sources),
             by=actor("stt batch create"),
         )
         if as_json:

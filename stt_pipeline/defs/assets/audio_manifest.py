@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 from dagster import ResourceParam
 
+from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.intake import run_intake
 from stt_pipeline.defs.batch_step import claimed_partition
 from stt_pipeline.defs.partitions import audio_partitions, batch_partitions
@@ -28,8 +29,14 @@ def audio_manifest(
     def add_partitions(keys: Sequence[str]) -> None:
         context.instance.add_dynamic_partitions(name, list(keys))
 
+    allowed = AllowedSources.for_people(settings.allowed_sources)
     with claimed_partition(context, database, settings) as work:
-        result = run_intake(work, add_partitions=add_partitions, max_file_bytes=settings.max_file_bytes)
+        result = run_intake(
+            work,
+            add_partitions=add_partitions,
+            max_file_bytes=settings.max_file_bytes,
+            open_source=allowed.open,
+        )
     if result.error:
         raise dg.Failure(result.error, allow_retries=False)
     return dg.MaterializeResult(
