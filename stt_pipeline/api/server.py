@@ -32,7 +32,7 @@ def require_way_in(settings: Settings, database: Database) -> None:
         has_key = api_keys.has_any(connection)
     if not has_key:
         raise ConfigurationError(
-            "The admin API does not start: nobody has a key. Make one with `stt key create --role admin`, or set "
+            "Nobody has a key for the admin API yet. Make one with `stt key create --role admin`, or set "
             "STT_DEVELOPMENT=true on a machine of your own."
         )
 

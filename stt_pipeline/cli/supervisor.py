@@ -15,9 +15,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
+
+from sqlalchemy.exc import OperationalError
 
 from stt_pipeline.cli.claim import Claim, RunningStack, running_stack
 from stt_pipeline.cli.environment import LOCATION, environment, prepare_dagster_home
@@ -31,6 +33,7 @@ from stt_pipeline.store.embedded import with_database
 _START_SECONDS = 180.0  # for the code server, then for first answer and heartbeat; ten seconds are usual
 _STOP_SECONDS = 5.0  # for webserver and daemon; a browser's open connection would hold the webserver for ever
 _RUN_STOP_SECONDS = 8.0  # for runs to record that they were interrupted
+_LOOKS_FOR_KEYS = 6  # every three seconds
 _SOCKET = "code.sock"
 _DEATHS, _DEATH_WINDOW = (
     3,
@@ -52,7 +55,7 @@ class Stack:
 
     Attributes:
         ui_url: address of the Dagster UI.
-        api_url: address of the admin API, None where it was not asked for or nobody has a key.
+        api_url: address of the admin API; None where it was not asked for, or as long as nobody has a key.
         database_url: ``postgresql+psycopg://...``.
         environment: variables with which other processes meet the same instance.
         start_seconds: how long entering took.
@@ -78,7 +81,7 @@ class Stack:
             settings: of this process.
             say: gets a line for a person when something starts again or has to be cleaned up.
             module: where the Dagster definitions are.
-            with_api: start the admin API as well, if somebody has a key for it.
+            with_api: start the admin API as well, as soon as somebody has a key for it.
         """
         self._settings = settings
         self._home = settings.home.absolute()
@@ -174,29 +177,29 @@ class Stack:
         self._wait_until(socket_path.exists)
         daemon.start()
         if self._with_api:
-            self._start_api()
+            try:
+                self._start_api()
+            except ConfigurationError as error:
+                self._say(f"{error} It starts by itself then.")
 
     def _start_api(self) -> None:
-        """Start the admin API, or say what it lacks: the rest works without it.
+        """Start the admin API.
 
         Raises:
-            ConfigurationError: its port is taken.
+            ConfigurationError: nobody could call it yet, or its port is taken.
         """
         from stt_pipeline.api.server import require_way_in
 
         settings, store = self._settings, Database(self.database_url)
         try:
             require_way_in(settings, store)
-        except ConfigurationError as error:
-            self._say(str(error))
-            return
         finally:
             store.dispose()
         port = usable_port(settings.api_host, settings.api_port, what="The admin API", setting="STT_API_PORT")
         command = [sys.executable, "-m", "stt_pipeline.cli.main", "api", "--port", str(port)]
         api = Child("api", command, self.environment, home=self._home)
-        self._children.append(api)
         api.start()
+        self._children.append(api)
         self.api_url = http_address(settings.api_host, port)
 
     def _wait_until(self, ready: Callable[[], bool]) -> None:
@@ -213,12 +216,18 @@ class Stack:
             time.sleep(0.2)
 
     def _watch(self) -> None:
-        """Start again what ends, until the stop begins."""
+        """Start again what ends, until the stop begins; and the admin API, as soon as somebody has a key."""
+        looks = 0
         while self._failure is None:
             time.sleep(0.5)
+            looks += 1
             with self._watching:
                 if self._stopping:
                     return
+                if self._with_api and self.api_url is None and looks % _LOOKS_FOR_KEYS == 0:
+                    with suppress(ConfigurationError, OperationalError):
+                        self._start_api()
+                        self._say(f"Admin API {self.api_url}")
                 for child in self._children:
                     if child.exit_code is not None:
                         self._restart(child)

@@ -95,7 +95,7 @@ def test_without_a_key_it_does_not_start(database: Database) -> None:
     row, _ = keys.create(database, name="a", role="viewer", by=Actor("tests"))
     require_way_in(plain, database)
     keys.revoke(database, row.id, by=Actor("tests"))
-    with pytest.raises(ConfigurationError, match="nobody has a key"):
+    with pytest.raises(ConfigurationError, match="Nobody has a key"):
         require_way_in(plain, database)
 
 
