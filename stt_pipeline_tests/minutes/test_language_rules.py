@@ -5,11 +5,11 @@ import pytest
 from stt_pipeline.minutes.extractive.dates import due_date, english_dates, korean_dates
 from stt_pipeline.minutes.extractive.decisions import decisions
 from stt_pipeline.minutes.extractive.keywords import keywords
-from stt_pipeline.minutes.extractive.korean import morphemes
 from stt_pipeline.minutes.extractive.people import mentions
 from stt_pipeline.minutes.extractive.ranking import lexrank
 from stt_pipeline.minutes.extractive.sentences import MAX_PAUSE_SECONDS, sentences_of
 from stt_pipeline.minutes.extractive.topics import announced_topics, next_meeting
+from stt_pipeline.speech.korean import morphemes
 from stt_pipeline.speech.transcript import Segment, Transcript, Word
 from stt_pipeline_tests.minutes.conversations import conversation
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Final
 
 from stt_pipeline.minutes.extractive.dates import DateMention, due_date, korean_dates
-from stt_pipeline.minutes.extractive.korean import Morpheme
 from stt_pipeline.minutes.extractive.people import Mention, mentions
 from stt_pipeline.minutes.extractive.sentences import Sentence
+from stt_pipeline.speech.korean import Morpheme
 
 # fmt: off
 _CONNECTIVES: Final = frozenset({

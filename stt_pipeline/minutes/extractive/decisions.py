@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from stt_pipeline.minutes.extractive.korean import tagged
 from stt_pipeline.minutes.extractive.people import mentions
 from stt_pipeline.minutes.extractive.predicates import is_question, predicate
 from stt_pipeline.minutes.extractive.sentences import Sentence
+from stt_pipeline.speech.korean import tagged
 
 _SETTLING = "결정|확정|승인|합의|의결|채택|가결|부결|통과|선정|지정|임명|연기|보류|취소|중단|변경|반려|타결|폐지|체결|조정"
 # 결정했습니다, 확정되었습니다, 정했습니다: past, at the end, not negated (an 지/EC 않 or 못 stands before the ending)

@@ -6,11 +6,11 @@ from typing import Final
 
 from stt_pipeline.minutes.extractive.clauses import DEADLINE_WORDS, Clause, clauses_of
 from stt_pipeline.minutes.extractive.drafts import Draft, Kind
-from stt_pipeline.minutes.extractive.korean import Morpheme, tagged
 from stt_pipeline.minutes.extractive.meeting_acts import DECIDING, is_meeting_act
 from stt_pipeline.minutes.extractive.people import Mention, mentions
 from stt_pipeline.minutes.extractive.predicates import Predicate, is_question, predicate
 from stt_pipeline.minutes.extractive.sentences import Sentence
+from stt_pipeline.speech.korean import Morpheme, tagged
 
 _CHARGE: Final = frozenset({"담당", "담당자", "책임자", "실무자", "총괄", "주관"})
 _ENTRUST: Final = "맡기"  # to give a task to somebody: its owner is the one it is given to

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from stt_pipeline.minutes.extractive.korean import Morpheme
+from stt_pipeline.speech.korean import Morpheme
 
 Kind = Literal["person", "team", "speaker"]
 Role = Literal["subject", "topic", "called", "object", "complement", "recipient", "other"]

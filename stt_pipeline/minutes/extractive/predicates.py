@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from stt_pipeline.minutes.extractive.korean import Morpheme, tagged
+from stt_pipeline.speech.korean import Morpheme, tagged
 
 Mood = Literal["commitment", "request", "obligation", "plan", "promise", "duty"]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from stt_pipeline.minutes.extractive import korean
-from stt_pipeline.minutes.extractive.korean import Morpheme
+from stt_pipeline.speech import korean
+from stt_pipeline.speech.korean import Morpheme
 from stt_pipeline.speech.transcript import Segment, Transcript
 
 # A longer silence of the same speaker ends a sentence, whatever its last word is.

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from stt_pipeline.minutes.extractive.dates import english_dates, korean_dates
-from stt_pipeline.minutes.extractive.korean import Morpheme
 from stt_pipeline.minutes.extractive.sentences import Sentence
+from stt_pipeline.speech.korean import Morpheme
 
 _AGENDA: Final = frozenset({"안건", "주제", "의제"})
 _NEXT_MEETING: Final = re.compile(r"(?:다음|차기)\s?(?:번\s?)?(?:회의|미팅|모임)(?:는|은|를|을|도)?(?=\s)")

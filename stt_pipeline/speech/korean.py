@@ -1,4 +1,4 @@
-"""Korean morphology by kiwipiepy, loaded once a process and only when Korean is met. No rule about meetings here.
+"""Korean morphology by kiwipiepy, loaded once a process and only when Korean is met. No rule of meetings or search here.
 
 Tags are those of the Sejong corpus: NNG/NNP nouns, VV/VX verbs, EP/EF/EC endings, JKS/JKO/JX particles
 (https://github.com/bab2min/Kiwi#tag set).
@@ -52,15 +52,27 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
 
 def morphemes(text: str) -> tuple[Morpheme, ...]:
     """Return the morphemes of ``text`` in order."""
-    return tuple(
-        Morpheme(token.form, token.tag.split("-")[0], token.start, token.end)
-        for token in _kiwi().tokenize(text)
-    )
+    return _morphemes(_kiwi().tokenize(text))
+
+
+def readings(text: str, most: int, *, margin: float) -> list[tuple[Morpheme, ...]]:
+    """Return how ``text`` may be read, likeliest first: at most so many readings, none too unlikely.
+
+    Args:
+        margin: how far a reading's log-probability may lie below that of the likeliest one.
+    """
+    found = _kiwi().analyze(text, top_n=most)
+    best = max((score for _, score in found), default=0.0)
+    return [_morphemes(tokens) for tokens, score in found if score >= best - margin]
 
 
 def tagged(parts: Sequence[Morpheme]) -> str:
     """Return ``form/TAG form/TAG ...`` with a space after each, the form in which the rules are written."""
     return "".join(f"{part.form}/{part.tag} " for part in parts)
+
+
+def _morphemes(tokens: Sequence[Any]) -> tuple[Morpheme, ...]:
+    return tuple(Morpheme(token.form, token.tag.split("-")[0], token.start, token.end) for token in tokens)
 
 
 def _kiwi() -> Any:
