@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     )
     cerbos_url: str = Field(
         "",
-        description="Address of a Cerbos policy decision point, as in http://127.0.0.1:3593, that decides who may do what "
+        description="Address of a Cerbos policy decision point, as in http://127.0.0.1:3592, that decides who may do what "
         "in the API. Empty: the product's own table of roles.",
     )
 

@@ -6,6 +6,7 @@ from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from stt_pipeline.api.access import Policy, RoleTable, allowed_caller
+from stt_pipeline.api.cerbos import load_policy
 from stt_pipeline.api.health_checks import HealthChecks
 from stt_pipeline.api.metrics import Counted, Metrics
 from stt_pipeline.api.middleware import BodyLimit, Envelope
@@ -28,7 +29,7 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
     """Return the API on ``database``.
 
     Args:
-        policy: who may do what; None is the product's own table of roles.
+        policy: who may do what; None is what STT_CERBOS_URL says, or the product's own table of roles.
 
     Raises:
         ConfigurationError: a setting cannot be used.
@@ -45,7 +46,7 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
     app.state.settings = settings
     app.state.database = database
     app.state.sources = AllowedSources.for_api(settings.allowed_sources)
-    app.state.policy = policy or RoleTable()
+    app.state.policy = policy or load_policy(settings) or RoleTable()
     app.state.health = HealthChecks(settings, database)
     app.state.metrics = Metrics(database)
     app.state.limits = RateLimits(settings.api_rate_limit)
