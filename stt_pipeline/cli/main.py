@@ -10,7 +10,7 @@ from psycopg.errors import InsufficientPrivilege
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from stt_pipeline.cli import db
+from stt_pipeline.cli import db, key
 from stt_pipeline.cli.api import api
 from stt_pipeline.cli.batch import commands as batch
 from stt_pipeline.cli.demo import demo
@@ -39,6 +39,7 @@ app.command(rich_help_panel="Operate")(doctor)
 app.add_typer(db.app, name="db", rich_help_panel="Operate")
 app.command(rich_help_panel="Operate")(env)
 app.command(rich_help_panel="Operate")(api)
+app.add_typer(key.app, name="key", rich_help_panel="Operate")
 
 
 def run() -> None:

@@ -1,0 +1,98 @@
+"""`stt key`: who may call the admin API. A key is shown once, when it is made; what may be shown later is its prefix."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from stt_pipeline.api import keys
+from stt_pipeline.cli.batch.arguments import AsJson, AsJsonLines, fitting
+from stt_pipeline.cli.batch.figures import local_time
+from stt_pipeline.cli.connection import actor, connected
+from stt_pipeline.cli.terminal import out, print_json, say, tell
+from stt_pipeline.store import api_keys
+from stt_pipeline.store.api_keys import ApiKey, Role
+
+app = typer.Typer(no_args_is_help=True, help="Keys for the admin API.")
+
+
+@app.command()
+def create(
+    role: Annotated[
+        Role,
+        typer.Option(
+            help="viewer: look and export. operator: also make, change, retry and cancel batches. admin: also delete."
+        ),
+    ],
+    name: Annotated[str, typer.Option(help="Who or what the key is for; else the role.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and print it, alone on stdout. It is stored as a hash, so nobody can show it again."""
+    with connected() as database:
+        row, key = keys.create(database, name=name or role, role=role, by=actor("stt key create"))
+    if as_json:
+        print_json({**_facts(row), "key": key})
+        return
+    typer.echo(key)
+    say(f"Key {row.id} ({row.name}) may do what {'an' if role != 'viewer' else 'a'} {role} may.")
+    say(
+        f"Keep it now, it is not shown again. Send it as `Authorization: Bearer ...`; end it with: stt key revoke {row.id}"
+    )
+
+
+@app.command("list")
+def list_keys(as_json: AsJsonLines = False) -> None:
+    """List the keys, revoked ones too."""
+    with connected() as database, database.begin() as connection:
+        found = api_keys.listed(connection)
+    if as_json:
+        for key in found:
+            print_json(_facts(key))
+    elif found:
+        out.print(_table(found))
+    else:
+        say("There is no key yet. Make one with: stt key create --role operator")
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[
+        int, typer.Argument(metavar="ID", callback=fitting, help="Its number, as `stt key list` shows it.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """End a key: it is refused from the next request on."""
+    with connected() as database:
+        key = keys.revoke(database, key_id, by=actor("stt key revoke"))
+    if as_json:
+        print_json(_facts(key))
+    else:
+        tell(f"Key {key.id} ({key.name}) is revoked.")
+
+
+def _facts(key: ApiKey) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "role": key.role,
+        "prefix": key.prefix,
+        "created_at": key.created_at,
+        "last_used_at": key.last_used_at,
+        "revoked_at": key.revoked_at,
+    }
+
+
+def _table(found: Sequence[ApiKey]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
+    table.add_column("id", justify="right", no_wrap=True)
+    table.add_column("role", no_wrap=True)
+    table.add_column("key", no_wrap=True)
+    for column in ("created", "last used", "revoked"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("name", overflow="fold")
+    for key in found:
+        times = [local_time(at) if at else "-" for at in (key.created_at, key.last_used_at, key.revoked_at)]
+        table.add_row(str(key.id), key.role, f"{key.prefix}_…", *times, key.name)
+    return table
