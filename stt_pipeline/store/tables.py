@@ -25,7 +25,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 metadata = MetaData()
 
@@ -264,4 +264,29 @@ audit_log = Table(
     Column("request_id", Text),
     Column("details", JSONB, nullable=False, server_default="{}"),
     Index("stt_audit_log_batch", "batch_id", "id"),
+)
+
+search = Table(
+    "stt_search",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("transcription_id", BigInteger, nullable=False),
+    Column("transcription_created_at", DateTime(timezone=True), nullable=False),
+    Column("batch_id", BigInteger, nullable=False),
+    Column("part", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("start", Double),
+    Column("text", Text, nullable=False),
+    Column("line_starts", ARRAY(Double), nullable=False),
+    Column("speakers", ARRAY(Text), nullable=False),
+    Column("term_starts", ARRAY(SmallInteger), nullable=False),
+    Column("tsv", TSVECTOR, nullable=False),
+    UniqueConstraint("transcription_id", "transcription_created_at", "part", "number"),
+    ForeignKeyConstraint(
+        ["transcription_id", "transcription_created_at"],
+        ["stt_transcriptions.id", "stt_transcriptions.created_at"],
+        ondelete="CASCADE",
+    ),
+    Index("stt_search_tsv", "tsv", postgresql_using="gin"),
+    Index("stt_search_batch", "batch_id", "id"),
 )
