@@ -1,5 +1,6 @@
 """What an audio file is: its length, rate, channels and codec, found by decoding no more than its beginning."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -49,6 +50,33 @@ def probe(path: Path) -> AudioInfo:
             codec=track.stream.codec_context.codec.canonical_name,
             container=_container_name(track.container.format.name, path),
         )
+
+
+def rough_duration(path: Path, *, seconds: float) -> float:
+    """Return how long ``path`` plays, in seconds, from as much of it as can be read in ``seconds``.
+
+    What is left is taken to be like what was read. A file that is read to its end has its exact length.
+
+    Raises:
+        UnreadableError: as for :func:`probe`.
+        NoAudioError: as for :func:`probe`.
+    """
+    clock = Clock()
+    until = time.monotonic() + seconds
+    begin, end = None, 0  # of what was read, in the file
+    with open_audio(path) as track:
+        for packet in track.packets():
+            clock.advance(*_times(packet))
+            if track.decoded < _ENOUGH:
+                track.frames(packet)
+            if packet.pos is not None:
+                begin = packet.pos if begin is None else begin
+                end = max(end, packet.pos + packet.size)
+            if time.monotonic() > until and track.decoded and begin is not None:
+                track.check()
+                return clock.elapsed * path.stat().st_size / (end - begin)
+        track.check()
+        return clock.elapsed
 
 
 def _times(packet: "Packet[AudioStream]") -> tuple[float | None, float]:

@@ -43,6 +43,16 @@ class Source(Protocol):
         """
         ...
 
+    def browse(self) -> Iterator[SourceObject | None]:
+        """Yield the matching objects as they are found, in no order, and None for each other name that is passed.
+
+        For a look at a source that must end in time: unlike a listing, it waits for no folder to be read in full.
+
+        Raises:
+            InvalidRequestError: as for :meth:`list_objects`.
+        """
+        ...
+
     def local_copy(self, uri: str) -> AbstractContextManager[Path]:
         """Lend the object at ``uri`` as a readable local file, which the borrower must not change.
 
@@ -130,6 +140,23 @@ class LocalFolder:
     def list_objects(self) -> Iterator[SourceObject]:
         """See :meth:`Source.list_objects`."""
         return self._walk(self._folder, "")
+
+    def browse(self) -> Iterator[SourceObject | None]:
+        """See :meth:`Source.browse`."""
+        folders = [(self._folder, "")]
+        while folders:
+            folder, prefix = folders.pop()
+            if not self._is_inside(folder):
+                continue
+            with _listing(folder) as entries:
+                for entry in entries:
+                    found = None
+                    if entry.is_dir(follow_symlinks=False):
+                        if not entry.name.startswith("."):
+                            folders.append((folder / entry.name, f"{prefix}{entry.name}/"))
+                    elif self._pattern.matches(prefix + entry.name):
+                        found = self._describe(folder / entry.name)
+                    yield found
 
     @contextmanager
     def local_copy(self, uri: str) -> Iterator[Path]:

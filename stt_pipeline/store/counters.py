@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from stt_pipeline.errors import ErrorClass
-from stt_pipeline.store.tables import heartbeats, shards, throughput
+from stt_pipeline.store.tables import batches, heartbeats, shards, throughput
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,35 @@ def rate(connection: Connection, batch_id: int) -> float | None:
         if files:
             return float(files) / max(float(seconds), 60.0) * 60
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Seconds of audio that were done, and of work that they took."""
+
+    audio_seconds: float
+    busy_seconds: float
+
+
+_RECENT_SHARDS = 50_000
+
+
+def speed(connection: Connection, model: str) -> Speed:
+    """Add up the latest shards that are done, of batches that asked for ``model``; empty is the setting's."""
+    recent = select(func.max(shards.c.id) - _RECENT_SHARDS).scalar_subquery()
+    sums = connection.execute(
+        select(
+            func.coalesce(func.sum(shards.c.audio_seconds), 0.0),
+            func.coalesce(func.sum(shards.c.busy_seconds), 0.0),
+        )
+        .join(batches, batches.c.id == shards.c.batch_id)
+        .where(
+            shards.c.id > recent,
+            shards.c.stage == "done",
+            func.coalesce(batches.c.options["model"].astext, "") == model,
+        )
+    ).one()
+    return Speed(*sums)
 
 
 def throughput_of(connection: Connection, batch_id: int) -> list[tuple[datetime, int, float]]:
