@@ -1,8 +1,22 @@
 """What one batch may set for itself. The same typed model is used by the CLI, the launchpad and the database."""
 
-from typing import Literal
+import unicodedata
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+_MOST_SPEAKERS = 50
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Co", "Cn") for char in line):
+        raise ValueError("it has characters that cannot be shown")
+    return line
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
+"""Text as people type it: line breaks are spaces, and other control characters are refused."""
 
 
 class BatchOptions(BaseModel):
@@ -10,17 +24,19 @@ class BatchOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: str = Field("", description="Speech model, as STT_MODEL.")
-    language: str = Field("", description="Language code of the recordings; empty detects it.")
-    hotwords: str = Field("", description="Names and terms that are likely to be said.")
+    model: Line = Field("", max_length=300, description="Speech model, as STT_MODEL.")
+    language: Line = Field(
+        "", max_length=20, description="Language code of the recordings; empty detects it."
+    )
+    hotwords: Line = Field("", max_length=2_000, description="Names and terms that are likely to be said.")
     diarizer: Literal["", "embedded", "none"] = Field(
         "", description="Who finds the speakers, as STT_DIARIZER."
     )
     min_speakers: int | None = Field(
-        None, ge=1, description="At least so many people speak in each recording."
+        None, ge=1, le=_MOST_SPEAKERS, description="At least so many people speak in each recording."
     )
     max_speakers: int | None = Field(
-        None, ge=1, description="At most so many people speak in each recording."
+        None, ge=1, le=_MOST_SPEAKERS, description="At most so many people speak in each recording."
     )
     mail_minutes: bool | None = Field(
         None,

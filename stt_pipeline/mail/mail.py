@@ -12,7 +12,10 @@ from email_validator import EmailNotValidError, validate_email
 
 from stt_pipeline.errors import InvalidRequestError
 
-_FORBIDDEN: Final = re.compile(r"[\r\n\0]")
+_FORBIDDEN: Final = re.compile(
+    r"[\r\n\0\v\f\x1c-\x1e\x85\u2028\u2029]"
+)  # all that Python takes for a line break
+_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _MESSAGE_ID: Final = re.compile(r"<[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+>")
 
 
@@ -62,7 +65,10 @@ def address(text: str) -> str:
         InvalidRequestError: ``text`` is no address.
     """
     name, at, domain = text.rpartition("@")
-    if at and re.fullmatch(r"[A-Za-z0-9-]+", domain):
+    if "=?" in name:
+        # mail programs and Python's own parser decode it, into other addresses if somebody wants that
+        raise InvalidRequestError(f"{text!r} is no email address: it has an encoded word (=?) before the @.")
+    if at and _HOST.fullmatch(domain):
         # email-validator refuses a host without a dot; check the rest of it under a domain that it knows
         return f"{_validated(f'{name}@example.com', text).rpartition('@')[0]}@{domain.lower()}"
     return _validated(text, text)
@@ -70,7 +76,7 @@ def address(text: str) -> str:
 
 def _validated(text: str, shown: str) -> str:
     try:
-        valid = validate_email(text, check_deliverability=False, allow_smtputf8=False)
+        valid = validate_email(text, check_deliverability=False, allow_smtputf8=False, strict=True)
     except EmailNotValidError as error:
         raise InvalidRequestError(f"{shown!r} is no email address: {error}") from error
     return valid.ascii_email or valid.normalized

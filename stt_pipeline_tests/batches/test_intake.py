@@ -172,6 +172,12 @@ def test_a_source_that_is_away_for_a_moment_does_not_end_a_batch_in_work(
         ({"notify_emails": ["a@example.com\r\nBcc: b@example.com"]}, "no email address"),
         ({"options": {"modle": "demo"}}, "modle"),
         ({"options": {"min_speakers": 4, "max_speakers": 2}}, "min_speakers 4 is more than"),
+        ({"options": {"max_speakers": 51}}, "max_speakers.*50"),
+        ({"options": {"hotwords": "a\0b"}}, "hotwords.*cannot be shown"),
+        ({"options": {"hotwords": "가" * 2_001}}, "hotwords.*2000"),
+        ({"options": {"language": "k" * 21}}, "language.*20"),
+        ({"options": {"model": "\x1b[2J"}}, "model.*cannot be shown"),
+        ({"file_pattern": "a\0b"}, "control characters"),
         ({"name": "x" * 300}, "1 to 200"),
     ],
 )

@@ -162,6 +162,26 @@ def test_the_launchpad_makes_a_batch_with_typed_options(product: Product, tmp_pa
     assert product.partitions("batch") == [f"{batch.id:06d}"]
 
 
+def test_allowed_sources_hold_for_the_launchpad_and_for_every_run(
+    product: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tone(tmp_path / "in" / "2026" / "a.wav", 0.2)
+    scanned_elsewhere, _, keys = scanned(product.database, tmp_path / "in" / "2026")
+    monkeypatch.setenv("STT_ALLOWED_SOURCES", str(tmp_path / "in" / "2025"))
+    refused = _launch(product, source=str(tmp_path / "in" / "2026"))
+    assert not refused.success
+    with product.database.begin() as connection:
+        assert [batch.id for batch in batches.latest(connection, 10)] == [scanned_elsewhere.id]
+    product.instance.add_dynamic_partitions("batch", [f"{scanned_elsewhere.id:06d}"])
+    product.instance.add_dynamic_partitions("audio", keys)
+    for job, key in (("scan_source", f"{scanned_elsewhere.id:06d}"), ("transcribe_audio", keys[0])):
+        done = product.run(dg.RunRequest(job_name=job, partition_key=key))
+        assert not done.success
+        (step, *_) = [event for event in done.all_events if event.is_step_failure]
+        assert step.step_failure_data.error is not None
+        assert "in none of the allowed places" in step.step_failure_data.error.to_string()
+
+
 @pytest.mark.parametrize(
     ("config", "reason"),
     [

@@ -9,7 +9,7 @@ import pytest
 
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.mail.labels import LABELS
-from stt_pipeline.mail.mail import Mail, address, message_id
+from stt_pipeline.mail.mail import Attachment, Mail, address, message_id
 from stt_pipeline.mail.messages import batch_report_mail, minutes_mail
 from stt_pipeline.minutes.model import ActionItem, Minutes
 from stt_pipeline.speech.transcript import Segment, Transcript
@@ -192,7 +192,48 @@ def test_addresses_are_normalised_without_dns(text: str, normal: str) -> None:
     assert address(text) == normal
 
 
-@pytest.mark.parametrize("text", ["", "kim", "@example.com", "kim@", "a b@example.com", "Kim <kim@example.com>", "a@b.com,c@d.com", "김@example.com", "a b@localhost", "@localhost"])  # fmt: skip
+NO_ADDRESS = [
+    *("", "kim", "@", "@example.com", "kim@", "a b@example.com", "a b@localhost", "@localhost", "김@example.com"),
+    *("Kim <kim@example.com>", "<kim@example.com>", "kim(x)@example.com", "mailto:kim@example.com", '"a b"@example.com'),
+    *("a@b.com,c@d.com", "a@b.com;c@d.com", "a@b.com c@d.com", "a@b@c.com", "a@b.com\nc@d.com"),
+    *("kim@example.com\r\nBcc: lee@example.com", "kim@example.com\n", "\nkim@example.com", "kim\r@example.com", "kim@localhost\n"),
+    *("kim@example.com\0", "kim\0@localhost", "kim@example.com%0d%0aBcc:x", "kim@example.com ", "\tkim@example.com"),
+    *("x" * 65 + "@example.com", "x" * 65 + "@localhost", "kim@" + "x" * 64, "kim@" + "x" * 250 + ".com", "x" * 10_000),
+    *("kim@-", "kim@a-", "kim@-a", "kim@example..com", "kim@127.0.0.1", "kim@[127.0.0.1]", "kim@a_b", ".kim@example.com"),
+    *("kim\u202e@example.com", "kim\u200b@example.com", "kim\uff20example.com", "kim@\u2028example.com", "\ud800@example.com"),
+    *("=?utf-8?q?lee=40example.net=2c?=@example.com", "=?utf-8?q?kim=0d=0aBcc:?=@localhost", "kim@xn--a.com"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NO_ADDRESS, ids=lambda text: ascii(text[:40]))
 def test_what_is_no_address_is_refused_by_name(text: str) -> None:
-    with pytest.raises(InvalidRequestError, match="no email address"):
-        address(text)
+    for refuse in (address, lambda recipient: _mail(recipient=recipient)):
+        with pytest.raises(InvalidRequestError, match="no email address") as refused:
+            refuse(text)
+        assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "end", ["\n", "\r", "\r\n", "\0", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"], ids=ascii
+)
+def test_no_header_of_a_mail_has_a_line_break(end: str) -> None:
+    with pytest.raises(InvalidRequestError, match="one line"):
+        _mail(subject=f"minutes{end}Bcc: lee@example.com")
+    with pytest.raises(InvalidRequestError, match="one line"):
+        _mail(attachments=(Attachment(f"a{end}.vtt", b""),))
+    with pytest.raises(InvalidRequestError, match="one line"):
+        _mail(attachments=(Attachment("a.vtt", b"", f"text/vtt{end}X: y"),))
+    with pytest.raises(InvalidRequestError, match="message id"):
+        _mail(message_id=f"<a@b>{end}")
+
+
+def _mail(**parts: object) -> Mail:
+    given = {
+        "recipient": "kim@example.com",
+        "subject": "minutes",
+        "text": "",
+        "html": "",
+        "message_id": "<a@b>",
+        **parts,
+    }
+    return Mail(**given)  # type: ignore[arg-type]

@@ -1,0 +1,91 @@
+"""STT_ALLOWED_SOURCES holds for every way in, and for every time that a batch's source is opened."""
+
+import uuid
+from pathlib import Path
+
+import pytest
+
+from stt_pipeline.audio.allowed import AllowedSources
+from stt_pipeline.batches.batch_work import claimed_batch
+from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches.intake import run_intake
+from stt_pipeline.batches.progress import overviews, progress
+from stt_pipeline.batches.transcribing import probe_files
+from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.errors import ConfigurationError, InvalidRequestError
+from stt_pipeline.store.database import Database
+from stt_pipeline_tests.batches.recordings import MAX_BYTES, scanned, write_tone
+from stt_pipeline_tests.cli.conftest import Stt, stt, stt_on_database
+
+__all__ = ["stt", "stt_on_database"]
+
+
+@pytest.fixture
+def allowed(tmp_path: Path) -> AllowedSources:
+    """A folder with a recording, which alone is allowed, beside another one."""
+    write_tone(tmp_path / "meetings" / "2026" / "a.wav")
+    write_tone(tmp_path / "secret" / "a.wav")
+    return AllowedSources.for_people(str(tmp_path / "meetings"))
+
+
+def _becomes_a_link(folder: Path, target: Path) -> None:
+    folder.rename(folder.with_name("away"))
+    folder.symlink_to(target)
+
+
+def test_a_source_elsewhere_is_refused_and_nothing_is_written(
+    database: Database, tmp_path: Path, allowed: AllowedSources
+) -> None:
+    for source in (tmp_path / "secret", tmp_path, tmp_path / "meetings" / ".." / "secret"):
+        with pytest.raises(InvalidRequestError):
+            create_batch(database, source_path=str(source), allowed=allowed)
+    assert overviews(database, 10) == []
+    assert create_batch(database, source_path=str(tmp_path / "meetings" / "2026"), allowed=allowed).id
+
+
+def test_a_scan_looks_at_links_again(database: Database, tmp_path: Path, allowed: AllowedSources) -> None:
+    source = tmp_path / "meetings" / "2026"
+    batch = create_batch(database, source_path=str(source), allowed=allowed)
+    _becomes_a_link(source, tmp_path / "secret")
+    with claimed_batch(database, batch.id, run_id=str(uuid.uuid4()), token=None, lease_seconds=60) as work:
+        result = run_intake(
+            work, add_partitions=lambda keys: None, max_file_bytes=MAX_BYTES, open_source=allowed.open
+        )
+    assert "symbolic link" in (result.error or "")
+    figures = progress(database, batch.id)
+    assert (figures.status, figures.total_files) == ("failed", None)
+
+
+def test_and_so_does_each_run_that_reads_files(
+    database: Database, tmp_path: Path, allowed: AllowedSources
+) -> None:
+    source = tmp_path / "meetings" / "2026"
+    _, _, keys = scanned(database, source, allowed=allowed)
+    _becomes_a_link(source, tmp_path / "secret")
+    claim = Claim(keys, "transcribe", str(uuid.uuid4()))
+    with (
+        pytest.raises(ConfigurationError, match="symbolic link"),
+        Work(database, claim, lease_seconds=60, max_attempts=3, open_source=allowed.open) as work,
+    ):
+        probe_files(work)
+
+
+def test_the_command_line_is_held_to_the_setting(
+    stt_on_database: Stt,
+    database: Database,
+    tmp_path: Path,
+    allowed: AllowedSources,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert stt_on_database("batch", "create", "secret").code == 0
+    monkeypatch.setenv("STT_ALLOWED_SOURCES", (tmp_path / "meetings").as_uri())
+    for source in ("secret", "meetings/../secret", "~", "/etc"):
+        ended = stt_on_database("batch", "create", source)
+        assert (ended.code, ended.out) == (2, "")
+        assert len(ended.err.splitlines()) == 1
+    assert stt_on_database("batch", "create", "meetings/2026").code == 0
+    assert [overview.batch.name for overview in overviews(database, 10)] == ["2026", "secret"]
+    monkeypatch.setenv("STT_ALLOWED_SOURCES", "meetings")
+    ended = stt_on_database("batch", "create", "meetings")
+    assert ended.code == 2
+    assert ended.err.startswith("STT_ALLOWED_SOURCES cannot be used.")
