@@ -5,13 +5,12 @@ from typing import Annotated
 
 import typer
 
-from stt_pipeline.audio.uris import display_name
-from stt_pipeline.batches.keys import clean_name
+from stt_pipeline.batches.export import recordings
 from stt_pipeline.cli.batch.arguments import BatchId
 from stt_pipeline.cli.connection import connected
-from stt_pipeline.cli.formats import parsed_formats, write_formats
+from stt_pipeline.cli.formats import FORMATS_HELP, parsed_formats, write_formats
 from stt_pipeline.cli.terminal import say
-from stt_pipeline.store import batches, files, summaries, transcriptions
+from stt_pipeline.store import batches
 
 
 def export(
@@ -22,10 +21,7 @@ def export(
     ] = Path("export"),
     formats: Annotated[
         str,
-        typer.Option(
-            "--format",
-            help="What to write, separated by commas: txt, srt, vtt (transcript), json, md (with minutes).",
-        ),
+        typer.Option("--format", help=FORMATS_HELP),
     ] = "md",
 ) -> None:
     """Write the transcripts and minutes of batch ID, one file for each recording and format.
@@ -33,27 +29,20 @@ def export(
     Recordings without a transcript are left out. Exit code 1 if there was nothing to write.
     """
     kinds = parsed_formats(formats)
-    written = total = 0
+    written = 0
     with connected() as database:
         with database.begin() as connection:
-            batches.get(connection, batch_id)
-        with database.connect() as connection:
-            for file in files.of_batch(connection, batch_id):
-                total += 1
-                stored = transcriptions.of_file(connection, file)
-                if stored is None or stored.status == "outdated":
-                    continue
-                summary = summaries.of_file(connection, file)
-                name = display_name(file.uri)
-                write_formats(
-                    # two recordings of one batch may have the same name in different folders
-                    output_dir / f"{file.id:08d}-{clean_name(name)}",
-                    kinds,
-                    name=name,
-                    transcript=stored.transcript,
-                    minutes=summary.minutes if summary else None,
-                )
-                written += 1
+            total = batches.get(connection, batch_id).total_files or 0
+        for recording in recordings(database, batch_id):
+            write_formats(
+                output_dir / recording.stem,
+                kinds,
+                name=recording.name,
+                transcript=recording.stored.transcript,
+                minutes=recording.minutes,
+                turns=recording.stored.turns,
+            )
+            written += 1
     if not written:
         say(
             f"Nothing was written: no recording of batch {batch_id} has a transcript. "
@@ -61,5 +50,7 @@ def export(
             style="yellow",
         )
         raise typer.Exit(1)
+    # a scan that goes on may have found more than it has counted
+    total = max(total, written)
     rest = "" if written == total else "; the others have no transcript"
     say(f"{written} of {total} recordings written to {output_dir}{rest}")

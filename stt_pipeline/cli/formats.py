@@ -64,9 +64,7 @@ def write_formats(
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
         for kind, path in zip(kinds, paths, strict=True):
-            path.write_bytes(
-                export(kind, name=name, transcript=transcript, minutes=minutes, turns=turns)
-            )
+            path.write_bytes(export(kind, name=name, transcript=transcript, minutes=minutes, turns=turns))
     except OSError as error:
         raise _unwritable(stem.parent, error) from None
     return paths

@@ -62,7 +62,9 @@ def transcribe(
             name = display_name(file)
             bar.update(task, description=name)
             try:
-                transcript, turns = _transcribe_one(file, transcriber, diarizer, language or settings.language)
+                transcript, turns = _transcribe_one(
+                    file, transcriber, diarizer, language or settings.language
+                )
             except FileError as error:
                 failed += 1
                 # what the model says does not name the file

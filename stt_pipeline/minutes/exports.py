@@ -1,48 +1,78 @@
-"""Transcript and minutes as files for people and programs: txt, srt, vtt, json, md. Returns text; writes no file.
+"""Transcript and minutes as files for people and programs. Returns bytes; writes no file.
 
-docx is not here yet; a format is one function in `EXPORT_FORMATS`.
+A format is one entry of `EXPORT_FORMATS`; docx and the subtitles have modules of their own.
 """
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.minutes.docx import to_docx
 from stt_pipeline.minutes.labels import labels
 from stt_pipeline.minutes.model import Minutes, minutes_to_json
+from stt_pipeline.minutes.spoken import spoken_lines
 from stt_pipeline.minutes.subtitles import to_srt, to_vtt
 from stt_pipeline.minutes.timecode import clock
-from stt_pipeline.speech.transcript import Transcript, segments_to_json
+from stt_pipeline.speech.evaluation import write_rttm
+from stt_pipeline.speech.transcript import SpeakerTurn, Transcript, segments_to_json
 
-Export = Callable[[str, Transcript, Minutes | None], str]
+ExportFormat = Literal["txt", "srt", "vtt", "json", "md", "docx", "rttm"]
 
 JSON_SCHEMA_VERSION: Final = 1
 
 
-def export(format: str, *, name: str, transcript: Transcript, minutes: Minutes | None = None) -> str:
-    """Return ``transcript``, and ``minutes`` where the format has room for them, as the text of a file.
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What a kind of file is, and how it is made.
+
+    Attributes:
+        media_type: as HTTP names it, without parameters.
+        is_text: whether the bytes are UTF-8 text.
+        has_minutes: whether it has room for minutes; else it holds the transcript, or the speaker turns, only.
+        write: takes name, transcript, minutes and speaker turns.
+    """
+
+    media_type: str
+    is_text: bool
+    has_minutes: bool
+    write: Callable[[str, Transcript, Minutes | None, Sequence[SpeakerTurn]], str | bytes]
+
+
+def export(
+    format: str,
+    *,
+    name: str,
+    transcript: Transcript,
+    minutes: Minutes | None = None,
+    turns: Sequence[SpeakerTurn] = (),
+) -> bytes:
+    """Return ``transcript``, and what else the format has room for, as the bytes of a file.
 
     Args:
-        format: a key of :data:`EXPORT_FORMATS`; txt, srt and vtt hold the transcript only.
+        format: a key of :data:`EXPORT_FORMATS`.
         name: what the recording is called, shown at the top (``board-meeting.mp3``).
         transcript: may be empty.
-        minutes: left out where there are none yet.
+        minutes: left out where there are none yet; json, md and docx hold them.
+        turns: who spoke when; only rttm holds them, and nothing else.
 
     Raises:
         InvalidRequestError: the format is not known.
     """
     try:
-        write = EXPORT_FORMATS[format]
+        chosen = EXPORT_FORMATS[format]
     except KeyError:
         known = ", ".join(EXPORT_FORMATS)
         raise InvalidRequestError(f"There is no export format {format!r}. Choose one of: {known}.") from None
-    return write(name, transcript, minutes)
+    content = chosen.write(name, transcript, minutes, turns)
+    return content.encode() if isinstance(content, str) else content
 
 
-def to_txt(name: str, transcript: Transcript, minutes: Minutes | None = None) -> str:
+def to_txt(name: str, transcript: Transcript) -> str:
     """Return the name, the notes, and a line ``[m:ss] SPEAKER_00: text`` a segment."""
     head = [name, *(f"* {note}" for note in transcript.notes), ""]
-    return "\n".join([*head, *_spoken_lines(transcript)]) + "\n"
+    return "\n".join([*head, *map(str, spoken_lines(transcript))]) + "\n"
 
 
 def to_json(name: str, transcript: Transcript, minutes: Minutes | None = None) -> str:
@@ -81,7 +111,7 @@ def to_md(name: str, transcript: Transcript, minutes: Minutes | None = None) -> 
     ]
     if minutes:
         page += _minutes_sections(minutes, word)
-    lines = [f"- {_md(line)}" for line in _spoken_lines(transcript)]
+    lines = [f"- {_md(str(line))}" for line in spoken_lines(transcript)]
     page += [f"## {word['transcript']}", "\n".join(lines) or word["none"]]
     return "\n\n".join(page) + "\n"
 
@@ -105,16 +135,6 @@ def _minutes_sections(minutes: Minutes, word: Mapping[str, str]) -> list[str]:
     return page
 
 
-def _spoken_lines(transcript: Transcript) -> list[str]:
-    lines = []
-    for segment in transcript.segments:
-        text = " ".join(segment.text.split())
-        if text:
-            speaker = f"{segment.speaker}: " if segment.speaker else ""
-            lines.append(f"[{clock(segment.start)}] {speaker}{text}")
-    return lines
-
-
 _MARKDOWN: Final = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_|<[]#"})
 
 
@@ -123,10 +143,22 @@ def _md(text: str) -> str:
     return " ".join(text.split()).translate(_MARKDOWN)
 
 
-EXPORT_FORMATS: Final[Mapping[str, Export]] = {
-    "txt": to_txt,
-    "srt": lambda name, transcript, minutes: to_srt(transcript),
-    "vtt": lambda name, transcript, minutes: to_vtt(transcript),
-    "json": to_json,
-    "md": to_md,
+def _to_rttm(name: str, turns: Sequence[SpeakerTurn]) -> str:
+    """Return NIST's lines; the file id is the recording's name without its ending, as references have it."""
+    return write_rttm(turns, name.rpartition(".")[0] or name)
+
+
+_WORD: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+
+EXPORT_FORMATS: Final[Mapping[str, Format]] = {
+    "txt": Format("text/plain", True, False, lambda name, said, minutes, turns: to_txt(name, said)),
+    "srt": Format("application/x-subrip", True, False, lambda name, said, minutes, turns: to_srt(said)),
+    "vtt": Format("text/vtt", True, False, lambda name, said, minutes, turns: to_vtt(said)),
+    "json": Format(
+        "application/json", True, True, lambda name, said, minutes, turns: to_json(name, said, minutes)
+    ),
+    "md": Format("text/markdown", True, True, lambda name, said, minutes, turns: to_md(name, said, minutes)),
+    "docx": Format(_WORD, False, True, lambda name, said, minutes, turns: to_docx(name, said, minutes)),
+    "rttm": Format("text/plain", True, False, lambda name, said, minutes, turns: _to_rttm(name, turns)),
 }
+"""What can be written, by the ending of the file."""

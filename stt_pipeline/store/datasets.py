@@ -1,13 +1,14 @@
-"""Parquet: the schemas, the paths and the writing of the datasets, one file a shard.
+"""Parquet: the schemas, the paths and the writing of the datasets: one file a shard, or a stream for all of a batch.
 
-A file is written beside its place and then moved there, so that no reader sees half of it; the same rows give the same
+A shard's file is written beside its place and then moved there, so that no reader sees half of it; the same rows give the same
 file. Columns are explained in docs/data.md.
 """
 
 from __future__ import annotations
 
+import io
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from upath import UPath
 
 Dataset = Literal["transcripts", "minutes"]
+
+_ROW_GROUP_BYTES = 64 << 20
 
 
 def schema(dataset: Dataset) -> pa.Schema:
@@ -91,3 +94,54 @@ def write(path: UPath, dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> N
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")  # two runs may write the same shard at once
     draft.write_bytes(buffer.getvalue().to_pybytes())
     draft.rename(path)
+
+
+def stream(dataset: Dataset, pages: Iterable[Sequence[Mapping[str, Any]]]) -> Iterator[bytes]:
+    """Yield the bytes of one Parquet file with all rows of ``pages``, one row group at a time, zstd-compressed.
+
+    In memory are a page, a row group of some 64 MiB before compression, and what the end of the file says of each group.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = schema(dataset)
+    sink = _Sink()
+    group: list[pa.RecordBatch] = []
+    size = 0
+    with pq.ParquetWriter(sink, columns, compression="zstd") as writer:
+        for rows in pages:
+            if rows:
+                group.append(pa.RecordBatch.from_pylist(list(rows), schema=columns))
+                size += group[-1].nbytes
+            if size >= _ROW_GROUP_BYTES:
+                writer.write_table(pa.Table.from_batches(group))
+                group, size = [], 0
+                yield sink.taken()
+        if group:
+            writer.write_table(pa.Table.from_batches(group))
+    yield sink.taken()
+
+
+class _Sink(io.RawIOBase):
+    """A file that holds what was written to it until somebody takes it."""
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self._at = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, chunk: Any) -> int:
+        content = bytes(chunk)
+        self._chunks.append(content)
+        self._at += len(content)
+        return len(content)
+
+    def tell(self) -> int:
+        return self._at
+
+    def taken(self) -> bytes:
+        content = b"".join(self._chunks)
+        self._chunks.clear()
+        return content

@@ -6,10 +6,23 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, or_, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    or_,
+    select,
+    text,
+    true,
+    tuple_,
+    update,
+)
 
 from stt_pipeline.audio.probe import AudioInfo
-from stt_pipeline.store.tables import audio_files, transcriptions
+from stt_pipeline.store.tables import audio_files, shards, transcriptions
 
 FileStatus = Literal["pending", "transcribed", "success", "failed"]
 
@@ -63,6 +76,61 @@ def of_batch(connection: Connection, batch_id: int) -> Iterator[AudioFile]:
     while found := page(connection, batch_id, after=last):
         yield from found
         last = found[-1].id
+
+
+def in_order_of_shards(
+    connection: Connection,
+    batch_id: int,
+    limit: int,
+    *,
+    status: FileStatus | None = None,
+    after: tuple[int, int] = (-1, 0),
+) -> list[tuple[int, AudioFile]]:
+    """Return a page of the batch's files, each with its shard's number, in the order of these and of their ids.
+
+    Shards that hold no file of ``status`` are not looked into, so a few files are found among millions of others.
+
+    Args:
+        after: shard number and id of the last file of the page before.
+    """
+    number, last = after
+    its_files = (
+        select(*_COLUMNS)
+        .where(audio_files.c.shard_id == shards.c.id)
+        .where(or_(shards.c.number > number, audio_files.c.id > last))
+        .order_by(audio_files.c.id)
+        .limit(limit)
+    )
+    if status is not None:
+        its_files = its_files.where(audio_files.c.status == status)
+    found = its_files.lateral("its_files")
+    rows = connection.execute(
+        select(shards.c.number, *found.c)
+        .join_from(shards, found, true())
+        .where(shards.c.batch_id == batch_id, shards.c.number >= number, _may_hold(status))
+        .order_by(shards.c.number, found.c.id)
+        .limit(limit)
+    )
+    return [
+        (row.number, AudioFile(**{name: row._mapping[name] for name in AudioFile.__dataclass_fields__}))
+        for row in rows
+    ]
+
+
+def _may_hold(status: FileStatus | None) -> ColumnElement[bool]:
+    """Return the condition that a shard may have files of a status."""
+    is_open = shards.c.completed + shards.c.failed < shards.c.total
+    # a run that died may have left transcripts in a shard that waits to be transcribed
+    begun = or_(
+        shards.c.token.is_not(None), shards.c.busy_seconds > 0, shards.c.tries > 0, shards.c.deaths > 0
+    )
+    return {
+        None: true(),
+        "pending": and_(is_open, shards.c.stage != "publish"),
+        "transcribed": and_(is_open, or_(shards.c.stage != "transcribe", begun)),
+        "success": shards.c.completed > 0,
+        "failed": shards.c.failed > 0,
+    }[status]
 
 
 def failed(

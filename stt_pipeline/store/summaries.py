@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, select
+from sqlalchemy import Connection, Row, Select, and_, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from stt_pipeline.minutes.model import ActionItem, Minutes, minutes_to_json
@@ -93,26 +93,32 @@ def of_shard(connection: Connection, shard_id: int, limit: int) -> list[tuple[st
 
 def rows_of_shard(connection: Connection, shard_id: int) -> list[dict[str, Any]]:
     """Return a row of the ``minutes`` dataset for each file of a shard that has minutes, in order of file."""
-    columns = summaries.c
-    rows = connection.execute(
-        _of_shard(
-            select(
-                audio_files.c.batch_id,
-                transcriptions.c.audio_file_id,
-                audio_files.c.uri,
-                columns.title,
-                columns.summary_text.label("summary"),
-                columns.topics,
-                columns.decisions,
-                columns.action_items,
-                columns.keywords,
-                columns.llm_model.label("model"),
-                columns.tokens_used,
-            ),
-            shard_id,
-        )
+    return [dict(row) for row in connection.execute(_of_shard(_ROW, shard_id)).mappings()]
+
+
+def rows_of_files(connection: Connection, files: Sequence[AudioFile]) -> list[dict[str, Any]]:
+    """Return a row of the ``minutes`` dataset for each file that has minutes, in order of id."""
+    chosen = (
+        _ROW.join_from(summaries, transcriptions, _OF_ITS_TRANSCRIPTION)
+        .where(belongs_to(files))
+        .order_by(transcriptions.c.audio_file_id)
     )
-    return [dict(row) for row in rows.mappings()]
+    return [dict(row) for row in connection.execute(chosen).mappings()]
+
+
+_ROW = select(
+    transcriptions.c.batch_id,
+    transcriptions.c.audio_file_id,
+    transcriptions.c.audio_file_path.label("uri"),
+    summaries.c.title,
+    summaries.c.summary_text.label("summary"),
+    summaries.c.topics,
+    summaries.c.decisions,
+    summaries.c.action_items,
+    summaries.c.keywords,
+    summaries.c.llm_model.label("model"),
+    summaries.c.tokens_used,
+)
 
 
 def _of_shard(chosen: Select[Any], shard_id: int) -> Select[Any]:
@@ -126,6 +132,17 @@ def _of_shard(chosen: Select[Any], shard_id: int) -> Select[Any]:
         .where(audio_files.c.shard_id == shard_id)
         .order_by(transcriptions.c.audio_file_id)
     )
+
+
+def of_transcription(connection: Connection, transcription: Transcription) -> Summary | None:
+    """Return the minutes of one transcription, or None where it has none yet."""
+    row = connection.execute(
+        select(summaries, literal(transcription.audio_file_id).label("audio_file_id")).where(
+            summaries.c.transcription_id == transcription.id,
+            summaries.c.transcription_created_at == transcription.created_at,
+        )
+    ).one_or_none()
+    return _summary(row) if row else None
 
 
 def of_file(connection: Connection, file: AudioFile) -> Summary | None:

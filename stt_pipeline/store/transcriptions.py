@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     and_,
     bindparam,
     delete,
@@ -24,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
+from stt_pipeline.errors import NotFoundError
 from stt_pipeline.speech.transcript import (
     SpeakerTurn,
     Transcript,
@@ -185,26 +187,70 @@ def of_shard(connection: Connection, shard_id: int, limit: int) -> list[Transcri
 
 def rows_of_shard(connection: Connection, shard_id: int) -> list[dict[str, Any]]:
     """Return a row of the ``transcripts`` dataset for each transcript of a shard that has speakers, in order of file."""
-    columns = transcriptions.c
+    return _rows(connection, _ROW.join(audio_files, _OF_ITS_FILE).where(audio_files.c.shard_id == shard_id))
+
+
+def rows_of_files(connection: Connection, files: Sequence[AudioFile]) -> list[dict[str, Any]]:
+    """Return a row of the ``transcripts`` dataset for each file that has a transcript with speakers, in order of id."""
+    return _rows(connection, _ROW.where(belongs_to(files)))
+
+
+_ROW = select(
+    transcriptions.c.batch_id,
+    transcriptions.c.audio_file_id,
+    transcriptions.c.audio_file_path.label("uri"),
+    transcriptions.c.duration,
+    transcriptions.c.language,
+    transcriptions.c.language_probability,
+    transcriptions.c.model,
+    transcriptions.c.notes,
+    transcriptions.c.transcription_text.label("text"),
+    transcriptions.c.segments,
+    transcriptions.c.speaker_labels.label("speaker_turns"),
+)
+
+
+def _rows(connection: Connection, chosen: Select[Any]) -> list[dict[str, Any]]:
     rows = connection.execute(
-        select(
-            columns.batch_id,
-            columns.audio_file_id,
-            columns.audio_file_path.label("uri"),
-            columns.duration,
-            columns.language,
-            columns.language_probability,
-            columns.model,
-            columns.notes,
-            columns.transcription_text.label("text"),
-            columns.segments,
-            columns.speaker_labels.label("speaker_turns"),
-        )
-        .join(audio_files, _OF_ITS_FILE)
-        .where(audio_files.c.shard_id == shard_id, columns.status == "completed")
-        .order_by(columns.audio_file_id)
+        chosen.where(transcriptions.c.status == "completed").order_by(transcriptions.c.audio_file_id)
     )
     return [dict(row) for row in rows.mappings()]
+
+
+def get(connection: Connection, transcription_id: int) -> Transcription:
+    """Return one transcription; each monthly partition is asked by its index.
+
+    Raises:
+        NotFoundError: there is no such transcription.
+    """
+    row = connection.execute(
+        select(transcriptions).where(transcriptions.c.id == transcription_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError(
+            f"There is no transcription {transcription_id}. The files of a batch have the ids of their transcriptions."
+        )
+    return _transcription(row)
+
+
+def ids(connection: Connection, files: Sequence[AudioFile]) -> dict[int, int]:
+    """Return the id of each file's transcription without reading its text; files that have none are left out."""
+    rows = connection.execute(
+        select(transcriptions.c.audio_file_id, transcriptions.c.id).where(belongs_to(files))
+    )
+    return {row.audio_file_id: row.id for row in rows}
+
+
+def is_any_of(connection: Connection, batch_id: int) -> bool:
+    """Return whether a file of the batch has a transcript that is not outdated."""
+    # asked for the batch alone, the planner reads the table from its start, where it may be long in coming
+    nearest = connection.scalar(
+        select(transcriptions.c.batch_id)
+        .where(transcriptions.c.batch_id >= batch_id, transcriptions.c.status != "outdated")
+        .order_by(transcriptions.c.batch_id)
+        .limit(1)
+    )
+    return nearest == batch_id
 
 
 def of_files(connection: Connection, files: Sequence[AudioFile]) -> dict[int, Transcription]:

@@ -50,6 +50,7 @@ def test_paths_within_a_source_are_shown_as_names_are(tmp_path: Path) -> None:
     uri = file_uri(tmp_path / unicodedata.normalize("NFD", "월요일") / "a\nb.mp3")
     assert display_path(uri, file_uri(tmp_path)) == unicodedata.normalize("NFC", "월요일") + "/a\ufffdb.mp3"
     assert display_path("file:///elsewhere/a.mp3", file_uri(tmp_path)) == "/elsewhere/a.mp3"
+    assert display_path("s3://bucket/week/a b.mp3", "s3://bucket/") == "week/a b.mp3"
 
 
 def test_addresses_typed_by_hand() -> None:

@@ -149,7 +149,10 @@ def test_export_of_a_batch_without_transcripts(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--format", "docx"), "--format knows txt, srt, vtt, json, md, separated by commas, not docx.\n"),
+        (
+            ("--format", "pdf"),
+            "--format knows txt, srt, vtt, json, md, docx, rttm, separated by commas, not pdf.\n",
+        ),
         (("--output-dir", "file/out"), "The folder file/out cannot be written: Not a directory. "),
     ],
 )

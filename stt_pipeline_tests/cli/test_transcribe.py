@@ -83,8 +83,8 @@ def test_names_that_differ_in_their_ending_only(stt: Stt, tmp_path: Path) -> Non
     ("arguments", "said"),
     [
         (
-            ["a.wav", "--format", "docx,txt"],
-            "--format knows txt, srt, vtt, json, md, separated by commas, not docx.",
+            ["a.wav", "--format", "pdf,txt"],
+            "--format knows txt, srt, vtt, json, md, docx, rttm, separated by commas, not pdf.",
         ),
         (["a.wav", "--format", ","], "not nothing."),
         (["a.wav", "b.wav", "c.wav"], "Not a file: b.wav, c.wav. Nothing was transcribed."),

@@ -4,16 +4,21 @@ import io
 import json
 import re
 from itertools import pairwise
+from pathlib import Path
+from typing import get_args
 
 import av
+import docx
 import pytest
+from docx.oxml.ns import qn
 
 from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.minutes.exports import EXPORT_FORMATS, export
+from stt_pipeline.minutes.exports import EXPORT_FORMATS, ExportFormat, export
 from stt_pipeline.minutes.model import ActionItem, Minutes, minutes_from_json
 from stt_pipeline.minutes.subtitles import MAX_CUE_CHARACTERS, MAX_CUE_SECONDS, subtitle_cues
 from stt_pipeline.minutes.timecode import clock, timecode
-from stt_pipeline.speech.transcript import Segment, Transcript, Word, segments_from_json
+from stt_pipeline.speech.evaluation import read_rttm
+from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word, segments_from_json
 
 SEGMENTS = (
     Segment(0.0, 2.5, " 그럼 회의를 시작하겠습니다.", (Word(0.0, 2.5, " 그럼", 0.9),), "SPEAKER_00"),
@@ -32,6 +37,7 @@ MINUTES = Minutes(
     (ActionItem("예산안 | 제출", "김 과장", "금요일", 65.0),),
     ("예산",),
 )
+TURNS = (SpeakerTurn(0.0, 2.5, "SPEAKER_00"), SpeakerTurn(2.0, 4.0, "SPEAKER_01"))
 CUE_TIMES = re.compile(r"(\d{2,}):([0-5]\d):([0-5]\d)[.,](\d{3}) --> (\d{2,}):([0-5]\d):([0-5]\d)[.,](\d{3})")
 
 
@@ -39,17 +45,26 @@ CUE_TIMES = re.compile(r"(\d{2,}):([0-5]\d):([0-5]\d)[.,](\d{3}) --> (\d{2,}):([
 @pytest.mark.parametrize("minutes", [None, MINUTES], ids=["transcript", "minutes"])
 def test_every_format_takes_empty_and_full_transcripts(format: str, minutes: Minutes | None) -> None:
     empty = Transcript("en", 0.0, 0.0, "demo")
-    assert export(format, name="a.wav", transcript=TRANSCRIPT, minutes=minutes).endswith("\n")
-    assert isinstance(export(format, name="a.wav", transcript=empty, minutes=minutes), str)
+    full = export(format, name="a.wav", transcript=TRANSCRIPT, minutes=minutes, turns=TURNS)
+    assert isinstance(export(format, name="a.wav", transcript=empty, minutes=minutes), bytes)
+    if EXPORT_FORMATS[format].is_text:
+        assert full.decode().endswith("\n")
+    # a format that says that it has room for minutes shows them
+    if minutes and format != "docx":
+        assert ("결정." in full.decode()) == EXPORT_FORMATS[format].has_minutes
+
+
+def test_the_formats_that_the_api_takes_are_those_that_can_be_written() -> None:
+    assert get_args(ExportFormat) == tuple(EXPORT_FORMATS)
 
 
 def test_an_unknown_format_is_refused_by_name() -> None:
-    with pytest.raises(InvalidRequestError, match=r"'pdf'.*txt, srt, vtt, json, md"):
+    with pytest.raises(InvalidRequestError, match=r"'pdf'.*txt, srt, vtt, json, md, docx, rttm"):
         export("pdf", name="a.wav", transcript=TRANSCRIPT)
 
 
 def test_txt_has_a_line_for_each_segment_that_says_something() -> None:
-    assert export("txt", name="회의.wav", transcript=TRANSCRIPT).splitlines() == [
+    assert export("txt", name="회의.wav", transcript=TRANSCRIPT).decode().splitlines() == [
         "회의.wav",
         "* demo 모델은 작은 어휘만 압니다.",
         "",
@@ -72,7 +87,7 @@ def cue_times(text: str) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("format", ["srt", "vtt"])
 def test_cues_are_in_order_and_never_empty(format: str) -> None:
-    text = export(format, name="a.wav", transcript=TRANSCRIPT)
+    text = export(format, name="a.wav", transcript=TRANSCRIPT).decode()
     times = cue_times(text)
     assert len(times) == 5 == text.count(" --> ")  # the arrow that was said is no time line
     assert all(end > start for start, end in times)
@@ -80,7 +95,7 @@ def test_cues_are_in_order_and_never_empty(format: str) -> None:
 
 
 def test_srt_is_numbered_and_names_speakers() -> None:
-    blocks = export("srt", name="a.wav", transcript=TRANSCRIPT).strip().split("\n\n")
+    blocks = export("srt", name="a.wav", transcript=TRANSCRIPT).decode().strip().split("\n\n")
     assert blocks[0] == "1\n00:00:00,000 --> 00:00:02,000\nSPEAKER_00: 그럼 회의를 시작하겠습니다."
     assert blocks[1].splitlines()[2] == "SPEAKER_01: R&D 예산은 <미정> -> 다음 주"
     assert blocks[4].splitlines()[:2] == ["5", "100:00:00,500 --> 100:00:02,000"]
@@ -88,7 +103,7 @@ def test_srt_is_numbered_and_names_speakers() -> None:
 
 
 def test_vtt_has_voices_and_escapes() -> None:
-    blocks = export("vtt", name="a.wav", transcript=TRANSCRIPT).strip().split("\n\n")
+    blocks = export("vtt", name="a.wav", transcript=TRANSCRIPT).decode().strip().split("\n\n")
     assert blocks[0] == "WEBVTT"
     assert blocks[2].splitlines()[1] == "<v SPEAKER_01>R&amp;D 예산은 &lt;미정&gt; --&gt; 다음 주</v>"
     assert blocks[4].splitlines()[1] == "두 줄 로 온 말"
@@ -97,7 +112,7 @@ def test_vtt_has_voices_and_escapes() -> None:
 @pytest.mark.parametrize("format", ["srt", "vtt"])
 def test_ffmpeg_reads_the_same_cues(format: str) -> None:
     transcript = TRANSCRIPT.with_segments(SEGMENTS[:5])
-    text = export(format, name="a.wav", transcript=transcript)
+    text = export(format, name="a.wav", transcript=transcript).decode()
     with av.open(io.BytesIO(text.encode()), format={"srt": "srt", "vtt": "webvtt"}[format]) as container:
         (stream,) = container.streams.subtitles
         packets = [packet for packet in container.demux(stream) if packet.size]
@@ -145,11 +160,54 @@ def test_json_holds_everything_and_goes_back() -> None:
 
 
 def test_md_keeps_tables_whole() -> None:
-    page = export("md", name="회의.wav", transcript=TRANSCRIPT, minutes=MINUTES)
+    page = export("md", name="회의.wav", transcript=TRANSCRIPT, minutes=MINUTES).decode()
     assert page.startswith("# 예산 \\| 채용\n")
     assert "| 김 과장 | 예산안 \\| 제출 | 금요일 | 1:05 |" in page
     assert "> demo 모델은 작은 어휘만 압니다." in page
     assert "R&D 예산은 \\<미정>" in page
+
+
+def test_docx_has_minutes_table_and_transcript_in_a_korean_font() -> None:
+    content = export("docx", name="회의.wav", transcript=TRANSCRIPT, minutes=MINUTES)
+    page = docx.Document(io.BytesIO(content))
+    paragraphs = [paragraph.text for paragraph in page.paragraphs]
+    assert paragraphs[:5] == ["예산 | 채용", "녹음: 회의.wav", "길이: 100:00:03", "화자: SPEAKER_00, SPEAKER_01", TRANSCRIPT.notes[0]]  # fmt: skip
+    assert [text for text in paragraphs if text in ("요약", "안건", "결정 사항", "할 일", "핵심어", "녹취록")] == ["요약", "안건", "결정 사항", "할 일", "핵심어", "녹취록"]  # fmt: skip
+    assert paragraphs[-5:] == [
+        "[0:00] SPEAKER_00: 그럼 회의를 시작하겠습니다.",
+        "[0:02] SPEAKER_01: R&D 예산은 <미정> --> 다음 주",
+        "[0:04] SPEAKER_00: 네.",
+        "[0:07] 두 줄 로 온 말",
+        "[100:00:00] SPEAKER_00: 백 시간째입니다.",
+    ]
+    (table,) = page.tables
+    assert [[cell.text for cell in row.cells] for row in table.rows] == [
+        ["담당", "할 일", "기한", "시각"],
+        ["김 과장", "예산안 | 제출", "금요일", "1:05"],
+    ]
+    fonts = list(page.styles.element.iter(qn("w:rFonts")))
+    assert fonts
+    assert all(font.get(qn("w:eastAsia")) == "맑은 고딕" for font in fonts)
+    assert not any(font.get(qn("w:eastAsiaTheme")) for font in fonts)
+    assert page.core_properties.title == "예산 | 채용"
+
+
+def test_docx_survives_what_xml_cannot_hold() -> None:
+    bad = "a\x00b\x08c\x1bd\ufffee\ud800f\x7f]]>&<w:p/>"
+    transcript = Transcript("ko", 1.0, 1.0, "demo", (Segment(0.0, 1.0, bad, speaker=bad),), (bad,))
+    minutes = Minutes(bad * 300, bad, (bad,), (bad,), (ActionItem(bad, bad, bad),), (bad,))
+    page = docx.Document(io.BytesIO(export("docx", name=bad, transcript=transcript, minutes=minutes)))
+    assert page.paragraphs[-1].text.endswith("a�b�c�d�e�f\x7f]]>&<w:p/>")
+
+
+def test_rttm_holds_the_turns_under_a_name_without_spaces(tmp_path: Path) -> None:
+    text = export("rttm", name="주간 회의 v1.2.wav", transcript=TRANSCRIPT, turns=TURNS)
+    assert text.decode().splitlines()[0] == (
+        "SPEAKER 주간_회의_v1.2 1 0.000 2.500 <NA> <NA> SPEAKER_00 <NA> <NA>"
+    )
+    path = tmp_path / "a.rttm"
+    path.write_bytes(text)
+    assert read_rttm(path) == TURNS
 
 
 def test_clock_and_timecode() -> None:

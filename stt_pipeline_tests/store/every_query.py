@@ -3,12 +3,16 @@
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from sqlalchemy import text
 
 from stt_pipeline.batches import dispatch, life
 from stt_pipeline.batches.batch_work import claimed_batch
 from stt_pipeline.batches.deletion import delete_batch
+from stt_pipeline.batches.export import dataset_rows, export_batch, export_transcription
+from stt_pipeline.batches.file_lists import Place, list_files
+from stt_pipeline.batches.indexing import reindex
 from stt_pipeline.batches.progress import overview, overviews, progress
 from stt_pipeline.batches.publishing import notify, write_minutes
 from stt_pipeline.batches.results import (
@@ -19,6 +23,7 @@ from stt_pipeline.batches.results import (
 )
 from stt_pipeline.batches.retention import retire_batches
 from stt_pipeline.batches.retry import retry
+from stt_pipeline.batches.search import search
 from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
 from stt_pipeline.batches.work import Claim, Work
 from stt_pipeline.mail.outbox import OutboxMailer
@@ -27,6 +32,8 @@ from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store import counters, emails, files, leases, shards, summaries, transcriptions
 from stt_pipeline.store.batches import Filter
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.datasets import Dataset
+from stt_pipeline.store.files import FileStatus
 from stt_pipeline.store.tables import shards as shards_table
 from stt_pipeline_tests.batches.recordings import (
     MAX_BYTES,
@@ -76,6 +83,7 @@ def _look(database: Database, batch_id: int) -> None:
     overview(database, batch_id)
     with database.begin() as connection:
         counters.stages(connection, batch_id)
+        counters.speed(connection, "")
         counters.throughput_of(connection, batch_id)
         emails.sent_of_batch(connection, batch_id)
         for page in (files.page(connection, batch_id), files.page(connection, batch_id, limit=100)):
@@ -84,9 +92,26 @@ def _look(database: Database, batch_id: int) -> None:
             for after in (None, ("download", 0)):
                 files.failed(connection, batch_id, 50, error_class=error_class, after=after)
         file = next(files.of_batch(connection, batch_id))
-        transcriptions.of_file(connection, file)
         summaries.of_file(connection, file)
+        stored = transcriptions.of_file(connection, file)
+    if stored:
+        export_transcription(database, stored.id, "md")
+    for status in get_args(FileStatus):
+        for place in (None, Place("download" if status == "failed" else 3, file.id)):
+            list_files(database, batch_id, 50, status=status, after=place)
+    list_files(database, batch_id, 50)
+    for dataset in get_args(Dataset):
+        # the beginning is as good as all of it
+        next(dataset_rows(database, batch_id, dataset))
+    next(export_batch(database, batch_id, "txt").chunks)
+    with database.begin() as connection:
         shard = shards.of_batch(connection, batch_id, 0, 1)[0]
+    for asked in ("보고서를", '"다음 주"', "사다리 보고서"):
+        for alone in (None, batch_id):
+            first = search(database, asked, limit=20, batch_id=alone)
+            search(database, asked, limit=20, batch_id=alone, before=first.before)
+    for anew in (False, True):
+        next(reindex(database, anew=anew), None)
     for rows_of in (transcript_rows, minutes_rows):
         rows_of(database, shard.id)
     for first_of in (first_transcriptions, first_summaries):

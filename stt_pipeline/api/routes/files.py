@@ -1,0 +1,134 @@
+"""The files of a batch: lists, failures, and all their results in one download. The queries are in ``batches/``."""
+
+import re
+from typing import Annotated, get_args
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from stt_pipeline.api.dependencies import Store
+from stt_pipeline.api.downloads import FileStream, attachment, documented_files
+from stt_pipeline.api.paging import Cursor, Id, Limit, Page
+from stt_pipeline.api.problems import documented
+from stt_pipeline.batches import export, file_lists
+from stt_pipeline.batches.export import BatchFormat
+from stt_pipeline.batches.file_lists import ListedFile, Place
+from stt_pipeline.errors import ErrorClass, InvalidRequestError
+from stt_pipeline.store.datasets import Dataset
+from stt_pipeline.store.files import FileStatus
+
+router = APIRouter(prefix="/stt-batches/{batch_id}", tags=["files"])
+
+_PLACE = re.compile(rf"([0-9]{{1,9}}|{'|'.join(get_args(ErrorClass))})\.([0-9]{{1,18}})")
+
+
+class FileView(BaseModel):
+    """A recording of a batch."""
+
+    id: int = Field(examples=[345])
+    uri: str = Field(examples=["file:///data/meetings/2026-03/team%20a/board.m4a"])
+    path: str = Field(description="Within the source, readable.", examples=["team a/board.m4a"])
+    size: int = Field(description="Bytes.", examples=[18_400_123])
+    status: FileStatus
+    attempts: int = Field(description="How often it failed since it was last started.", examples=[0])
+    error_class: str | None = Field(examples=[None])
+    error: str | None = Field(description="What happened, and what to do about it.", examples=[None])
+    duration: float | None = Field(description="Seconds; null until it was looked into.", examples=[3605.2])
+    transcription_id: int | None = Field(description="Null where it has no transcript.", examples=[345])
+
+
+class FilePage(Page):
+    """Files of a batch."""
+
+    items: list[FileView]
+
+
+OfClass = Annotated[ErrorClass | None, Query(description="Only files that failed under it.")]
+
+
+@router.get("/files", responses=documented(404))
+def list_files(
+    batch_id: Id,
+    store: Store,
+    status: FileStatus | None = None,
+    error_class: OfClass = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> FilePage:
+    """List a batch's files: in the order of the source, or failed ones by error class first.
+
+    `error_class` alone means failed files; with a status other than `failed` it is refused.
+    """
+    found = file_lists.list_files(
+        store, batch_id, limit + 1, status=status, error_class=error_class, after=_place(cursor)
+    )
+    return _page(found, limit)
+
+
+@router.get("/failures", responses=documented(404))
+def list_failures(
+    batch_id: Id, store: Store, error_class: OfClass = None, limit: Limit = 50, cursor: Cursor = None
+) -> FilePage:
+    """List the files that failed for good, by error class. `POST .../retry` starts them again."""
+    found = file_lists.list_files(
+        store, batch_id, limit + 1, status="failed", error_class=error_class, after=_place(cursor)
+    )
+    return _page(found, limit)
+
+
+@router.get(
+    "/export",
+    response_class=FileStream,
+    status_code=200,  # FastAPI finds none in the signature of a class of ours
+    responses=documented(404, 409) | documented_files("application/zip", "application/vnd.apache.parquet"),
+)
+def export_batch(
+    batch_id: Id,
+    store: Store,
+    format: Annotated[
+        BatchFormat, Query(description="parquet: one Parquet file; else a zip of one such file a recording.")
+    ],
+    dataset: Annotated[Dataset, Query(description="What the rows of Parquet are.")] = "transcripts",
+) -> FileStream:
+    """Download all transcripts and minutes of a batch; recordings without a transcript are left out.
+
+    A zip has a file for each recording, named as by `stt export`; Parquet a row for each, with the columns of
+    docs/data.md. It is made while it is sent, whatever its size. A download that breaks off is not complete: fetch it
+    again. 409: no recording has a transcript yet.
+    """
+    file = export.export_batch(store, batch_id, format, dataset)
+    return FileStream(file.chunks, media_type=file.media_type, headers=attachment(file.name))
+
+
+def _place(cursor: str | None) -> Place | None:
+    if cursor is None:
+        return None
+    found = _PLACE.fullmatch(cursor)
+    if not found:
+        raise InvalidRequestError(
+            "The cursor is not one that this list gave: leave it out for the first page."
+        )
+    group, last = found.groups()
+    return Place(int(group) if group.isdecimal() else group, int(last))
+
+
+def _page(found: list[ListedFile], limit: int) -> FilePage:
+    page = found[:limit]
+    more = f"{page[-1].place.group}.{page[-1].place.id}" if len(found) > limit else None
+    return FilePage(items=[_view(one) for one in page], next_cursor=more)
+
+
+def _view(one: ListedFile) -> FileView:
+    file = one.file
+    return FileView(
+        id=file.id,
+        uri=file.uri,
+        path=one.path,
+        size=file.size,
+        status=file.status,
+        attempts=file.attempts,
+        error_class=file.error_class,
+        error=file.error,
+        duration=file.duration,
+        transcription_id=one.transcription_id,
+    )

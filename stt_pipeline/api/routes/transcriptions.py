@@ -1,0 +1,119 @@
+"""Transcripts, minutes and their exports. What a format holds is in ``minutes.exports``."""
+
+from datetime import datetime
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from stt_pipeline.api.dependencies import Store
+from stt_pipeline.api.downloads import FileResponse, attachment, documented_files
+from stt_pipeline.api.paging import Id
+from stt_pipeline.api.problems import documented
+from stt_pipeline.audio.uris import display_name
+from stt_pipeline.batches import export
+from stt_pipeline.minutes.exports import EXPORT_FORMATS, ExportFormat
+from stt_pipeline.minutes.model import ActionItem
+from stt_pipeline.speech.transcript import Segment, SpeakerTurn
+from stt_pipeline.store import transcriptions
+from stt_pipeline.store.transcriptions import TranscriptionStatus
+
+router = APIRouter(prefix="/transcriptions", tags=["transcriptions"])
+
+
+class TranscriptionView(BaseModel):
+    """What was said in a recording, when and by whom. Times are seconds from its start."""
+
+    id: int = Field(examples=[345])
+    batch_id: int = Field(examples=[12])
+    audio_file_id: int = Field(examples=[345])
+    uri: str = Field(examples=["file:///data/meetings/2026-03/board.m4a"])
+    file_name: str = Field(examples=["board.m4a"])
+    status: TranscriptionStatus = Field(
+        description="transcribed: its speakers are not known yet. outdated: to be made anew."
+    )
+    language: str = Field(examples=["ko"])
+    duration: float = Field(description="Seconds.", examples=[3605.2])
+    model: str = Field(examples=["large-v3"])
+    notes: list[str] = Field(description="What a reader must know of this transcript.", examples=[[]])
+    created_at: datetime
+    text: str = Field(examples=["그럼 회의를 시작하겠습니다."])
+    segments: list[Segment]
+    speaker_turns: list[SpeakerTurn]
+
+
+class MinutesView(BaseModel):
+    """The structured summary of a recording."""
+
+    id: int = Field(examples=[345])
+    transcription_id: int = Field(examples=[345])
+    batch_id: int = Field(examples=[12])
+    created_at: datetime
+    title: str = Field(examples=["주간 예산 회의"])
+    summary: str = Field(examples=["보고서 초안을 보내기로 했다."])
+    topics: list[str] = Field(examples=[["예산"]])
+    decisions: list[str] = Field(examples=[["예산안을 다음 주에 확정한다."]])
+    action_items: list[ActionItem]
+    keywords: list[str] = Field(examples=[["예산", "보고서"]])
+    model: str = Field(description="Who wrote them.", examples=["extractive"])
+    tokens_used: int = Field(description="0 without a language model.", examples=[0])
+
+
+@router.get("/{transcription_id}", responses=documented(404))
+def get_transcription(transcription_id: Id, store: Store) -> TranscriptionView:
+    """Show a transcript, word by word."""
+    with store.begin() as connection:
+        stored = transcriptions.get(connection, transcription_id)
+    said = stored.transcript
+    return TranscriptionView(
+        id=stored.id,
+        batch_id=stored.batch_id,
+        audio_file_id=stored.audio_file_id,
+        uri=stored.audio_file_path,
+        file_name=display_name(stored.audio_file_path),
+        status=stored.status,
+        language=said.language,
+        duration=said.duration,
+        model=said.model,
+        notes=list(said.notes),
+        created_at=stored.created_at,
+        text=said.text,
+        segments=list(said.segments),
+        speaker_turns=list(stored.turns),
+    )
+
+
+@router.get("/{transcription_id}/minutes", responses=documented(404))
+def get_minutes(transcription_id: Id, store: Store) -> MinutesView:
+    """Show the minutes of a transcript; 404 as long as there are none."""
+    stored, summary = export.minutes_of(store, transcription_id)
+    minutes = summary.minutes
+    return MinutesView(
+        id=summary.id,
+        transcription_id=stored.id,
+        batch_id=stored.batch_id,
+        created_at=summary.created_at,
+        title=minutes.title,
+        summary=minutes.summary,
+        topics=list(minutes.topics),
+        decisions=list(minutes.decisions),
+        action_items=list(minutes.action_items),
+        keywords=list(minutes.keywords),
+        model=minutes.model,
+        tokens_used=minutes.tokens_used,
+    )
+
+
+@router.get(
+    "/{transcription_id}/export",
+    response_class=FileResponse,
+    status_code=200,
+    responses=documented(404, 409)
+    | documented_files(*(format.media_type for format in EXPORT_FORMATS.values())),
+)
+def export_transcription(transcription_id: Id, store: Store, format: ExportFormat) -> FileResponse:
+    """Download a transcript: txt, srt and vtt hold what was said; json, md and docx the minutes, too; rttm who spoke when.
+
+    rttm is refused with 409 until the speakers are known.
+    """
+    file = export.export_transcription(store, transcription_id, format)
+    return FileResponse(file.content, media_type=file.media_type, headers=attachment(file.name))

@@ -1,0 +1,75 @@
+"""A zip of any number of files, made while it is sent. What is in it is for the caller to say.
+
+The directory at a zip's end names every file again. ``zipstream`` keeps it in memory, a kilobyte a file; here it waits on
+disk as it will be written. That is done behind ``zipstream``'s back, in this module only, and held by its test.
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+from zipstream import ZIP_DEFLATED, ZIP_STORED, ZipStream, ZipStreamInfo
+
+_IN_MEMORY = 1 << 20  # bytes of the directory, some 10,000 files
+_BLOCK = 1 << 16
+
+
+def zipped(files: Iterable[tuple[str, bytes]], *, compress: bool = True) -> Iterator[bytes]:
+    """Yield the bytes of a zip of ``files``, given as (name, content); one file is in memory at a time.
+
+    Args:
+        compress: False for what is compressed already.
+    """
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as waiting:
+        archive = ZipStream(compress_type=ZIP_DEFLATED if compress else ZIP_STORED)
+        archive._filelist = _Directory(waiting)
+
+        def chunks() -> Iterator[bytes]:
+            for name, content in files:
+                archive.add(content, name)
+                yield from archive.all_files()
+            yield from archive.footer()
+
+        yield from _in_blocks(chunks())
+
+
+def _in_blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Join small chunks: each costs a change of threads on its way out."""
+    block = bytearray()
+    for chunk in chunks:
+        block += chunk
+        if len(block) >= _BLOCK:
+            yield bytes(block)
+            block.clear()
+    if block:
+        yield bytes(block)
+
+
+class _Directory:
+    """Stands where ``ZipStream`` has a list of entries: takes each in its written form, and gives these back in blocks."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._written = file
+        self._entries = 0
+
+    def append(self, entry: ZipStreamInfo) -> None:
+        self._written.write(entry._central_directory_header_data())
+        self._entries += 1
+
+    def __len__(self) -> int:
+        return self._entries
+
+    def __iter__(self) -> "Iterator[_Block]":
+        self._written.seek(0)
+        while block := self._written.read(_BLOCK):
+            yield _Block(block)
+
+
+class _Block:
+    """A part of the directory, in the place of one entry."""
+
+    def __init__(self, written: bytes) -> None:
+        self._written = written
+
+    def _central_directory_header_data(self) -> bytes:
+        return self._written

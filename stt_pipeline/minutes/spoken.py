@@ -1,0 +1,28 @@
+"""What was said, line by line, as exports for people show it. No format of a file is known here."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stt_pipeline.minutes.timecode import clock
+from stt_pipeline.speech.transcript import Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One segment that says something: ``time`` as ``[m:ss]``, the speaker's label or nothing, the words on one line."""
+
+    time: str
+    speaker: str
+    text: str
+
+    def __str__(self) -> str:
+        speaker = f"{self.speaker}: " if self.speaker else ""
+        return f"{self.time} {speaker}{self.text}"
+
+
+def spoken_lines(transcript: Transcript) -> Iterator[Line]:
+    """Iterate over what was said, in order."""
+    for segment in transcript.segments:
+        text = " ".join(segment.text.split())
+        if text:
+            yield Line(f"[{clock(segment.start)}]", segment.speaker or "", text)

@@ -1,0 +1,134 @@
+"""Transcripts, minutes and exports over HTTP."""
+
+import io
+import json
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import docx
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from stt_pipeline.batches.export import Recording, recordings
+from stt_pipeline.minutes.exports import EXPORT_FORMATS
+from stt_pipeline.store.database import Database
+from stt_pipeline_tests.batches.exported_batches import HOSTILE, processed_batch
+
+BASE = "/api/v1/admin/transcriptions"
+
+
+@pytest.fixture
+def recording(database: Database, tmp_path: Path) -> Recording:
+    """A processed recording with a hostile name."""
+    (one,) = recordings(database, processed_batch(database, tmp_path / "in", [HOSTILE]).id)
+    return one
+
+
+def test_a_transcript_with_its_words_and_turns(client: TestClient, recording: Recording) -> None:
+    stored = recording.stored
+    answer = client.get(f"{BASE}/{stored.id}")
+    assert answer.status_code == 200
+    page = answer.json()
+    assert page == {
+        "id": stored.id,
+        "batch_id": recording.file.batch_id,
+        "audio_file_id": recording.file.id,
+        "uri": recording.file.uri,
+        "file_name": HOSTILE.replace("\n", "�"),
+        "status": "completed",
+        "language": "ko",
+        "duration": 1.0,
+        "model": "counting",
+        "notes": [],
+        "created_at": page["created_at"],
+        "text": "네, 알겠습니다.",
+        "segments": [
+            {
+                "start": 0.0,
+                "end": 1.0,
+                "text": " 네, 알겠습니다.",
+                "words": [
+                    {"start": 0.0, "end": 0.5, "text": " 네,", "probability": 0.9, "speaker": "SPEAKER_00"},
+                    {
+                        "start": 0.5,
+                        "end": 1.0,
+                        "text": " 알겠습니다.",
+                        "probability": 0.9,
+                        "speaker": "SPEAKER_00",
+                    },
+                ],
+                "speaker": "SPEAKER_00",
+                "avg_logprob": 0.0,
+                "no_speech_prob": 0.0,
+                "compression_ratio": 0.0,
+            }
+        ],
+        "speaker_turns": [{"start": 0.0, "end": 1.0, "speaker": "SPEAKER_00"}],
+    }
+
+
+def test_minutes_or_a_word_why_there_are_none(
+    client: TestClient, database: Database, recording: Recording
+) -> None:
+    assert recording.minutes
+    page = client.get(f"{BASE}/{recording.stored.id}/minutes").json()
+    assert (page["title"], page["transcription_id"]) == (recording.minutes.title, recording.stored.id)
+    with database.begin() as connection:
+        connection.execute(text("DELETE FROM stt_summaries"))
+    answer = client.get(f"{BASE}/{recording.stored.id}/minutes")
+    assert answer.status_code == 404
+    assert "has no minutes yet" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("format", EXPORT_FORMATS)
+def test_every_export_has_its_type_and_a_name_that_is_safe_in_a_header(
+    client: TestClient, recording: Recording, format: str
+) -> None:
+    answer = client.get(f"{BASE}/{recording.stored.id}/export", params={"format": format})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].partition(";")[0] == EXPORT_FORMATS[format].media_type
+    found = re.fullmatch(
+        r"attachment; filename=\"([A-Za-z0-9._-]+)\"; filename\*=UTF-8''([A-Za-z0-9._%~-]+)",
+        answer.headers["content-disposition"],
+    )
+    assert found
+    assert found[1] == f"___1__filename_x.exe.wav.{format}"
+    assert unquote(found[2]) == f"회의_1월_filename_x.exe.wav.{format}"
+    if format == "docx":
+        assert docx.Document(io.BytesIO(answer.content)).paragraphs
+    elif format == "json":
+        assert json.loads(answer.content)["segments"]
+    else:
+        assert "SPEAKER_00" in answer.text.replace("\\", "")
+
+
+def test_what_is_not_there_or_no_format(client: TestClient, recording: Recording) -> None:
+    for path in ("", "/minutes", "/export?format=txt"):
+        answer = client.get(f"{BASE}/{recording.stored.id + 1}{path}")
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    for wrong in ("?format=pdf", "?format=parquet", ""):
+        assert client.get(f"{BASE}/{recording.stored.id}/export{wrong}").status_code == 422
+    for wrong in ("0", "-1", "x", str(1 << 63)):
+        assert client.get(f"{BASE}/{wrong}").status_code == 422
+
+
+def test_turns_that_nobody_looked_for_are_a_conflict(
+    client: TestClient, database: Database, recording: Recording
+) -> None:
+    with database.begin() as connection:
+        connection.execute(
+            text("UPDATE stt_transcriptions SET status = 'transcribed', speaker_labels = NULL")
+        )
+    assert client.get(f"{BASE}/{recording.stored.id}/export?format=rttm").status_code == 409
+    assert client.get(f"{BASE}/{recording.stored.id}").json()["status"] == "transcribed"
+
+
+def test_openapi_names_the_files(app: FastAPI) -> None:
+    paths = app.openapi()["paths"]
+    found = paths[f"{BASE}/{{transcription_id}}/export"]["get"]["responses"]["200"]["content"]
+    assert set(found) == {format.media_type for format in EXPORT_FORMATS.values()}
+    batch = paths["/api/v1/admin/stt-batches/{batch_id}/export"]["get"]["responses"]["200"]["content"]
+    assert set(batch) == {"application/zip", "application/vnd.apache.parquet"}

@@ -1,0 +1,221 @@
+"""A whole batch as one file: readable by others, never in memory as a whole, nothing open, never cut off unseen."""
+
+import io
+import tracemalloc
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import docx
+import duckdb
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from sqlalchemy import text
+
+from stt_pipeline.batches import export
+from stt_pipeline.batches.archive import zipped
+from stt_pipeline.batches.export import export_batch, export_transcription, recordings
+from stt_pipeline.errors import ConflictError, NotFoundError
+from stt_pipeline.minutes.exports import EXPORT_FORMATS, ExportFormat
+from stt_pipeline.store import datasets
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.datasets import Dataset
+from stt_pipeline_tests.batches.exported_batches import HOSTILE, processed_batch
+from stt_pipeline_tests.batches.recordings import scanned, write_tone
+
+NAMES = ["a/회의.wav", "b/회의.wav", HOSTILE]
+
+
+def opened(database: Database, batch_id: int, format: ExportFormat) -> zipfile.ZipFile:
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(export_batch(database, batch_id, format).chunks)))
+    assert archive.testzip() is None
+    return archive
+
+
+def open_transactions(database: Database) -> int:
+    """How many connections of the product are in a transaction, this question's own left out."""
+    with database.scratch() as connection:
+        found = connection.scalar(
+            text("""
+                SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+            """)
+        )
+    return int(found or 0)
+
+
+def test_a_zip_has_a_file_for_each_recording_that_has_a_transcript(
+    database: Database, tmp_path: Path
+) -> None:
+    batch = processed_batch(database, tmp_path / "in", NAMES)
+    for format in get_args(ExportFormat):
+        archive = opened(database, batch.id, format)
+        names = archive.namelist()
+        assert [name.partition("-")[2] for name in names] == [
+            f"회의.wav.{format}",
+            f"회의.wav.{format}",
+            f"회의_1월_filename_x.exe.wav.{format}",
+        ]
+        for name, recording in zip(names, recordings(database, batch.id), strict=True):
+            content = archive.read(name)
+            if format == "docx":
+                last = docx.Document(io.BytesIO(content)).paragraphs[-1].text
+                assert last == "[0:00] SPEAKER_00: 네, 알겠습니다."
+            else:
+                assert content == recording.exported(format)
+                assert b"SPEAKER" in content
+
+
+@pytest.mark.parametrize("dataset", get_args(Dataset))
+def test_parquet_is_what_pandas_and_duckdb_read(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: Dataset
+) -> None:
+    batch = processed_batch(database, tmp_path / "in", NAMES, files_per_shard=2)
+    monkeypatch.setattr(datasets, "_ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(export, "_FILES_AT_A_TIME", 2)
+    exported = export_batch(database, batch.id, "parquet", dataset)
+    assert exported.name == f"batch-{batch.id:06d}-{dataset}.parquet"
+    path = tmp_path / exported.name
+    path.write_bytes(b"".join(exported.chunks))
+    file = pq.ParquetFile(path)
+    assert file.num_row_groups == 2
+    assert file.schema_arrow.equals(datasets.schema(dataset))
+    frame = pd.read_parquet(path)
+    assert list(frame["uri"]) == [recording.file.uri for recording in recordings(database, batch.id)]
+    column = {"transcripts": "len(segments[1].words)", "minutes": "model"}[dataset]
+    found = duckdb.sql(f"SELECT DISTINCT batch_id, {column} FROM '{path}'").fetchall()
+    assert found == [(batch.id, {"transcripts": 2, "minutes": "extractive"}[dataset])]
+
+
+def test_what_is_not_finished_is_left_out(database: Database, tmp_path: Path) -> None:
+    batch = processed_batch(database, tmp_path / "in", NAMES)
+    first, second, _ = recordings(database, batch.id)
+    with database.begin() as connection:
+        for status, recording in (("outdated", first), ("transcribed", second)):
+            connection.execute(
+                text("UPDATE stt_transcriptions SET status = :status WHERE id = :id"),
+                {"status": status, "id": recording.stored.id},
+            )
+    assert len(opened(database, batch.id, "txt").namelist()) == 2
+    # it would say that nobody spoke
+    assert len(opened(database, batch.id, "rttm").namelist()) == 1
+    with pytest.raises(ConflictError, match="looked for the speakers"):
+        export_transcription(database, second.stored.id, "rttm")
+    assert export_transcription(database, second.stored.id, "txt").content
+
+
+def test_a_batch_without_transcripts_or_none_at_all_is_refused_before_anything_is_sent(
+    database: Database, tmp_path: Path
+) -> None:
+    batch, _, _ = scanned(database, write_tone(tmp_path / "in" / "a.wav").parent)
+    with pytest.raises(ConflictError, match=f"No recording of batch {batch.id} has a transcript yet"):
+        export_batch(database, batch.id, "txt")
+    with pytest.raises(NotFoundError):
+        export_batch(database, 77, "txt")
+
+
+def test_nothing_is_open_between_chunks_nor_when_nobody_takes_more(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = processed_batch(database, tmp_path / "in", NAMES)
+    monkeypatch.setattr("stt_pipeline.batches.archive._BLOCK", 1)
+    monkeypatch.setattr(datasets, "_ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(export, "_FILES_AT_A_TIME", 1)
+    for format in ("txt", "parquet"):
+        chunks: Any = export_batch(database, batch.id, format).chunks
+        for _ in range(2):
+            assert next(chunks)
+            assert open_transactions(database) == 0
+        chunks.close()
+        assert open_transactions(database) == 0
+        assert next(chunks, None) is None
+
+
+@pytest.mark.parametrize(
+    ("format", "change", "said"),
+    [
+        ("txt", "UPDATE stt_batches SET status = 'deleting'", "is being deleted"),
+        ("parquet", "DELETE FROM stt_batches", "There is no batch"),
+    ],
+)
+def test_a_batch_that_is_deleted_meanwhile_does_not_look_complete(
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    format: export.BatchFormat,
+    change: str,
+    said: str,
+) -> None:
+    batch = processed_batch(database, tmp_path / "in", NAMES)
+    monkeypatch.setattr("stt_pipeline.batches.archive._BLOCK", 1)
+    monkeypatch.setattr(datasets, "_ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(export, "_FILES_A_PAGE", 1)
+    chunks = export_batch(database, batch.id, format).chunks
+    sent = next(chunks)
+    with database.begin() as connection:
+        connection.execute(text("DELETE FROM stt_email_logs"))
+        connection.execute(text(change))
+    with pytest.raises((ConflictError, NotFoundError), match=said):
+        for chunk in chunks:
+            sent += chunk
+    reader: Any = zipfile.ZipFile if format == "txt" else pq.ParquetFile
+    with pytest.raises(Exception, match=r"not a zip|Parquet"):
+        reader(io.BytesIO(sent))
+
+
+def test_long_recordings_are_read_one_by_one(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = processed_batch(database, tmp_path / "in", NAMES)
+    monkeypatch.setattr(export, "_SECONDS_AT_A_TIME", 2.05)
+    assert [len(some) for some in export._with_transcript(database, batch.id)] == [2, 1]
+
+
+def peak_of_zip(files: int) -> int:
+    """Bytes that a zip of so many files needs at most while it is made."""
+    tracemalloc.start()
+    try:
+        for _ in zipped((f"{number:08d}-회의.wav.txt", b"0" * 500) for number in range(files)):
+            pass
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_zip_of_many_files_needs_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stt_pipeline.batches.archive._IN_MEMORY", 1 << 16)
+    peak_of_zip(10)
+    # an entry of zipfile's own would be some 600 bytes
+    assert peak_of_zip(4_000) - peak_of_zip(500) < 100_000
+
+
+def test_a_zip_of_more_files_than_the_old_format_counts() -> None:
+    files = ((str(number), b"") for number in range(66_000))
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(zipped(files, compress=False))))
+    assert len(archive.namelist()) == 66_000
+    assert archive.read("65999") == b""
+
+
+def test_parquet_of_many_rows_holds_one_page_and_one_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyarrow as pa
+
+    held: list[int] = []
+
+    def pages(count: int) -> Iterator[list[dict[str, Any]]]:
+        for number in range(count):
+            held.append(pa.total_allocated_bytes())
+            yield [{"batch_id": 1, "audio_file_id": number, "text": "가" * 50_000}]
+
+    monkeypatch.setattr(datasets, "_ROW_GROUP_BYTES", 1 << 20)
+    before = pa.total_allocated_bytes()
+    sent = b"".join(datasets.stream("transcripts", pages(200)))
+    assert max(held) - before < 4 << 20
+    assert pq.ParquetFile(io.BytesIO(sent)).metadata.num_rows == 200
+
+
+def test_formats_of_a_batch() -> None:
+    assert set(EXPORT_FORMATS) | {"parquet"} == {
+        one for part in get_args(export.BatchFormat) for one in (get_args(part) or (part,))
+    }
