@@ -12,7 +12,7 @@ from stt_pipeline.api.metrics import Counted, Metrics
 from stt_pipeline.api.middleware import BodyLimit, Envelope
 from stt_pipeline.api.problems import Problem, add_handlers, documented
 from stt_pipeline.api.rate_limits import RateLimits
-from stt_pipeline.api.routes import batches, estimate, files, operations, progress, transcriptions
+from stt_pipeline.api.routes import batches, estimate, files, operations, progress, search, transcriptions
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
@@ -52,7 +52,7 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
     app.state.limits = RateLimits(settings.api_rate_limit)
     guarded = [Depends(allowed_caller)]
     refusals = documented(400, 401, 403, 413, 422, 429, 503)
-    for module in (batches, estimate, progress, files, transcriptions):
+    for module in (batches, estimate, progress, files, transcriptions, search):
         app.include_router(module.router, prefix=_ADMIN, dependencies=guarded, responses=refusals)
     app.include_router(operations.router)
     add_handlers(app)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlalchemy import Connection
 
 from stt_pipeline.audio.uris import display_name
+from stt_pipeline.batches.indexing import indexed_minutes
 from stt_pipeline.batches.intake import ONE_FILE_SHARDS
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.batches.transcribing import NO_TRANSCRIPT
@@ -14,9 +15,10 @@ from stt_pipeline.mail.mail import Mail
 from stt_pipeline.mail.mailer import Mailer
 from stt_pipeline.mail.messages import minutes_mail
 from stt_pipeline.minutes.model import Minutes, Summarizer
-from stt_pipeline.store import counters, emails, files, shards, summaries, transcriptions
+from stt_pipeline.store import counters, emails, files, search, shards, summaries, transcriptions
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.files import AudioFile
+from stt_pipeline.store.search import Indexed
 from stt_pipeline.store.summaries import Summary
 from stt_pipeline.store.transcriptions import Transcription
 
@@ -39,7 +41,7 @@ def write_minutes(work: Work, summarizer_for: SummarizerFor) -> None:
 
     def write_minutes_of(
         shard: ShardWork, file: AudioFile, known: tuple[Transcription, Summary | None] | None
-    ) -> Done[tuple[Transcription, Minutes]] | None:
+    ) -> Done[tuple[Transcription, Minutes, Indexed]] | None:
         stored, summary = known or (None, None)
         if file.status == "success":
             shard.count(file)
@@ -53,13 +55,15 @@ def write_minutes(work: Work, summarizer_for: SummarizerFor) -> None:
             shard.count(file, seconds=stored.transcript.duration)
         else:
             minutes = summarizer_for(shard.options).summarize(stored.transcript)
-            return Done(file, (stored, minutes), stored.transcript.duration)
+            written = (stored, minutes, indexed_minutes(stored, minutes))
+            return Done(file, written, stored.transcript.duration)
         return None
 
     def write(
-        connection: Connection, shard: ShardWork, done: Sequence[Done[tuple[Transcription, Minutes]]]
+        connection: Connection, shard: ShardWork, done: Sequence[Done[tuple[Transcription, Minutes, Indexed]]]
     ) -> None:
-        summaries.save(connection, [one.result for one in done])
+        summaries.save(connection, [one.result[:2] for one in done])
+        search.replace(connection, [one.result[2] for one in done])
 
     work.for_each_file(write_minutes_of, read=read, write=write)
     _require_something(work)

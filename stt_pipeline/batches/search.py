@@ -18,7 +18,7 @@ class Match:
     transcription_id: int
     batch_id: int
     audio_file_id: int
-    audio_file: str
+    file_name: str
     part: Part
     start: float | None
     hits: list[Hit]
@@ -55,7 +55,7 @@ def search(
             transcription_id=block.transcription_id,
             batch_id=block.batch_id,
             audio_file_id=block.audio_file_id,
-            audio_file=display_name(block.audio_file_path),
+            file_name=display_name(block.audio_file_path),
             part=block.part,
             start=block.start,
             hits=hits(block.text, places, block.line_starts, block.speakers),

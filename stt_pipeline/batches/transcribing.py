@@ -11,13 +11,15 @@ from sqlalchemy import Connection
 
 from stt_pipeline.audio.decode import decode
 from stt_pipeline.audio.probe import AudioInfo, probe
+from stt_pipeline.batches.indexing import indexed_transcript
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.batches.work import Done, ShardWork, Work
 from stt_pipeline.speech.diarization import Diarizer
 from stt_pipeline.speech.speakers import assign_speakers
 from stt_pipeline.speech.transcriber import Transcriber
-from stt_pipeline.store import files, transcriptions
+from stt_pipeline.store import files, search, transcriptions
 from stt_pipeline.store.files import AudioFile
+from stt_pipeline.store.search import Indexed
 from stt_pipeline.store.transcriptions import NewTranscript, Transcription, TranscriptionStatus
 
 TranscriberFor = Callable[[BatchOptions], Transcriber]
@@ -106,7 +108,7 @@ def find_speakers(work: Work, diarizer_for: DiarizerFor) -> None:
 
     def find_speakers_of(
         shard: ShardWork, file: AudioFile, stored: Transcription | None
-    ) -> Done[Transcription] | None:
+    ) -> Done[tuple[Transcription, Indexed]] | None:
         status = stored.status if stored else None
         if file.status in ("transcribed", "success") or (file.status == "failed" and status == "completed"):
             shard.count(file)
@@ -124,10 +126,14 @@ def find_speakers(work: Work, diarizer_for: DiarizerFor) -> None:
             samples, min_speakers=shard.options.min_speakers, max_speakers=shard.options.max_speakers
         )
         transcript = assign_speakers(stored.transcript, turns)
-        return Done(file, replace(stored, transcript=transcript, turns=turns), transcript.duration)
+        spoken = replace(stored, transcript=transcript, turns=turns)
+        return Done(file, (spoken, indexed_transcript(spoken)), transcript.duration)
 
-    def write(connection: Connection, shard: ShardWork, done: Sequence[Done[Transcription]]) -> None:
-        transcriptions.save_speakers(connection, [one.result for one in done])
+    def write(
+        connection: Connection, shard: ShardWork, done: Sequence[Done[tuple[Transcription, Indexed]]]
+    ) -> None:
+        transcriptions.save_speakers(connection, [one.result[0] for one in done])
+        search.replace(connection, [one.result[1] for one in done])
         files.set_status(connection, [one.file.id for one in done], "transcribed")
 
     work.for_each_file(find_speakers_of, read=read, write=write)

@@ -1,8 +1,12 @@
-"""`stt db`: the schema of the database."""
+"""`stt db`: the schema of the database, and the index of its texts."""
+
+from typing import Annotated
 
 import typer
 
-from stt_pipeline.cli.terminal import out
+from stt_pipeline.batches import indexing
+from stt_pipeline.cli.connection import connected
+from stt_pipeline.cli.terminal import out, say, tell
 from stt_pipeline.settings import Settings
 from stt_pipeline.store import transcriptions
 from stt_pipeline.store.address import place_of
@@ -10,7 +14,9 @@ from stt_pipeline.store.database import Database
 from stt_pipeline.store.embedded import with_database
 from stt_pipeline.store.migrations import upgrade as migrate
 
-app = typer.Typer(no_args_is_help=True, help="The schema of the database.")
+app = typer.Typer(no_args_is_help=True, help="The schema of the database, and its index for search.")
+
+_TELL_EVERY = 1_000
 
 
 @app.command()
@@ -25,6 +31,22 @@ def upgrade() -> None:
         out.print(f"The schema is current: {place_of(url)}", soft_wrap=True)
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `upgrade` a subcommand, though it is the only one."""
+@app.command()
+def reindex(
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Also what is in the index already, such as after an upgrade of kiwipiepy."
+        ),
+    ] = False,
+) -> None:
+    """Make transcripts and minutes searchable that are not yet: those of before the search was there.
+
+    May be interrupted, and goes on where it was; runs may work meanwhile. --all starts from the beginning.
+    """
+    with connected() as database:
+        count = 0
+        for count, _ in enumerate(indexing.reindex(database, anew=everything), start=1):
+            if count % _TELL_EVERY == 0:
+                say(f"{count:,} transcripts so far")
+        tell(f"Indexed: {count:,} transcripts.")

@@ -95,6 +95,52 @@ def replace(connection: Connection, indexed: Sequence[Indexed]) -> None:
     )
 
 
+def to_index(connection: Connection, *, after: int, limit: int, anew: bool = False) -> list[int]:
+    """Return ids of transcriptions that are not in the index, or whose minutes are not, the smallest first.
+
+    Args:
+        after: only larger ids.
+        anew: those that are in it, too.
+    """
+    rows = connection.scalars(
+        # lateral: a row at a time by the indexes, up to the limit, never the whole of either table
+        text("""
+            SELECT t.id FROM stt_transcriptions t
+            LEFT JOIN LATERAL (
+                SELECT true AS found FROM stt_search s WHERE s.transcription_id = t.id
+                    AND s.transcription_created_at = t.created_at AND s.part = 'transcript' LIMIT 1
+            ) transcript ON true
+            LEFT JOIN LATERAL (
+                SELECT true AS found FROM stt_search s WHERE s.transcription_id = t.id
+                    AND s.transcription_created_at = t.created_at AND s.part = 'minutes' LIMIT 1
+            ) minutes ON true
+            LEFT JOIN LATERAL (
+                SELECT true AS found FROM stt_summaries m WHERE m.transcription_id = t.id
+                    AND m.transcription_created_at = t.created_at LIMIT 1
+            ) written ON true
+            WHERE t.id > :after AND t.status = 'completed'
+                AND (:anew OR transcript.found IS NULL OR (written.found AND minutes.found IS NULL))
+            ORDER BY t.id LIMIT :limit
+        """),
+        {"after": after, "limit": limit, "anew": anew},
+    )
+    return list(rows)
+
+
+def hold(connection: Connection, transcription_id: int) -> bool:
+    """Keep a transcription and its minutes from being written anew until this transaction ends.
+
+    Returns:
+        Whether there still is such a transcription, with speakers.
+    """
+    ids = {"id": transcription_id}
+    held = connection.execute(
+        text("SELECT 1 FROM stt_transcriptions WHERE id = :id AND status = 'completed' FOR SHARE"), ids
+    ).one_or_none()
+    connection.execute(text("SELECT 1 FROM stt_summaries WHERE transcription_id = :id FOR SHARE"), ids)
+    return held is not None
+
+
 def find(
     connection: Connection,
     query: Query,

@@ -1,4 +1,4 @@
-"""`stt db upgrade`, and what the other commands say on a database that it has not seen."""
+"""`stt db`, and what the other commands say on a database that it has not seen."""
 
 import itertools
 from collections.abc import Iterator
@@ -88,3 +88,21 @@ def test_a_user_who_may_not_make_tables(
     assert ended.code == 1
     assert ended.err.startswith("Postgres: permission denied for schema public")
     assert "Traceback" not in ended.err
+
+
+def test_texts_of_before_the_search_was_there_are_indexed(
+    stt_on_database: Stt, database: Database, ended_batch: int
+) -> None:
+    def rows() -> list[object]:
+        with database.begin() as connection:
+            return [*connection.execute(text("SELECT part, text FROM stt_search ORDER BY 1, 2"))]
+
+    indexed = rows()
+    assert stt_on_database("db", "reindex").out == "Indexed: 0 transcripts.\n"
+    for lost in ("true", "part = 'minutes'"):
+        with database.begin() as connection:
+            connection.execute(text(f"DELETE FROM stt_search WHERE {lost}"))
+        assert stt_on_database("db", "reindex").out == "Indexed: 2 transcripts.\n"
+        assert rows() == indexed
+    assert stt_on_database("db", "reindex", "--all").out == "Indexed: 2 transcripts.\n"
+    assert rows() == indexed

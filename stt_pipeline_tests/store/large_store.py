@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from stt_pipeline.store import shards, transcriptions
 
-LARGE_TABLES = ("stt_audio_files", "stt_transcriptions", "stt_summaries", "stt_email_logs")
+LARGE_TABLES = ("stt_audio_files", "stt_transcriptions", "stt_summaries", "stt_email_logs", "stt_search")
 FAILURES = ("download", "model", "unreadable", "internal")  # one file in a hundred
 _IN_HAND = 10  # shards of a batch in each state between done and not begun, at most
 
@@ -122,6 +122,15 @@ def do_half(connection: Connection, batch_ids: list[int], *, transcripts: int) -
         FROM stt_audio_files WHERE batch_id = ANY(:batches) AND status IN ('success', 'transcribed')
         -- those that wait for their minutes first
         ORDER BY status DESC, id LIMIT :most
+    """)
+    run(r"""
+        INSERT INTO stt_search (transcription_id, transcription_created_at, batch_id, part, number, start, text, line_starts,
+                                speakers, term_starts, tsv)
+        SELECT id, created_at, batch_id, 'transcript', 0, 4, '다음 주 금요일까지 보고서 초안을 보내겠습니다.', '{4}',
+               '{SPEAKER_00}', '{0,3,5,11,15,19}',
+               format('다음\:1 주\:2 금요일\:3 보고서\:4 초안\:5 보내다\:6 ''batch\:%s'' ''section\:%s''', batch_id,
+                      row_number() OVER (ORDER BY id) >> 15)::tsvector
+        FROM stt_transcriptions WHERE batch_id = ANY(:batches)
     """)
     run("""
         INSERT INTO stt_summaries (transcription_id, transcription_created_at, title, summary_text, topics, decisions,

@@ -1,0 +1,85 @@
+"""Search over transcripts and minutes. How text is understood is in ``search/``, how it is found in ``store/search``."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from stt_pipeline.api.dependencies import Store
+from stt_pipeline.api.paging import LARGEST_ID, TEXT, Cursor, Limit, Page
+from stt_pipeline.batches import search as searching
+from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.search.query import LONGEST_QUERY
+from stt_pipeline.store.search import Part
+
+router = APIRouter(prefix="/search", tags=["search"])
+
+
+class HitView(BaseModel):
+    """A line with at least one of the words."""
+
+    start: float | None = Field(
+        description="When it is said, in seconds; null in minutes where it has no time.", examples=[754.2]
+    )
+    speaker: str | None = Field(description="Null if unknown, and in minutes.", examples=["SPEAKER_01"])
+    snippet: str = Field(
+        description="HTML: escaped text, in which `<mark>` is around each word that was found.",
+        examples=["다음 주 <mark>회의에서</mark> 확정하겠습니다."],
+    )
+
+
+class MatchView(BaseModel):
+    """Some three minutes of a recording, or its minutes, that have all that was asked for."""
+
+    transcription_id: int = Field(examples=[345])
+    batch_id: int = Field(examples=[12])
+    audio_file_id: int = Field(examples=[345])
+    file_name: str = Field(examples=["board.m4a"])
+    part: Part
+    start: float | None = Field(
+        description="Where the stretch begins, in seconds; null in minutes without any time.",
+        examples=[721.0],
+    )
+    hits: list[HitView] = Field(description="The first five lines with one of the words.")
+
+
+class MatchPage(Page):
+    """Matches, the newest first. A page may have few items, or none, and a `next_cursor`: so far was looked."""
+
+    items: list[MatchView]
+
+
+@router.get("")
+def search(
+    q: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=LONGEST_QUERY,
+            pattern=TEXT,
+            description="Words that are all said within some three minutes, in any form: 회의 finds 회의를 and 정기회의에서. "
+            'Words in double quotes follow each other: "예산안 확정".',
+            examples=["회의에서 예산"],
+        ),
+    ],
+    store: Store,
+    batch_id: Annotated[
+        int | None, Query(ge=1, le=LARGEST_ID, description="Only in this batch.", examples=[12])
+    ] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> MatchPage:
+    """Search transcripts and minutes, the newest first, with the time and speaker of each hit."""
+    found = searching.search(store, q, limit=limit, batch_id=batch_id, before=_before(cursor))
+    items = [MatchView.model_validate(match, from_attributes=True) for match in found.items]
+    return MatchPage(items=items, next_cursor=None if found.before is None else str(found.before))
+
+
+def _before(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not (cursor.isascii() and cursor.isdecimal() and 0 < int(cursor) <= LARGEST_ID):
+        raise InvalidRequestError(
+            "The cursor is not one that a search gave: leave it out for the first page."
+        )
+    return int(cursor)

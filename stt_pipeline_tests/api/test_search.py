@@ -1,0 +1,179 @@
+"""Search as people use it: real transcripts and minutes written by the stages, found over HTTP."""
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from stt_pipeline.batches import indexing
+from stt_pipeline.search.blocks import transcript_blocks
+from stt_pipeline.speech.transcript import Segment, Transcript
+from stt_pipeline.store import search
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.search import Indexed
+from stt_pipeline_tests.api.conftest import ADMIN
+from stt_pipeline_tests.batches.recordings import OneSpeaker, scanned, write_tone
+from stt_pipeline_tests.cli.processed_batches import process
+
+DAY = datetime(2026, 1, 1, tzinfo=timezone.utc)
+LINES = (
+    "정기회의를 시작하겠습니다.",
+    "예산안은 다음 주 회의에서 확정하기로 했습니다.",
+    "<b>보고서</b> 초안을 보냈습니다.",
+)
+
+
+class Saying:
+    """Hears the same lines in every recording."""
+
+    model = "saying"
+
+    def transcribe(self, samples: object, **how: object) -> Transcript:
+        segments = [Segment(10.0 * n, 10.0 * n + 9, line) for n, line in enumerate(LINES)]
+        return Transcript("ko", 1.0, 30.0, self.model, tuple(segments))
+
+
+@pytest.fixture
+def batch_id(database: Database, tmp_path: Path) -> int:
+    """A batch of one recording, with transcript and minutes."""
+    write_tone(tmp_path / "in" / "주간 회의.wav", 30.0)
+    batch, _, keys = scanned(database, tmp_path / "in")
+    process(database, batch.id, keys, Saying(), OneSpeaker(), tmp_path / "outbox")  # type: ignore[arg-type]
+    return batch.id
+
+
+def add(database: Database, number: int, *lines: str, batch_id: int = 1, at: int | None = None) -> None:
+    """Write a transcription with these lines, each of 100 seconds; ``at`` is the id of its first block."""
+    segments = tuple(
+        Segment(100.0 * n, 100.0 * n + 99, line, speaker="SPEAKER_00") for n, line in enumerate(lines)
+    )
+    transcript = Transcript("ko", 1.0, 100.0 * len(lines), "none", segments)
+    with database.begin() as connection:
+        row_id = connection.scalar(
+            text("""
+                INSERT INTO stt_transcriptions (batch_id, audio_file_id, audio_file_path, transcription_text, segments,
+                    status, language, language_probability, duration, model, created_at)
+                VALUES (:batch, :number, 'file:///in/a.wav', '', '[]', 'completed', 'ko', 1, 1, 'none', :day) RETURNING id
+            """),
+            {"batch": batch_id, "number": number, "day": DAY},
+        )
+        if at is not None:
+            connection.execute(text(f"ALTER SEQUENCE stt_search_id_seq RESTART {at}"))
+        search.replace(
+            connection, [Indexed(row_id or 0, DAY, batch_id, "transcript", transcript_blocks(transcript))]
+        )
+
+
+def found(client: TestClient, q: str, **how: Any) -> Any:
+    answer = client.get(f"{ADMIN}/search", params={"q": q, **how})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def numbers(page: Any) -> list[int]:
+    return [item["audio_file_id"] for item in page["items"]]
+
+
+@pytest.mark.parametrize("word", ["회의", "회의를", "회의에서", "회의는?", "정기 회의"])
+def test_a_word_is_found_in_every_form_with_time_and_speaker(
+    client: TestClient, batch_id: int, word: str
+) -> None:
+    item = next(one for one in found(client, word)["items"] if one["part"] == "transcript")
+    assert (item["batch_id"], item["file_name"], item["start"]) == (batch_id, "주간 회의.wav", 0.0)
+    assert item["hits"][:2] == [
+        {"start": 0.0, "speaker": "SPEAKER_00", "snippet": "<mark>정기회의를</mark> 시작하겠습니다."},
+        {
+            "start": 10.0,
+            "speaker": "SPEAKER_00",
+            "snippet": "예산안은 다음 주 <mark>회의에서</mark> 확정하기로 했습니다.",
+        },
+    ]
+
+
+def test_minutes_are_found_too_and_text_is_escaped(client: TestClient, batch_id: int) -> None:
+    page = found(client, "보고서")
+    assert {item["part"] for item in page["items"]} == {"transcript", "minutes"}
+    snippets = [hit["snippet"] for item in page["items"] for hit in item["hits"]]
+    assert any("&lt;" in snippet for snippet in snippets)
+    assert not any("<b>" in snippet for snippet in snippets)
+
+
+def test_phrases_follow_each_other(client: TestClient, database: Database) -> None:
+    add(database, 1, "예산을 회의에서 확정했습니다.")
+    add(database, 2, "회의에서 예산을 확정했습니다.")
+    assert numbers(found(client, "예산 회의")) == [2, 1]
+    assert numbers(found(client, '"예산 회의"')) == [1]
+    assert numbers(found(client, '"예산을 확정"')) == [2]
+
+
+def test_newest_first_page_by_page_over_many_sections(client: TestClient, database: Database) -> None:
+    section = 1 << search.SECTION_BITS
+    for number in range(1, 8):
+        add(database, number, "회의를 했습니다.", "점심을 먹었다.", at=number * 5 * section)
+    seen, cursor = [], None
+    while True:
+        page = found(client, "회의", limit=2, **({"cursor": cursor} if cursor else {}))
+        assert len(page["items"]) <= 2
+        seen += numbers(page)
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == [7, 6, 5, 4, 3, 2, 1]
+
+
+def test_one_call_looks_at_a_bounded_part_of_the_table(client: TestClient, database: Database) -> None:
+    section = 1 << search.SECTION_BITS
+    add(database, 1, "크로노그래프를 샀습니다.", at=1)
+    add(database, 2, "회의를 했습니다.", at=1_000 * section)
+    pages = [found(client, "크로노그래프")]
+    while pages[-1]["next_cursor"]:
+        pages.append(found(client, "크로노그래프", cursor=pages[-1]["next_cursor"]))
+    assert [numbers(page) for page in pages] == [[]] * (len(pages) - 1) + [[1]]
+    assert 1 < len(pages) < 20
+
+
+def test_a_batch_alone(client: TestClient, database: Database) -> None:
+    add(database, 1, "회의를 했습니다.", batch_id=1, at=1)
+    add(database, 2, "회의를 했습니다.", batch_id=2, at=1 << 40)
+    assert numbers(found(client, "회의", batch_id=1)) == [1]
+    assert numbers(found(client, "회의", batch_id=2)) == [2]
+    assert found(client, "회의", batch_id=3) == {"items": [], "next_cursor": None}
+
+
+@pytest.mark.parametrize(
+    "q", ["&", "그리고", '""', "x" * 201, "\x00", "", "!회의 | :*" + chr(0), "<->"], ids=repr
+)
+def test_what_cannot_be_searched_for_is_refused(client: TestClient, q: str) -> None:
+    answer = client.get(f"{ADMIN}/search", params={"q": q})
+    assert answer.status_code == 422
+    assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "q", ["회의 & | ! <-> :*", "'회의'", "\\회의\\", "회의'); DROP TABLE stt_search; --", "💥회의%"]
+)
+def test_signs_of_the_database_mean_nothing(client: TestClient, batch_id: int, q: str) -> None:
+    assert client.get(f"{ADMIN}/search", params={"q": q}).status_code == 200
+    assert found(client, "회의")["items"]
+
+
+@pytest.mark.parametrize("cursor", ["x", "0", "-1", "9" * 30, "１"])
+def test_a_wrong_cursor_is_refused(client: TestClient, cursor: str) -> None:
+    assert client.get(f"{ADMIN}/search", params={"q": "회의", "cursor": cursor}).status_code == 422
+
+
+def test_what_is_written_again_is_found_once(database: Database, client: TestClient, batch_id: int) -> None:
+    before = found(client, "회의")["items"]
+    assert [*indexing.reindex(database)] == []
+    assert len([*indexing.reindex(database, anew=True)]) == 1
+    assert found(client, "회의")["items"] == before
+
+
+def test_a_deleted_transcription_is_not_found(database: Database, client: TestClient) -> None:
+    add(database, 1, "회의를 했습니다.")
+    with database.begin() as connection:
+        connection.execute(text("DELETE FROM stt_transcriptions"))
+    assert found(client, "회의")["items"] == []
