@@ -19,12 +19,13 @@ from stt_pipeline.store.tables import search
 
 Part = Literal["transcript", "minutes"]
 
-SECTION_BITS = 15
-"""A section is 32,768 rows: some milliseconds of work, even with a word that is in all of them."""
+SECTION_BITS = 14
+"""A section is 16,384 rows: some milliseconds of work, even with a word that is in all of them."""
 
 _WIDTHS = (1, 4, 16, 64)
-_CANDIDATES = 8_000  # blocks that have all words of a phrase, looked into for their order, in one call
+_CANDIDATES = 3_000  # blocks that have all words of a phrase, looked into for their order, in one call
 _AT_ONCE = 500
+_LARGEST_ID = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +175,21 @@ def find(
 
 def _ends(connection: Connection, batch_id: int | None) -> tuple[int, int]:
     """Return the smallest and the largest id of the table or of a batch; (1, 0) if there is none."""
-    # each by the index; asked for together they are, too
-    ends = select(func.min(search.c.id), func.max(search.c.id))
-    row = connection.execute(ends if batch_id is None else ends.where(search.c.batch_id == batch_id)).one()
-    return (row[0], row[1]) if row[0] is not None else (1, 0)
+    if batch_id is None:
+        row = connection.execute(select(func.min(search.c.id), func.max(search.c.id))).one()
+        return (row[0], row[1]) if row[0] is not None else (1, 0)
+    # pairs are compared, or the planner walks through the ids of all batches until it meets one of this
+    rows = connection.execute(
+        text("""
+            (SELECT batch_id, id FROM stt_search WHERE (batch_id, id) > (:batch, 0) ORDER BY batch_id, id LIMIT 1)
+            UNION ALL
+            (SELECT batch_id, id FROM stt_search WHERE (batch_id, id) < (CAST(:batch AS bigint) + 1, 0)
+             ORDER BY batch_id DESC, id DESC LIMIT 1)
+        """),
+        {"batch": min(batch_id, _LARGEST_ID - 1)},
+    )
+    ids = [row.id for row in rows if row.batch_id == batch_id]
+    return (min(ids), max(ids)) if ids else (1, 0)
 
 
 def _stretches(newest: int, oldest: int) -> Iterator[range]:

@@ -129,7 +129,7 @@ def do_half(connection: Connection, batch_ids: list[int], *, transcripts: int) -
         SELECT id, created_at, batch_id, 'transcript', 0, 4, '다음 주 금요일까지 보고서 초안을 보내겠습니다.', '{4}',
                '{SPEAKER_00}', '{0,3,5,11,15,19}',
                format('다음\:1 주\:2 금요일\:3 보고서\:4 초안\:5 보내다\:6 ''batch\:%s'' ''section\:%s''', batch_id,
-                      row_number() OVER (ORDER BY id) >> 15)::tsvector
+                      row_number() OVER (ORDER BY id) >> 14)::tsvector
         FROM stt_transcriptions WHERE batch_id = ANY(:batches)
     """)
     run("""
