@@ -134,10 +134,12 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def _methods(app: FastAPI, path: str) -> list[str]:
-    """Return the methods that a path has."""
+    """Return the methods that a path has; one that is written out comes before those with an id in that place."""
+    paths = app.openapi()["paths"]
+    templates = [path] if path in paths else paths
     return [
         method.upper()
-        for template, operations in app.openapi()["paths"].items()
+        for template in templates
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path)
-        for method in operations
+        for method in paths[template]
     ]

@@ -128,7 +128,12 @@ def test_many_wrong_keys_are_slowed_down_and_a_right_one_is_not(database: Databa
 
 
 def test_a_method_that_a_path_lacks_is_told_which_it_has(client: TestClient) -> None:
-    for path, methods in (("", {"GET", "POST"}), ("/1", {"GET", "PUT", "DELETE"}), ("/1/retry", {"POST"})):
+    for path, methods in (
+        ("", {"GET", "POST"}),
+        ("/1", {"GET", "PUT", "DELETE"}),
+        ("/1/retry", {"POST"}),
+        ("/estimate", {"POST"}),
+    ):
         answer = client.patch(f"{ADMIN}/stt-batches{path}")
         assert answer.status_code == 405
         assert set(answer.headers["Allow"].split(", ")) == methods
