@@ -45,7 +45,7 @@ def test_every_format_of_several_files_though_one_is_bad(stt: Stt, tmp_path: Pat
     ]
     files[1].write_text("this is text")
     folder = tmp_path / "out" / "["  # "[/b]" would end what "[b]" began, if names were taken for markup
-    ended = stt("transcribe", *files, "--output-dir", folder, "--format", "txt,SRT, vtt,json,md")
+    ended = stt("transcribe", *files, "--output-dir", folder, "--format", "txt,SRT, vtt,json,md,docx,rttm")
     assert (ended.code, ended.out) == (1, "")
     lines = ended.err.splitlines()
     assert lines[0].startswith(f"{meeting}.wav: 12 s, ko, ")
@@ -53,9 +53,11 @@ def test_every_format_of_several_files_though_one_is_bad(stt: Stt, tmp_path: Pat
     assert lines[2].startswith(f"b].wav: 1 s, no speech -> {folder}/b].txt, ")
     assert lines[3].startswith("Transcribed by the demo model")
     assert len(lines) == 4
-    written = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
-    kinds = ("txt", "srt", "vtt", "json", "md")
+    written = {path.name: path.read_bytes().decode(errors="replace") for path in folder.iterdir()}
+    kinds = ("txt", "srt", "vtt", "json", "md", "docx", "rttm")
     assert set(written) == {f"{stem}.{kind}" for stem in (meeting, "b]") for kind in kinds}
+    assert written[f"{meeting}.rttm"].startswith("SPEAKER [초안]_주간_회의_:smile: 1 ")
+    assert written["b].rttm"] == ""
     page = json.loads(written[f"{meeting}.json"])
     text = " ".join(segment["text"] for segment in page["segments"])
     assert "회의" in text
