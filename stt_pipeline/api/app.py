@@ -52,7 +52,7 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
     app.state.limits = RateLimits(settings.api_rate_limit)
     guarded = [Depends(allowed_caller)]
     refusals = documented(400, 401, 403, 413, 422, 429, 503)
-    for module in (batches, estimate, progress, files, transcriptions, search):
+    for module in (estimate, batches, progress, files, transcriptions, search):
         app.include_router(module.router, prefix=_ADMIN, dependencies=guarded, responses=refusals)
     app.include_router(operations.router)
     add_handlers(app)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from stt_pipeline.api.problems import problem
 
 MAX_BODY_BYTES = 64 << 10  # 50 addresses, a pattern and hotwords are a few kilobytes
+_LONGEST_NUMBER = 18  # Python refuses to read one of thousands of digits
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _SECURITY = {
     "X-Content-Type-Options": "nosniff",
@@ -61,7 +62,7 @@ class BodyLimit:
             return
         said = Headers(scope=scope).get("Content-Length", "0")
         detail = f"A request has at most {MAX_BODY_BYTES >> 10} KiB."
-        if not said.isdecimal() or int(said) > MAX_BODY_BYTES:
+        if not said.isdecimal() or len(said) > _LONGEST_NUMBER or int(said) > MAX_BODY_BYTES:
             await problem(Request(scope), 413, detail)(scope, receive, send)
             return
         received = 0

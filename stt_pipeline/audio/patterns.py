@@ -38,6 +38,7 @@ DEFAULT_PATTERN = ",".join(f"**/*.{extension}" for extension in AUDIO_EXTENSIONS
 
 MAX_PATTERN_LENGTH = 2_000
 _MOST_GLOBS = 100
+_SPACES = " \t\r\n"  # around globs, which may be written on lines of their own
 # of the compiled pattern and its cache, in bytes: the package keeps the last 128 patterns
 _MEMORY = 2 << 20
 _NOTHING = r"[^\x{0}-\x{10ffff}]"
@@ -65,7 +66,8 @@ class FilePattern:
             raise InvalidRequestError(
                 f"The file pattern has {len(text):,} characters, and may have {MAX_PATTERN_LENGTH:,}."
             )
-        globs = [glob.strip() for glob in (text.strip() or DEFAULT_PATTERN).split(",") if glob.strip()]
+        globs = [glob.strip(_SPACES) for glob in (text.strip(_SPACES) or DEFAULT_PATTERN).split(",")]
+        globs = [glob for glob in globs if glob]
         if len(globs) > _MOST_GLOBS:
             raise InvalidRequestError(
                 f"The file pattern lists {len(globs)} globs, and may list {_MOST_GLOBS}: use wider ones, as in **/*."

@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
 
 from stt_pipeline.api.dependencies import Config, Sources, Store
 from stt_pipeline.api.problems import documented
@@ -77,3 +78,11 @@ def estimate_source(asked: SourceToEstimate, store: Store, sources: Sources, con
         max_file_bytes=config.max_file_bytes,
     )
     return EstimateView(**asdict(found))
+
+
+@router.api_route(
+    "/estimate", methods=["GET", "PUT", "DELETE"], name="estimate_source", include_in_schema=False
+)
+def refuse_method() -> None:
+    """Refuse what would otherwise be looked for as the batch of that name."""
+    raise HTTPException(405, "Send a POST.", {"Allow": "POST"})
