@@ -22,14 +22,14 @@ from stt_pipeline.batches.results import (
     transcript_rows,
 )
 from stt_pipeline.batches.retention import retire_batches
-from stt_pipeline.batches.retry import retry
+from stt_pipeline.batches.retry import ask, retry, work_off
 from stt_pipeline.batches.search import search
 from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
 from stt_pipeline.batches.work import Claim, Work
 from stt_pipeline.mail.outbox import OutboxMailer
 from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.speech.transcript import Transcript
-from stt_pipeline.store import counters, emails, files, leases, shards, summaries, transcriptions
+from stt_pipeline.store import batches, counters, emails, files, leases, shards, summaries, transcriptions
 from stt_pipeline.store.batches import Filter
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.datasets import Dataset
@@ -69,7 +69,9 @@ def ask_everything(database: Database, *, at_work: Sequence[int], ended: int, fo
     _dispatch(database)
     _publish_some(database, large, OutboxMailer(folder / "outbox", "stt@example.com"))
     retry(database, large, max_file_bytes=MAX_BYTES, error_class="internal")
-    life.pause(database, large)
+    ask(database, large, error_class="model")
+    work_off(database, max_file_bytes=MAX_BYTES, seconds=60)
+    life.change(database, large, action="pause", priority="low")
     dispatch.paused_batches(database)
     life.resume(database, large)
     _live(database, folder)
@@ -82,6 +84,7 @@ def _look(database: Database, batch_id: int) -> None:
     overviews(database, 20, before=batch_id, which=Filter(status="processing", name="a"))
     overview(database, batch_id)
     with database.begin() as connection:
+        batches.count_by_status(connection)
         counters.stages(connection, batch_id)
         counters.speed(connection, "")
         counters.throughput_of(connection, batch_id)
