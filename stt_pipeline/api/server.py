@@ -11,7 +11,7 @@ from stt_pipeline.settings import Settings
 from stt_pipeline.store import api_keys
 from stt_pipeline.store.database import Database
 
-_CONNECTIONS = 40  # as many as requests are worked on side by side (the size of starlette's pool of threads)
+_CONNECTIONS = 20  # half as many as starlette has threads: more would only wait within Postgres
 _STOP_SECONDS = 3  # for requests under way; streams would never end by themselves
 
 

@@ -26,8 +26,9 @@ class Database:
         )
         self._engine = create_engine(
             url,
-            pool_size=4,
-            max_overflow=max(0, connections - 4),
+            # kept once opened: opening one costs as much as ten queries
+            pool_size=connections,
+            max_overflow=0,
             pool_pre_ping=True,
             connect_args=arguments,
         )
