@@ -85,6 +85,10 @@ class Speech:
         # this one word is in both
         return ["회의", *words, *others][:_VOCABULARY]
 
+    def paragraphs(self, count: int, lines: int) -> list[list[str]]:
+        """Return paragraphs of the two halves in turn."""
+        return [self.paragraph(number % 2, lines) for number in range(count)]
+
     def paragraph(self, half: int, lines: int) -> list[str]:
         """Return lines of 25 words."""
         return [self._line(half) for _ in range(lines)]

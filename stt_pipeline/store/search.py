@@ -176,15 +176,19 @@ def find(
 def _ends(connection: Connection, batch_id: int | None) -> tuple[int, int]:
     """Return the smallest and the largest id of the table or of a batch; (1, 0) if there is none."""
     if batch_id is None:
-        row = connection.execute(select(func.min(search.c.id), func.max(search.c.id))).one()
+        row = connection.execute(
+            select(func.min(search.c.id), func.max(search.c.id)).where(search.c.id > 0)
+        ).one()
         return (row[0], row[1]) if row[0] is not None else (1, 0)
     # pairs are compared, or the planner walks through the ids of all batches until it meets one of this
     rows = connection.execute(
         text("""
-            (SELECT batch_id, id FROM stt_search WHERE (batch_id, id) > (:batch, 0) ORDER BY batch_id, id LIMIT 1)
-            UNION ALL
-            (SELECT batch_id, id FROM stt_search WHERE (batch_id, id) < (CAST(:batch AS bigint) + 1, 0)
-             ORDER BY batch_id DESC, id DESC LIMIT 1)
+            SELECT batch_id, id FROM (
+                (SELECT batch_id, id FROM stt_search WHERE (batch_id, id) > (:batch, 0) ORDER BY batch_id, id LIMIT 1)
+                UNION ALL
+                (SELECT batch_id, id FROM stt_search WHERE (batch_id, id) < (CAST(:batch AS bigint) + 1, 0)
+                 ORDER BY batch_id DESC, id DESC LIMIT 1)
+            ) ends
         """),
         {"batch": min(batch_id, _LARGEST_ID - 1)},
     )
@@ -212,7 +216,7 @@ def _candidates(
         # the inner query is planned for itself: by the index of words, never by walking through all ids
         text("""
             SELECT id FROM (
-                SELECT id FROM stt_search WHERE tsv @@ CAST(:words AS tsquery) AND id < :below OFFSET 0
+                SELECT id FROM stt_search WHERE tsv @@ CAST(:words AS tsquery) AND id + 0 < :below OFFSET 0
             ) found ORDER BY id DESC LIMIT :most
         """),
         {"words": words, "below": below, "most": most},
@@ -226,8 +230,10 @@ def _exact(connection: Connection, query: Query, ids: Sequence[int]) -> Sequence
     if not query.has_sequences:
         return ids
     return connection.scalars(
+        # these rows alone, and by their ids: by its index of words the planner would look into all others, too
         text("""
-            SELECT id FROM stt_search WHERE id = ANY(:ids) AND tsv @@ CAST(:sequences AS tsquery) ORDER BY id DESC
+            SELECT id FROM (SELECT id, tsv FROM stt_search WHERE id = ANY(:ids) OFFSET 0) chosen
+            WHERE tsv @@ CAST(:sequences AS tsquery) ORDER BY id DESC
         """),
         {"ids": list(ids), "sequences": _tsquery(query, " <-> ")},
     ).all()

@@ -73,6 +73,8 @@ def test_every_query_uses_an_index_and_needs_it(database: Database, tmp_path: Pa
         "stt_audio_files_shard",
         "stt_email_logs_batch",
         "stt_email_logs_minutes_once",
+        "stt_search_batch",
+        "stt_search_tsv",
     ):
         assert scans(LARGE_TABLES, without=index) != [], index
 
