@@ -5,6 +5,8 @@ from typing import Annotated
 from fastapi import Path, Query
 from pydantic import BaseModel, BeforeValidator
 
+from stt_pipeline.errors import InvalidRequestError
+
 LARGEST_ID = (1 << 63) - 1  # of a bigint; with a larger one the database would not even compare
 
 
@@ -27,6 +29,21 @@ Cursor = Annotated[
         min_length=1, max_length=200, description="`next_cursor` of the page before; none for the first page."
     ),
 ]
+
+
+def id_of(cursor: str | None) -> int | None:
+    """Return the id that a cursor is, in lists that go on behind one; None for the first page.
+
+    Raises:
+        InvalidRequestError: no list gave this cursor.
+    """
+    if cursor is None:
+        return None
+    if not (cursor.isascii() and cursor.isdecimal() and 0 < int(cursor) <= LARGEST_ID):
+        raise InvalidRequestError(
+            "The cursor is not one that this list gave: leave it out for the first page."
+        )
+    return int(cursor)
 
 
 class Page(BaseModel):

@@ -12,7 +12,7 @@ from stt_pipeline.batches.publishing import send_once
 from stt_pipeline.errors import EmailError, SttError
 from stt_pipeline.mail.mailer import Mailer
 from stt_pipeline.mail.messages import batch_report_mail
-from stt_pipeline.store import batches, counters, emails, files, shards
+from stt_pipeline.store import counters, emails, files, moves, shards
 from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
 
@@ -52,7 +52,7 @@ def close_batch(work: BatchWork, mailer: Mailer, *, max_attempts: int) -> Report
         work.prove(connection)
         is_open = batch.stage == "intake" or shards.has_open(connection, batch.id)
         if is_open and batch.stage == "report":
-            batches.set_stage(connection, batch.id, "shards")
+            moves.set_stage(connection, batch.id, "shards")
         examples = tuple(
             (display_name(file.uri), file.error_class or "", file.error or "")
             for error_class in counters.sums(connection, batch.id).failures_by_class
@@ -68,7 +68,7 @@ def close_batch(work: BatchWork, mailer: Mailer, *, max_attempts: int) -> Report
         raise EmailError("; ".join(f"{recipient}: {error}" for recipient, error in errors.items()))
     with database.begin() as connection:
         work.prove(connection)
-        batches.close(connection, batch.id, status)
+        moves.close(connection, batch.id, status)
     return _report(database, progress(database, batch.id), examples, errors)
 
 

@@ -13,7 +13,7 @@ from typing import Literal, cast
 from sqlalchemy import Connection
 
 from stt_pipeline.batches.keys import batch_key
-from stt_pipeline.store import batches, counters, files, leases, shards
+from stt_pipeline.store import batches, counters, files, leases, moves, shards
 from stt_pipeline.store.batches import Priority
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.shards import Shard
@@ -64,7 +64,7 @@ def tick(
         for shard_id in leases.retire_expired(connection, shards_table):
             _give_up_on_deadly(connection, shard_id, max_attempts)
         for batch_id in shards.batches_without_open_shards(connection):
-            batches.set_stage(connection, batch_id, "report")
+            moves.set_stage(connection, batch_id, "report")
         leases.dispatch_each(connection, batches_table, batches.ready(connection))
         _dispatch_shards(connection, max_shards_in_flight, max_active_batches)
         return _orders(connection)
@@ -141,7 +141,7 @@ def cancelled_batches(database: Database) -> list[int]:
 def runs_ended(database: Database, batch_id: int) -> None:
     """Note that every run of a cancelled batch has ended or was told to."""
     with database.begin() as connection:
-        batches.finish_cancel(connection, batch_id)
+        moves.finish_cancel(connection, batch_id)
 
 
 def paused_batches(database: Database) -> list[int]:

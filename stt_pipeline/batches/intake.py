@@ -20,7 +20,7 @@ from stt_pipeline.batches.batch_work import BatchWork
 from stt_pipeline.batches.keys import shard_key
 from stt_pipeline.batches.retry import reopen_failed
 from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.store import batches, counters, listing, shards, transcriptions
+from stt_pipeline.store import batches, counters, listing, moves, shards, transcriptions
 from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.listing import Slice
@@ -85,7 +85,7 @@ def run_intake(
     database, batch = work.database, work.batch
     with database.begin() as connection:
         work.prove(connection)
-        batches.start_scan(connection, batch.id)
+        moves.start_scan(connection, batch.id)
         transcriptions.ensure_months(connection)
         before = counters.sums(connection, batch.id)
     added = 0
@@ -120,7 +120,7 @@ def run_intake(
     with database.begin() as connection:
         work.prove(connection)
         total = counters.sums(connection, batch.id).total
-        batches.finish_scan(connection, batch.id, total)
+        moves.finish_scan(connection, batch.id, total)
     return IntakeResult(total, total - before.total, added)
 
 
@@ -139,9 +139,9 @@ def _nothing_found(work: BatchWork, before: int, error: str) -> IntakeResult:
     with work.database.begin() as connection:
         work.prove(connection)
         if before:
-            batches.give_up_scan(connection, work.batch.id, error)
+            moves.give_up_scan(connection, work.batch.id, error)
         else:
-            batches.fail(connection, work.batch.id, error)
+            moves.fail(connection, work.batch.id, error)
     return IntakeResult(before, 0, 0, error)
 
 

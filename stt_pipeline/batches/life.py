@@ -1,4 +1,4 @@
-"""What people do with a batch: change, pause, resume, cancel, delete. What is allowed when is ``store.batches.MOVES``.
+"""What people do with a batch: change, pause, resume, cancel, delete. What is allowed when is ``store.moves.MOVES``.
 
 Each writes rows, and who asked for it, and returns at once; the dispatcher does the rest within a tick.
 """
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from stt_pipeline.batches.creation import checked_emails, checked_name, checked_priority
 from stt_pipeline.errors import ConflictError
-from stt_pipeline.store import audit, batches, shards
+from stt_pipeline.store import audit, batches, moves, shards
 from stt_pipeline.store.audit import NOBODY, Actor
 from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
@@ -42,13 +42,13 @@ def change(
         values["notify_emails"] = checked_emails(notify_emails)
     with database.begin() as connection:
         if values:
-            batches.check(connection, batch_id, "changed")
+            moves.check(connection, batch_id, "changed")
             batches.change(connection, batch_id, values)
             audit.record(connection, by, "batch.change", batch_id=batch_id, details=values)
         if action == "pause":
-            batches.pause(connection, batch_id)
+            moves.pause(connection, batch_id)
         elif action == "resume":
-            batches.resume(connection, batch_id)
+            moves.resume(connection, batch_id)
         if action:
             audit.record(connection, by, f"batch.{action}", batch_id=batch_id)
         return batches.get(connection, batch_id)
@@ -70,7 +70,7 @@ def cancel(database: Database, batch_id: int, *, by: Actor = NOBODY) -> Batch:
     What is finished stays; files that were not are neither done nor failed.
     """
     with database.begin() as connection:
-        batches.cancel(connection, batch_id)
+        moves.cancel(connection, batch_id)
         audit.record(connection, by, "batch.cancel", batch_id=batch_id)
         return batches.get(connection, batch_id)
 
@@ -78,7 +78,7 @@ def cancel(database: Database, batch_id: int, *, by: Actor = NOBODY) -> Batch:
 def delete(database: Database, batch_id: int, *, by: Actor = NOBODY) -> Batch:
     """Have an ended batch deleted: its rows, partitions, runs and Parquet files, by a job that may take a while."""
     with database.begin() as connection:
-        batches.delete_later(connection, batch_id)
+        moves.delete_later(connection, batch_id)
         if at_work := shards.holders(connection, batch_id):
             raise ConflictError(
                 f"Batch {batch_id} is being worked on by run {', '.join(at_work)}: wait for it, or end it in the Dagster UI."

@@ -10,7 +10,7 @@ from typing import get_args
 from sqlalchemy import Connection
 
 from stt_pipeline.errors import ConflictError, ErrorClass, InvalidRequestError
-from stt_pipeline.store import audit, batches, counters, files, shards
+from stt_pipeline.store import audit, batches, counters, files, moves, shards
 from stt_pipeline.store.audit import NOBODY, Actor
 from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
@@ -33,7 +33,7 @@ def ask(
     """
     _require_class(error_class)
     with database.begin() as connection:
-        batch = batches.check(connection, batch_id, "retried")
+        batch = moves.check(connection, batch_id, "retried")
         by_class = counters.sums(connection, batch_id).failures_by_class
         failed = by_class.get(error_class, 0) if error_class else sum(by_class.values())
         if not failed:
@@ -60,7 +60,7 @@ def work_off(database: Database, *, max_file_bytes: int, seconds: float) -> int:
         while after is not None and time.monotonic() < end:
             with database.begin() as connection:
                 try:
-                    batches.check(connection, batch_id, "retried")
+                    moves.check(connection, batch_id, "retried")
                 except InvalidRequestError:
                     again, after = 0, None
                 else:
@@ -94,7 +94,7 @@ def retry(
         batch_id,
         error_class=error_class,
         max_file_bytes=max_file_bytes,
-        allowed=lambda connection: batches.check(connection, batch_id, "retried"),
+        allowed=lambda connection: moves.check(connection, batch_id, "retried"),
     )
     if started == 0:
         with database.begin() as connection:
@@ -144,7 +144,7 @@ def _start_some(
     )
     if again:
         shards.open_again(connection, list(again))
-        batches.reopen(connection, batch_id)
+        moves.reopen(connection, batch_id)
     return sum(again.values()), found[-1].number
 
 

@@ -26,7 +26,7 @@ from stt_pipeline.errors import (
     SttError,
     error_class_of,
 )
-from stt_pipeline.store import batches, counters, files, leases, shards
+from stt_pipeline.store import batches, counters, files, leases, moves, shards
 from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.files import AudioFile
@@ -399,4 +399,4 @@ class Work:
         )
         if again:
             shards.open_again(connection, [shard.id])
-            batches.reopen(connection, shard.batch_id)
+            moves.reopen(connection, shard.batch_id)

@@ -12,7 +12,7 @@ from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.batches.intake import files_per_shard
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.store import batches, files, shards
+from stt_pipeline.store import batches, files, moves, shards
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import Bucket, scan, scanned, write_tone
 
@@ -138,7 +138,7 @@ def test_a_scan_that_dies_is_ordered_again_and_pause_stays_pause(database: Datab
         claimed_batch(database, batch.id, run_id="killed", token=None, lease_seconds=60),
     ):
         with database.begin() as connection:
-            batches.start_scan(connection, batch.id)
+            moves.start_scan(connection, batch.id)
         raise KeyboardInterrupt
     with database.begin() as connection:
         assert batches.get(connection, batch.id).status == "scanning"

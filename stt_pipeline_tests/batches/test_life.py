@@ -15,9 +15,10 @@ from stt_pipeline.batches.retry import retry
 from stt_pipeline.batches.work import Claim, ShardWork, Work
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store import batches, files, shards
-from stt_pipeline.store.batches import MOVES, Batch, Move, Status
+from stt_pipeline.store.batches import Batch, Status
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.files import AudioFile
+from stt_pipeline.store.moves import MOVES, Move
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, Bucket, for_each_file, scan
 
 ACTIONS: dict[Move, Callable[[Database, int], object]] = {

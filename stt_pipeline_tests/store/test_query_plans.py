@@ -15,6 +15,7 @@ from stt_pipeline.store import (
     files,
     leases,
     listing,
+    moves,
     search,
     shards,
     summaries,
@@ -27,7 +28,7 @@ from stt_pipeline_tests.store.every_query import ask_everything
 from stt_pipeline_tests.store.large_store import LARGE_TABLES
 from tools.query_plans import Scan, recorded, wasteful_scans
 
-STORE = (batches, counters, emails, files, leases, listing, search, shards, summaries, transcriptions)
+STORE = (batches, counters, emails, files, leases, listing, moves, search, shards, summaries, transcriptions)
 
 
 def queries_of(module: ModuleType) -> set[str]:

@@ -8,14 +8,14 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from stt_pipeline.api.access import Asking
 from stt_pipeline.api.dependencies import Sources, Store
-from stt_pipeline.api.paging import LARGEST_ID, TEXT, Cursor, Id, Limit, Page
+from stt_pipeline.api.paging import TEXT, Cursor, Id, Limit, Page, id_of
 from stt_pipeline.api.problems import documented
 from stt_pipeline.batches import life
 from stt_pipeline.batches import retry as retries
 from stt_pipeline.batches.creation import create_batch as write_batch
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.batches.progress import Overview, overview, overviews
-from stt_pipeline.errors import ErrorClass, InvalidRequestError
+from stt_pipeline.errors import ErrorClass
 from stt_pipeline.store.batches import Batch, Filter, Priority, Status
 
 router = APIRouter(prefix="/stt-batches", tags=["batches"])
@@ -161,7 +161,7 @@ def list_batches(
 ) -> BatchPage:
     """List batches, the newest first, and how far each is."""
     which = Filter(status, priority, created_by, created_from, created_before, name)
-    found = overviews(store, limit + 1, before=_id(cursor), which=which)
+    found = overviews(store, limit + 1, before=id_of(cursor), which=which)
     page = found[:limit]
     more = str(page[-1].batch.id) if len(found) > limit else None
     return BatchPage(items=[_view(one) for one in page], next_cursor=more)
@@ -214,16 +214,6 @@ def cancel_batch(batch_id: Id, store: Store, by: Asking) -> BatchView:
     """End a batch for good: its runs are ended, what is finished stays, and the rest is not done."""
     life.cancel(store, batch_id, by=by)
     return _view(overview(store, batch_id))
-
-
-def _id(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if not (cursor.isascii() and cursor.isdecimal() and 0 < int(cursor) <= LARGEST_ID):
-        raise InvalidRequestError(
-            "The cursor is not one that this list gave: leave it out for the first page."
-        )
-    return int(cursor)
 
 
 def _view(one: Overview) -> BatchView:

@@ -6,9 +6,8 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from stt_pipeline.api.dependencies import Store
-from stt_pipeline.api.paging import LARGEST_ID, TEXT, Cursor, Limit, Page
+from stt_pipeline.api.paging import LARGEST_ID, TEXT, Cursor, Limit, Page, id_of
 from stt_pipeline.batches import search as searching
-from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.search.query import LONGEST_QUERY
 from stt_pipeline.store.search import Part
 
@@ -70,16 +69,6 @@ def search(
     cursor: Cursor = None,
 ) -> MatchPage:
     """Search transcripts and minutes, the newest first, with the time and speaker of each hit."""
-    found = searching.search(store, q, limit=limit, batch_id=batch_id, before=_before(cursor))
+    found = searching.search(store, q, limit=limit, batch_id=batch_id, before=id_of(cursor))
     items = [MatchView.model_validate(match, from_attributes=True) for match in found.items]
     return MatchPage(items=items, next_cursor=None if found.before is None else str(found.before))
-
-
-def _before(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if not (cursor.isascii() and cursor.isdecimal() and 0 < int(cursor) <= LARGEST_ID):
-        raise InvalidRequestError(
-            "The cursor is not one that a search gave: leave it out for the first page."
-        )
-    return int(cursor)

@@ -16,9 +16,10 @@ from stt_pipeline.cli.dispatcher import warn_if_silent
 from stt_pipeline.cli.terminal import err, say, tell
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import batches
-from stt_pipeline.store.batches import Batch, Move
+from stt_pipeline.store import batches, moves
+from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.moves import Move
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -99,7 +100,7 @@ def delete(batch_id: BatchId, yes: Yes = False) -> None:
 def _allowed(database: Database, batch_id: int, move: Move) -> Batch:
     """Return the batch if ``move`` is allowed, so that nobody is asked about what is refused afterwards."""
     with database.begin() as connection:
-        return batches.check(connection, batch_id, move)
+        return moves.check(connection, batch_id, move)
 
 
 def _ask(consequences: str, question: str) -> None:
