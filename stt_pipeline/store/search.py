@@ -3,9 +3,10 @@
 Newest first, and never more than a bounded part of the table in one call. GIN alone finds every block that has a word,
 which may be most of them; walking from the newest reads every block until a word comes up, which may be never. So each
 row's vector names the *section* of the table that it is in, as if that were a word: the index answers for one section,
-then for wider and wider stretches of older ones, until a page is full. A batch is such a word, too.
+then for wider and wider stretches of older ones, until a page is full or it took long enough. A batch is such a word, too.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +23,9 @@ Part = Literal["transcript", "minutes"]
 SECTION_BITS = 14
 """A section is 16,384 rows: some milliseconds of work, even with a word that is in all of them."""
 
-_WIDTHS = (1, 4, 16, 64)
+_WIDEST = 64  # sections asked at once
+_CHEAP_SECONDS = 0.01  # what took less may be followed by four times as many sections
+_ENOUGH_SECONDS = 0.06  # after so long, a call returns what it has
 _CANDIDATES = 3_000  # blocks that have all words of a phrase, looked into for their order, in one call
 _AT_ONCE = 500
 _LARGEST_ID = (1 << 63) - 1
@@ -160,7 +163,11 @@ def find(
     below = newest + 1 if before is None else min(before, newest + 1)
     ids: list[int] = []
     left = _CANDIDATES
-    for sections in _stretches(below - 1, oldest):
+    began = time.monotonic()
+    width, end = 1, ((below - 1) >> SECTION_BITS) + 1
+    while below > oldest:
+        started = time.monotonic()
+        sections = range(max(end - width, oldest >> SECTION_BITS), end)
         words = _words(query, batch_id, sections)
         for some in _candidates(connection, query, words, below, wanted=limit + 1 - len(ids), left=left):
             ids += _exact(connection, query, some)
@@ -169,7 +176,13 @@ def find(
                 return Found(_blocks(connection, query, ids[:limit]), ids[limit - 1])
             if left <= 0:
                 return Found(_blocks(connection, query, ids), some[-1])
-        below = min(below, sections[0] << SECTION_BITS)
+        end = sections.start
+        below = min(below, end << SECTION_BITS)
+        now = time.monotonic()
+        if now - began > _ENOUGH_SECONDS:
+            break
+        if now - started < _CHEAP_SECONDS:
+            width = min(4 * width, _WIDEST)
     return Found(_blocks(connection, query, ids), below if below > oldest else None)
 
 
@@ -194,17 +207,6 @@ def _ends(connection: Connection, batch_id: int | None) -> tuple[int, int]:
     )
     ids = [row.id for row in rows if row.batch_id == batch_id]
     return (min(ids), max(ids)) if ids else (1, 0)
-
-
-def _stretches(newest: int, oldest: int) -> Iterator[range]:
-    """Yield stretches of sections, the newest first, each wider than the one before, as far as one call may go."""
-    end = (newest >> SECTION_BITS) + 1
-    for width in _WIDTHS:
-        start = max(end - width, oldest >> SECTION_BITS)
-        if start >= end:
-            return
-        yield range(start, end)
-        end = start
 
 
 def _candidates(
