@@ -3,9 +3,11 @@
 A policy decision point (``STT_CERBOS_URL``) may decide instead of the table; keys are checked here in any case.
 """
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Protocol, get_args
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -96,6 +98,7 @@ def allowed_caller(
         and request.app.state.settings.development
         and "authorization" not in request.headers
     ):
+        _require_own_machine(request)
         caller = DEVELOPER
     else:
         key = keys.verified(store, credentials.credentials) if credentials else None
@@ -114,6 +117,27 @@ def allowed_caller(
         raise HTTPException(403, f"The role {caller.role} may not do this ({endpoint}).")
     name = f"{caller.name} (API key {caller.key_id})" if caller.key_id else f"{caller.name} (API)"
     return Actor(name, request.state.request_id)
+
+
+def _require_own_machine(request: Request) -> None:
+    """Refuse what a page of somebody else makes a developer's browser send: there is no key that it would lack.
+
+    Raises:
+        HTTPException: 403.
+    """
+    origin = urlsplit(request.headers.get("Origin", "")).hostname
+    if not is_loopback(request.url.hostname or "") or (origin is not None and not is_loopback(origin)):
+        raise HTTPException(
+            403, "In development mode the API answers this machine only: use http://127.0.0.1."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host, as in an address, is the machine itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 Asking = Annotated[Actor, Depends(allowed_caller)]

@@ -11,6 +11,7 @@ from stt_pipeline.api.health_checks import HealthChecks
 from stt_pipeline.api.metrics import Counted, Metrics
 from stt_pipeline.api.middleware import BodyLimit, Envelope
 from stt_pipeline.api.problems import Problem, add_handlers, documented
+from stt_pipeline.api.progress_feed import ProgressFeed
 from stt_pipeline.api.rate_limits import RateLimits
 from stt_pipeline.api.routes import batches, estimate, files, operations, progress, search, transcriptions
 from stt_pipeline.audio.allowed import AllowedSources
@@ -41,17 +42,19 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
         # the pages of FastAPI load their scripts from elsewhere, into a page where people type their key
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings
     app.state.database = database
     app.state.sources = AllowedSources.for_api(settings.allowed_sources)
     app.state.policy = policy or load_policy(settings) or RoleTable()
+    app.state.feed = ProgressFeed(database)
     app.state.health = HealthChecks(settings, database)
     app.state.metrics = Metrics(database)
     app.state.limits = RateLimits(settings.api_rate_limit)
     guarded = [Depends(allowed_caller)]
-    refusals = documented(400, 401, 403, 413, 422, 429, 503)
+    refusals = documented(400, 401, 403, 408, 413, 422, 429, 503)
     for module in (estimate, batches, progress, files, transcriptions, search):
         app.include_router(module.router, prefix=_ADMIN, dependencies=guarded, responses=refusals)
     app.include_router(operations.router)

@@ -1,9 +1,10 @@
-"""What endpoints are given: the store, the settings and the allowed sources of the app they run in."""
+"""What endpoints are given: the store, the settings, the allowed sources and the feed of the app they run in."""
 
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from stt_pipeline.api.progress_feed import ProgressFeed
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
@@ -21,7 +22,12 @@ def _sources(request: Request) -> AllowedSources:
     return cast(AllowedSources, request.app.state.sources)
 
 
+def _feed(request: Request) -> ProgressFeed:
+    return cast(ProgressFeed, request.app.state.feed)
+
+
 Store = Annotated[Database, Depends(_store)]
 Config = Annotated[Settings, Depends(_settings)]
 Sources = Annotated[AllowedSources, Depends(_sources)]
 """Where recordings may be: what opens a source for a caller takes this."""
+Feed = Annotated[ProgressFeed, Depends(_feed)]

@@ -32,12 +32,15 @@ class HealthChecks:
         self._parts: dict[Part, State] = {}
 
     def parts(self) -> Mapping[Part, State]:
-        """Return the state of each part."""
-        with self._lock:
-            if time.monotonic() > self._until:
-                self._parts = self._look()
-                self._until = time.monotonic() + _KEPT_SECONDS
-            return self._parts
+        """Return the state of each part. One caller looks; others are told what was seen last, but for the first time."""
+        if time.monotonic() > self._until and self._lock.acquire(blocking=not self._parts):
+            try:
+                if time.monotonic() > self._until:
+                    self._parts = self._look()
+                    self._until = time.monotonic() + _KEPT_SECONDS
+            finally:
+                self._lock.release()
+        return self._parts
 
     def _look(self) -> dict[Part, State]:
         checks: dict[Part, Callable[[], State]] = {

@@ -44,8 +44,9 @@ def revoke(database: Database, key_id: int, *, by: Actor) -> ApiKey:
         NotFoundError: there is no such key.
     """
     with database.begin() as connection:
-        row = api_keys.revoke(connection, key_id)
-        audit.record(connection, by, "key.revoke", details={"id": row.id, "name": row.name})
+        row, was_valid = api_keys.revoke(connection, key_id)
+        if was_valid:
+            audit.record(connection, by, "key.revoke", details={"id": row.id, "name": row.name})
     return row
 
 

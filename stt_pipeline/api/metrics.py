@@ -28,14 +28,14 @@ class Metrics:
         )
         self._seconds = Histogram(
             "stt_api_request_seconds",
-            "Time to the end of the answer, by endpoint.",
+            "Time to the first byte of the answer, by endpoint.",
             ["endpoint"],
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60),
             registry=self.registry,
         )
 
     def count(self, endpoint: str, status: int, seconds: float) -> None:
-        """Count a request that ended."""
+        """Count a request that ended, and was answered after so many seconds."""
         self._requests.labels(endpoint, str(status)).inc()
         self._seconds.labels(endpoint).observe(seconds)
 
@@ -54,11 +54,13 @@ class Counted:
             await self._app(scope, receive, send)
             return
         began, status = time.perf_counter(), 500
+        seconds: float | None = None
 
         async def send_and_look(message: Message) -> None:
-            nonlocal status
+            nonlocal status, seconds
             if message["type"] == "http.response.start":
-                status = message["status"]
+                # not its end: streams and downloads last as long as their client likes
+                status, seconds = message["status"], time.perf_counter() - began
             await send(message)
 
         try:
@@ -66,7 +68,7 @@ class Counted:
         finally:
             route = scope.get("route")
             name = route.name if route else "none"
-            self._metrics.count(name, status, time.perf_counter() - began)
+            self._metrics.count(name, status, time.perf_counter() - began if seconds is None else seconds)
 
 
 class _Store(Collector):

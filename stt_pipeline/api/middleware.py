@@ -1,5 +1,7 @@
-"""What happens to every request before an endpoint sees it: an id, a limit on its body, headers of the answer."""
+"""What happens to every request around its endpoint: an id, a limit on its body, headers of the answer, the last error."""
 
+import asyncio
+import logging
 import re
 import uuid
 
@@ -11,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from stt_pipeline.api.problems import problem
 
 MAX_BODY_BYTES = 64 << 10  # 50 addresses, a pattern and hotwords are a few kilobytes
+_BODY_SECONDS = 30.0  # between two pieces of a body; who sends none that long holds a connection for nothing
 _LONGEST_NUMBER = 18  # Python refuses to read one of thousands of digits
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _SECURITY = {
@@ -18,10 +21,11 @@ _SECURITY = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
+_log = logging.getLogger(__name__)
 
 
 class Envelope:
-    """Gives each request an id, which its answer, its log lines and its audit rows carry."""
+    """Gives each request an id, which its answer, its log lines and its audit rows carry; and an answer in any case."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap ``app``."""
@@ -35,8 +39,11 @@ class Envelope:
         given = Headers(scope=scope).get("X-Request-ID", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        is_answered = False
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal is_answered
+            is_answered = True
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
@@ -45,11 +52,20 @@ class Envelope:
                     headers.setdefault(name, value)
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception:
+            _log.exception("%s %s failed, request %s", scope["method"], scope["path"], request_id)
+            if is_answered:  # a download that breaks off must not look complete
+                raise
+            detail = (
+                "Something went wrong that was not foreseen; the API's log says what, under this request id."
+            )
+            await problem(Request(scope), 500, detail)(scope, receive, send_with_headers)
 
 
 class BodyLimit:
-    """Refuses bodies over :data:`MAX_BODY_BYTES`, by what their header says or while they arrive."""
+    """Refuses bodies over :data:`MAX_BODY_BYTES`, by what their header says or while they arrive, and those that stall."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap ``app``."""
@@ -65,14 +81,25 @@ class BodyLimit:
         if not said.isdecimal() or len(said) > _LONGEST_NUMBER or int(said) > MAX_BODY_BYTES:
             await problem(Request(scope), 413, detail)(scope, receive, send)
             return
-        received = 0
+        received, is_complete, is_answered = 0, False, False
 
         async def receive_within_limit() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, is_complete
+            if is_complete or is_answered:  # what is waited for now is the end of the connection
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), _BODY_SECONDS)
+            except asyncio.TimeoutError:
+                raise HTTPException(408, "The body did not arrive.") from None
             received += len(message.get("body", b""))
             if received > MAX_BODY_BYTES:
                 raise HTTPException(413, detail)
+            is_complete = not message.get("more_body", False)
             return message
 
-        await self._app(scope, receive_within_limit, send)
+        async def send_and_look(message: Message) -> None:
+            nonlocal is_answered
+            is_answered = True
+            await send(message)
+
+        await self._app(scope, receive_within_limit, send_and_look)

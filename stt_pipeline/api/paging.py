@@ -6,11 +6,10 @@ from fastapi import Path, Query
 from pydantic import BaseModel, BeforeValidator
 
 from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.store.tables import LARGEST_ID
 
-LARGEST_ID = (1 << 63) - 1  # of a bigint; with a larger one the database would not even compare
 
-
-def _digits(value: object) -> object:
+def digits(value: object) -> object:
     """Refuse what pydantic would take for a number, too: line breaks around it, signs, 1.0 and 1_000."""
     if isinstance(value, str) and not (value.isascii() and value.isdecimal()):
         raise ValueError("write it in digits")
@@ -18,9 +17,9 @@ def _digits(value: object) -> object:
 
 
 Id = Annotated[
-    int, BeforeValidator(_digits), Path(ge=1, le=LARGEST_ID, description="Its number.", examples=[12])
+    int, BeforeValidator(digits), Path(ge=1, le=LARGEST_ID, description="Its number.", examples=[12])
 ]
-Limit = Annotated[int, Query(ge=1, le=200, description="At most so many.")]
+Limit = Annotated[int, BeforeValidator(digits), Query(ge=1, le=200, description="At most so many.")]
 
 TEXT = r"^[^\x00]*$"  # what Postgres can hold
 Cursor = Annotated[

@@ -21,6 +21,7 @@ _TITLES = {
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
+    408: "Too slow",
     409: "Not possible now",
     413: "Too large",
     422: "Cannot be used",
@@ -77,7 +78,7 @@ def problem(
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Answer every error of the endpoints, and those that nobody foresaw."""
+    """Answer every error that was foreseen; others are answered around the endpoints (``middleware``)."""
 
     @app.exception_handler(RequestValidationError)
     def not_valid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -115,22 +116,16 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(OperationalError)
     @app.exception_handler(NoConnectionError)
     def database_away(request: Request, error: DBAPIError) -> JSONResponse:
-        _log.warning("%s %s: %s", request.method, request.url.path, error)
+        _log.warning(
+            "%s %s, request %s: %s", request.method, request.url.path, request.state.request_id, error
+        )
         took_too_long = "statement timeout" in str(error)
         detail = (
-            "The query took too long and was given up: ask for less at once."
+            "The query took too long, or waited too long for another, and was given up: ask for less, or try again."
             if took_too_long
             else "The database does not answer at the moment: try again."
         )
         return problem(request, 503, detail, headers={"Retry-After": "5"})
-
-    @app.exception_handler(Exception)
-    def not_foreseen(request: Request, error: Exception) -> JSONResponse:
-        # the trace goes to the log: starlette raises the error again after the answer
-        detail = (
-            "Something went wrong that was not foreseen; the log of the API says more about this request id."
-        )
-        return problem(request, 500, detail)
 
 
 def _methods(app: FastAPI, path: str) -> list[str]:

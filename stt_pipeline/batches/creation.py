@@ -60,7 +60,14 @@ def create_batch(
             options=checked.model_dump(exclude_defaults=True),
             created_by=by.name,
         )
-        asked = {"name": title, "source_path": source.uri, "file_pattern": file_pattern}
+        asked = {
+            "name": title,
+            "source_path": source.uri,
+            "file_pattern": file_pattern,
+            "priority": rank,
+            "notify_emails": emails,
+            "options": batch.options,
+        }
         audit.record(connection, by, "batch.create", batch_id=batch.id, details=asked)
         return batch
 

@@ -85,6 +85,13 @@ def overview(database: Database, batch_id: int) -> Overview:
         return _overview(batch, counts.get(batch_id, FileCounts()))
 
 
+def overview_of(database: Database, batch: Batch) -> Overview:
+    """Return how far a batch is that was just read or changed; by now it may be gone."""
+    with database.begin() as connection:
+        counts = counters.file_counts(connection, [batch.id])
+    return _overview(batch, counts.get(batch.id, FileCounts()))
+
+
 def progress(database: Database, batch_id: int) -> Progress:
     """Return the progress of one batch.
 

@@ -23,6 +23,8 @@ def ask(
 ) -> tuple[Batch, int]:
     """Have the dispatcher give the failed files of a batch a new start, as :func:`retry` does; return at once.
 
+    From now on the batch is at work again, and does not end before the dispatcher has been through its files.
+
     Returns:
         The batch, and how many failed files it has, or has of the class.
 
@@ -33,7 +35,7 @@ def ask(
     """
     _require_class(error_class)
     with database.begin() as connection:
-        batch = moves.check(connection, batch_id, "retried")
+        moves.check(connection, batch_id, "retried")
         by_class = counters.sums(connection, batch_id).failures_by_class
         failed = by_class.get(error_class, 0) if error_class else sum(by_class.values())
         if not failed:
@@ -43,8 +45,9 @@ def ask(
                 f"Batch {batch_id} is being retried already: its files start one after the other."
             )
         batches.ask_for_retry(connection, batch_id, error_class)
+        moves.reopen(connection, batch_id)
         audit.record(connection, by, "batch.retry", batch_id=batch_id, details={"error_class": error_class})
-        return batch, failed
+        return batches.get(connection, batch_id), failed
 
 
 def work_off(database: Database, *, max_file_bytes: int, seconds: float) -> int:

@@ -35,6 +35,7 @@ _STOP_SECONDS = 5.0  # for webserver and daemon; a browser's open connection wou
 _RUN_STOP_SECONDS = 8.0  # for runs to record that they were interrupted
 _LOOKS_FOR_KEYS = 6  # every three seconds
 _SOCKET = "code.sock"
+_API = "api"
 _DEATHS, _DEATH_WINDOW = (
     3,
     120.0,
@@ -91,6 +92,7 @@ class Stack:
         self.api_url = None
         self._children: list[Child] = []
         self._deaths: deque[float] = deque(maxlen=_DEATHS)
+        self._api_deaths: deque[float] = deque(maxlen=_DEATHS)
         self._watching = threading.Lock()
         self._failure: str | None = None
         self._stopping = False
@@ -180,24 +182,29 @@ class Stack:
             try:
                 self._start_api()
             except ConfigurationError as error:
-                self._say(f"{error} It starts by itself then.")
+                self._say(str(error))
 
     def _start_api(self) -> None:
-        """Start the admin API.
+        """Start the admin API; what is wrong with it never stops the rest.
 
         Raises:
-            ConfigurationError: nobody could call it yet, or its port is taken.
+            ConfigurationError: nobody could call it yet; or a setting cannot be used, and it is not tried again.
         """
-        from stt_pipeline.api.server import require_way_in
+        from stt_pipeline.api.server import NoKeyError, require_usable
 
         settings, store = self._settings, Database(self.database_url)
         try:
-            require_way_in(settings, store)
+            require_usable(settings, store)
+        except NoKeyError as error:
+            raise NoKeyError(f"{error} It starts by itself then.") from None
+        except ConfigurationError:
+            self._with_api = False
+            raise
         finally:
             store.dispose()
         port = usable_port(settings.api_host, settings.api_port, what="The admin API", setting="STT_API_PORT")
         command = [sys.executable, "-m", "stt_pipeline.cli.main", "api", "--port", str(port)]
-        api = Child("api", command, self.environment, home=self._home)
+        api = Child(_API, command, self.environment, home=self._home)
         api.start()
         self._children.append(api)
         self.api_url = http_address(settings.api_host, port)
@@ -228,19 +235,28 @@ class Stack:
                     with suppress(ConfigurationError, OperationalError):
                         self._start_api()
                         self._say(f"Admin API {self.api_url}")
-                for child in self._children:
+                for child in [*self._children]:
                     if child.exit_code is not None:
                         self._restart(child)
 
     def _restart(self, child: Child) -> None:
         now = time.monotonic()
-        self._deaths.append(now)
-        if len(self._deaths) == _DEATHS and now - self._deaths[0] < _DEATH_WINDOW:
-            self._failure = f"{_death(child)}\nProcesses keep ending, so everything stops."
-            os.kill(os.getpid(), signal.SIGTERM)
-        else:
+        # the admin API may fail alone: batches go on without it
+        is_api = child.name == _API
+        deaths = self._api_deaths if is_api else self._deaths
+        deaths.append(now)
+        if len(deaths) < _DEATHS or now - deaths[0] >= _DEATH_WINDOW:
             self._say(f"{_death(child)}\nStarting it again.")
             child.start()
+        elif is_api:
+            self._say(
+                f"{_death(child)}\nIt keeps ending, so the rest goes on without it. `stt api` starts it by itself."
+            )
+            self._children.remove(child)
+            self._with_api = False
+        else:
+            self._failure = f"{_death(child)}\nProcesses keep ending, so everything stops."
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _stop(self) -> None:
         self._stopping = True

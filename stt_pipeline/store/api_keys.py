@@ -55,21 +55,24 @@ def has_any(connection: Connection) -> bool:
     )
 
 
-def revoke(connection: Connection, key_id: int) -> ApiKey:
+def revoke(connection: Connection, key_id: int) -> tuple[ApiKey, bool]:
     """Make a key invalid from now on; a revoked one stays so.
+
+    Returns:
+        The key, and whether it was valid until now.
 
     Raises:
         NotFoundError: there is no such key.
     """
-    connection.execute(
+    changed = connection.execute(
         update(api_keys)
         .where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
         .values(revoked_at=func.now())
-    )
+    ).rowcount
     row = connection.execute(select(api_keys).where(api_keys.c.id == key_id)).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no API key {key_id}. `stt key list` shows the keys.")
-    return ApiKey(**row._mapping)
+    return ApiKey(**row._mapping), bool(changed)
 
 
 def note_use(connection: Connection, key_id: int) -> None:

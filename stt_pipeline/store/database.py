@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy import Connection, NullPool, create_engine
 
+_CONNECT_SECONDS = 10
+
 
 class Database:
     """A small pool of connections to one Postgres database; one object a process is enough, and it is thread-safe."""
@@ -21,9 +23,9 @@ class Database:
             statement_seconds: a longer query is given up, with an ``OperationalError``; 0 waits for ever.
         """
         self.url = url
-        arguments = (
-            {"options": f"-c statement_timeout={statement_seconds * 1000:.0f}"} if statement_seconds else {}
-        )
+        arguments: dict[str, object] = {"connect_timeout": _CONNECT_SECONDS}
+        if statement_seconds:
+            arguments["options"] = f"-c statement_timeout={statement_seconds * 1000:.0f}"
         self._engine = create_engine(
             url,
             # kept once opened: opening one costs as much as ten queries
@@ -31,6 +33,7 @@ class Database:
             max_overflow=0,
             pool_pre_ping=True,
             connect_args=arguments,
+            hide_parameters=True,  # errors are logged, and parameters are names and addresses of people
         )
         self._unpooled = create_engine(url, poolclass=NullPool)
 

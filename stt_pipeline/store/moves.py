@@ -126,7 +126,8 @@ def cancel(connection: Connection, batch_id: int) -> None:
     check(connection, batch_id, "cancelled")
     leases.give_up(connection, batches, batches.c.id == batch_id)
     leases.give_up(connection, shards, shards.c.batch_id == batch_id)
-    _set(connection, batch_id, "cancelled", stage="cancel", completed_at=func.now(), error=None)
+    ended = {"completed_at": func.now(), "retry_after": None, "error": None}
+    _set(connection, batch_id, "cancelled", stage="cancel", **ended)
 
 
 def finish_cancel(connection: Connection, batch_id: int) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 
 from stt_pipeline.search.blocks import Block
 from stt_pipeline.search.query import Query
-from stt_pipeline.store.tables import search
+from stt_pipeline.store.tables import LARGEST_ID, search
 
 Part = Literal["transcript", "minutes"]
 
@@ -28,7 +28,6 @@ _CHEAP_SECONDS = 0.01  # what took less may be followed by four times as many se
 _ENOUGH_SECONDS = 0.06  # after so long, a call returns what it has
 _CANDIDATES = 3_000  # blocks that have all words of a phrase, looked into for their order, in one call
 _AT_ONCE = 500
-_LARGEST_ID = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +202,7 @@ def _ends(connection: Connection, batch_id: int | None) -> tuple[int, int]:
                  ORDER BY batch_id DESC, id DESC LIMIT 1)
             ) ends
         """),
-        {"batch": min(batch_id, _LARGEST_ID - 1)},
+        {"batch": min(batch_id, LARGEST_ID - 1)},
     )
     ids = [row.id for row in rows if row.batch_id == batch_id]
     return (min(ids), max(ids)) if ids else (1, 0)

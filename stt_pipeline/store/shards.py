@@ -332,11 +332,14 @@ def has_open(connection: Connection, batch_id: int) -> bool:
 
 
 def batches_without_open_shards(connection: Connection) -> list[int]:
-    """Return the batches in work of which every shard is done."""
+    """Return the batches in work of which every shard is done, and no file waits for its retry."""
     return list(
         connection.scalars(
             select(batches.c.id).where(
-                batches.c.stage == "shards", batches.c.status == "processing", ~open_shard_of(batches.c.id)
+                batches.c.stage == "shards",
+                batches.c.status == "processing",
+                batches.c.retry_after.is_(None),
+                ~open_shard_of(batches.c.id),
             )
         )
     )

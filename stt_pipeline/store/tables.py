@@ -29,6 +29,9 @@ from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 metadata = MetaData()
 
+LARGEST_ID = (1 << 63) - 1
+"""Of a bigint; with a larger number Postgres would not even compare."""
+
 
 def _id() -> "Column[int]":
     return Column("id", BigInteger, Identity(always=True), primary_key=True)

@@ -2,16 +2,18 @@
 
 import hashlib
 import re
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from stt_pipeline.api import keys
+from stt_pipeline.api import keys, middleware
 from stt_pipeline.api.access import RANKS, ROLES
 from stt_pipeline.api.app import create_app
 from stt_pipeline.api.middleware import MAX_BODY_BYTES
@@ -100,9 +102,25 @@ def test_without_a_key_it_does_not_start(database: Database) -> None:
 
 
 def test_in_development_a_wrong_key_is_still_wrong(database: Database) -> None:
-    client = TestClient(create_app(Settings(development=True, _env_file=None), database))  # type: ignore[call-arg]
+    client = TestClient(
+        create_app(Settings(development=True, _env_file=None), database), base_url="http://127.0.0.1"
+    )  # type: ignore[call-arg]
     assert client.get(f"{ADMIN}/stt-batches").status_code == 200
     assert client.get(f"{ADMIN}/stt-batches", headers={"Authorization": "Bearer x"}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example:8010"},
+        {"Origin": "https://evil.example"},
+        {"Host": "evil.example", "Origin": "null"},
+    ],
+)
+def test_in_development_pages_of_others_may_do_nothing(database: Database, headers: dict[str, str]) -> None:
+    app = create_app(Settings(development=True, _env_file=None), database)  # type: ignore[call-arg]
+    answer = TestClient(app, base_url="http://127.0.0.1").get(f"{ADMIN}/stt-batches", headers=headers)
+    assert (answer.status_code, answer.json()["title"]) == (403, "Not allowed")
 
 
 def test_each_key_has_a_rate_of_its_own(database: Database) -> None:
@@ -158,6 +176,32 @@ def test_a_body_has_a_limit_whether_it_says_its_length_or_not(client: TestClient
     assert client.post(path, headers={"Content-Length": "x"}, content=b"{}").status_code in (400, 413)
 
 
+def test_a_body_that_nobody_reads_does_no_harm(server: str, client: TestClient) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(200):
+            yield b" " * 1024
+
+    asked = {"headers": dict(client.headers), "content": chunks()}
+    assert httpx.request("GET", f"{server}{ADMIN}/stt-batches", **asked).status_code == 200
+
+
+def test_a_body_that_stalls_is_given_up(
+    server: str, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(middleware, "_BODY_SECONDS", 0.2)
+    host, port = server.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        lines = [
+            f"POST {ADMIN}/stt-batches HTTP/1.1",
+            "Host: x",
+            f"Authorization: {client.headers['Authorization']}",
+            "Content-Type: application/json",
+            "Content-Length: 10",
+        ]
+        connection.sendall("\r\n".join([*lines, "", "{"]).encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 408 ")
+
+
 def test_every_answer_has_a_request_id_and_keeps_a_good_one(client: TestClient) -> None:
     for path in ("/health", f"{ADMIN}/stt-batches", "/nowhere"):
         answer = client.get(path)
@@ -181,6 +225,11 @@ def test_an_error_that_nobody_foresaw_shows_no_trace(
     answer = client.get(f"{ADMIN}/stt-batches/1")
     assert answer.status_code == 500
     assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    request_id = answer.headers["X-Request-ID"]
+    assert answer.json()["request_id"] == request_id
+    (record,) = [record for record in caplog.records if request_id in record.getMessage()]
+    assert record.exc_info
     assert set(answer.json()) == {"type", "title", "status", "detail", "instance", "request_id", "errors"}
     assert "NoneType" not in answer.text
 
@@ -189,7 +238,7 @@ def test_a_query_that_takes_too_long_is_given_up(database_url: str, recordings: 
     hurried = Database(database_url, statement_seconds=0.2)
     other = Database(database_url)
     app = create_app(Settings(development=True, _env_file=None), hurried)  # type: ignore[call-arg]
-    client = TestClient(app, raise_server_exceptions=False)
+    client = TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
     try:
         with other.begin() as connection:
             connection.execute(text("LOCK TABLE stt_batches IN ACCESS EXCLUSIVE MODE"))
@@ -208,7 +257,7 @@ def test_a_query_that_takes_too_long_is_given_up(database_url: str, recordings: 
 def test_a_database_that_is_away_is_no_stack_trace() -> None:
     away = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
     app = create_app(Settings(development=True, _env_file=None), away)  # type: ignore[call-arg]
-    client = TestClient(app, raise_server_exceptions=False)
+    client = TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
     answer = client.get(f"{ADMIN}/stt-batches")
     assert (answer.status_code, answer.json()["title"]) == (503, "Not available")
     health = client.get("/health")

@@ -8,8 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from stt_pipeline.batches import life, retry
-from stt_pipeline.store import audit, batches, shards
+from stt_pipeline.batches import dispatch, life, retry
+from stt_pipeline.store import audit, batches, moves, shards
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.api.conftest import ADMIN, ClientFor
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, scan, write_tone
@@ -93,6 +93,7 @@ def test_a_change_that_is_refused_in_part_changes_nothing(
     assert client.put(at, json={"name": "new", "action": "resume"}).status_code == 409
     assert client.put(at, json={"name": "new", "notify_emails": ["nobody"]}).status_code == 422
     assert client.put(at, json={}).status_code == 422
+    assert client.put(at, json={"name": None}).status_code == 422
     assert client.get(at).json() == batch
     assert len(did(database, batch["id"])) == 1
 
@@ -147,12 +148,41 @@ def test_a_retry_is_asked_for_and_worked_off(
     fail_all(database, batch_id)
     answer = client.post(at, json=wish)
     assert (answer.status_code, answer.json()["failed_files"]) == (202, 1)
+    assert answer.json()["status"] == "processing"
     assert "already" in client.post(at).json()["detail"]
     assert retry.work_off(database, max_file_bytes=MAX_BYTES, seconds=60) == 1
     progress = client.get(f"{BATCHES}/{batch_id}/progress").json()
     assert (progress["failed"], progress["pending"]) == (0, 1)
     assert retry.work_off(database, max_file_bytes=MAX_BYTES, seconds=60) == 0
     assert client.post(at).status_code == 409
+
+
+def test_a_batch_does_not_end_before_its_retry_was_worked_off(
+    client: TestClient, database: Database, recordings: Path
+) -> None:
+    write_tone(recordings / "good.wav")
+    batch_id = made(client, recordings)["id"]
+    scan_now(database, batch_id)
+    fail_all(database, batch_id)
+    with database.begin() as connection:
+        connection.execute(text("UPDATE stt_shards SET stage = 'done'"))
+        moves.set_stage(connection, batch_id, "report")
+        moves.close(connection, batch_id, "failed")
+    assert client.post(f"{BATCHES}/{batch_id}/retry").status_code == 202
+    for _ in range(2):
+        dispatch.tick(database, max_shards_in_flight=10, max_active_batches=10, max_attempts=3)
+        assert client.get(f"{BATCHES}/{batch_id}").json()["status"] == "processing"
+    assert retry.work_off(database, max_file_bytes=MAX_BYTES, seconds=60) == 1
+
+
+def test_a_batch_with_options_of_another_version_is_shown(
+    client: TestClient, database: Database, recordings: Path
+) -> None:
+    batch_id = made(client, recordings)["id"]
+    with database.begin() as connection:
+        connection.execute(text("""UPDATE stt_batches SET options = '{"max_speakers": 500, "gone": 1}'"""))
+    (shown,) = client.get(BATCHES).json()["items"]
+    assert (shown["id"], shown["options"]["max_speakers"]) == (batch_id, 500)
 
 
 def test_a_retry_of_a_batch_that_was_cancelled_meanwhile_is_forgotten(

@@ -1,15 +1,21 @@
 """How far a batch is, over HTTP: the figures once, and as a stream from a real server."""
 
+import asyncio
 import json
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlalchemy import Connection
 
+from stt_pipeline.api import progress_feed
 from stt_pipeline.batches import life
 from stt_pipeline.batches.progress import Progress
 from stt_pipeline.store.database import Database
@@ -71,3 +77,44 @@ def test_a_stream_ends_with_its_batch_and_at_the_servers_stop(
         "GET", f"{server}{ADMIN}/stt-batches/{batch_id}/progress/stream", headers=client.headers
     ) as answer:
         next(events(answer))
+
+
+def test_many_streams_of_a_batch_are_one_look_a_second(
+    app: FastAPI, client: TestClient, server: str, database: Database, batch_id: int
+) -> None:
+    looks: list[float] = []
+
+    class Watched(Database):
+        @contextmanager
+        def snapshot(self) -> Iterator[Connection]:
+            looks.append(time.monotonic())
+            with super().snapshot() as connection:
+                yield connection
+
+    app.state.feed._database = Watched(database.url)
+    path, count = f"{server}{ADMIN}/stt-batches/{batch_id}/progress/stream", 40
+
+    async def watch(browser: httpx.AsyncClient) -> str:
+        async with browser.stream("GET", path, headers=client.headers) as answer:
+            return "".join([line async for line in answer.aiter_lines() if line.startswith("event")])
+
+    async def watch_all() -> list[str]:
+        async with httpx.AsyncClient(timeout=60) as browser:
+            watching = [asyncio.create_task(watch(browser)) for _ in range(count)]
+            await asyncio.sleep(3.5)
+            life.cancel(database, batch_id)
+            return await asyncio.gather(*watching)
+
+    began = time.monotonic()
+    assert set(asyncio.run(watch_all())) == {"event: progressevent: over"}
+    seconds = time.monotonic() - began
+    assert 2 <= len(looks) <= seconds + 2
+    app.state.feed._database.dispose()
+
+
+def test_too_many_streams_are_refused(
+    app: FastAPI, client: TestClient, batch_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_feed, "MOST_STREAMS", 0)
+    answer = client.get(f"{ADMIN}/stt-batches/{batch_id}/progress/stream")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")

@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 
 from stt_pipeline.cli.processes import Child, end, stop, strays
+from stt_pipeline.cli.supervisor import Stack
+from stt_pipeline.settings import Settings
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
 # a grandchild in a session of its own, which no process group reaches
@@ -70,3 +72,18 @@ def test_log_of_the_start_before_is_kept(tmp_path: Path) -> None:
             time.sleep(0.02)
     assert twice.tail() == "7"
     assert (tmp_path / "logs" / "twice.previous.log").read_text() == "7\n"
+
+
+def test_an_api_that_keeps_ending_is_given_up_alone(tmp_path: Path) -> None:
+    said: list[str] = []
+    stack = Stack(Settings(home=tmp_path, _env_file=None), say=said.append, with_api=True)  # type: ignore[call-arg]
+    api = Child("api", [sys.executable, "-c", "exit(2)"], {}, home=tmp_path)
+    api.start()
+    stack._children = [api]
+    while stack._children:
+        while api.exit_code is None:
+            time.sleep(0.01)
+        stack._restart(api)
+    stack.check()
+    assert len(said) == 3
+    assert "the rest goes on without it" in said[-1]

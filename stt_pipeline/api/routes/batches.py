@@ -14,7 +14,7 @@ from stt_pipeline.batches import life
 from stt_pipeline.batches import retry as retries
 from stt_pipeline.batches.creation import create_batch as write_batch
 from stt_pipeline.batches.options import BatchOptions
-from stt_pipeline.batches.progress import Overview, overview, overviews
+from stt_pipeline.batches.progress import Overview, overview, overview_of, overviews
 from stt_pipeline.errors import ErrorClass
 from stt_pipeline.store.batches import Batch, Filter, Priority, Status
 
@@ -99,7 +99,7 @@ class Change(BaseModel):
 
     @model_validator(mode="after")
     def _something(self) -> "Change":
-        if not self.model_fields_set:
+        if all(value is None for value in (self.action, self.priority, self.name, self.notify_emails)):
             raise ValueError("nothing is to be changed: give action, priority, name or notify_emails")
         return self
 
@@ -179,7 +179,7 @@ def change_batch(batch_id: Id, change: Change, store: Store, by: Asking) -> Batc
 
     A paused batch finishes what it has begun. A new priority holds for what is started from then on.
     """
-    life.change(
+    batch = life.change(
         store,
         batch_id,
         by=by,
@@ -188,7 +188,7 @@ def change_batch(batch_id: Id, change: Change, store: Store, by: Asking) -> Batc
         name=change.name,
         notify_emails=change.notify_emails,
     )
-    return _view(overview(store, batch_id))
+    return _view(overview_of(store, batch))
 
 
 @router.delete("/{batch_id}", status_code=202, responses=documented(404, 409))
@@ -197,8 +197,7 @@ def delete_batch(batch_id: Id, store: Store, by: Asking) -> BatchView:
 
     Its status is `deleting` until all of that is gone; then there is no such batch any more.
     """
-    life.delete(store, batch_id, by=by)
-    return _view(overview(store, batch_id))
+    return _view(overview_of(store, life.delete(store, batch_id, by=by)))
 
 
 @router.post("/{batch_id}/retry", status_code=202, responses=documented(404, 409))
@@ -212,8 +211,7 @@ def retry_batch(batch_id: Id, store: Store, by: Asking, retry: Retry | None = No
 @router.post("/{batch_id}/cancel", responses=documented(404, 409))
 def cancel_batch(batch_id: Id, store: Store, by: Asking) -> BatchView:
     """End a batch for good: its runs are ended, what is finished stays, and the rest is not done."""
-    life.cancel(store, batch_id, by=by)
-    return _view(overview(store, batch_id))
+    return _view(overview_of(store, life.cancel(store, batch_id, by=by)))
 
 
 def _view(one: Overview) -> BatchView:
@@ -226,7 +224,8 @@ def _view(one: Overview) -> BatchView:
         status=batch.status,
         priority=batch.priority,
         notify_emails=list(batch.notify_emails),
-        options=BatchOptions.model_validate(batch.options),
+        # not checked again: the limits may have been others when it was made
+        options=BatchOptions.model_construct(**batch.options),
         created_by=batch.created_by,
         created_at=batch.created_at,
         scanned_at=batch.scanned_at,

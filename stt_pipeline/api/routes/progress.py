@@ -7,19 +7,18 @@ from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from stt_pipeline.api.dependencies import Store
+from stt_pipeline.api.dependencies import Feed, Store
 from stt_pipeline.api.paging import Id
 from stt_pipeline.api.problems import documented
+from stt_pipeline.api.progress_feed import LOOK_SECONDS
 from stt_pipeline.batches.progress import Progress, progress
 from stt_pipeline.errors import NotFoundError
 
 router = APIRouter(prefix="/stt-batches", tags=["batches"])
 
-_LOOK_SECONDS = 1.0
-_STREAM_SECONDS = 3600.0  # then the browser connects again, with a key that may have been revoked meanwhile
+_STREAM_SECONDS = 300.0  # then a browser connects again, with a key that may have been revoked meanwhile
 
 
 @router.get("/{batch_id}/progress", responses=documented(404))
@@ -28,34 +27,37 @@ def get_progress(batch_id: Id, store: Store) -> Progress:
     return progress(store, batch_id)
 
 
-def _at_first(batch_id: Id, store: Store) -> Progress:
+def _at_first(batch_id: Id, store: Store, feed: Feed) -> Progress:
     """Answer what cannot be streamed as any other request, before the stream begins."""
+    feed.require_seat()
     return progress(store, batch_id)
 
 
 @router.get("/{batch_id}/progress/stream", response_class=EventSourceResponse, responses=documented(404))
 async def stream_progress(
-    batch_id: Id, store: Store, first: Annotated[Progress, Depends(_at_first)]
+    batch_id: Id, feed: Feed, first: Annotated[Progress, Depends(_at_first)]
 ) -> AsyncIterable[ServerSentEvent]:
     """The same figures as server-sent events: `progress` at once and whenever they change, at most one a second.
 
     `over` carries the last figures of a batch that has ended, `gone` means that it was deleted; both end the stream.
+    After five minutes it ends by itself, to be opened again, as browsers do.
     """
     end = time.monotonic() + _STREAM_SECONDS
     figures, shown = first, None
-    while time.monotonic() < end:
-        if figures.is_over:
-            yield ServerSentEvent(event="over", data=asdict(figures))
-            return
-        if (seen := _without_clocks(figures)) != shown:
-            yield ServerSentEvent(event="progress", data=asdict(figures))
-            shown = seen
-        await asyncio.sleep(_LOOK_SECONDS)
-        try:
-            figures = await run_in_threadpool(progress, store, batch_id)
-        except NotFoundError:
-            yield ServerSentEvent(event="gone", data={"batch_id": batch_id})
-            return
+    with feed.seat():
+        while time.monotonic() < end:
+            if figures.is_over:
+                yield ServerSentEvent(event="over", data=figures)
+                return
+            if (seen := _without_clocks(figures)) != shown:
+                yield ServerSentEvent(event="progress", data=figures)
+                shown = seen
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                figures = await feed.progress(batch_id)
+            except NotFoundError:
+                yield ServerSentEvent(event="gone", data={"batch_id": batch_id})
+                return
 
 
 def _without_clocks(figures: Progress) -> dict[str, object]:

@@ -3,13 +3,14 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from stt_pipeline.api.dependencies import Store
-from stt_pipeline.api.paging import LARGEST_ID, TEXT, Cursor, Limit, Page, id_of
+from stt_pipeline.api.paging import TEXT, Cursor, Limit, Page, digits, id_of
 from stt_pipeline.batches import search as searching
 from stt_pipeline.search.query import LONGEST_QUERY
 from stt_pipeline.store.search import Part
+from stt_pipeline.store.tables import LARGEST_ID
 
 router = APIRouter(prefix="/search", tags=["search"])
 
@@ -63,7 +64,9 @@ def search(
     ],
     store: Store,
     batch_id: Annotated[
-        int | None, Query(ge=1, le=LARGEST_ID, description="Only in this batch.", examples=[12])
+        int | None,
+        BeforeValidator(digits),
+        Query(ge=1, le=LARGEST_ID, description="Only in this batch.", examples=[12]),
     ] = None,
     limit: Limit = 20,
     cursor: Cursor = None,

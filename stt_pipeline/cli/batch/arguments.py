@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from stt_pipeline.errors import ErrorClass
-
-LARGEST_ID = (1 << 63) - 1  # of a bigint; with a larger one the database would not even compare
+from stt_pipeline.store.tables import LARGEST_ID
 
 
 def fitting(number: int | None) -> int | None:

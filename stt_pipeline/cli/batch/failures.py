@@ -8,12 +8,13 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from stt_pipeline.audio.uris import display_name, display_path
-from stt_pipeline.cli.batch.arguments import LARGEST_ID, AsJsonLines, BatchId, OfClass
+from stt_pipeline.cli.batch.arguments import AsJsonLines, BatchId, OfClass
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.terminal import out, print_json, say
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store import batches, files
 from stt_pipeline.store.files import AudioFile
+from stt_pipeline.store.tables import LARGEST_ID
 
 
 def failures(
