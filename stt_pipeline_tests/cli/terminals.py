@@ -53,13 +53,19 @@ class Terminal:
         os.write(self._screen, keys.encode())
 
     def interrupt(self) -> None:
-        """Press Ctrl-C."""
-        self._process.send_signal(signal.SIGINT)
+        """Press Ctrl-C until the command ends: one between a prompt and the read behind it is not seen before the next."""
+        for _ in range(10):
+            self._process.send_signal(signal.SIGINT)
+            next_press = time.monotonic() + 3
+            while time.monotonic() < next_press:
+                if not self._read():
+                    return
 
     def end(self) -> int:
         """Read until the command has ended, and return its exit code."""
+        deadline = time.monotonic() + 60
         while self._read():
-            pass
+            assert time.monotonic() < deadline, f"it goes on, and shows {self.shown!r}"
         return self._process.wait(60)
 
     def _read(self) -> bool:
