@@ -54,9 +54,9 @@ class Terminal:
 
     def interrupt(self) -> None:
         """Press Ctrl-C until the command ends: one between a prompt and the read behind it is not seen before the next."""
-        for _ in range(10):
+        for _ in range(5):
             self._process.send_signal(signal.SIGINT)
-            next_press = time.monotonic() + 3
+            next_press = time.monotonic() + 10
             while time.monotonic() < next_press:
                 if not self._read():
                     return

@@ -1,5 +1,6 @@
 """`stt batch list|show|failures` on a real database: what is shown of many batches, of one, and of its failed files."""
 
+import getpass
 import json
 import shlex
 from pathlib import Path
@@ -120,7 +121,7 @@ def test_show_before_the_scan_and_what_the_batch_overrides(stt_on_database: Stt,
         "mails go to nobody",
         "files not scanned yet",
         "shards none",
-        "through stt batch create",
+        f"by {getpass.getuser()} (stt batch create)",
         "scanned not yet",
         "ended not yet",
     ):

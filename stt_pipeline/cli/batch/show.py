@@ -41,7 +41,7 @@ def _facts(batch: Batch, shards: Mapping[str, StageCount], mails: int) -> dict[s
         "files": "not scanned yet" if batch.total_files is None else f"{batch.total_files:,}",
         "files a shard": str(batch.files_per_shard or "not scanned yet"),
         "shards": "; ".join(_shards(stage, count) for stage, count in shards.items()) or "none",
-        "created": f"{local_time(batch.created_at)}, through {batch.created_by}",
+        "created": f"{local_time(batch.created_at)}, by {batch.created_by or 'nobody known'}",
         "scanned": _when(batch.scanned_at),
         "ended": _when(batch.completed_at),
         "partitions": f"retired {local_time(batch.retired_at)}" if batch.retired_at else "in Dagster",
