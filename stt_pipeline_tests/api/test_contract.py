@@ -76,7 +76,7 @@ def test_no_answer_is_outside_of_the_description(
                 "--config-file",
                 str(CONFIG),
             ),
-            *("run", f"{server}/openapi.json", "--checks", "all", "--max-examples", "15", "--seed", "1"),
+            *("run", f"{server}/openapi.json", "--checks", "all", "--max-examples", "8", "--seed", "1"),
             *("-H", f"Authorization: {client.headers['Authorization']}", "--generation-database", "none"),
         ],
         cwd=tmp_path,

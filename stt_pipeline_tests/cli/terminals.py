@@ -22,7 +22,13 @@ class Terminal:
         self._screen, ours = pty.openpty()
         size = {"COLUMNS": "80", "LINES": "24", "TERM": "xterm-256color"}
         self._process = subprocess.Popen(
-            [*_STT, *map(str, arguments)], stdin=ours, stdout=ours, stderr=ours, env=os.environ | size
+            [*_STT, *map(str, arguments)],
+            stdin=ours,
+            stdout=ours,
+            stderr=ours,
+            env=os.environ | size,
+            # a shell has what it starts in the background ignore Ctrl-C, and so would the command
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         os.close(ours)
         self._shown = b""
