@@ -45,16 +45,6 @@ def require_way_in(settings: Settings, database: Database) -> None:
         )
 
 
-def require_usable(settings: Settings, database: Database) -> None:
-    """Make sure that the API can start, before its process does.
-
-    Raises:
-        ConfigurationError: a setting cannot be used, or, as ``NoKeyError``, nobody could call it.
-    """
-    create_app(settings, database)
-    require_way_in(settings, database)
-
-
 def serve(settings: Settings, url: str, *, port: int) -> None:
     """Serve the API on ``url``'s database until SIGINT or SIGTERM.
 

@@ -179,22 +179,38 @@ class Stack:
         self._wait_until(socket_path.exists)
         daemon.start()
         if self._with_api:
+            self._with_api = self._can_have_api()
+        if self._with_api:
             try:
                 self._start_api()
             except ConfigurationError as error:
                 self._say(str(error))
 
+    def _can_have_api(self) -> bool:
+        """Look at the settings of the admin API, which stay as they are, and say what is wrong; the rest goes on."""
+        from stt_pipeline.api.app import create_app
+
+        store = Database(self.database_url)
+        try:
+            create_app(self._settings, store)
+        except ConfigurationError as error:
+            self._say(str(error))
+            return False
+        finally:
+            store.dispose()
+        return True
+
     def _start_api(self) -> None:
         """Start the admin API; what is wrong with it never stops the rest.
 
         Raises:
-            ConfigurationError: nobody could call it yet; or a setting cannot be used, and it is not tried again.
+            ConfigurationError: nobody could call it yet, or it may not start at all, and is not tried again.
         """
-        from stt_pipeline.api.server import NoKeyError, require_usable
+        from stt_pipeline.api.server import NoKeyError, require_way_in
 
         settings, store = self._settings, Database(self.database_url)
         try:
-            require_usable(settings, store)
+            require_way_in(settings, store)
         except NoKeyError as error:
             raise NoKeyError(f"{error} It starts by itself then.") from None
         except ConfigurationError:
