@@ -91,7 +91,6 @@ def allowed_caller(
         HTTPException: 401 without a valid key, 429 for too many requests, 403 where the role does not allow it.
     """
     limits = request.app.state.limits
-    address = request.client.host if request.client else "unknown"
     caller: Caller
     if (
         credentials is None
@@ -104,7 +103,7 @@ def allowed_caller(
         key = keys.verified(store, credentials.credentials) if credentials else None
         if key is None:
             # a right key from the same address is not held up: callers behind one proxy share theirs
-            limits.count(f"without a key: {address}")
+            limits.count(f"without a key: {request.client.host if request.client else 'unknown'}")
             raise HTTPException(
                 401,
                 "Send an API key as `Authorization: Bearer stt_...`; `stt key create` makes one.",

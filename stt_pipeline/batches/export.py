@@ -50,13 +50,7 @@ class Recording:
 
     def exported(self, format: ExportFormat) -> bytes:
         """Return the recording as the bytes of a file."""
-        return export(
-            format,
-            name=self.name,
-            transcript=self.stored.transcript,
-            minutes=self.minutes,
-            turns=self.stored.turns,
-        )
+        return _written(format, self.name, self.stored, self.minutes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +104,7 @@ def export_transcription(database: Database, transcription_id: int, format: Expo
             "write. Try again when its status is completed."
         )
     name = display_name(stored.audio_file_path)
-    content = export(
-        format,
-        name=name,
-        transcript=stored.transcript,
-        minutes=summary.minutes if summary else None,
-        turns=stored.turns,
-    )
+    content = _written(format, name, stored, summary.minutes if summary else None)
     return ExportedFile(f"{clean_name(name)}.{format}", EXPORT_FORMATS[format].media_type, content)
 
 
@@ -211,6 +199,10 @@ def _with_transcript(database: Database, batch_id: int) -> Iterator[list[AudioFi
 def _require(connection: Connection, batch_id: int) -> None:
     if batches.get(connection, batch_id).status == "deleting":
         raise ConflictError(f"Batch {batch_id} is being deleted.")
+
+
+def _written(format: ExportFormat, name: str, stored: Transcription, minutes: Minutes | None) -> bytes:
+    return export(format, name=name, transcript=stored.transcript, minutes=minutes, turns=stored.turns)
 
 
 def _can_be(format: ExportFormat, stored: Transcription) -> bool:

@@ -160,10 +160,7 @@ def test_a_retry_is_asked_for_and_worked_off(
 def test_a_batch_does_not_end_before_its_retry_was_worked_off(
     client: TestClient, database: Database, recordings: Path
 ) -> None:
-    write_tone(recordings / "good.wav")
-    batch_id = made(client, recordings)["id"]
-    scan_now(database, batch_id)
-    fail_all(database, batch_id)
+    batch_id = failed_batch(client, database, recordings)
     with database.begin() as connection:
         connection.execute(text("UPDATE stt_shards SET stage = 'done'"))
         moves.set_stage(connection, batch_id, "report")
@@ -188,15 +185,21 @@ def test_a_batch_with_options_of_another_version_is_shown(
 def test_a_retry_of_a_batch_that_was_cancelled_meanwhile_is_forgotten(
     client: TestClient, database: Database, recordings: Path
 ) -> None:
-    write_tone(recordings / "good.wav")
-    batch_id = made(client, recordings)["id"]
-    scan_now(database, batch_id)
-    fail_all(database, batch_id)
+    batch_id = failed_batch(client, database, recordings)
     assert client.post(f"{BATCHES}/{batch_id}/retry").status_code == 202
     life.cancel(database, batch_id)
     assert retry.work_off(database, max_file_bytes=MAX_BYTES, seconds=60) == 0
     with database.begin() as connection:
         assert batches.to_retry(connection) == []
+
+
+def failed_batch(client: TestClient, database: Database, recordings: Path) -> int:
+    """Make and scan a batch of one file that then failed."""
+    write_tone(recordings / "good.wav")
+    batch_id: int = made(client, recordings)["id"]
+    scan_now(database, batch_id)
+    fail_all(database, batch_id)
+    return batch_id
 
 
 def fail_all(database: Database, batch_id: int) -> None:
