@@ -20,8 +20,8 @@ import dagster as dg
 import numpy as np
 
 from stt_pipeline.audio.decode import decode
+from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.probe import probe
-from stt_pipeline.audio.sources import open_source
 from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.cli.supervisor import Stack

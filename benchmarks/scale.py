@@ -52,7 +52,7 @@ class CallCenter:
         """``count`` is how many objects the bucket has."""
         self._count = count
 
-    def list_objects(self) -> Iterator[SourceObject]:
+    def list_objects(self, after: str = "", *, wait: bool = False) -> Iterator[SourceObject]:
         """Yield every object."""
         modified_at = datetime.now(timezone.utc)
         for number in range(self._count):
@@ -63,7 +63,7 @@ class CallCenter:
             uri = f"{self.uri}seoul/2026/day-{day:03d}/agent-{call // 50:04d}/call-{number:010d}.wav"
             yield SourceObject(uri, 200_000 + scattered % 4_000_000, f"{scattered:032x}", modified_at)
 
-    def local_copy(self, uri: str) -> AbstractContextManager[Path]:
+    def local_copy(self, uri: str, etag: str = "") -> AbstractContextManager[Path]:
         """Lend nothing."""
         raise DownloadError(f"{uri} was only listed.")
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -11,9 +12,18 @@ from stt_pipeline.defs.jobs import JOBS
 from stt_pipeline.defs.schedules import daily_maintenance
 from stt_pipeline.defs.sensors import batch_dispatcher
 
+if TYPE_CHECKING:
+    from dagster_aws.s3 import S3Resource
 
-def build_definitions(resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
-    """Return the code location; tests replace resources by plain objects of the same interface."""
+
+def build_definitions(
+    resource_overrides: Mapping[str, object] | None = None, *, s3: "S3Resource | None" = None
+) -> dg.Definitions:
+    """Return the code location; tests replace resources by plain objects of the same interface.
+
+    Args:
+        s3: how buckets are reached; None takes the STT_S3_* variables.
+    """
     definitions = dg.Definitions(
         assets=ASSETS,
         jobs=JOBS,
@@ -28,6 +38,7 @@ def build_definitions(resource_overrides: Mapping[str, object] | None = None) ->
             "open_mailer": resources.MailerResource(),
             "transcripts_io": io_managers.ParquetIOManager(dataset="transcripts"),
             "minutes_io": io_managers.ParquetIOManager(dataset="minutes"),
+            "sources": resources.sources_resource(s3),
             **(resource_overrides or {}),
         },
         # a step of its own process would load the model again

@@ -7,6 +7,7 @@ No other module may invent an error class. A message says what happened and what
     ├── InvalidRequestError    what a user asked for cannot be done as written
     │   ├── NotFoundError      there is no such thing
     │   └── ConflictError      not in the state that it is in
+    ├── SourceUnavailableError a source does not answer at the moment; the same request may work later
     ├── LeaseLostError         another run works on this shard now; this one must not write
     └── FileError              one audio file cannot be processed; the others go on
         ├── UnreadableError    not audio, empty, or broken
@@ -52,6 +53,10 @@ class NotFoundError(InvalidRequestError):
 
 class ConflictError(InvalidRequestError):
     """What was asked for cannot be done in the state that the thing is in."""
+
+
+class SourceUnavailableError(SttError):
+    """A source does not answer at the moment, or not in time; the same request may work later."""
 
 
 class LeaseLostError(SttError):

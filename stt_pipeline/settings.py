@@ -24,7 +24,36 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host:port/name of the server for the store and for Dagster. "
         "Empty: an embedded Postgres under STT_HOME.",
     )
-    data_uri: str = Field("", description="Where Parquet goes (file:// or a path). Empty: STT_HOME/data.")
+    data_uri: str = Field(
+        "",
+        description="Where Parquet and exports go: a path, file:///path or s3://bucket/prefix. Empty: STT_HOME/data.",
+    )
+
+    s3_endpoint_url: str = Field(
+        "",
+        description="Address of an S3 server, as in http://127.0.0.1:9000. Empty: AWS, or AWS_ENDPOINT_URL_S3. "
+        "Credentials are found as by every AWS tool.",
+    )
+    s3_region: str = Field("", description="Region of the buckets. Empty: AWS_REGION, or the profile's.")
+    s3_profile: str = Field(
+        "",
+        description="Profile of the AWS configuration, which may take a role (role_arn). Empty: AWS_PROFILE.",
+    )
+    cache_bytes: int = Field(
+        20 << 30,
+        ge=0,
+        description="Disk space under STT_HOME/cache for downloaded recordings, in bytes (20 GiB); the least recently "
+        "used go first. Room for the audio of one run saves fetching it once a stage.",
+    )
+    settle_seconds: float = Field(
+        10.0,
+        ge=0,
+        description="A local file that was changed within so many seconds is looked at again before it is taken in: it "
+        "may still be growing.",
+    )
+    timezone: str = Field(
+        "Asia/Seoul", description="Time zone (IANA name) in which a watch's day begins and ends."
+    )
 
     model: str = Field(
         "auto",
@@ -115,6 +144,11 @@ class Settings(BaseSettings):
     def outbox(self) -> Path:
         """Folder for mails when no SMTP server is configured."""
         return self.home.absolute() / "outbox"
+
+    @property
+    def cache_folder(self) -> Path:
+        """Folder for downloaded recordings."""
+        return self.home.absolute() / "cache"
 
     @property
     def data_root(self) -> str:

@@ -15,6 +15,7 @@ from stt_pipeline.api.progress_feed import ProgressFeed
 from stt_pipeline.api.rate_limits import RateLimits
 from stt_pipeline.api.routes import batches, estimate, files, operations, progress, search, transcriptions
 from stt_pipeline.audio.allowed import AllowedSources
+from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -47,7 +48,7 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
     )
     app.state.settings = settings
     app.state.database = database
-    app.state.sources = AllowedSources.for_api(settings.allowed_sources)
+    app.state.sources = AllowedSources.for_api(settings.allowed_sources, SourceAccess.of(settings))
     app.state.policy = policy or load_policy(settings) or RoleTable()
     app.state.feed = ProgressFeed(database)
     app.state.health = HealthChecks(settings, database)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
+from stt_pipeline.audio.folder import LocalFolder
+from stt_pipeline.audio.opening import SourceAccess, expanded, open_source
 from stt_pipeline.audio.patterns import DEFAULT_PATTERN
-from stt_pipeline.audio.sources import LocalFolder, Source, expanded, open_source
+from stt_pipeline.audio.sources import Source
 from stt_pipeline.audio.uris import path_from_uri
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError
 
@@ -60,25 +62,27 @@ class AllowedSources:
     """No rule at all: who uses this machine may read what its files' permissions allow."""
     relative: bool = False
     """Folders may be given relative to the working folder, or to a home as in ``~/meetings``."""
+    access: SourceAccess | None = None
+    """How sources are reached; None for folders alone."""
 
     @classmethod
-    def for_api(cls, setting: str) -> "AllowedSources":
+    def for_api(cls, setting: str, access: SourceAccess | None = None) -> "AllowedSources":
         """Return the places of ``STT_ALLOWED_SOURCES`` for callers from outside: where it is empty, there are none.
 
         Raises:
             ConfigurationError: an address in it cannot be used.
         """
-        return cls(_places(setting))
+        return cls(_places(setting), access=access)
 
     @classmethod
-    def for_people(cls, setting: str) -> "AllowedSources":
+    def for_people(cls, setting: str, access: SourceAccess | None = None) -> "AllowedSources":
         """Return the places of ``STT_ALLOWED_SOURCES`` for who uses this machine: where it is empty, any folder.
 
         Raises:
             ConfigurationError: an address in it cannot be used.
         """
         places = _places(setting)
-        return cls(places, anywhere=not places, relative=True)
+        return cls(places, anywhere=not places, relative=True, access=access)
 
     def open(self, source_path: str, file_pattern: str = "") -> Source:
         """Return the source at ``source_path`` if it is allowed; an empty pattern is the default one.
@@ -93,7 +97,7 @@ class AllowedSources:
             place = self._checked(source_path)
             if place.scheme == "file":
                 self._check_links(os.path.realpath(place.folder))
-        source = open_source(source_path, file_pattern or DEFAULT_PATTERN)
+        source = open_source(source_path, file_pattern or DEFAULT_PATTERN, self.access)
         if not self.anywhere and isinstance(source, LocalFolder):
             self._check_links(source.real_path)
         return source

@@ -1,20 +1,15 @@
-"""Where audio is: a source lists its objects one by one and lends each as a file on this machine.
+"""Where audio is, in general: a source lists its objects one by one and lends each as a file on this machine.
 
-Listing never opens audio; what an object holds is for `probe` to say.
+The kinds of sources are in ``folder``, ``s3`` and ``listed``; ``opening`` makes one from an address. Listing never opens
+audio; what an object holds is for ``probe`` to say.
 """
 
-import os
-import stat
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
-
-from stt_pipeline.audio.patterns import DEFAULT_PATTERN, FilePattern
-from stt_pipeline.audio.uris import display_name, file_uri, path_from_uri
-from stt_pipeline.errors import DownloadError, InvalidRequestError
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +30,22 @@ class Source(Protocol):
         """The source's own address: opens the same source from any working folder."""
         ...
 
-    def list_objects(self) -> Iterator[SourceObject]:
+    @property
+    def unsettled(self) -> int:
+        """How many objects the last listing left out because they were still being written."""
+        ...
+
+    def list_objects(self, after: str = "", *, wait: bool = False) -> Iterator[SourceObject]:
         """Yield the matching objects one by one, ordered by path; memory does not grow with their number.
+
+        Args:
+            after: address of an object, which need not exist any more: only what sorts behind it is listed.
+            wait: look again, at the end and after a while, at what is still being written. Otherwise it is left out, for
+                a later listing to find.
 
         Raises:
             InvalidRequestError: the source, or a folder of it, cannot be listed.
+            SourceUnavailableError: it does not answer at the moment.
         """
         ...
 
@@ -50,197 +56,27 @@ class Source(Protocol):
 
         Raises:
             InvalidRequestError: as for :meth:`list_objects`.
+            SourceUnavailableError: as for :meth:`list_objects`.
         """
         ...
 
-    def local_copy(self, uri: str) -> AbstractContextManager[Path]:
+    def matches(self, uri: str) -> bool:
+        """Say whether ``uri`` is an address within the source, and of a name that is meant; nothing is looked up."""
+        ...
+
+    def local_copy(self, uri: str, etag: str = "") -> AbstractContextManager[Path]:
         """Lend the object at ``uri`` as a readable local file, which the borrower must not change.
 
+        Args:
+            etag: of the object as it was listed; one with another content is not lent. Empty lends any.
+
         Raises:
-            DownloadError: the source cannot deliver it.
+            DownloadError: the source cannot deliver it, or it has changed.
             InvalidRequestError: ``uri`` is not an address of this source.
+            ConfigurationError: nothing can be read, as with wrong credentials.
         """
         ...
 
 
 OpenSource = Callable[[str, str], Source]
 """Gives the source for an address and a pattern."""
-
-
-def open_source(source_path: str, file_pattern: str = DEFAULT_PATTERN) -> Source:
-    """Return the source at ``source_path``: a folder, or an address whose scheme decides.
-
-    Raises:
-        InvalidRequestError: no such source, or the address or pattern is not valid.
-    """
-    pattern = FilePattern(file_pattern)
-    scheme, separator, _ = source_path.partition("://")
-    if not separator:
-        if not source_path.strip():
-            raise InvalidRequestError(
-                "The source is empty: give a folder, as in ./recordings or file:///data/meetings."
-            )
-        return LocalFolder(expanded(source_path), pattern)
-    scheme = scheme.lower()
-    if scheme == "file":
-        return LocalFolder(path_from_uri(source_path), pattern)
-    if scheme == "s3":
-        raise InvalidRequestError(
-            f"{source_path!r}: s3:// sources are not supported yet; give a folder or file:///path."
-        )
-    raise InvalidRequestError(
-        f"{source_path!r}: {scheme}:// is not a known kind of source; give a folder or file:///path."
-    )
-
-
-def expanded(path: str) -> Path:
-    """Return the path that a person means by ``path``: ``~`` is a home.
-
-    Raises:
-        InvalidRequestError: nobody's home.
-    """
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise InvalidRequestError(f"{path!r}: {error} Write the whole path.") from error
-
-
-class LocalFolder:
-    """A folder of this machine.
-
-    What lies outside stays outside: a symlink counts only if it is to a file within the folder, and linked folders are
-    not entered. Memory is bounded by the matching names of one folder at a time (for each level of depth).
-    """
-
-    def __init__(self, folder: Path, pattern: FilePattern) -> None:
-        """Check that ``folder`` can be listed.
-
-        Raises:
-            InvalidRequestError: it does not exist, is not a folder, or may not be read.
-        """
-        if not _can_be_a_path(folder):
-            raise InvalidRequestError(f"{str(folder)!r} contains characters that no path can hold.")
-        # normpath, not resolve: a folder reached through a link keeps the address that people know
-        self._folder = Path(os.path.normpath(folder.absolute()))
-        self._pattern = pattern
-        with _listing(self._folder):
-            pass
-        self._inside = self._folder.resolve()
-
-    @property
-    def uri(self) -> str:
-        """The folder's address."""
-        return file_uri(self._folder)
-
-    @property
-    def real_path(self) -> Path:
-        """Where the folder was when it was opened, with all links followed: nothing outside is listed or lent."""
-        return self._inside
-
-    def list_objects(self) -> Iterator[SourceObject]:
-        """See :meth:`Source.list_objects`."""
-        return self._walk(self._folder, "")
-
-    def browse(self) -> Iterator[SourceObject | None]:
-        """See :meth:`Source.browse`."""
-        folders = [(self._folder, "")]
-        while folders:
-            folder, prefix = folders.pop()
-            if not self._is_inside(folder):
-                continue
-            with _listing(folder) as entries:
-                for entry in entries:
-                    found = None
-                    if entry.is_dir(follow_symlinks=False):
-                        if not entry.name.startswith("."):
-                            folders.append((folder / entry.name, f"{prefix}{entry.name}/"))
-                    elif self._pattern.matches(prefix + entry.name):
-                        found = self._describe(folder / entry.name)
-                    yield found
-
-    @contextmanager
-    def local_copy(self, uri: str) -> Iterator[Path]:
-        """See :meth:`Source.local_copy`; a local file is lent as it is."""
-        path = path_from_uri(uri)
-        if not (path.is_relative_to(self._folder) and self._is_inside(path)):
-            raise InvalidRequestError(f"{uri} is not inside the source {self.uri}.")
-        name = display_name(path)
-        if not path.is_file():
-            raise DownloadError(
-                f"{name} is no longer in the source: {uri}. Put it back, or take in the source again."
-            )
-        if not os.access(path, os.R_OK):
-            raise DownloadError(
-                f"{name} may not be read by this user: {uri}. Give read permission and try again."
-            )
-        yield path
-
-    def _walk(self, folder: Path, prefix: str) -> Iterator[SourceObject]:
-        if not self._is_inside(folder):  # a link has taken its place since it was listed
-            return
-        # a folder sorts as "name/", so that the whole listing is in order of path, as a bucket's is
-        names = []
-        with _listing(folder) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    if not entry.name.startswith("."):
-                        names.append(entry.name + "/")
-                elif self._pattern.matches(prefix + entry.name):
-                    names.append(entry.name)
-        names.sort()
-        for name in names:
-            if name.endswith("/"):
-                yield from self._walk(folder / name, prefix + name)
-            elif (found := self._describe(folder / name)) is not None:
-                yield found
-
-    def _describe(self, path: Path) -> SourceObject | None:
-        """Return what is known of ``path``, or None for what is not a file of this folder or has just gone."""
-        try:
-            if path.is_symlink() and not self._is_inside(path):
-                return None
-            status = path.stat()
-        except OSError:
-            return None
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        modified_at = datetime.fromtimestamp(status.st_mtime, tz=timezone.utc)
-        return SourceObject(file_uri(path), status.st_size, _etag(status), modified_at)
-
-    def _is_inside(self, path: Path) -> bool:
-        # 3.13 raises OSError for a loop of links where older versions raise RuntimeError
-        try:
-            return path.resolve().is_relative_to(self._inside)
-        except (OSError, RuntimeError):
-            return False
-
-
-def _can_be_a_path(path: Path) -> bool:
-    try:
-        return b"\0" not in os.fsencode(path)
-    except UnicodeEncodeError:
-        return False
-
-
-def _etag(status: os.stat_result) -> str:
-    """Return a stand-in for the checksum that buckets have: a rewritten file differs in size or in time."""
-    return f"{status.st_size:x}-{status.st_mtime_ns:x}"
-
-
-@contextmanager
-def _listing(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
-    shown = os.fsencode(folder).decode("utf-8", errors="replace")
-    try:
-        entries = os.scandir(folder)
-    except FileNotFoundError as error:
-        raise InvalidRequestError(f"The folder {shown} does not exist: check the path.") from error
-    except NotADirectoryError as error:
-        raise InvalidRequestError(
-            f"{shown} is a file, not a folder: give the folder it is in, and its name as the file pattern."
-        ) from error
-    except OSError as error:
-        raise InvalidRequestError(
-            f"The folder {shown} cannot be listed ({error.strerror}): give this user read permission."
-        ) from error
-    with entries:
-        yield entries

@@ -171,7 +171,7 @@ class _Look:
             self.sampled += 1
             ending.sampled_bytes += item.size
             try:
-                with source.local_copy(item.uri) as path:
+                with source.local_copy(item.uri, item.etag) as path:
                     ending.sampled_seconds += rough_duration(path, seconds=min(left, _SECONDS_A_FILE))
             except (FileError, InvalidRequestError):
                 self.unreadable += 1

@@ -13,8 +13,9 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.patterns import DEFAULT_PATTERN
-from stt_pipeline.audio.sources import OpenSource, Source, open_source
+from stt_pipeline.audio.sources import OpenSource, Source
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.batch_work import BatchWork
 from stt_pipeline.batches.keys import shard_key

@@ -38,7 +38,7 @@ def probe_files(work: Work) -> None:
         if file.status == "failed":
             shard.report(file, file.error or "")
             return None
-        with shard.source.local_copy(file.uri) as path:
+        with shard.source.local_copy(file.uri, file.etag) as path:
             info = probe(path)
         return Done(file, info, info.duration)
 
@@ -77,7 +77,7 @@ def transcribe_files(work: Work, transcriber_for: TranscriberFor, *, language: s
             shard.report(file, "It was not probed yet: materialize audio_files first.")
             return None
         started_at = datetime.now(timezone.utc)
-        with shard.source.local_copy(file.uri) as path:
+        with shard.source.local_copy(file.uri, file.etag) as path:
             samples = decode(path)
         transcript = transcriber_for(shard.options).transcribe(
             samples,
@@ -120,7 +120,7 @@ def find_speakers(work: Work, diarizer_for: DiarizerFor) -> None:
         if stored is None or status == "outdated":
             shard.report(file, NO_TRANSCRIPT)
             return None
-        with shard.source.local_copy(file.uri) as path:
+        with shard.source.local_copy(file.uri, file.etag) as path:
             samples = decode(path)
         turns = diarizer_for(shard.options).diarize(
             samples, min_speakers=shard.options.min_speakers, max_speakers=shard.options.max_speakers

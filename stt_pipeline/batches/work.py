@@ -12,8 +12,9 @@ from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
+from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.patterns import DEFAULT_PATTERN
-from stt_pipeline.audio.sources import OpenSource, Source, open_source
+from stt_pipeline.audio.sources import OpenSource, Source
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.heartbeat import Heartbeat
 from stt_pipeline.batches.options import BatchOptions

@@ -76,7 +76,7 @@ def write_batch_row(
     context: dg.OpExecutionContext,
     config: NewBatch,
     database: ResourceParam[Database],
-    settings: ResourceParam[Settings],
+    sources: ResourceParam[AllowedSources],
 ) -> None:
     """Write the batch's row, or fail with what is wrong about the request."""
     try:
@@ -88,7 +88,7 @@ def write_batch_row(
             priority=config.priority,
             notify_emails=config.notify_emails,
             options=config.options,
-            allowed=AllowedSources.for_people(settings.allowed_sources),
+            allowed=sources,
             by=Actor("Dagster UI"),
         )
     except InvalidRequestError as error:

@@ -6,9 +6,12 @@ fakes to ``build_definitions`` instead.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from stt_pipeline.audio.allowed import AllowedSources
+from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.batches.publishing import SummarizerFor
 from stt_pipeline.batches.transcribing import DiarizerFor, TranscriberFor
@@ -22,6 +25,9 @@ from stt_pipeline.speech.transcriber import Transcriber, WhisperTranscriber
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.embedded import with_database
 
+if TYPE_CHECKING:
+    from dagster_aws.s3 import S3Resource
+
 OpenMailer = Callable[[], Mailer]
 
 
@@ -31,6 +37,32 @@ class SettingsResource(dg.ConfigurableResource[Settings]):
     def create_resource(self, context: dg.InitResourceContext) -> Settings:
         """Read the environment."""
         return Settings()
+
+
+def sources_resource(s3: "S3Resource | None" = None) -> dg.ResourceDefinition:
+    """Return the resource ``sources``: the places of STT_ALLOWED_SOURCES, buckets reached through Dagster's S3 resource.
+
+    Args:
+        s3: as configured in code; None takes the STT_S3_* variables. (Importing ``dagster_aws`` takes most of a second, so
+            that happens when a bucket is opened first.)
+    """
+
+    def make_client(settings: Settings) -> Any:
+        from dagster_aws.s3 import S3Resource
+
+        configured = s3 or S3Resource(
+            endpoint_url=settings.s3_endpoint_url or None,
+            region_name=settings.s3_region or None,
+            profile_name=settings.s3_profile or None,
+        )
+        return configured.process_config_and_initialize().get_client()
+
+    def allowed_sources(context: dg.InitResourceContext) -> AllowedSources:
+        settings = Settings()
+        access = SourceAccess.of(settings, lambda: make_client(settings))
+        return AllowedSources.for_people(settings.allowed_sources, access)
+
+    return dg.ResourceDefinition(allowed_sources, description="Where batches may take recordings from.")
 
 
 class DatabaseResource(dg.ConfigurableResource[Database]):

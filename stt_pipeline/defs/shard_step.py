@@ -82,7 +82,11 @@ def shard_asset(
 
 @contextmanager
 def claimed_shards(
-    context: dg.AssetExecutionContext, config: ShardConfig, database: Database, settings: Settings
+    context: dg.AssetExecutionContext,
+    config: ShardConfig,
+    database: Database,
+    settings: Settings,
+    sources: AllowedSources,
 ) -> Iterator[Work]:
     """Claim the shards of this run for one step, and give them back after the stage's last step in the run.
 
@@ -114,7 +118,7 @@ def claimed_shards(
         claim,
         lease_seconds=settings.lease_seconds,
         max_attempts=settings.max_attempts,
-        open_source=AllowedSources.for_people(settings.allowed_sources).open,
+        open_source=sources.open,
     )
     with work:
         for key, reason in work.refused.items():

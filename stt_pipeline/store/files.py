@@ -36,6 +36,7 @@ class AudioFile:
     shard_id: int
     uri: str
     size: int
+    etag: str
     created_at: datetime
     status: FileStatus
     attempts: int

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from stt_pipeline.audio.sources import Source, open_source
+from stt_pipeline.audio.opening import open_source
+from stt_pipeline.audio.sources import Source
 from stt_pipeline.audio.uris import display_name, path_from_uri
 from stt_pipeline.errors import DownloadError, InvalidRequestError
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from stt_pipeline.audio.sources import Source, SourceObject, open_source
+from stt_pipeline.audio.opening import open_source
+from stt_pipeline.audio.sources import Source, SourceObject
 from stt_pipeline.batches.batch_work import claimed_batch
 from stt_pipeline.batches.completion import Report, close_batch
 from stt_pipeline.batches.creation import create_batch
@@ -88,6 +89,7 @@ class Bucket:
     """
 
     uri = "file:///bucket/"
+    unsettled = 0
 
     def __init__(
         self, count: int, *, size: int = 1_000, at_object: Callable[[int], None] = lambda number: None
@@ -96,14 +98,14 @@ class Bucket:
         self._size = size
         self._at_object = at_object
 
-    def list_objects(self) -> Iterator[SourceObject]:
+    def list_objects(self, after: str = "", *, wait: bool = False) -> Iterator[SourceObject]:
         now = datetime.now(timezone.utc)
         for number in range(self._count):
             self._at_object(number)
             uri = f"{self.uri}{number // 1000:04d}/call-{number:07d}.wav"
             yield SourceObject(uri, self._size, f"{number:032x}", now)
 
-    def local_copy(self, uri: str) -> AbstractContextManager[Path]:
+    def local_copy(self, uri: str, etag: str = "") -> AbstractContextManager[Path]:
         raise DownloadError(f"{uri} was only listed.")
 
 

@@ -210,7 +210,7 @@ def test_a_file_larger_than_a_shard_may_be_has_one_of_its_own(database: Database
 
 def test_what_a_source_lists_twice_is_one_file(database: Database, tmp_path: Path) -> None:
     class Repeating(Bucket):
-        def list_objects(self) -> Iterator[SourceObject]:
+        def list_objects(self, after: str = "", *, wait: bool = False) -> Iterator[SourceObject]:
             for found in super().list_objects():
                 yield from (found, found)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from stt_pipeline.audio.allowed import AllowedSources
+from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.cli.batch.arguments import AsJson
@@ -42,6 +43,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Start a batch: `stt up` transcribes the recordings of SOURCE, writes minutes and mails them."""
+    settings = Settings()
     with connected() as database:
         batch = create_batch(
             database,
@@ -51,7 +53,7 @@ def create(
             priority=priority,
             notify_emails=notify or (),
             options=parsed_options(option or ()),
-            allowed=AllowedSources.for_people(Settings().allowed_sources),
+            allowed=AllowedSources.for_people(settings.allowed_sources, SourceAccess.of(settings)),
             by=actor("stt batch create"),
         )
         if as_json:

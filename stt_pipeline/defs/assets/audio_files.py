@@ -3,6 +3,7 @@
 import dagster as dg
 from dagster import ResourceParam
 
+from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.transcribing import probe_files
 from stt_pipeline.defs.partitions import all_of
 from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset
@@ -23,8 +24,9 @@ def audio_files(
     config: ShardConfig,
     database: ResourceParam[Database],
     settings: ResourceParam[Settings],
+    sources: ResourceParam[AllowedSources],
 ) -> Events:
     """Probe the files that were not looked at yet."""
-    with claimed_shards(context, config, database, settings) as work:
+    with claimed_shards(context, config, database, settings, sources) as work:
         probe_files(work)
         yield from events(context, work, describe=lambda shard: {"batch": shard.batch.name})

@@ -21,7 +21,10 @@ from stt_pipeline.store.database import Database
     "each of which becomes a partition of the assets below.",
 )
 def audio_manifest(
-    context: dg.AssetExecutionContext, database: ResourceParam[Database], settings: ResourceParam[Settings]
+    context: dg.AssetExecutionContext,
+    database: ResourceParam[Database],
+    settings: ResourceParam[Settings],
+    sources: ResourceParam[AllowedSources],
 ) -> dg.MaterializeResult[None]:
     """Scan one batch's source."""
     name = str(audio_partitions.name)
@@ -29,13 +32,12 @@ def audio_manifest(
     def add_partitions(keys: Sequence[str]) -> None:
         context.instance.add_dynamic_partitions(name, list(keys))
 
-    allowed = AllowedSources.for_people(settings.allowed_sources)
     with claimed_partition(context, database, settings) as work:
         result = run_intake(
             work,
             add_partitions=add_partitions,
             max_file_bytes=settings.max_file_bytes,
-            open_source=allowed.open,
+            open_source=sources.open,
         )
     if result.error:
         raise dg.Failure(result.error, allow_retries=False)

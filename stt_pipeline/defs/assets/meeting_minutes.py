@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 from dagster import ResourceParam
 
+from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.publishing import SummarizerFor, write_minutes
 from stt_pipeline.batches.results import first_summaries, minutes_rows
 from stt_pipeline.batches.work import ShardWork
@@ -29,6 +30,7 @@ def meeting_minutes(
     config: ShardConfig,
     database: ResourceParam[Database],
     settings: ResourceParam[Settings],
+    sources: ResourceParam[AllowedSources],
     summarizer_for: ResourceParam[SummarizerFor],
 ) -> Events:
     """Write the minutes of the transcripts that have none."""
@@ -36,7 +38,7 @@ def meeting_minutes(
     def describe(shard: ShardWork) -> dict[str, Any]:
         return minutes_preview(first_summaries(database, shard.shard.id, SHOWN_FILES))
 
-    with claimed_shards(context, config, database, settings) as work:
+    with claimed_shards(context, config, database, settings, sources) as work:
         write_minutes(work, summarizer_for)
         rows = ((shard.key, minutes_rows(database, shard.shard.id)) for shard in work.shards)
         yield from events(context, work, describe=describe, value=rows)

@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 from dagster import ResourceParam
 
+from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.publishing import notify
 from stt_pipeline.batches.work import ShardWork
 from stt_pipeline.defs.assets.meeting_minutes import meeting_minutes
@@ -27,11 +28,12 @@ def notifications(
     config: ShardConfig,
     database: ResourceParam[Database],
     settings: ResourceParam[Settings],
+    sources: ResourceParam[AllowedSources],
     open_mailer: ResourceParam[OpenMailer],
 ) -> Events:
     """Send what was not sent yet."""
 
-    with claimed_shards(context, config, database, settings) as work:
+    with claimed_shards(context, config, database, settings, sources) as work:
         mailer = open_mailer()
 
         def describe(shard: ShardWork) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 from dagster import ResourceParam
 
+from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.results import first_transcriptions, transcript_rows
 from stt_pipeline.batches.transcribing import DiarizerFor, find_speakers
 from stt_pipeline.batches.work import ShardWork
@@ -29,6 +30,7 @@ def speaker_turns(
     config: ShardConfig,
     database: ResourceParam[Database],
     settings: ResourceParam[Settings],
+    sources: ResourceParam[AllowedSources],
     diarizer_for: ResourceParam[DiarizerFor],
 ) -> Events:
     """Find the speakers of the transcripts that have none."""
@@ -36,7 +38,7 @@ def speaker_turns(
     def describe(shard: ShardWork) -> dict[str, Any]:
         return speaker_preview(first_transcriptions(database, shard.shard.id, SHOWN_FILES))
 
-    with claimed_shards(context, config, database, settings) as work:
+    with claimed_shards(context, config, database, settings, sources) as work:
         find_speakers(work, diarizer_for)
         rows = ((shard.key, transcript_rows(database, shard.shard.id)) for shard in work.shards)
         yield from events(context, work, describe=describe, value=rows)

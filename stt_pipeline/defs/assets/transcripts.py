@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 from dagster import ResourceParam
 
+from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.results import first_transcriptions
 from stt_pipeline.batches.transcribing import TranscriberFor, transcribe_files
 from stt_pipeline.batches.work import ShardWork
@@ -28,6 +29,7 @@ def transcripts(
     config: ShardConfig,
     database: ResourceParam[Database],
     settings: ResourceParam[Settings],
+    sources: ResourceParam[AllowedSources],
     transcriber_for: ResourceParam[TranscriberFor],
 ) -> Events:
     """Transcribe the files that have no transcript."""
@@ -36,6 +38,6 @@ def transcripts(
         found = first_transcriptions(database, shard.shard.id, SHOWN_FILES)
         return transcript_preview(found)
 
-    with claimed_shards(context, config, database, settings) as work:
+    with claimed_shards(context, config, database, settings, sources) as work:
         transcribe_files(work, transcriber_for, language=settings.language)
         yield from events(context, work, describe=describe)

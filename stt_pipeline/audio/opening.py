@@ -1,0 +1,78 @@
+"""From an address to its source, and how sources outside this machine's folders are reached."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stt_pipeline.audio.folder import LocalFolder
+from stt_pipeline.audio.patterns import DEFAULT_PATTERN, FilePattern
+from stt_pipeline.audio.sources import Source
+from stt_pipeline.audio.uris import path_from_uri
+from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAccess:
+    """How sources are reached.
+
+    Attributes:
+        s3: makes a client of boto3 for S3; called when it is needed first.
+        settle_seconds: a local file that changed so recently may still be growing.
+    """
+
+    s3: Callable[[], Any]
+    settle_seconds: float = 0.0
+
+    @classmethod
+    def of(cls, settings: Settings, s3: Callable[[], Any] | None = None) -> "SourceAccess":
+        """Return the access that the settings describe; ``s3`` takes the place of their client."""
+        return cls(s3 or _no_s3, settings.settle_seconds)
+
+
+def _no_s3() -> Any:
+    raise NotImplementedError
+
+
+def open_source(
+    source_path: str,
+    file_pattern: str = DEFAULT_PATTERN,
+    access: SourceAccess | None = None,
+    check: Callable[[str], None] | None = None,
+) -> Source:
+    """Return the source at ``source_path``: a folder, or an address whose scheme decides.
+
+    Raises:
+        InvalidRequestError: no such source, or the address or pattern is not valid.
+    """
+    pattern = FilePattern(file_pattern)
+    scheme, separator, _ = source_path.partition("://")
+    if not separator:
+        if not source_path.strip():
+            raise InvalidRequestError(
+                "The source is empty: give a folder, as in ./recordings or file:///data/meetings."
+            )
+        return LocalFolder(expanded(source_path), pattern)
+    scheme = scheme.lower()
+    if scheme == "file":
+        return LocalFolder(path_from_uri(source_path), pattern)
+    if scheme == "s3":
+        raise InvalidRequestError(
+            f"{source_path!r}: s3:// sources are not supported yet; give a folder or file:///path."
+        )
+    raise InvalidRequestError(
+        f"{source_path!r}: {scheme}:// is not a known kind of source; give a folder or file:///path."
+    )
+
+
+def expanded(path: str) -> Path:
+    """Return the path that a person means by ``path``: ``~`` is a home.
+
+    Raises:
+        InvalidRequestError: nobody's home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InvalidRequestError(f"{path!r}: {error} Write the whole path.") from error
