@@ -47,18 +47,57 @@ def claimed_batch(
         InvalidRequestError: there is no such batch, its status does not allow it, or another run works on it.
     """
     with database.begin() as connection:
-        batch, state = batches.lock(connection, batch_id)
-        refusal = leases.refusal(state, run_id=run_id, token=token)
-        if batch.status == "cancelled" or (batch.status == "deleting") != to_delete:
-            refusal = batch.status
-        if refusal:
-            raise InvalidRequestError(f"Batch {batch_id} is {refusal}.")
-        lease = leases.claim(connection, batches_table, batch_id, state, run_id=run_id, seconds=lease_seconds)
+        work = claim(
+            database,
+            connection,
+            batch_id,
+            run_id=run_id,
+            token=token,
+            lease_seconds=lease_seconds,
+            to_delete=to_delete,
+        )
+    with held(work, lease_seconds):
+        yield work
+
+
+def claim(
+    database: Database,
+    connection: Connection,
+    batch_id: int,
+    *,
+    run_id: str,
+    token: str | None,
+    lease_seconds: int,
+    to_delete: bool = False,
+) -> BatchWork:
+    """Claim a batch in the transaction of ``connection``; the caller holds it with :func:`held`.
+
+    Raises:
+        InvalidRequestError: as for :func:`claimed_batch`.
+    """
+    batch, state = batches.lock(connection, batch_id)
+    refusal = leases.refusal(state, run_id=run_id, token=token)
+    if batch.status == "cancelled" or (batch.status == "deleting") != to_delete:
+        refusal = batch.status
+    if refusal:
+        raise InvalidRequestError(f"Batch {batch_id} is {refusal}.")
+    lease = leases.claim(connection, batches_table, batch_id, state, run_id=run_id, seconds=lease_seconds)
+    return BatchWork(database, batch, lease)
+
+
+@contextmanager
+def held(work: BatchWork, lease_seconds: int) -> Iterator[None]:
+    """Keep a claimed batch's lease alive, and give it back at the end."""
+    database, lease = work.database, work.lease
     try:
         with Heartbeat(database, batches_table, lambda: [lease], lease_seconds):
-            yield BatchWork(database, batch, lease)
+            yield
     except BaseException as error:
-        note = str(error) if isinstance(error, SttError) else f"Run {run_id} ended early; its log says why."
+        note = (
+            str(error)
+            if isinstance(error, SttError)
+            else f"Run {lease.run_id} ended early; its log says why."
+        )
         with database.begin() as connection:
             not_before = func.now() + timedelta(seconds=_RETRY_SECONDS)
             leases.release(connection, batches_table, lease, error=note, not_before=not_before)

@@ -50,7 +50,8 @@ def close_batch(work: BatchWork, mailer: Mailer, *, max_attempts: int) -> Report
     database, batch = work.database, work.batch
     with database.begin() as connection:
         work.prove(connection)
-        is_open = batch.stage == "intake" or shards.has_open(connection, batch.id)
+        waits = batch.open_until is not None and batch.open_until > datetime.now(timezone.utc)
+        is_open = waits or batch.stage == "intake" or shards.has_open(connection, batch.id)
         if is_open and batch.stage == "report":
             moves.set_stage(connection, batch.id, "shards")
         examples = tuple(

@@ -47,7 +47,7 @@ def create_batch(
     rank = checked_priority(priority)
     source = allowed.open(source_path, file_pattern)
     emails = checked_emails(notify_emails)
-    checked = _options(options)
+    checked = checked_options(options)
     title = checked_name(" ".join(name.split()) or display_name(source.uri.rstrip("/")) or source.uri)
     with database.begin() as connection:
         batch = batches.create(
@@ -83,15 +83,15 @@ def checked_priority(text: str) -> Priority:
     return cast(Priority, text)
 
 
-def checked_name(text: str) -> str:
-    """Return the name of a batch, with single spaces.
+def checked_name(text: str, *, longest: int = _NAME_LENGTH) -> str:
+    """Return the name of a batch or a watch, with single spaces.
 
     Raises:
         InvalidRequestError: it is empty, too long, or would not show as written.
     """
     title = " ".join(text.split())
-    if not title or len(title) > _NAME_LENGTH or not title.isprintable():
-        raise InvalidRequestError(f"The batch's name must be 1 to {_NAME_LENGTH} printable characters.")
+    if not title or len(title) > longest or not title.isprintable():
+        raise InvalidRequestError(f"The name must be 1 to {longest} printable characters.")
     return title
 
 
@@ -109,7 +109,12 @@ def checked_emails(addresses: Sequence[str]) -> tuple[str, ...]:
     return emails
 
 
-def _options(options: BatchOptions | Mapping[str, Any] | None) -> BatchOptions:
+def checked_options(options: BatchOptions | Mapping[str, Any] | None) -> BatchOptions:
+    """Return the options of a batch.
+
+    Raises:
+        InvalidRequestError: there is no such option, or its value cannot be used.
+    """
     if isinstance(options, BatchOptions):
         return options
     try:

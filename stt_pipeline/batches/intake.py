@@ -1,12 +1,14 @@
 """Intake: lists a batch's source into the manifest, cuts shards and makes them known as partitions.
 
+What arrives at a watch takes the same way, a few files at a time (``arrivals``).
+
 The listing streams into a temporary table; only then is the number of files known, on which the size of shards
 depends. It may be killed at any point and run again: files and their shard are written together, files are unique by
 (uri, etag), shards by number, and what is not registered yet is registered the next time.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import ceil
 from typing import TypeVar
@@ -15,7 +17,7 @@ from sqlalchemy import Connection
 
 from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.patterns import DEFAULT_PATTERN
-from stt_pipeline.audio.sources import OpenSource, Source
+from stt_pipeline.audio.sources import OpenSource, SourceObject
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.batch_work import BatchWork
 from stt_pipeline.batches.keys import shard_key
@@ -42,12 +44,21 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class IntakeResult:
-    """What a scan found: files in the manifest now, how many of them are new, and the shards that were added."""
+    """What a scan found.
+
+    Attributes:
+        total_files: in the manifest now.
+        new_files: how many of them are new.
+        new_shards: how many shards were added for them.
+        error: why nothing was found.
+        unsettled: files that were left out because they are still being written.
+    """
 
     total_files: int
     new_files: int
     new_shards: int
     error: str | None = None
+    unsettled: int = 0
 
 
 def files_per_shard(total_files: int) -> int:
@@ -83,67 +94,101 @@ def run_intake(
         What was found; ``error`` says why nothing was. A source that cannot be listed, or has no matching file, ends a
         new batch as failed, while one that has files already goes on with them.
     """
-    database, batch = work.database, work.batch
-    with database.begin() as connection:
-        work.prove(connection)
-        moves.start_scan(connection, batch.id)
-        transcriptions.ensure_months(connection)
-        before = counters.sums(connection, batch.id)
-    added = 0
-    with database.scratch() as connection:
+    batch = work.batch
+    before = begin_intake(work)
+    with work.database.scratch() as connection:
         try:
-            _list(connection, open_source(batch.source_path, batch.file_pattern or DEFAULT_PATTERN))
+            source = open_source(batch.source_path, batch.file_pattern or DEFAULT_PATTERN)
+            # files of a watch come by the watch alone: here, only what a look left half done is finished
+            objects = source.list_objects(wait=True) if batch.watch_id is None else ()
+            new, _ = list_new(connection, objects, batch_id=batch.id, watch_id=batch.watch_id)
         except InvalidRequestError as error:
-            return _nothing_found(work, before.total, str(error))
-        with connection.begin():
-            listing.drop_known(connection, batch.id)
-            new, new_bytes = listing.count(connection)
-        if before.total + new == 0:
-            pattern = batch.file_pattern or "any known audio or video ending"
-            reason = (
-                f"{batch.source_path} has no file that matches {pattern}: check the source and the pattern."
-            )
-            return _nothing_found(work, 0, reason)
-        per_shard = max(batch.files_per_shard or 1, files_per_shard(before.total + new))
-        with connection.begin():
-            work.prove(connection)
-            batches.fix_shard_size(connection, batch.id, per_shard)
-        added = _cut_shards(work, connection, per_shard, bytes_per_shard(new_bytes), max_file_bytes)
-    # an earlier scan may have had a lower limit
-    reopen_failed(
-        database,
-        batch.id,
-        error_class="too_large",
-        max_file_bytes=max_file_bytes,
-        allowed=work.prove,
-    )
-    _register(database, batch, add_partitions)
-    with database.begin() as connection:
+            return _nothing_found(work, before, str(error))
+        if before + new == 0:
+            return _nothing_found(work, 0, _no_files(batch, source.unsettled), source.unsettled)
+        # an earlier scan may have had a lower limit
+        reopen_failed(
+            work.database,
+            batch.id,
+            error_class="too_large",
+            max_file_bytes=max_file_bytes,
+            allowed=work.prove,
+        )
+        result = take_in(work, connection, add_partitions=add_partitions, max_file_bytes=max_file_bytes)
+    return replace(result, unsettled=source.unsettled)
+
+
+def begin_intake(work: BatchWork) -> int:
+    """Mark that files are on their way into a batch, and return how many it has."""
+    with work.database.begin() as connection:
         work.prove(connection)
-        total = counters.sums(connection, batch.id).total
-        moves.finish_scan(connection, batch.id, total)
-    return IntakeResult(total, total - before.total, added)
+        moves.start_scan(connection, work.batch.id)
+        transcriptions.ensure_months(connection)
+        return counters.sums(connection, work.batch.id).total
 
 
-def _list(connection: Connection, source: Source) -> None:
-    """Stream a source into the listing; the temporary table is no other's, so no lease is needed yet."""
+def list_new(
+    connection: Connection, objects: Iterable[SourceObject], *, batch_id: int | None, watch_id: int | None
+) -> tuple[int, int]:
+    """Stream objects into the listing of ``connection``, leave what the manifest has not, and return (files, bytes) of it.
+
+    The temporary table is nobody else's, so no lease is needed yet. What is known is known to all batches of a watch,
+    or else to the batch.
+    """
     with connection.begin():
         listing.begin(connection)
     place = 0
-    for chunk in _chunks(source.list_objects(), _ROWS_AT_A_TIME):
+    for chunk in _chunks(objects, _ROWS_AT_A_TIME):
         with connection.begin():
             listing.add(connection, place, chunk)
         place += len(chunk)
+    with connection.begin():
+        listing.drop_known(connection, batch_id, watch_id)
+        return listing.count(connection)
 
 
-def _nothing_found(work: BatchWork, before: int, error: str) -> IntakeResult:
+def take_in(
+    work: BatchWork, connection: Connection, *, add_partitions: AddPartitions, max_file_bytes: int
+) -> IntakeResult:
+    """Put what the listing of ``connection`` holds into the batch, and open it for work."""
+    database, batch = work.database, work.batch
+    with connection.begin():
+        work.prove(connection)
+        before = counters.sums(connection, batch.id).total
+        new, new_bytes = listing.count(connection)
+        per_shard = max(batch.files_per_shard or 1, files_per_shard(before + new))
+        batches.fix_shard_size(connection, batch.id, per_shard)
+    added = _cut_shards(work, connection, per_shard, bytes_per_shard(new_bytes), max_file_bytes)
+    _register(database, batch, add_partitions)
+    with database.begin() as transaction:
+        work.prove(transaction)
+        total = counters.sums(transaction, batch.id).total
+        moves.finish_scan(transaction, batch.id, total)
+    return IntakeResult(total, total - before, added)
+
+
+def _no_files(batch: Batch, unsettled: int) -> str:
+    if batch.watch_id is not None:
+        return (
+            "The look that began this batch was interrupted; what it found comes with the watch's next batch."
+        )
+    pattern = batch.file_pattern or "any known audio or video ending"
+    if unsettled:
+        return (
+            f"{batch.source_path} has only files that are still being written ({unsettled} that match {pattern}): wait "
+            "until they are complete and scan it again."
+        )
+    return f"{batch.source_path} has no file that matches {pattern}: check the source and the pattern."
+
+
+def _nothing_found(work: BatchWork, before: int, error: str, unsettled: int = 0) -> IntakeResult:
     with work.database.begin() as connection:
         work.prove(connection)
         if before:
             moves.give_up_scan(connection, work.batch.id, error)
         else:
             moves.fail(connection, work.batch.id, error)
-    return IntakeResult(before, 0, 0, error)
+    return IntakeResult(before, 0, 0, error, unsettled)
 
 
 def _cut_shards(
@@ -173,6 +218,7 @@ def _cut_shards(
             listing.put_into_manifest(
                 connection,
                 batch.id,
+                batch.watch_id,
                 [(ids[number], part) for number, part in numbered],
                 max_file_bytes=max_file_bytes,
             )

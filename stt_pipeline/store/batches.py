@@ -24,7 +24,10 @@ _INTAKE_LOCK = 0x5354_5402  # "STT", 2: one intake inserts partitions at a time
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A row of ``stt_batches``. ``total_files`` is None until the source was scanned."""
+    """A row of ``stt_batches``. ``total_files`` is None until the source was scanned.
+
+    ``open_until`` is when a batch of a watch stops to take in what arrives; it does not end before.
+    """
 
     id: int
     name: str
@@ -44,6 +47,8 @@ class Batch:
     completed_at: datetime | None
     retired_at: datetime | None
     error: str | None
+    watch_id: int | None
+    open_until: datetime | None
 
 
 _COLUMNS = [batches.c[name] for name in Batch.__dataclass_fields__]
@@ -63,6 +68,8 @@ def create(
     notify_emails: Sequence[str],
     options: Mapping[str, Any],
     created_by: str,
+    watch_id: int | None = None,
+    open_until: datetime | None = None,
 ) -> Batch:
     """Insert a batch that waits for its intake."""
     row = connection.execute(
@@ -76,6 +83,8 @@ def create(
             options=dict(options),
             created_by=created_by,
             stage="intake",
+            watch_id=watch_id,
+            open_until=open_until,
         )
         .returning(*_COLUMNS)
     ).one()

@@ -36,15 +36,19 @@ def add(connection: Connection, first: int, objects: Iterable[SourceObject]) -> 
             copy.write_row((place, found.uri, found.size, found.etag))
 
 
-def drop_known(connection: Connection, batch_id: int) -> None:
-    """Leave only what the batch's manifest does not have: another uri, or a uri whose etag has changed."""
+def drop_known(connection: Connection, batch_id: int | None, watch_id: int | None) -> None:
+    """Leave only what the manifest does not have: another uri, or a uri whose etag has changed.
+
+    It is looked up in all batches of a watch; without one, in the batch.
+    """
     connection.execute(text("ANALYZE listing"))
+    owner = "f.batch_id = :batch" if watch_id is None else "f.watch_id = :watch"
     connection.execute(
-        text("""
+        text(f"""
             DELETE FROM listing l USING stt_audio_files f
-            WHERE f.batch_id = :batch AND f.uri = l.uri AND f.etag = l.etag
+            WHERE {owner} AND f.uri = l.uri AND f.etag = l.etag
         """),
-        {"batch": batch_id},
+        {"batch": batch_id, "watch": watch_id},
     )
 
 
@@ -72,11 +76,16 @@ def uris(connection: Connection, places: Sequence[int]) -> dict[int, str]:
 
 
 def put_into_manifest(
-    connection: Connection, batch_id: int, slices: Sequence[tuple[int, Slice]], *, max_file_bytes: int
+    connection: Connection,
+    batch_id: int,
+    watch_id: int | None,
+    slices: Sequence[tuple[int, Slice]],
+    *,
+    max_file_bytes: int,
 ) -> None:
     """Write slices into the manifest, given in order with the id of the shard that each becomes.
 
-    Shards count what was really written: a source that lists an object twice has it once. Files over
+    Shards count what was really written: a source that lists an object twice has it once, and so has a watch. Files over
     ``max_file_bytes`` are failed as ``too_large``, so that nothing ever reads them.
     """
     connection.execute(
@@ -84,15 +93,15 @@ def put_into_manifest(
             -- the arrays are read once, not converted for every row as a cached plan would
             WITH cut AS MATERIALIZED (SELECT CAST(:shards AS bigint[]) AS shards, CAST(:firsts AS bigint[]) AS firsts),
             written AS (
-                INSERT INTO stt_audio_files (batch_id, shard_id, uri, size, etag, status, error_class, error)
-                SELECT :batch, cut.shards[width_bucket(place, cut.firsts)], uri, size, etag,
+                INSERT INTO stt_audio_files (batch_id, watch_id, shard_id, uri, size, etag, status, error_class, error)
+                SELECT :batch, CAST(:watch AS bigint), cut.shards[width_bucket(place, cut.firsts)], uri, size, etag,
                        CASE WHEN size > :limit THEN 'failed' ELSE 'pending' END,
                        CASE WHEN size > :limit THEN 'too_large' END,
                        CASE WHEN size > :limit THEN
                            format('The file has %s bytes, more than the limit of %s. Raise STT_MAX_FILE_BYTES and '
                                   'retry it, or split the file.', size, CAST(:limit AS bigint)) END
                 FROM cut, listing WHERE place BETWEEN :first AND :last ORDER BY place
-                ON CONFLICT (batch_id, uri, etag) DO NOTHING
+                ON CONFLICT DO NOTHING
                 RETURNING shard_id, size, status
             )
             UPDATE stt_shards s
@@ -105,6 +114,7 @@ def put_into_manifest(
         """),
         {
             "batch": batch_id,
+            "watch": watch_id,
             "shards": [shard_id for shard_id, _ in slices],
             "firsts": [part.first for _, part in slices],
             "first": slices[0][1].first,

@@ -332,13 +332,14 @@ def has_open(connection: Connection, batch_id: int) -> bool:
 
 
 def batches_without_open_shards(connection: Connection) -> list[int]:
-    """Return the batches in work of which every shard is done, and no file waits for its retry."""
+    """Return the batches in work of which every shard is done, where no file waits for its retry or is still to arrive."""
     return list(
         connection.scalars(
             select(batches.c.id).where(
                 batches.c.stage == "shards",
                 batches.c.status == "processing",
                 batches.c.retry_after.is_(None),
+                or_(batches.c.open_until.is_(None), batches.c.open_until <= func.now()),
                 ~open_shard_of(batches.c.id),
             )
         )

@@ -63,6 +63,31 @@ def _lease() -> "list[Column[object]]":
     ]
 
 
+watches = Table(
+    "stt_watches",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("source_path", Text, nullable=False),
+    Column("file_pattern", Text, nullable=False, server_default=""),
+    Column("queue_url", Text, nullable=False, server_default=""),
+    Column("batching", Text, nullable=False),
+    Column("priority", Text, nullable=False, server_default="normal"),
+    Column("notify_emails", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("options", JSONB, nullable=False, server_default="{}"),
+    _time("since"),
+    Column("created_by", Text, nullable=False, server_default=""),
+    _time("created_at", now=True),
+    Column("look_back", Text, nullable=False, server_default=""),
+    Column("sweep", Text, nullable=False, server_default=""),
+    _time("caught_up_at"),
+    _time("swept_at"),
+    _time("looked_at"),
+    _time("found_at"),
+    Column("files", BigInteger, nullable=False, server_default="0"),
+    Column("error", Text),
+)
+
 batches = Table(
     "stt_batches",
     metadata,
@@ -84,6 +109,8 @@ batches = Table(
     _time("retired_at"),
     Column("retry_class", Text),
     Column("retry_after", Integer),
+    Column("watch_id", BigInteger),
+    _time("open_until"),
     *_lease(),
     Index("stt_batches_status", "status"),
     Index("stt_batches_open", "id", postgresql_where=text("stage <> 'done'")),
@@ -92,6 +119,7 @@ batches = Table(
         "completed_at",
         postgresql_where=text("completed_at IS NOT NULL AND retired_at IS NULL"),
     ),
+    Index("stt_batches_watch", "watch_id", "id", postgresql_where=text("watch_id IS NOT NULL")),
     Index("stt_batches_to_retry", "id", postgresql_where=text("retry_after IS NOT NULL")),
 )
 
@@ -137,7 +165,16 @@ audio_files = Table(
     Column("channels", SmallInteger),
     Column("codec", Text),
     Column("container", Text),
+    Column("watch_id", BigInteger),
     UniqueConstraint("batch_id", "uri", "etag"),
+    Index(
+        "stt_audio_files_watch",
+        "watch_id",
+        "uri",
+        "etag",
+        unique=True,
+        postgresql_where=text("watch_id IS NOT NULL"),
+    ),
     Index("stt_audio_files_shard", "shard_id"),
     Index("stt_audio_files_batch", "batch_id", "id"),
     Index(
@@ -254,6 +291,18 @@ api_keys = Table(
     _time("created_at", now=True),
     _time("last_used_at"),
     _time("revoked_at"),
+)
+
+dead_letters = Table(
+    "stt_dead_letters",
+    metadata,
+    _id(),
+    Column("queue_url", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    _time("at", now=True),
+    UniqueConstraint("queue_url", "message_id"),
 )
 
 audit_log = Table(

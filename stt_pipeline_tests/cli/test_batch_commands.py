@@ -63,7 +63,7 @@ def test_create_says_what_to_do_next(stt_on_database: Stt, database: Database, t
         ),
         ([".", "--notify", "kim"], "An email address must have an @-sign"),
         ([".", "--priority", "urgent"], "'urgent' is not one of 'high', 'normal', 'low'."),
-        ([".", "--name", "x" * 201], "The batch's name must be 1 to 200 printable characters."),
+        ([".", "--name", "x" * 201], "The name must be 1 to 200 printable characters."),
     ],
 )
 def test_create_refuses_what_cannot_work(
