@@ -24,7 +24,7 @@ MOVES: Mapping[Move, frozenset[Status]] = {
     "changed": frozenset({"pending", "scanning", "processing", "paused", "completed", "failed", "cancelled"}),
     "paused": frozenset({"pending", "scanning", "processing"}),
     "resumed": frozenset({"paused"}),
-    "retried": frozenset({"processing", "paused", "completed", "failed"}),
+    "retried": frozenset({"scanning", "processing", "paused", "completed", "failed"}),
     "cancelled": frozenset({"pending", "scanning", "processing", "paused"}),
     "deleted": frozenset({"completed", "failed", "cancelled"}),
 }

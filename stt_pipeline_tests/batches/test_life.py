@@ -87,7 +87,7 @@ def test_only_the_moves_of_the_table_are_made(database: Database, tmp_path: Path
                         "resumed": "processing",
                         "cancelled": "cancelled",
                         "deleted": "deleting",
-                        "retried": "paused" if status == "paused" else "processing",
+                        "retried": status if status in ("paused", "scanning") else "processing",
                     }[move]
                 )
             else:

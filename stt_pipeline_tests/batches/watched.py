@@ -1,0 +1,102 @@
+"""A bucket in memory that can be watched, and looks at it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import cast
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+
+from stt_pipeline.audio.allowed import AllowedSources
+from stt_pipeline.audio.sources import Source, SourceObject
+from stt_pipeline.batches.arrivals import Arrived, Intake, arrive
+from stt_pipeline.batches.watching import Look, add_watch, look
+from stt_pipeline.errors import DownloadError
+from stt_pipeline.store import files, watches
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.files import AudioFile
+from stt_pipeline.store.watches import Watch
+from stt_pipeline_tests.batches.recordings import MAX_BYTES
+
+SEOUL = ZoneInfo("Asia/Seoul")
+
+
+class Keys:
+    """A source of keys, each with an etag, that may be changed between looks; it holds no content."""
+
+    uri = "s3://calls/"
+    unsettled = 0
+
+    def __init__(self, *keys: str) -> None:
+        self.etags: dict[str, str] = {}
+        self.modified_at = datetime.now(timezone.utc)
+        self.listed = 0
+        self.add(*keys)
+
+    def add(self, *keys: str, etag: str = "1") -> None:
+        self.etags |= dict.fromkeys(keys, etag)
+
+    def list_objects(self, after: str = "", *, wait: bool = False) -> Iterator[SourceObject]:
+        for key in sorted(self.etags):
+            if self.uri + key > after:
+                self.listed += 1
+                yield SourceObject(self.uri + key, 1_000, self.etags[key], self.modified_at)
+
+    def browse(self) -> Iterator[SourceObject | None]:
+        return self.list_objects()
+
+    def matches(self, uri: str) -> bool:
+        return uri.endswith(".wav")
+
+    def local_copy(self, uri: str, etag: str = "") -> AbstractContextManager[Path]:
+        raise DownloadError(f"{uri} was only listed.")
+
+
+class Watched:
+    """A watch on a source, and what looks at it registered with Dagster."""
+
+    def __init__(self, database: Database, source: Source, **wishes: object) -> None:
+        class Allowed:
+            def open(self, source_path: str, file_pattern: str = "") -> Source:
+                return source
+
+        self.allowed = cast(AllowedSources, Allowed())
+        self.database = database
+        self.partitions: list[str] = []
+        self.intake = Intake(self.partitions.extend, MAX_BYTES, 60, SEOUL)
+        wishes = {"source_path": source.uri, "name": "calls"} | wishes
+        self.id = add_watch(database, allowed=self.allowed, **wishes).id  # type: ignore[arg-type]
+
+    @property
+    def row(self) -> Watch:
+        with self.database.begin() as connection:
+            return watches.get(connection, self.id)
+
+    def look(self, **bounds: object) -> Look:
+        return look(self.database, self.row, self.allowed, self.intake, **bounds)  # type: ignore[arg-type]
+
+    def arrive(self, objects: Sequence[SourceObject]) -> Arrived:
+        return arrive(self.database, self.row, objects, self.intake)
+
+    @property
+    def batch_ids(self) -> list[int]:
+        with self.database.begin() as connection:
+            found = connection.scalars(
+                text("SELECT id FROM stt_batches WHERE watch_id = :id ORDER BY id"), {"id": self.id}
+            )
+            return list(found)
+
+    def files_of(self, batch_id: int) -> list[AudioFile]:
+        with self.database.begin() as connection:
+            return list(files.of_batch(connection, batch_id))
+
+    @property
+    def keys(self) -> list[str]:
+        """What was taken in, in all batches, in order."""
+        return [
+            file.uri.removeprefix("s3://calls/")
+            for batch_id in self.batch_ids
+            for file in self.files_of(batch_id)
+        ]
