@@ -53,9 +53,14 @@ def arrive(database: Database, watch: Watch, objects: Iterable[SourceObject], in
         InvalidRequestError: another run has the day's batch in hand; to be tried again. Nothing was written.
         NotFoundError: the watch was removed meanwhile.
     """
-    wanted = (found for found in objects if watch.since is None or found.modified_at >= watch.since)
+    # each once: what is told twice would be cut into shards twice, of which one would be empty
+    wanted = {
+        (found.uri, found.etag): found
+        for found in objects
+        if watch.since is None or found.modified_at >= watch.since
+    }
     with database.scratch() as connection:
-        new, _ = list_new(connection, wanted, batch_id=None, watch_id=watch.id)
+        new, _ = list_new(connection, wanted.values(), batch_id=None, watch_id=watch.id)
         if not new:
             return Arrived()
         work = _claimed(database, watch, intake)
