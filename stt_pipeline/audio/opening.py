@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stt_pipeline.audio.cache import DownloadCache
 from stt_pipeline.audio.folder import LocalFolder
 from stt_pipeline.audio.patterns import DEFAULT_PATTERN, FilePattern
+from stt_pipeline.audio.s3 import S3Prefix
+from stt_pipeline.audio.s3_client import S3Client, client_of
 from stt_pipeline.audio.sources import Source
 from stt_pipeline.audio.uris import path_from_uri
 from stt_pipeline.errors import InvalidRequestError
@@ -18,21 +21,23 @@ class SourceAccess:
     """How sources are reached.
 
     Attributes:
-        s3: makes a client of boto3 for S3; called when it is needed first.
-        settle_seconds: a local file that changed so recently may still be growing.
+        s3: gives the client of boto3 for S3, always the same one.
+        cache: where downloaded objects are kept.
+        settle_seconds: a local file that changed so recently may still be growing; 0 takes all as they are.
     """
 
-    s3: Callable[[], Any]
+    s3: S3Client
+    cache: DownloadCache
     settle_seconds: float = 0.0
 
     @classmethod
     def of(cls, settings: Settings, s3: Callable[[], Any] | None = None) -> "SourceAccess":
         """Return the access that the settings describe; ``s3`` takes the place of their client."""
-        return cls(s3 or _no_s3, settings.settle_seconds)
-
-
-def _no_s3() -> Any:
-    raise NotImplementedError
+        return cls(
+            S3Client(s3 or (lambda: client_of(settings))),
+            DownloadCache(settings.cache_folder, settings.cache_bytes),
+            settings.settle_seconds,
+        )
 
 
 def open_source(
@@ -58,11 +63,10 @@ def open_source(
     if scheme == "file":
         return LocalFolder(path_from_uri(source_path), pattern)
     if scheme == "s3":
-        raise InvalidRequestError(
-            f"{source_path!r}: s3:// sources are not supported yet; give a folder or file:///path."
-        )
+        access = access or SourceAccess.of(Settings())
+        return S3Prefix(source_path, pattern, access.s3, access.cache)
     raise InvalidRequestError(
-        f"{source_path!r}: {scheme}:// is not a known kind of source; give a folder or file:///path."
+        f"{source_path!r}: {scheme}:// is not a known kind of source; give a folder, file:///path or s3://bucket/prefix."
     )
 
 

@@ -4,6 +4,7 @@ Patterns come from outside, and a scan asks them about millions of names. So the
 length of a name whatever the pattern is: with ``re``, ``*a*a*a*a*a*b`` takes hours and holds up every other thread.
 """
 
+import os
 import re
 import unicodedata
 
@@ -42,6 +43,7 @@ _SPACES = " \t\r\n"  # around globs, which may be written on lines of their own
 # of the compiled pattern and its cache, in bytes: the package keeps the last 128 patterns
 _MEMORY = 2 << 20
 _NOTHING = r"[^\x{0}-\x{10ffff}]"
+_ONE_FORM = re.compile(r"[0-9 _/-]*")
 _NAMED_CLASS = re.compile(r"\[[^]]*\[:")  # [[:alpha:]], which a shell knows, and fsspec does not
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -72,6 +74,8 @@ class FilePattern:
             raise InvalidRequestError(
                 f"The file pattern lists {len(globs)} globs, and may list {_MOST_GLOBS}: use wider ones, as in **/*."
             )
+        common = os.path.commonprefix(globs)  # noqa: RUF071 (by character is what is meant)
+        self._literal_start = common[: _ONE_FORM.match(common).end()].rstrip("/ ")  # type: ignore[union-attr]
         options = re2.Options()
         options.case_sensitive = False
         options.never_capture = True
@@ -83,6 +87,11 @@ class FilePattern:
             raise InvalidRequestError(
                 f"The file pattern cannot be used ({_words(error)}): write a shorter or simpler one, as in **/*.mp3."
             ) from error
+
+    @property
+    def literal_start(self) -> str:
+        """How every path that is meant begins, as far as that is certain: characters that have no other form or case."""
+        return self._literal_start
 
     def matches(self, path: str) -> bool:
         """Say whether ``path``, relative to the source and with ``/`` between folders, is meant."""

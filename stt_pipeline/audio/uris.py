@@ -1,9 +1,11 @@
 """How the address of an audio file is written, and the way back to a path and to a name for people.
 
-An address is what the manifest stores, so it is plain ASCII whatever the file is called. No file is opened here.
+An address is what the manifest stores. That of a local file is plain ASCII whatever the file is called; that of an object
+in S3 has its key as it is, as the AWS tools write it. No file is opened here.
 """
 
 import os
+import re
 import unicodedata
 from pathlib import Path, PurePath
 from urllib.parse import unquote_to_bytes
@@ -11,6 +13,8 @@ from urllib.parse import unquote_to_bytes
 from stt_pipeline.errors import InvalidRequestError
 
 _FILE = "file://"
+_S3 = "s3://"
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def file_uri(path: Path) -> str:
@@ -44,6 +48,28 @@ def path_from_uri(uri: str) -> Path:
     if b"\0" in decoded:
         raise InvalidRequestError(f"{uri!r} contains %00, which no path can hold.")
     return Path(os.fsdecode(decoded))
+
+
+def s3_uri(bucket: str, key: str) -> str:
+    """Return the ``s3://`` address of an object, with its key as it is; a NUL, which no database holds, is U+FFFD."""
+    return f"{_S3}{bucket}/{key}".replace("\0", "\ufffd")
+
+
+def bucket_and_key(uri: str) -> tuple[str, str]:
+    """Return the bucket and the key that an ``s3://`` address means; the reverse of :func:`s3_uri`.
+
+    Raises:
+        InvalidRequestError: not an ``s3://`` address, or one with a user or a port in it.
+    """
+    if uri[: len(_S3)].lower() != _S3:
+        raise InvalidRequestError(f"{uri!r} is not an s3:// address.")
+    bucket, _, key = uri[len(_S3) :].partition("/")
+    if not _BUCKET.fullmatch(bucket):
+        # not shown: it may be a password
+        raise InvalidRequestError(
+            "The s3:// address has no bucket's name: write it as in s3://recordings/2026/."
+        )
+    return bucket, key
 
 
 def display_name(location: str | PurePath) -> str:

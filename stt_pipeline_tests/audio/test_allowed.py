@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import boto3
 import pytest
 
 from stt_pipeline.audio.allowed import ANYWHERE, AllowedSources
@@ -124,9 +125,10 @@ def test_names_that_only_look_odd_are_allowed(meetings: Path, name: str, write: 
 @pytest.mark.parametrize(
     "address", ["s3://audio-files/2026", "s3://audio-files/2026/", "S3://audio-files/2026/a b/%2e"]
 )
-def test_buckets_are_compared_though_they_cannot_be_opened_yet(address: str) -> None:
-    with pytest.raises(InvalidRequestError, match="not supported yet"):
-        AllowedSources.for_api("s3://audio-files/2026/").open(address)
+def test_what_is_allowed_of_a_bucket_is_opened(aws: str, address: str) -> None:
+    boto3.client("s3").create_bucket(Bucket="audio-files")
+    opened = AllowedSources.for_api("s3://audio-files/2026/").open(address)
+    assert opened.uri == "s3" + address[2:].rstrip("/")
 
 
 def test_nothing_is_allowed_to_the_api_without_the_setting(meetings: Path) -> None:

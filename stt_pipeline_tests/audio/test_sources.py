@@ -207,7 +207,7 @@ def as_ordinary_user() -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("s3://bucket/prefix/", "not supported yet"),
+        ("s3:///prefix/", "no bucket's name"),
         ("https://host/a", "not a known kind"),
         ("  ", "source is empty"),
     ],

@@ -1,0 +1,221 @@
+"""A prefix of an S3 bucket as a source. What S3's answers mean is in ``s3_client``, listing in order in ``s3_listing``."""
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timezone
+from pathlib import Path
+from typing import Any
+
+from stt_pipeline.audio.cache import Download, DownloadCache
+from stt_pipeline.audio.patterns import FilePattern
+from stt_pipeline.audio.s3_client import S3Client, answer_of, s3_errors
+from stt_pipeline.audio.s3_listing import Entry, Prefix
+from stt_pipeline.audio.sources import SourceObject
+from stt_pipeline.audio.uris import bucket_and_key, display_name, s3_uri
+from stt_pipeline.errors import DownloadError, InvalidRequestError, SourceUnavailableError
+
+_CHUNK = 1 << 20
+# a body that breaks off is asked for again from there, so often without anything new, after a random part of this (s)
+_BROKEN_AT_MOST = 5
+_PAUSE = 1.0
+
+
+class S3Prefix:
+    """The objects of a bucket below a prefix, which is taken for a folder: ``meet`` means keys that begin with ``meet/``.
+
+    Addresses are ``s3://bucket/`` and the key as it is, as other AWS tools write them. A key with a NUL character, which
+    no database holds, is shown with U+FFFD in its place; such an object cannot be lent.
+    """
+
+    def __init__(self, address: str, pattern: FilePattern, client: S3Client, cache: DownloadCache) -> None:
+        """Check that the prefix can be listed, with one request.
+
+        Raises:
+            InvalidRequestError: no such bucket, access is denied, or the address is that of an object.
+            ConfigurationError: credentials, region or endpoint are wrong.
+            SourceUnavailableError: no answer.
+        """
+        self._bucket, path = bucket_and_key(address)
+        folder = path.rstrip("/")
+        self._prefix = f"{folder}/" if folder else ""
+        self._pattern = pattern
+        self._open_client = client
+        self._cache = cache
+        with s3_errors(self.uri):
+            found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
+        if not found.get("KeyCount") and folder and not path.endswith("/") and self._is_object(folder):
+            raise InvalidRequestError(
+                f"{address} is an object, not a prefix: give the prefix it is in, and its name as the file pattern."
+            )
+
+    @property
+    def uri(self) -> str:
+        """The prefix's address."""
+        return s3_uri(self._bucket, self._prefix).rstrip("/")
+
+    @property
+    def unsettled(self) -> int:
+        """0: an object of a bucket is there as a whole or not at all."""
+        return 0
+
+    def list_objects(self, after: str = "", *, wait: bool = False) -> Iterator[SourceObject]:
+        """See :meth:`Source.list_objects`; the order is that of the keys' UTF-8."""
+        # a NUL was listed as U+FFFD, behind which nothing that follows it would be found
+        start = self._key(after).partition("\ufffd")[0] if after else ""
+        prefix = Prefix(self._client, self._bucket, self._prefix + self._pattern.literal_start)
+        with s3_errors(self.uri):
+            for page in prefix.in_order(start, self._meant):
+                yield from page
+
+    def browse(self) -> Iterator[SourceObject | None]:
+        """See :meth:`Source.browse`."""
+        prefix = Prefix(self._client, self._bucket, self._prefix)
+        with s3_errors(self.uri):
+            for entries, _ in prefix.pages(""):
+                for entry in entries:
+                    yield self._described(entry) if self._is_meant(entry["Key"]) else None
+
+    def matches(self, uri: str) -> bool:
+        """See :meth:`Source.matches`."""
+        bucket, key = bucket_and_key(uri)
+        return bucket == self._bucket and self._is_meant(key)
+
+    @contextmanager
+    def local_copy(self, uri: str, etag: str = "") -> Iterator[Path]:
+        """See :meth:`Source.local_copy`; the object comes from the cache, or is downloaded into it."""
+        key = self._key(uri)
+        # clients resolve dots in a path, and would fetch another object
+        if not key.startswith(self._prefix) or {".", ".."} & set(key.split("/")):
+            raise InvalidRequestError(f"{uri} is not inside the source {self.uri}.")
+        with lent_object(self._client, self._cache, uri, etag) as path:
+            yield path
+
+    @property
+    def _client(self) -> Any:
+        return self._open_client()
+
+    def _key(self, uri: str) -> str:
+        bucket, key = bucket_and_key(uri)
+        if bucket != self._bucket:
+            raise InvalidRequestError(f"{uri} is not inside the source {self.uri}.")
+        return key
+
+    def _is_object(self, key: str) -> bool:
+        from botocore.exceptions import ClientError
+
+        try:
+            self._client.head_object(Bucket=self._bucket, Key=key)
+        except ClientError:
+            return False  # not there, or not for these credentials: then it is an empty prefix
+        return True
+
+    def _meant(self, entries: list[Entry]) -> list[SourceObject]:
+        return [self._described(entry) for entry in entries if self._is_meant(entry["Key"])]
+
+    def _is_meant(self, key: str) -> bool:
+        # consoles leave an empty object "name/" where somebody made a folder
+        return (
+            key.startswith(self._prefix)
+            and not key.endswith("/")
+            and self._pattern.matches(key[len(self._prefix) :])
+        )
+
+    def _described(self, entry: Entry) -> SourceObject:
+        return SourceObject(
+            s3_uri(self._bucket, entry["Key"]),
+            entry["Size"],
+            entry["ETag"].strip('"'),
+            entry["LastModified"].astimezone(timezone.utc),
+        )
+
+
+@contextmanager
+def lent_object(client: Any, cache: DownloadCache, uri: str, etag: str) -> Iterator[Path]:
+    """Lend the object at ``uri`` through the cache, whatever source it belongs to; an empty etag means its present one.
+
+    Raises:
+        DownloadError: it is gone, has changed, may not be read, or cannot be read at the moment.
+        ConfigurationError: nothing can be read, as with wrong credentials.
+    """
+    bucket, key = bucket_and_key(uri)
+    if not etag:
+        with _download_errors(uri):
+            etag = client.head_object(Bucket=bucket, Key=key)["ETag"].strip('"')
+    with cache.lend(uri, etag, lambda: _download(client, uri, etag)) as path:
+        yield path
+
+
+def _download(client: Any, uri: str, etag: str) -> Download:
+    """Begin to download the content that had ``etag``.
+
+    boto3's own downloads of files cannot be held to an etag (``If-Match`` is none of their arguments).
+    """
+    bucket, key = bucket_and_key(uri)
+
+    def asked(**more: str) -> dict[str, Any]:
+        with _download_errors(uri):
+            answer: dict[str, Any] = client.get_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"', **more)
+            return answer
+
+    first = asked()
+    size: int = first["ContentLength"]
+
+    def chunks() -> Iterator[bytes]:
+        from botocore.exceptions import FlexibleChecksumError, HTTPClientError, IncompleteReadError
+
+        answer, received, broken = first, 0, 0
+        while True:
+            try:
+                with answer["Body"] as body:
+                    for chunk in iter(lambda: body.read(_CHUNK), b""):
+                        received += len(chunk)
+                        broken = 0
+                        yield chunk
+                if received == size:
+                    return
+            except (HTTPClientError, IncompleteReadError) as error:
+                broken += 1
+                if broken >= _BROKEN_AT_MOST:
+                    raise DownloadError(
+                        f"{display_name(uri)} broke off again and again while it was downloaded ({error}): {uri}. Check "
+                        "the network and try again."
+                    ) from error
+                if received == size:  # all that was missing is the end of the connection
+                    return
+            except FlexibleChecksumError as error:
+                raise DownloadError(
+                    f"{display_name(uri)} was damaged on its way: {uri} ({error}). Try again."
+                ) from error
+            time.sleep(random.uniform(0, _PAUSE))
+            answer = asked(Range=f"bytes={received}-")
+
+    return Download(size, chunks())
+
+
+@contextmanager
+def _download_errors(uri: str) -> Iterator[None]:
+    """As ``s3_errors``, for a single object: what may concern it alone becomes a DownloadError."""
+    name = display_name(uri)
+    try:
+        with s3_errors(uri):
+            yield
+    except SourceUnavailableError as error:
+        raise DownloadError(f"{name} could not be downloaded. {error}") from error
+    except InvalidRequestError as error:
+        code, status = answer_of(error.__cause__)
+        if status == 412:
+            raise DownloadError(
+                f"{name} has changed since it was listed: {uri}. Take in the source again."
+            ) from error
+        if status == 404 and code != "NoSuchBucket":
+            raise DownloadError(
+                f"{name} is no longer in the source: {uri}. Put it back, or take in the source again."
+            ) from error
+        if status == 403:
+            raise DownloadError(
+                f"{name} may not be read with these credentials: {uri}. It may well be there: give them s3:GetObject (and "
+                "s3:ListBucket, without which S3 also answers so for what is not there), and try again."
+            ) from error
+        raise DownloadError(f"{name} could not be downloaded. {error}") from error

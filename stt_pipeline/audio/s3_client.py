@@ -1,0 +1,168 @@
+"""The client of boto3 for S3, and what its errors mean to who runs the product. No listing and no reading here."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from stt_pipeline.errors import ConfigurationError, InvalidRequestError, SourceUnavailableError, SttError
+from stt_pipeline.settings import Settings
+
+LISTED_AT_ONCE = 8
+"""Requests for pages of a listing that are under way at once."""
+
+# standard mode waits a random part of 1, 2, 4, ... seconds (at most 20) where S3 asks to slow down, and of a twentieth of
+# that after other errors
+_ATTEMPTS = 8
+_CONNECT_SECONDS = 10
+_READ_SECONDS = 60
+_CONNECTIONS = 2 * LISTED_AT_ONCE
+
+_BAD_CREDENTIALS = frozenset(
+    {
+        *(
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+            "InvalidToken",
+            "ExpiredToken",
+            "TokenRefreshRequired",
+        ),
+        *("InvalidClientTokenId", "UnrecognizedClientException", "NotSignedUp", "InvalidSecurity"),
+        *("ExpiredTokenException", "RequestExpired", "MissingSecurityHeader"),
+    }
+)
+_WRONG_REGION = frozenset(
+    {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301", "307"}
+)
+_SLOW = frozenset({"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "RequestTimeout"})
+_CREDENTIALS = (
+    "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or STT_S3_PROFILE, or run where a role is given; expired ones "
+    "are to be renewed."
+)
+
+
+class S3Client:
+    """A client of boto3 that is made when it is first asked for, and once: threads may share it."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._client: Any = None
+
+    def __call__(self) -> Any:
+        """Return the client.
+
+        Raises:
+            ConfigurationError: it cannot be made of the settings.
+        """
+        with self._lock:
+            if self._client is None:
+                with s3_errors("S3"):
+                    self._client = self._make()
+            return self._client
+
+
+def client_of(settings: Settings) -> Any:
+    """Return a new client as the STT_S3_* variables describe it; what they leave out is found as by every AWS tool.
+
+    Raises:
+        ConfigurationError: there is no such profile, or an address is not one.
+    """
+    import boto3
+    from botocore.config import Config
+
+    with s3_errors("S3"):
+        # a session of its own: making clients from the shared one is not safe with threads
+        session = boto3.session.Session(profile_name=settings.s3_profile or None)
+        return session.client(
+            "s3",
+            endpoint_url=settings.s3_endpoint_url or None,
+            region_name=settings.s3_region or None,
+            config=Config(
+                retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+                connect_timeout=_CONNECT_SECONDS,
+                read_timeout=_READ_SECONDS,
+                max_pool_connections=_CONNECTIONS,
+            ),
+        )
+
+
+@contextmanager
+def s3_errors(place: str) -> Iterator[None]:
+    """Turn the errors of boto3 into the product's own.
+
+    Args:
+        place: address of the bucket's prefix that was asked for, for the message.
+
+    Raises:
+        ConfigurationError: credentials, region or endpoint are wrong, or the client cannot be made.
+        InvalidRequestError: no such bucket, or these credentials may not do this.
+        SourceUnavailableError: no answer, or S3 asked to come back later, also after the client's own retries.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise _explained(error, place) from error
+    except ValueError as error:  # how botocore says that an endpoint is not an address
+        if "endpoint" not in str(error):
+            raise
+        raise ConfigurationError(
+            f"{error}. Write STT_S3_ENDPOINT_URL as in http://127.0.0.1:9000."
+        ) from error
+
+
+def answer_of(error: BaseException | None) -> tuple[str, int]:
+    """Return S3's code and the HTTP status of an error of boto3; ("", 0) where it is not an answer of a server."""
+    response = getattr(error, "response", None) or {}
+    code = str(response.get("Error", {}).get("Code", ""))
+    return code, int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
+
+
+def _explained(error: Exception, place: str) -> SttError:
+    from botocore import exceptions
+    from botocore.parsers import ResponseParserError
+
+    code, status = answer_of(error)
+    if not status and not code:
+        if isinstance(error, ResponseParserError):
+            return ConfigurationError(
+                f"{place}: what answers does not speak S3. Check STT_S3_ENDPOINT_URL ({error})."
+            )
+        if isinstance(error, exceptions.ParamValidationError):
+            return InvalidRequestError(f"{place} cannot be asked for: {error}")
+        if isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError)):
+            return SourceUnavailableError(
+                f"{place} does not answer: {error}. Check the network and STT_S3_ENDPOINT_URL, or try again later."
+            )
+        if isinstance(error, exceptions.NoCredentialsError):
+            return ConfigurationError(f"{place} cannot be opened: there are no credentials. {_CREDENTIALS}")
+        return ConfigurationError(f"{place} cannot be opened: {error}. {_CREDENTIALS}")
+    said = f"{code}: {_message(error)}" if _message(error) else code
+    if getattr(error, "operation_name", "").startswith(("Assume", "GetRole", "GetFederation")):
+        return ConfigurationError(f"The role for {place} cannot be taken ({said}). Check STT_S3_PROFILE.")
+    if code in _WRONG_REGION or status in (301, 307):
+        return ConfigurationError(
+            f"{place} is in another region or at another endpoint ({said}). Set STT_S3_REGION to the bucket's region, and "
+            "check STT_S3_ENDPOINT_URL."
+        )
+    if code in _BAD_CREDENTIALS:
+        return ConfigurationError(f"The credentials for {place} were refused ({said}). {_CREDENTIALS}")
+    if code == "RequestTimeTooSkewed":
+        return ConfigurationError(f"This machine's clock is wrong, so S3 refuses {place} ({said}). Set it.")
+    if code in _SLOW or status >= 500 or status == 429:
+        return SourceUnavailableError(f"{place} cannot be read at the moment ({said}). Try again later.")
+    if code == "NoSuchBucket":
+        return InvalidRequestError(f"There is no bucket of this name: {place}. Check its spelling.")
+    if status == 403:
+        return InvalidRequestError(
+            f"Access to {place} is denied ({said}). It may well exist: these credentials need s3:ListBucket on the bucket "
+            "and s3:GetObject on its objects."
+        )
+    return InvalidRequestError(f"{place} cannot be read ({said}). Check the address.")
+
+
+def _message(error: Exception) -> str:
+    response = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Message", "")).strip().rstrip(".")
