@@ -166,7 +166,7 @@ def test_a_source_that_is_away_for_a_moment_does_not_end_a_batch_in_work(
     [
         ({"source_path": "/no/such/folder"}, "does not exist"),
         ({"source_path": ""}, "source is empty"),
-        ({"source_path": "s3://bucket/prefix"}, "not supported yet"),
+        ({"source_path": "gs://bucket/prefix"}, "not a known kind of source"),
         ({"priority": "urgent"}, "high, normal or low"),
         ({"notify_emails": ["not an address"]}, "no email address"),
         ({"notify_emails": ["a@example.com\r\nBcc: b@example.com"]}, "no email address"),

@@ -49,7 +49,7 @@ def test_create_says_what_to_do_next(stt_on_database: Stt, database: Database, t
     ("arguments", "said"),
     [
         (["/no/such/folder"], "The folder /no/such/folder does not exist: check the path."),
-        (["s3://bucket/prefix/"], "s3:// sources are not supported yet"),
+        (["gs://bucket/prefix/"], "gs:// is not a known kind of source"),
         ([".", "--option", "model"], "--option wants NAME=VALUE, not 'model'."),
         (
             [".", "--option", "modle=demo"],
