@@ -3,16 +3,23 @@
 It may die anywhere and be called again: the batch's own row goes last, and until then the dispatcher orders the deletion.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from stt_pipeline.batches.batch_work import BatchWork
 from stt_pipeline.batches.keys import batch_key
 from stt_pipeline.batches.retention import Forget
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store import batches, datasets, shards, transcriptions
 
+if TYPE_CHECKING:
+    from upath import UPath
+
 _FILES_AT_A_TIME = 5_000  # in one transaction, which keeps the batch's row locked for a second or two
 
 
-def delete_batch(work: BatchWork, *, forget: Forget, data_root: str) -> int:
+def delete_batch(work: BatchWork, *, forget: Forget, data_root: UPath) -> int:
     """Delete everything about a batch, the recordings themselves excepted, and return how many files it still had.
 
     Args:

@@ -17,14 +17,19 @@ def claimed_partition(
     settings: Settings,
     *,
     to_delete: bool = False,
+    ordered: bool = True,
 ) -> AbstractContextManager[BatchWork]:
-    """Claim the batch of this run's partition for the length of the block (see ``batch_work.claimed_batch``)."""
+    """Claim the batch of this run's partition for the length of the block (see ``batch_work.claimed_batch``).
+
+    Args:
+        ordered: this step is what the dispatcher started the run for, if it did.
+    """
     tag_batch(context.instance, context.run, [context.partition_key])
     return claimed_batch(
         database,
         batch_id_of(context.partition_key),
         run_id=context.run.run_id,
-        token=token_of(context.run),
+        token=token_of(context.run) if ordered else None,
         lease_seconds=settings.lease_seconds,
         to_delete=to_delete,
     )

@@ -1,6 +1,6 @@
 """Parquet as Dagster sees it: an asset returns rows by shard, and each shard becomes one file of its dataset.
 
-Schemas and paths are in ``store.datasets``.
+Schemas and paths are in ``store.datasets``; how a file gets to a disk or a bucket is in ``store.data_files``.
 """
 
 from collections.abc import Iterable
@@ -10,8 +10,10 @@ import dagster as dg
 
 from stt_pipeline.batches.keys import batch_id_of, batch_key, shard_stem
 from stt_pipeline.batches.results import Rows
+from stt_pipeline.errors import NotFoundError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store import datasets
+from stt_pipeline.store.data_files import data_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +25,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
     Attributes:
         dataset: name of the dataset, a folder under the data root.
-        root: the data root; empty takes STT_DATA_URI.
+        root: the data root, a path, ``file:///path`` or ``s3://bucket/prefix``; empty takes STT_DATA_URI.
     """
 
     dataset: str
@@ -31,20 +33,32 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: Iterable[tuple[str, Rows]]) -> None:
         """Write (shard key, rows) one after the other, so that only one shard's rows are in memory."""
+        root = self._root()
         for key, rows in obj:
-            datasets.write(self._path(key), self._dataset, rows)
+            datasets.write(self._path(root, key), self._dataset, rows)
 
     def load_input(self, context: dg.InputContext) -> "pd.DataFrame":
-        """Return the rows of all partitions asked for, as a pandas DataFrame."""
-        import pandas as pd
+        """Return the rows of all partitions asked for, as a pandas DataFrame.
 
-        frames = [pd.read_parquet(str(self._path(key))) for key in context.asset_partition_keys]
-        return pd.concat(frames, ignore_index=True)
+        Raises:
+            NotFoundError: one of them has no file.
+        """
+        root = self._root()
+        try:
+            return datasets.read(
+                (self._path(root, key) for key in context.asset_partition_keys), self._dataset
+            )
+        except FileNotFoundError as error:
+            raise NotFoundError(
+                f"A partition of {self.dataset} has no file under {root}: materialize it first. ({error})"
+            ) from error
 
     @property
     def _dataset(self) -> datasets.Dataset:
         return "minutes" if self.dataset == "minutes" else "transcripts"
 
-    def _path(self, key: str) -> "UPath":
-        root = self.root or Settings().data_root
+    def _root(self) -> "UPath":
+        return data_folder(Settings(), self.root)
+
+    def _path(self, root: "UPath", key: str) -> "UPath":
         return datasets.shard_path(root, self._dataset, batch_key(batch_id_of(key)), shard_stem(key))

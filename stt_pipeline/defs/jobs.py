@@ -23,6 +23,7 @@ from stt_pipeline.settings import Settings
 from stt_pipeline.store import transcriptions
 from stt_pipeline.store.audit import Actor
 from stt_pipeline.store.batches import Priority
+from stt_pipeline.store.data_files import data_folder
 from stt_pipeline.store.database import Database
 
 BY_ORDER: dict[dispatch.Job, str] = {
@@ -50,7 +51,9 @@ publish_minutes = dg.define_asset_job(
     description="The publish stage on some shards: minutes and mails.",
 )
 report_batch = dg.define_asset_job(
-    BY_ORDER["report"], selection=_assets("batch_report"), description="Close a batch and report it."
+    BY_ORDER["report"],
+    selection=_assets("batch_report", "compacted_datasets"),
+    description="Close a batch and report it; then compact its Parquet.",
 )
 
 
@@ -116,7 +119,7 @@ def delete_batch_data(
         return end_and_forget(context.instance, batch_id, but=context.run_id)
 
     with claimed_partition(context, database, settings, to_delete=True) as work:
-        files = deletion.delete_batch(work, forget=end_and_forget_all, data_root=settings.data_root)
+        files = deletion.delete_batch(work, forget=end_and_forget_all, data_root=data_folder(settings))
     context.log.info(f"Batch {work.batch.id} ({work.batch.name}) is deleted, with {files:,} files.")
     context.add_output_metadata({"batch": work.batch.id, "name": work.batch.name, "files": files})
 

@@ -3,15 +3,19 @@
 import base64
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from stt_pipeline.batches.compaction import Compaction
 from stt_pipeline.batches.completion import Report
 from stt_pipeline.batches.throughput_plot import throughput_png
 from stt_pipeline.speech.timeline import speaker_timeline_png
 from stt_pipeline.store.summaries import Summary
 from stt_pipeline.store.transcriptions import Transcription
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 SHOWN_FILES = 3
 _SHOWN_SEGMENTS = 8
@@ -85,6 +89,37 @@ def report_preview(report: Report) -> dict[str, Any]:
         png = throughput_png(report.throughput)
         metadata["throughput"] = dg.MetadataValue.md(_picture_md("throughput", png))
     return metadata
+
+
+def compaction_preview(compaction: Compaction, root: "UPath") -> dict[str, Any]:
+    """Return how many files, rows and bytes each dataset has now, where they are, and how to read them."""
+    batch = compaction.batch
+    if not compaction.datasets:
+        waits = f"Batch {batch.id} is {batch.status}: its files are compacted when it is over."
+        return {"left alone": waits}
+    metadata: dict[str, Any] = {"shards' files": sum(its.shards for its in compaction.datasets.values())}
+    for dataset, its in compaction.datasets.items():
+        metadata |= {
+            f"{dataset} files": its.files,
+            f"{dataset} rows": its.rows,
+            f"{dataset} bytes": its.size,
+            f"{dataset} path": dg.MetadataValue.path(its.folder),
+        }
+    metadata["reading"] = dg.MetadataValue.md(_reading_md(str(root), batch.id))
+    return metadata
+
+
+def _reading_md(root: str, batch_id: int) -> str:
+    files = f"{root}/compacted/transcripts/**/*.parquet".replace("'", "''")
+    return "\n".join(
+        [
+            "DuckDB reads the batches that were compacted as one table; without the condition, all of them:",
+            "",
+            "```sql",
+            f"SELECT uri, duration, text FROM read_parquet('{files}', hive_partitioning = true) WHERE batch = {batch_id};",
+            "```",
+        ]
+    )
 
 
 def _failures_md(report: Report) -> str:

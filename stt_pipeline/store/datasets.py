@@ -1,23 +1,27 @@
 """Parquet: the schemas, the paths and the writing of the datasets: one file a shard, or a stream for all of a batch.
 
-A shard's file is written beside its place and then moved there, so that no reader sees half of it; the same rows give the same
-file. Columns are explained in docs/data.md.
+The same rows give the same file. Columns are explained in docs/data.md; the larger files of a finished batch are made in
+``store.compacted``.
 """
 
 from __future__ import annotations
 
 import io
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from stt_pipeline.store import data_files
+
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
+    import pyarrow.parquet as pq
     from upath import UPath
 
 Dataset = Literal["transcripts", "minutes"]
 
-_ROW_GROUP_BYTES = 64 << 20
+ROW_GROUP_BYTES = 64 << 20
+"""Of a row group before compression: what a reader of one column skips or takes at a time."""
 
 
 def schema(dataset: Dataset) -> pa.Schema:
@@ -63,63 +67,94 @@ def schema(dataset: Dataset) -> pa.Schema:
     return pa.schema(list((file | columns[dataset]).items()))
 
 
-def shard_path(root: str, dataset: Dataset, batch_key: str, shard_stem: str) -> UPath:
+def shard_path(root: UPath, dataset: Dataset, batch_key: str, shard_stem: str) -> UPath:
     """Return where the Parquet file of one shard lies: ``ROOT/transcripts/batch=000012/000012-000017.parquet``."""
-    return _batch_folder(root, dataset, batch_key) / f"{shard_stem}.parquet"
+    return shards_folder(root, dataset, batch_key) / f"{shard_stem}.parquet"
 
 
-def delete_batch(root: str, batch_key: str) -> None:
-    """Delete the Parquet files of a batch, drafts that a dead run left included."""
+def shards_folder(root: UPath, dataset: Dataset, batch_key: str) -> UPath:
+    """Return where the files of a batch's shards lie: ``ROOT/transcripts/batch=000012``."""
+    return root / dataset / f"batch={batch_key}"
+
+
+def compacted_folder(root: UPath, dataset: Dataset, batch_key: str) -> UPath:
+    """Return where a batch's larger files lie: ``ROOT/compacted/transcripts/batch=000012``."""
+    return root / "compacted" / dataset / f"batch={batch_key}"
+
+
+def exports_folder(root: UPath, batch_key: str) -> UPath:
+    """Return where exports of a batch go that name no other place: ``ROOT/exports/batch=000012``."""
+    return root / "exports" / f"batch={batch_key}"
+
+
+def delete_batch(root: UPath, batch_key: str) -> None:
+    """Delete the files of a batch, exports to the data folder and drafts that a dead run left included."""
     for dataset in get_args(Dataset):
-        folder = _batch_folder(root, dataset, batch_key)
-        if folder.exists():
-            folder.rmdir(recursive=True)
-
-
-def _batch_folder(root: str, dataset: Dataset, batch_key: str) -> UPath:
-    from upath import UPath
-
-    return UPath(root) / dataset / f"batch={batch_key}"
+        data_files.delete_folder(shards_folder(root, dataset, batch_key))
+        data_files.delete_folder(compacted_folder(root, dataset, batch_key))
+    data_files.delete_folder(exports_folder(root, batch_key))
 
 
 def write(path: UPath, dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write ``rows`` to ``path`` in one move, zstd-compressed."""
+    """Write ``rows`` to ``path`` in one move, zstd-compressed; errors as in ``data_files.written``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     table = pa.Table.from_pylist(list(rows), schema=schema(dataset))
     buffer = pa.BufferOutputStream()
     pq.write_table(table, buffer, compression="zstd")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")  # two runs may write the same shard at once
-    draft.write_bytes(buffer.getvalue().to_pybytes())
-    draft.rename(path)
+    data_files.write(path, buffer.getvalue().to_pybytes())
+
+
+def read(paths: Iterable[UPath], dataset: Dataset) -> pd.DataFrame:
+    """Return the rows of some files, in their order; errors as in ``data_files.read``."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    tables = [pq.read_table(pa.BufferReader(data_files.read(path))) for path in paths]
+    return pa.concat_tables([schema(dataset).empty_table(), *tables]).to_pandas()
 
 
 def stream(dataset: Dataset, pages: Iterable[Sequence[Mapping[str, Any]]]) -> Iterator[bytes]:
     """Yield the bytes of one Parquet file with all rows of ``pages``, one row group at a time, zstd-compressed.
 
-    In memory are a page, a row group of some 64 MiB before compression, and what the end of the file says of each group.
+    In memory are a page, a row group, and what the end of the file says of each group.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     columns = schema(dataset)
     sink = _Sink()
+    batches = (pa.RecordBatch.from_pylist(list(rows), schema=columns) for rows in pages)
+    with writer(sink, dataset) as file:
+        for group in grouped(batches):
+            file.write_table(group)
+            yield sink.taken()
+    yield sink.taken()
+
+
+def writer(sink: Any, dataset: Dataset) -> pq.ParquetWriter:
+    """Return what writes tables to ``sink`` as row groups of one Parquet file; as a context manager it ends the file."""
+    import pyarrow.parquet as pq
+
+    return pq.ParquetWriter(sink, schema(dataset), compression="zstd")
+
+
+def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Yield rows as tables of :data:`ROW_GROUP_BYTES` or just above, the last one excepted."""
+    import pyarrow as pa
+
     group: list[pa.RecordBatch] = []
     size = 0
-    with pq.ParquetWriter(sink, columns, compression="zstd") as writer:
-        for rows in pages:
-            if rows:
-                group.append(pa.RecordBatch.from_pylist(list(rows), schema=columns))
-                size += group[-1].nbytes
-            if size >= _ROW_GROUP_BYTES:
-                writer.write_table(pa.Table.from_batches(group))
-                group, size = [], 0
-                yield sink.taken()
-        if group:
-            writer.write_table(pa.Table.from_batches(group))
-    yield sink.taken()
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        group.append(batch)
+        size += batch.nbytes
+        if size >= ROW_GROUP_BYTES:
+            yield pa.Table.from_batches(group)
+            group, size = [], 0
+    if group:
+        yield pa.Table.from_batches(group)
 
 
 class _Sink(io.RawIOBase):

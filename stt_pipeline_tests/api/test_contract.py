@@ -12,6 +12,7 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
+from upath import UPath
 
 from stt_pipeline.api.routes import progress
 from stt_pipeline.batches.batch_work import claimed_batch
@@ -41,7 +42,7 @@ class Dispatcher(BaseHTTPMiddleware):
         with claimed_batch(
             self._database, batch_id, run_id="delete", token=None, lease_seconds=60, to_delete=True
         ) as work:
-            delete_batch(work, forget=lambda batch_id: True, data_root=str(self._data))
+            delete_batch(work, forget=lambda batch_id: True, data_root=UPath(self._data))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from upath import UPath
 
 from stt_pipeline.batches import life
 from stt_pipeline.batches.batch_work import claimed_batch
@@ -76,7 +77,7 @@ def _batch(database: Database, root: Path, shards: int) -> int:
         )
     for key in keys:
         for dataset in ("transcripts", "minutes"):
-            path = shard_path(str(root), dataset, f"{batch_id:06d}", key)  # type: ignore[arg-type]
+            path = shard_path(UPath(root), dataset, f"{batch_id:06d}", key)  # type: ignore[arg-type]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
     return int(batch_id)
@@ -98,7 +99,7 @@ def _delete(database: Database, batch_id: int, root: Path, *, forgotten: list[in
     with claimed_batch(
         database, batch_id, run_id=str(uuid.uuid4()), token=None, lease_seconds=60, to_delete=True
     ) as work:
-        return delete_batch(work, forget=forget, data_root=str(root))
+        return delete_batch(work, forget=forget, data_root=UPath(root))
 
 
 def test_a_batch_is_deleted_and_another_one_is_not_touched(database: Database, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_parquet_is_what_pandas_and_duckdb_read(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: Dataset
 ) -> None:
     batch = processed_batch(database, tmp_path / "in", NAMES, files_per_shard=2)
-    monkeypatch.setattr(datasets, "_ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(datasets, "ROW_GROUP_BYTES", 1)
     monkeypatch.setattr(export, "_FILES_AT_A_TIME", 2)
     exported = export_batch(database, batch.id, "parquet", dataset)
     assert exported.name == f"batch-{batch.id:06d}-{dataset}.parquet"
@@ -121,7 +121,7 @@ def test_nothing_is_open_between_chunks_nor_when_nobody_takes_more(
 ) -> None:
     batch = processed_batch(database, tmp_path / "in", NAMES)
     monkeypatch.setattr("stt_pipeline.batches.archive._BLOCK", 1)
-    monkeypatch.setattr(datasets, "_ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(datasets, "ROW_GROUP_BYTES", 1)
     monkeypatch.setattr(export, "_FILES_AT_A_TIME", 1)
     for format in ("txt", "parquet"):
         chunks: Any = export_batch(database, batch.id, format).chunks
@@ -150,7 +150,7 @@ def test_a_batch_that_is_deleted_meanwhile_does_not_look_complete(
 ) -> None:
     batch = processed_batch(database, tmp_path / "in", NAMES)
     monkeypatch.setattr("stt_pipeline.batches.archive._BLOCK", 1)
-    monkeypatch.setattr(datasets, "_ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(datasets, "ROW_GROUP_BYTES", 1)
     monkeypatch.setattr(export, "_FILES_A_PAGE", 1)
     chunks = export_batch(database, batch.id, format).chunks
     sent = next(chunks)
@@ -208,7 +208,7 @@ def test_parquet_of_many_rows_holds_one_page_and_one_group(monkeypatch: pytest.M
             held.append(pa.total_allocated_bytes())
             yield [{"batch_id": 1, "audio_file_id": number, "text": "가" * 50_000}]
 
-    monkeypatch.setattr(datasets, "_ROW_GROUP_BYTES", 1 << 20)
+    monkeypatch.setattr(datasets, "ROW_GROUP_BYTES", 1 << 20)
     before = pa.total_allocated_bytes()
     sent = b"".join(datasets.stream("transcripts", pages(200)))
     assert max(held) - before < 4 << 20

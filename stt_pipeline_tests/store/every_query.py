@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from sqlalchemy import text
+from upath import UPath
 
 from stt_pipeline.batches import dispatch, life
 from stt_pipeline.batches.batch_work import claimed_batch
@@ -178,5 +179,5 @@ def _end(database: Database, half_done: int, ended: int, folder: Path) -> None:
         with claimed_batch(
             database, batch_id, run_id="end", token=None, lease_seconds=60, to_delete=True
         ) as work:
-            delete_batch(work, forget=lambda batch_id: True, data_root=str(folder / "data"))
+            delete_batch(work, forget=lambda batch_id: True, data_root=UPath(folder / "data"))
     retire_batches(database, days=90, forget=lambda batch_id: True)

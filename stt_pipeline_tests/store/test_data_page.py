@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import inspect
 from sqlalchemy.dialects import postgresql
+from upath import UPath
 
 from stt_pipeline import errors
 from stt_pipeline.batches.options import BatchOptions
@@ -104,7 +105,7 @@ def _write_datasets(root: Path) -> None:
         ("minutes", file | {"title": "예산", "action_items": items}),
     ):
         for stem, content in (("000001-000000", [row]), ("000001-000001", [])):
-            path = datasets.shard_path(str(root), dataset, "000001", stem)  # type: ignore[arg-type]
+            path = datasets.shard_path(UPath(root), dataset, "000001", stem)  # type: ignore[arg-type]
             datasets.write(path, dataset, content)  # type: ignore[arg-type]
 
 

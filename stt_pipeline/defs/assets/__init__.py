@@ -1,4 +1,4 @@
-"""The assets, one file each with its check, from the manifest of a batch to its report."""
+"""The assets, one file each with its check, from the manifest of a batch to its report and its large files."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ import dagster as dg
 from stt_pipeline.defs.assets.audio_files import audio_files
 from stt_pipeline.defs.assets.audio_manifest import audio_manifest
 from stt_pipeline.defs.assets.batch_report import batch_report
+from stt_pipeline.defs.assets.compacted_datasets import compacted_datasets
 from stt_pipeline.defs.assets.meeting_minutes import meeting_minutes
 from stt_pipeline.defs.assets.notifications import notifications
 from stt_pipeline.defs.assets.speaker_turns import speaker_turns
@@ -20,4 +21,5 @@ ASSETS: Sequence[dg.AssetsDefinition] = (
     meeting_minutes,
     notifications,
     batch_report,
+    compacted_datasets,
 )

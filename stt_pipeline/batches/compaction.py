@@ -1,0 +1,65 @@
+"""A finished batch's Parquet as a few large files, beside those of its shards. How they are written is in ``store.compacted``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
+
+from stt_pipeline.batches.batch_work import BatchWork
+from stt_pipeline.batches.keys import batch_key
+from stt_pipeline.store.batches import Batch
+from stt_pipeline.store.compacted import FILE_BYTES, Compacted, compact
+from stt_pipeline.store.datasets import Dataset
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """What became of a batch's datasets; none if the batch is not over and so was left alone."""
+
+    batch: Batch
+    datasets: Mapping[Dataset, Compacted]
+
+
+def compact_batch(
+    claimed: AbstractContextManager[BatchWork], root: UPath, *, file_bytes: int = FILE_BYTES
+) -> Compaction:
+    """Compact the datasets of a batch that is over; leave one alone that still has shards to do.
+
+    The batch stays what it is when this fails: its row says nothing of it, the run does. It can be done again at any
+    time, and after shards were done again it has to be.
+
+    Args:
+        claimed: the claim of the batch, to be entered: two compactions at once, or a deletion beside one, would leave
+            files that nobody meant.
+        root: the data folder.
+        file_bytes: at about which size a file ends.
+
+    Raises:
+        InvalidRequestError: there is no such batch, or another run works on it.
+        LeaseLostError: another run took it over meanwhile.
+        ConfigurationError: the data folder cannot be used.
+        SourceUnavailableError: it does not answer at the moment.
+    """
+    failure: BaseException | None = None
+    datasets: dict[Dataset, Compacted] = {}
+    with claimed as work:
+
+        def prove() -> None:
+            with work.database.begin() as connection:
+                work.prove(connection)
+
+        try:
+            if work.batch.stage == "done":
+                for dataset in get_args(Dataset):
+                    key = batch_key(work.batch.id)
+                    datasets[dataset] = compact(root, dataset, key, file_bytes=file_bytes, prove=prove)
+        except BaseException as error:
+            failure = error
+    if failure is not None:
+        raise failure
+    return Compaction(work.batch, datasets)

@@ -1,0 +1,272 @@
+"""Files of the data folder, on a disk or in S3: where the folder is, and reading, writing and deleting in it.
+
+A file is there as a whole or not at all, whoever reads while it is written. What is in the files is not known here.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+from stt_pipeline.audio.opening import expanded
+from stt_pipeline.audio.uris import path_from_uri
+from stt_pipeline.errors import ConfigurationError, InvalidRequestError, SourceUnavailableError
+from stt_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+# parts of an upload are held in memory; 10,000 of them are the most that S3 takes, so a file may have 160 GB
+_UPLOAD_BYTES = 16 << 20
+
+_SIDE_BY_SIDE = 16  # requests: each takes some 20 ms, most of it waiting
+
+_WRONG_CREDENTIALS = frozenset(
+    {
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "ExpiredToken",
+        "InvalidToken",
+        "InvalidClientTokenId",
+        "TokenRefreshRequired",
+        "RequestTimeTooSkewed",
+    }
+)
+_WRONG_REGION = frozenset(
+    {"PermanentRedirect", "301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
+)
+_DENIED = frozenset({"AccessDenied", "403", "AllAccessDisabled", "AccountProblem"})
+
+
+def data_folder(settings: Settings, address: str = "") -> UPath:
+    """Return the folder at ``address``, or STT_DATA_URI's; nothing is opened yet.
+
+    Args:
+        settings: say how S3 is reached; credentials are found as by every AWS tool.
+        address: a path, ``file:///path`` or ``s3://bucket/prefix``.
+
+    Raises:
+        ConfigurationError: another kind of address, or one that is not complete.
+    """
+    from upath import UPath
+
+    address = address or settings.data_root
+    scheme, separator, rest = address.partition("://")
+    scheme = scheme.lower()
+    if not separator or scheme == "file":
+        try:
+            path = path_from_uri(address) if separator else expanded(address).absolute()
+        except InvalidRequestError as error:
+            raise ConfigurationError(f"Files cannot go there. {error}") from error
+        local: UPath = UPath(path)
+        return local
+    if scheme != "s3":
+        raise ConfigurationError(
+            f"{address!r}: files cannot go to {scheme}://. Give a path, file:///path or s3://bucket/prefix."
+        )
+    bucket, _, prefix = rest.partition("/")
+    if not bucket:
+        raise ConfigurationError(f"{address!r} names no bucket: write s3://bucket/prefix.")
+    if settings.s3_endpoint_url and not settings.s3_endpoint_url.startswith(("http://", "https://")):
+        raise ConfigurationError(
+            f"STT_S3_ENDPOINT_URL is {settings.s3_endpoint_url!r}: write http:// or https:// first."
+        )
+    options: dict[str, Any] = {"use_listings_cache": False}  # others write there, too
+    if settings.s3_endpoint_url:
+        options["endpoint_url"] = settings.s3_endpoint_url
+    if settings.s3_profile:
+        options["profile"] = settings.s3_profile
+    if settings.s3_region:
+        options["client_kwargs"] = {"region_name": settings.s3_region}
+    folder: UPath = UPath(f"s3://{bucket}/{prefix.strip('/')}", **options)
+    return folder
+
+
+def read(path: UPath) -> bytes:
+    """Return a file as it was at one moment.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ConfigurationError: the folder cannot be read.
+        SourceUnavailableError: S3 does not answer at the moment.
+    """
+    with explained(path, missing_is_known=True):
+        try:
+            if _is_local(path):
+                return path.read_bytes()
+            # one request: several side by side might mix an older file with the one that replaces it
+            content: bytes = path.fs.cat_file(path.path, max_concurrency=1)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error.__cause__
+        return content
+
+
+def read_each(paths: Iterable[UPath]) -> Iterator[bytes]:
+    """Read some files side by side, all of which fit into memory, and yield them in order; errors as in :func:`read`."""
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        yield from pool.map(read, paths)
+
+
+def write(path: UPath, content: bytes) -> None:
+    """Write a file in one move; errors as in :func:`written`."""
+    if _is_local(path):
+        with written(path) as file:
+            file.write(content)
+        return
+    with explained(path):
+        path.fs.pipe_file(path.path, content)
+
+
+@contextmanager
+def written(path: UPath) -> Iterator[IO[bytes]]:
+    """Lend a file to write to, which takes its place when the block ends, and never does if an error ends it.
+
+    Raises:
+        ConfigurationError: the folder cannot be written.
+        SourceUnavailableError: S3 does not answer at the moment.
+    """
+    with explained(path):
+        if not _is_local(path):
+            with _uploaded(path) as file:
+                yield file
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")  # two runs may write the same file at once
+        try:
+            with draft.open("wb") as file:
+                yield file
+            draft.rename(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _uploaded(path: UPath) -> Iterator[IO[bytes]]:
+    file = path.fs.open(path.path, "wb", block_size=_UPLOAD_BYTES)
+    try:
+        yield file
+        file.close()
+    except BaseException:
+        # closing it would put half a file there, and so would its finalizer
+        file.closed = True
+        file.discard()
+        raise
+
+
+def sizes(folder: UPath) -> dict[UPath, int]:
+    """Return the files of a folder in order of name, with their sizes in bytes; none if there is no folder."""
+    with explained(folder):
+        found = folder.fs.find(folder.path, detail=True)
+    # drafts begin with a dot
+    names = {name.rpartition("/")[2]: about["size"] for name, about in found.items()}
+    return {folder / name: size for name, size in sorted(names.items()) if not name.startswith(".")}
+
+
+def delete(path: UPath) -> None:
+    """Delete a file; one that is not there is no error."""
+    with explained(path):
+        if _is_local(path):
+            path.unlink(missing_ok=True)
+        else:
+            path.fs.rm_file(path.path)
+
+
+def delete_folder(folder: UPath) -> None:
+    """Delete a folder with all that is in it; one that is not there is no error."""
+    with explained(folder):
+        if _is_local(folder):
+            if folder.exists():
+                folder.rmdir(recursive=True)
+            return
+        # one by one: s3fs says nothing of those that a request to delete many could not
+        with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+            for _ in pool.map(folder.fs.rm_file, folder.fs.find(folder.path)):
+                pass
+
+
+def require_writable(folder: UPath) -> None:
+    """Make sure that files can be written to and deleted from a folder, by doing it.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+        SourceUnavailableError: S3 does not answer at the moment.
+    """
+    path = folder / f".writable-{uuid.uuid4().hex}"
+    write(path, b"stt_pipeline looks whether it can write here\n")
+    delete(path)
+
+
+@contextmanager
+def explained(path: UPath, *, missing_is_known: bool = False) -> Iterator[None]:
+    """Turn what a filesystem raises into an error that says what to do.
+
+    Args:
+        path: what is read or written.
+        missing_is_known: let the error of a file that is not there pass.
+    """
+    try:
+        yield
+    except OSError as error:
+        code = _code(error)
+        if missing_is_known and isinstance(error, FileNotFoundError) and code != "NoSuchBucket":
+            raise
+        raise (_local_problem(path, error) if _is_local(path) else _s3_problem(path, code, error)) from error
+    except Exception as error:
+        if _is_local(path) or not type(error).__module__.startswith(("botocore.", "aiobotocore.")):
+            raise
+        raise _s3_problem(path, _code(error), error) from error
+
+
+def _is_local(path: UPath) -> bool:
+    return path.protocol in ("", "file")
+
+
+def _code(error: BaseException) -> str:
+    response = getattr(error, "response", None) or getattr(error.__cause__, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+def _local_problem(path: UPath, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"{error.filename or path} cannot be used: {error.strerror or error}. STT_DATA_URI says where files go."
+    )
+
+
+def _s3_problem(path: UPath, code: str, error: Exception) -> ConfigurationError | SourceUnavailableError:
+    from botocore import exceptions
+
+    bucket = path.path.partition("/")[0]
+    if code in ("NoSuchBucket", "404"):
+        return ConfigurationError(
+            f"There is no bucket {bucket!r}. Make it, or give another address; "
+            "STT_S3_ENDPOINT_URL and STT_S3_REGION say where it is looked for."
+        )
+    if code in _WRONG_CREDENTIALS:
+        return ConfigurationError(
+            f"S3 does not accept the credentials for {path} ({code}). Look at the AWS_* variables and STT_S3_PROFILE, "
+            "and at this machine's clock."
+        )
+    if code in _DENIED:
+        return ConfigurationError(
+            f"Access to {path} is denied. These credentials need s3:ListBucket on the bucket, and s3:GetObject, "
+            "s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload on what is in it."
+        )
+    if code in _WRONG_REGION:
+        return ConfigurationError(f"The bucket {bucket!r} is in another region: set STT_S3_REGION ({error}).")
+    if isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError)):
+        return SourceUnavailableError(
+            f"S3 cannot be reached for {path}: {error} Check STT_S3_ENDPOINT_URL and the network."
+        )
+    if isinstance(error, (exceptions.BotoCoreError, PermissionError)):
+        return ConfigurationError(
+            f"{path} cannot be used: {error}. Credentials come from AWS_* variables, STT_S3_PROFILE, or the machine's role."
+        )
+    return SourceUnavailableError(
+        f"{path} cannot be used at the moment: {code or type(error).__name__}: {error}"
+    )
