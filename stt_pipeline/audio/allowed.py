@@ -14,7 +14,7 @@ from stt_pipeline.audio.folder import LocalFolder
 from stt_pipeline.audio.opening import SourceAccess, expanded, open_source
 from stt_pipeline.audio.patterns import DEFAULT_PATTERN
 from stt_pipeline.audio.sources import Source
-from stt_pipeline.audio.uris import path_from_uri
+from stt_pipeline.audio.uris import bucket_and_key, is_bucket, path_from_uri
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError
 
 MAX_ADDRESS_LENGTH = 4_096
@@ -27,7 +27,6 @@ _OVERLONG = re.compile(
     rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf][\x80-\xbf]"
 )
 _TURNS_TEXT = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +96,36 @@ class AllowedSources:
             place = self._checked(source_path)
             if place.scheme == "file":
                 self._check_links(os.path.realpath(place.folder))
-        source = open_source(source_path, file_pattern or DEFAULT_PATTERN, self.access)
+        check = None if self.anywhere else self.check
+        source = open_source(source_path, file_pattern or DEFAULT_PATTERN, self.access, check)
         if not self.anywhere and isinstance(source, LocalFolder):
             self._check_links(source.real_path)
         return source
+
+    def check(self, uri: str) -> None:
+        """Hold the address of a single file to the rules: one that a list names, or the list's own.
+
+        Raises:
+            InvalidRequestError: it is in none of the allowed places, by its text or by where links lead.
+        """
+        if self.anywhere:
+            return
+        if uri[:5].lower() == "s3://":
+            bucket, key = bucket_and_key(uri)
+            place = _Place("s3", bucket, tuple(key.split("/")))
+        else:
+            path = path_from_uri(uri)
+            place = _Place("file", "", path.parts)
+        if {".", ".."} & set(place.parts) or not self._is_held(place):
+            raise InvalidRequestError(self._refusal(uri))
+        if place.scheme == "file":
+            self._check_links(os.path.realpath(place.folder))
+
+    def _is_held(self, place: _Place) -> bool:
+        return any(allowed.holds(place) for allowed in self.places)
+
+    def _refusal(self, text: str) -> str:
+        return f"{_shown(text)} is in none of the allowed places: {', '.join(map(str, self.places))}."
 
     def _checked(self, source_path: str) -> _Place:
         """Return where an address points to, by its text alone."""
@@ -113,10 +138,8 @@ class AllowedSources:
             _check_text(text)
             text = str(expanded(text).absolute())
         place = _place(text)
-        if not any(allowed.holds(place) for allowed in self.places):
-            raise InvalidRequestError(
-                f"The source {_shown(text)} is in none of the allowed places: {', '.join(map(str, self.places))}."
-            )
+        if not self._is_held(place):
+            raise InvalidRequestError(f"The source {self._refusal(text)}")
         return place
 
     def _check_links(self, real_path: str | Path) -> None:
@@ -152,7 +175,7 @@ def _place(text: str) -> _Place:
         return _Place("file", "", Path(text).parts)
     if scheme not in ("file", "s3"):
         raise InvalidRequestError(
-            f"{_shown(scheme)} is not a known kind of source: write it as in file:///data/meetings."
+            f"{_shown(scheme)} is not a known kind of source: write it as in file:///data/meetings or s3://recordings/2026."
         )
     host, _, path = location.partition("/")
     if "@" in unquote_to_bytes(host).decode("utf-8", "replace"):
@@ -163,7 +186,7 @@ def _place(text: str) -> _Place:
     if scheme == "file":
         return _Place("file", "", path_from_uri(text).parts)
     # a bucket's name has one spelling, and in a key % and // are characters like others
-    if not _BUCKET.fullmatch(host):
+    if not is_bucket(host):
         raise InvalidRequestError(f"{_shown(host)} is no bucket: write it as in s3://recordings/2026/.")
     return _Place("s3", host, tuple(path.rstrip("/").split("/")) if path.strip("/") else ())
 

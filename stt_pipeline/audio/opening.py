@@ -52,16 +52,17 @@ def open_source(
         InvalidRequestError: no such source, or the address or pattern is not valid.
     """
     pattern = FilePattern(file_pattern)
+    settle_seconds = access.settle_seconds if access is not None else 0.0
     scheme, separator, _ = source_path.partition("://")
     if not separator:
         if not source_path.strip():
             raise InvalidRequestError(
                 "The source is empty: give a folder, as in ./recordings or file:///data/meetings."
             )
-        return LocalFolder(expanded(source_path), pattern)
+        return LocalFolder(expanded(source_path), pattern, settle_seconds)
     scheme = scheme.lower()
     if scheme == "file":
-        return LocalFolder(path_from_uri(source_path), pattern)
+        return LocalFolder(path_from_uri(source_path), pattern, settle_seconds)
     if scheme == "s3":
         access = access or SourceAccess.of(Settings())
         return S3Prefix(source_path, pattern, access.s3, access.cache)

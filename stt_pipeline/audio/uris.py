@@ -55,6 +55,11 @@ def s3_uri(bucket: str, key: str) -> str:
     return f"{_S3}{bucket}/{key}".replace("\0", "\ufffd")
 
 
+def is_bucket(name: str) -> bool:
+    """Say whether a bucket can have this name: no user, port or percent sign is part of one."""
+    return _BUCKET.fullmatch(name) is not None
+
+
 def bucket_and_key(uri: str) -> tuple[str, str]:
     """Return the bucket and the key that an ``s3://`` address means; the reverse of :func:`s3_uri`.
 
@@ -64,7 +69,7 @@ def bucket_and_key(uri: str) -> tuple[str, str]:
     if uri[: len(_S3)].lower() != _S3:
         raise InvalidRequestError(f"{uri!r} is not an s3:// address.")
     bucket, _, key = uri[len(_S3) :].partition("/")
-    if not _BUCKET.fullmatch(bucket):
+    if not is_bucket(bucket):
         # not shown: it may be a password
         raise InvalidRequestError(
             "The s3:// address has no bucket's name: write it as in s3://recordings/2026/."
