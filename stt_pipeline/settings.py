@@ -39,6 +39,11 @@ class Settings(BaseSettings):
         "",
         description="Profile of the AWS configuration, which may take a role (role_arn). Empty: AWS_PROFILE.",
     )
+    sqs_endpoints: str = Field(
+        "",
+        description="Servers of queues besides AWS: addresses separated by commas, such as http://127.0.0.1:4566. Others are "
+        "never asked, since requests are signed with the credentials.",
+    )
     cache_bytes: int = Field(
         20 << 30,
         ge=0,

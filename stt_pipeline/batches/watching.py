@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
-from urllib.parse import urlsplit
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.sources import Source, SourceObject
+from stt_pipeline.audio.sqs import AWS_QUEUES, QueueAccess
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.arrivals import Intake, arrive
 from stt_pipeline.batches.creation import checked_emails, checked_name, checked_options, checked_priority
@@ -63,6 +63,7 @@ def add_watch(
     options: BatchOptions | Mapping[str, Any] | None = None,
     new_only: bool = False,
     allowed: AllowedSources,
+    queues: QueueAccess = AWS_QUEUES,
     by: Actor = NOBODY,
 ) -> Watch:
     """Watch a source from now on, and return the watch.
@@ -72,6 +73,7 @@ def add_watch(
         queue_url: of an SQS queue that gets the source's event notifications; empty has the source listed.
         new_only: leave alone what is in the source already.
         allowed: where the source may be.
+        queues: which queues may be asked.
         by: who asks for it.
 
     The rest is what the batches get, as for ``creation.create_batch``.
@@ -83,7 +85,7 @@ def add_watch(
         raise InvalidRequestError(f"batching is daily or arrival, not {batching!r}.")
     rank = checked_priority(priority)
     source = allowed.open(source_path, file_pattern)
-    queue = _checked_queue(queue_url, source.uri)
+    queue = _checked_queue(queue_url, source.uri, queues)
     emails = checked_emails(notify_emails)
     checked = checked_options(options).model_dump(exclude_defaults=True)
     title = checked_name(name or display_name(source.uri.rstrip("/")) or source.uri, longest=_NAME_LENGTH)
@@ -191,20 +193,15 @@ class _Stretch:
         self.is_complete = True
 
 
-def _checked_queue(queue_url: str, source: str) -> str:
+def _checked_queue(queue_url: str, source: str, queues: QueueAccess) -> str:
     """Return the address of a queue.
 
     Raises:
-        InvalidRequestError: it is none, or the source is no bucket.
+        InvalidRequestError: it is none, or one that may not be asked, or the source is no bucket.
     """
     if not queue_url:
         return ""
-    parts = urlsplit(queue_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not parts.path.strip("/"):
-        raise InvalidRequestError(
-            f"{queue_url!r} is no address of a queue: write it as SQS shows it, as in "
-            "https://sqs.ap-northeast-2.amazonaws.com/123456789012/recordings."
-        )
+    queues.check(queue_url)
     if not source.startswith("s3://"):
         raise InvalidRequestError(
             "A queue tells about buckets: give an s3:// source, or leave the queue out."
