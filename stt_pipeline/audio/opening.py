@@ -7,11 +7,13 @@ from typing import Any
 
 from stt_pipeline.audio.cache import DownloadCache
 from stt_pipeline.audio.folder import LocalFolder
+from stt_pipeline.audio.list_files import is_list
+from stt_pipeline.audio.listed import ListedFiles
 from stt_pipeline.audio.patterns import DEFAULT_PATTERN, FilePattern
 from stt_pipeline.audio.s3 import S3Prefix
 from stt_pipeline.audio.s3_client import S3Client, client_of
 from stt_pipeline.audio.sources import Source
-from stt_pipeline.audio.uris import path_from_uri
+from stt_pipeline.audio.uris import file_uri, path_from_uri
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.settings import Settings
 
@@ -46,29 +48,39 @@ def open_source(
     access: SourceAccess | None = None,
     check: Callable[[str], None] | None = None,
 ) -> Source:
-    """Return the source at ``source_path``: a folder, or an address whose scheme decides.
+    """Return the source at ``source_path``: a folder, a bucket's prefix, or a list of files in either.
+
+    Args:
+        access: how sources are reached; None is as the settings of this process say, with files taken as they are.
+        check: raises an InvalidRequestError for the address of a file that is not allowed, for a list may name any.
 
     Raises:
         InvalidRequestError: no such source, or the address or pattern is not valid.
+        ConfigurationError: it cannot be reached with these credentials or settings.
+        SourceUnavailableError: it does not answer.
     """
     pattern = FilePattern(file_pattern)
-    settle_seconds = access.settle_seconds if access is not None else 0.0
     scheme, separator, _ = source_path.partition("://")
-    if not separator:
-        if not source_path.strip():
-            raise InvalidRequestError(
-                "The source is empty: give a folder, as in ./recordings or file:///data/meetings."
-            )
-        return LocalFolder(expanded(source_path), pattern, settle_seconds)
-    scheme = scheme.lower()
+    scheme = scheme.lower() if separator else "file"
+    if not source_path.strip():
+        raise InvalidRequestError(
+            "The source is empty: give a folder, as in ./recordings or file:///data/meetings, or s3://bucket/prefix."
+        )
+    if scheme not in ("file", "s3"):
+        raise InvalidRequestError(
+            f"{source_path!r}: {scheme}:// is not a known kind of source; give a folder, file:///path or "
+            "s3://bucket/prefix."
+        )
+    settle_seconds = access.settle_seconds if access is not None else 0.0
     if scheme == "file":
-        return LocalFolder(path_from_uri(source_path), pattern, settle_seconds)
-    if scheme == "s3":
-        access = access or SourceAccess.of(Settings())
-        return S3Prefix(source_path, pattern, access.s3, access.cache)
-    raise InvalidRequestError(
-        f"{source_path!r}: {scheme}:// is not a known kind of source; give a folder, file:///path or s3://bucket/prefix."
-    )
+        folder = path_from_uri(source_path) if separator else expanded(source_path)
+        if not (is_list(folder.name) and folder.is_file()):
+            return LocalFolder(folder, pattern, settle_seconds)
+        source_path = file_uri(folder)
+    access = access or SourceAccess.of(Settings())
+    if is_list(source_path):
+        return ListedFiles(source_path, pattern, access.s3, access.cache, check)
+    return S3Prefix(source_path, pattern, access.s3, access.cache)
 
 
 def expanded(path: str) -> Path:
