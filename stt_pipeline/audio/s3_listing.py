@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from stt_pipeline.audio.s3_client import LISTED_AT_ONCE
 
 _MOST_RANGES = 32
+_PAGES_A_RANGE = 3
 _DEEPEST = 10  # single folders within each other that are entered before there is a choice
 _PAGES_AHEAD = 4  # of each range that is listed at once; a page is up to a thousand keys
 _MOST_PAGES_BETWEEN = 64
@@ -107,9 +108,10 @@ class Prefix:
             deeper = [inner for folder in folders for inner in self._folders(folder, last)[0]]
             folders = sorted({*folders, *deeper})
         ends = [folder for folder in folders if folder > last]
-        # folders that fit into one page are not worth a request each
-        in_page = {tuple(entry["Key"][len(within) :].split("/")[:-1][:depth]) for entry in page}
-        ranges = min(_MOST_RANGES, len(ends) // max(1, len(in_page)) + (1 if is_all else 0))
+        # where a page holds several folders a range is to be some pages: its last one is cut short
+        in_page = len({tuple(entry["Key"][len(within) :].split("/")[:-1][:depth]) for entry in page})
+        worth = _PAGES_A_RANGE * in_page if in_page > 1 else 1
+        ranges = min(_MOST_RANGES, len(ends) // worth + (1 if is_all else 0))
         if ranges < 2 or not ends:
             return None
         chosen = _spread(ends, ranges - 1)
