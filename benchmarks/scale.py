@@ -17,20 +17,18 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
 
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import text
 
+from benchmarks.instances import closing_database, own_database, say, sensor_tick
 from stt_pipeline.audio.sources import SourceObject
 from stt_pipeline.batches.creation import create_batch
-from stt_pipeline.cli.environment import environment, prepare_dagster_home
 from stt_pipeline.errors import DownloadError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.embedded import with_database
-from stt_pipeline.store.migrations import upgrade
 from tools.query_plans import Statement, recorded, wasteful_scans
 
 CALLS = 200
@@ -57,7 +55,7 @@ class CallCenter:
         modified_at = datetime.now(timezone.utc)
         for number in range(self._count):
             if number % 1_000_000 == 0:
-                _say(f"{number:,} objects listed")
+                say(f"{number:,} objects listed")
             scattered = number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128)
             day, call = divmod(number, 20_000)
             uri = f"{self.uri}seoul/2026/day-{day:03d}/agent-{call // 50:04d}/call-{number:010d}.wav"
@@ -78,7 +76,7 @@ def main() -> None:
     wishes = arguments.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="stt-scale-") as folder,
-        _own_database(Path(folder), wishes.database_url) as settings,
+        own_database(Path(folder), wishes.database_url) as settings,
         closing_database(settings.database_url) as database,
     ):
         print(json.dumps(_measure(database, Path(folder), wishes.files)))
@@ -95,12 +93,12 @@ def _measure(database: Database, folder: Path, files: int) -> dict[str, object]:
         small = large_store.add_batches(connection, SMALL_BATCHES, files=50, files_per_shard=1)
     large = create_batch(database, source_path=str(source), name="Every call of the year").id
     scanned = _scan(large, files)
-    _say(f"scanned at {files / scanned['intake_seconds']:,.0f} files a second; doing half of it")
+    say(f"scanned at {files / scanned['intake_seconds']:,.0f} files a second; doing half of it")
     with database.begin() as connection:
         large_store.do_half(connection, [*small, large], transcripts=TRANSCRIPTS)
         large_store.end(connection, small[:-20], days_ago=1)
         large_store.end(connection, small[:10], days_ago=100)
-    _say("VACUUM ANALYZE")
+    say("VACUUM ANALYZE")
     with database.scratch() as connection:
         # half of the work was done in one statement, not over days: autovacuum would be at work on it just now
         settling = connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -215,7 +213,7 @@ def _p95_ms(what: str, call: Callable[[], object]) -> float:
         call()
         seconds.append(time.perf_counter() - started)
     p95 = 1000 * statistics.quantiles(seconds, n=20)[-1]
-    _say(
+    say(
         f"{what}: {1000 * min(seconds):.1f} ms at best, median {1000 * statistics.median(seconds):.1f}, p95 {p95:.1f}"
     )
     return round(p95, 2)
@@ -224,16 +222,12 @@ def _p95_ms(what: str, call: Callable[[], object]) -> float:
 def _timed_ticks(database: Database, batch_id: int, files: int) -> tuple[list[float], list[Statement]]:
     """Evaluate the dispatcher's sensor as Dagster's code server does, with the runs of the first half in the books."""
     import dagster as dg
-    from dagster._core.definitions.sensor_definition import SensorExecutionData
-    from dagster._core.remote_origin import RegisteredCodeLocationOrigin
-    from dagster._grpc.impl import get_external_sensor_execution
 
-    from stt_pipeline.definitions import defs
     from stt_pipeline.defs.sensors import batch_dispatcher
 
     seconds = []
     with dg.DagsterInstance.get() as instance:
-        _say("writing the runs of the first half")
+        say("writing the runs of the first half")
         with database.begin() as connection:
             of_others = text("SELECT key FROM stt_shards WHERE batch_id <> :id ORDER BY id")
             instance.add_dynamic_partitions("audio", list(connection.scalars(of_others, {"id": batch_id})))
@@ -250,27 +244,15 @@ def _timed_ticks(database: Database, batch_id: int, files: int) -> tuple[list[fl
                     },
                 )
             )
-        _say("ticking")
+        say("ticking")
         with recorded() as statements:
             for _ in range(TICKS):
                 started = time.perf_counter()
-                found = get_external_sensor_execution(
-                    defs.get_repository_def(),
-                    code_location_origin=RegisteredCodeLocationOrigin("stt_pipeline"),
-                    instance_ref=instance.get_ref(),
-                    sensor_name=batch_dispatcher.name,
-                    last_tick_completion_timestamp=None,
-                    last_run_key=None,
-                    cursor=None,
-                    log_key=None,
-                    last_sensor_start_timestamp=None,
-                )
+                found = sensor_tick(instance, batch_dispatcher.name)
                 seconds.append(time.perf_counter() - started)
-                if not isinstance(found, SensorExecutionData):
-                    raise SystemExit(f"The sensor failed: {found.error}")
                 if not found.run_requests:
                     raise SystemExit("A tick found nothing to dispatch, and waited: take more --files.")
-                _say(f"{len(found.run_requests)} runs in {seconds[-1]:.2f} s")
+                say(f"{len(found.run_requests)} runs in {seconds[-1]:.2f} s")
                 _take(database)
     return seconds, statements
 
@@ -295,55 +277,15 @@ def _bad_plans(
     from stt_pipeline_tests.store import large_store
     from stt_pipeline_tests.store.every_query import ask_everything
 
-    _say("asking everything")
+    say("asking everything")
     with recorded() as statements:
         ask_everything(database, at_work=at_work, ended=ended, folder=folder)
-    _say("planning it")
+    say("planning it")
     with database.connect() as connection:
         listing.begin(connection)
         found = wasteful_scans(connection, [*ticks, *statements], large_store.LARGE_TABLES)
         connection.rollback()
     return [str(scan) for scan in found]
-
-
-@contextmanager
-def _own_database(folder: Path, server: str) -> Iterator[Settings]:
-    """Yield settings with a new database, put into this process' environment as well; it is dropped at the end."""
-    home = folder / "home"
-    with with_database(Settings(home=home, database_url=server, _env_file=None)) as url:
-        name = f"stt_scale_{uuid.uuid4().hex[:8]}"
-        own = make_url(url).set(database=name).render_as_string(hide_password=False)
-        _execute(url, f"CREATE DATABASE {name}")
-        try:
-            upgrade(own)
-            settings = Settings(home=home, database_url=own, _env_file=None)
-            prepare_dagster_home(settings)
-            os.environ |= environment(settings, own)
-            yield settings
-        finally:
-            _say("cleaning up")
-            _execute(url, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _execute(url: str, statement: str) -> None:
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
-
-
-@contextmanager
-def closing_database(url: str) -> Iterator[Database]:
-    """Lend a pool of connections."""
-    database = Database(url)
-    try:
-        yield database
-    finally:
-        database.dispose()
-
-
-def _say(what: str) -> None:
-    print(f"{time.monotonic() - _began:7.1f} s  {what}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

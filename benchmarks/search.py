@@ -23,8 +23,8 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from benchmarks.instances import closing_database, say
 from benchmarks.korean_speech import Speech
-from benchmarks.scale import closing_database
 from stt_pipeline.batches.search import Matches, search
 from stt_pipeline.search.blocks import transcript_blocks
 from stt_pipeline.settings import Settings
@@ -178,7 +178,7 @@ def _write_pool(database: Database, paragraphs: list[list[str]]) -> None:
                 ),
                 rows,
             )
-    _say(f"{PARAGRAPHS:,} paragraphs analysed")
+    say(f"{PARAGRAPHS:,} paragraphs analysed")
 
 
 def _write_transcripts(database: Database, transcripts: int) -> None:
@@ -187,7 +187,7 @@ def _write_transcripts(database: Database, transcripts: int) -> None:
         connection.execute(text("DROP INDEX stt_search_tsv"))
         # the benchmark is about searching: what is written here need not survive a crash
         connection.execute(text("ALTER TABLE stt_search SET UNLOGGED"))
-    _say(f"{transcripts:,} transcriptions")
+    say(f"{transcripts:,} transcriptions")
 
 
 def _add_transcriptions(connection: object, first: int, last: int) -> None:
@@ -253,11 +253,11 @@ def _write_blocks(database: Database, transcripts: int, blocks: int) -> None:
                 },
             )
         if (first - 1) % 20_000 == 0:
-            _say(f"blocks of {first - 1:,} transcripts")
+            say(f"blocks of {first - 1:,} transcripts")
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(write, range(1, transcripts + 1, AT_ONCE)))
-    _say("all blocks")
+    say("all blocks")
 
 
 def _build_indexes(database: Database) -> float:
@@ -268,7 +268,7 @@ def _build_indexes(database: Database) -> float:
             text("CREATE INDEX stt_search_tsv ON stt_search USING gin (tsv) WITH (fastupdate = off)")
         )
     seconds = time.perf_counter() - started
-    _say("index built; VACUUM ANALYZE")
+    say("index built; VACUUM ANALYZE")
     with database.scratch() as connection:
         settling = connection.execution_options(isolation_level="AUTOCOMMIT")
         settling.execute(text("VACUUM ANALYZE stt_search"))
@@ -291,7 +291,7 @@ def _figures(database: Database) -> dict[str, object]:
             """)
         ).one()
     figures = {name: round(value) for name, value in row._mapping.items()}
-    _say(str(figures))
+    say(str(figures))
     return figures
 
 
@@ -376,7 +376,7 @@ def _asked(database: Database, questions: Iterator[Question]) -> dict[str, list[
             slowest.get(question.kind, (0.0, "", 0)), (took, question.text, len(found.items))
         )
     for kind, (took, asked, items) in slowest.items():
-        _say(
+        say(
             f"{kind}: median {_ms(statistics.median(seconds[kind]))}, p95 {_p95(seconds[kind])}, "
             f"worst {_ms(took)} ms for {asked}, {items} found"
         )
@@ -389,10 +389,6 @@ def _p95(seconds: list[float]) -> float:
 
 def _ms(seconds: float) -> float:
     return round(1000 * seconds, 1)
-
-
-def _say(what: str) -> None:
-    print(f"{time.monotonic() - _began:7.1f} s  {what}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
