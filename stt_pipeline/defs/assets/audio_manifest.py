@@ -48,5 +48,6 @@ def audio_manifest(
             "files": result.total_files,
             "new files": result.new_files,
             "new shards": result.new_shards,
+            **({"left out, still being written": result.unsettled} if result.unsettled else {}),
         }
     )
