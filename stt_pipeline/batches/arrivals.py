@@ -50,7 +50,7 @@ def arrive(database: Database, watch: Watch, objects: Iterable[SourceObject], in
     It may die anywhere and be called again: the files are known then, and the dispatcher scans what was begun.
 
     Raises:
-        InvalidRequestError: another run has the day's batch in hand; to be tried again. Nothing was written.
+        ConflictError: another run has the day's batch in hand; to be tried again. Nothing was written.
         NotFoundError: the watch was removed meanwhile.
     """
     # each once: what is told twice would be cut into shards twice, of which one would be empty

@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, func
 
 from stt_pipeline.batches.heartbeat import Heartbeat
-from stt_pipeline.errors import InvalidRequestError, SttError
+from stt_pipeline.errors import ConflictError, SttError
 from stt_pipeline.store import batches, leases
 from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
@@ -44,7 +44,8 @@ def claimed_batch(
     """Hold the lease of a batch as a whole; ``to_delete`` is for batches with the status ``deleting``, and only those.
 
     Raises:
-        InvalidRequestError: there is no such batch, its status does not allow it, or another run works on it.
+        NotFoundError: there is no such batch.
+        ConflictError: its status does not allow it, or another run works on it.
     """
     with database.begin() as connection:
         work = claim(
@@ -73,14 +74,15 @@ def claim(
     """Claim a batch in the transaction of ``connection``; the caller holds it with :func:`held`.
 
     Raises:
-        InvalidRequestError: as for :func:`claimed_batch`.
+        NotFoundError: as for :func:`claimed_batch`.
+        ConflictError: as there.
     """
     batch, state = batches.lock(connection, batch_id)
     refusal = leases.refusal(state, run_id=run_id, token=token)
     if batch.status == "cancelled" or (batch.status == "deleting") != to_delete:
         refusal = batch.status
     if refusal:
-        raise InvalidRequestError(f"Batch {batch_id} is {refusal}.")
+        raise ConflictError(f"Batch {batch_id} is {refusal}.")
     lease = leases.claim(connection, batches_table, batch_id, state, run_id=run_id, seconds=lease_seconds)
     return BatchWork(database, batch, lease)
 
