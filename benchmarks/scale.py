@@ -223,7 +223,7 @@ def _timed_ticks(database: Database, batch_id: int, files: int) -> tuple[list[fl
     """Evaluate the dispatcher's sensor as Dagster's code server does, with the runs of the first half in the books."""
     import dagster as dg
 
-    from stt_pipeline.defs.sensors import batch_dispatcher
+    from stt_pipeline.defs.sensors.batch_dispatcher import batch_dispatcher
 
     seconds = []
     with dg.DagsterInstance.get() as instance:

@@ -10,7 +10,7 @@ from stt_pipeline.defs import io_managers, resources
 from stt_pipeline.defs.assets import ASSETS
 from stt_pipeline.defs.jobs import JOBS
 from stt_pipeline.defs.schedules import daily_maintenance
-from stt_pipeline.defs.sensors import batch_dispatcher
+from stt_pipeline.defs.sensors import SENSORS
 
 if TYPE_CHECKING:
     from dagster_aws.s3 import S3Resource
@@ -27,7 +27,7 @@ def build_definitions(
     definitions = dg.Definitions(
         assets=ASSETS,
         jobs=JOBS,
-        sensors=[batch_dispatcher],
+        sensors=SENSORS,
         schedules=[daily_maintenance],
         resources={
             "settings": resources.SettingsResource(),

@@ -15,7 +15,7 @@ from dagster._core.remote_origin import (
 from dagster._core.storage.tags import RUN_KEY_TAG
 
 from stt_pipeline.definitions import build_definitions
-from stt_pipeline.defs.sensors import batch_dispatcher
+from stt_pipeline.defs.sensors.batch_dispatcher import batch_dispatcher
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store.address import psycopg2_url

@@ -1,0 +1,11 @@
+"""The sensors, one file each: the dispatcher of batches, and what looks for new recordings."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from stt_pipeline.defs.sensors.batch_dispatcher import batch_dispatcher
+from stt_pipeline.defs.sensors.s3_audio import s3_audio_sensor
+from stt_pipeline.defs.sensors.s3_events import s3_event_sensor
+
+SENSORS: Sequence[dg.SensorDefinition] = (batch_dispatcher, s3_audio_sensor, s3_event_sensor)

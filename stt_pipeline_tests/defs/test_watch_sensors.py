@@ -1,0 +1,176 @@
+"""The sensors that look for new recordings, in a real instance: a bucket that is listed, and one that sends to a queue."""
+
+import threading
+import time
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from stt_pipeline.audio.allowed import AllowedSources
+from stt_pipeline.audio.opening import SourceAccess
+from stt_pipeline.audio.sqs import QueueAccess
+from stt_pipeline.batches.batch_work import claimed_batch
+from stt_pipeline.batches.progress import progress
+from stt_pipeline.batches.watching import add_watch
+from stt_pipeline.defs.sensors import s3_audio
+from stt_pipeline.defs.sensors.s3_audio import s3_audio_sensor
+from stt_pipeline.defs.sensors.s3_events import s3_event_sensor
+from stt_pipeline.defs.sensors.time_limit import within
+from stt_pipeline.errors import ConfigurationError, SourceUnavailableError
+from stt_pipeline.settings import Settings
+from stt_pipeline.store import watches
+from stt_pipeline.store.watches import Watch
+from stt_pipeline_tests.defs.conftest import Product
+
+
+def _sources() -> AllowedSources:
+    settings = Settings()
+    return AllowedSources.for_people(settings.allowed_sources, SourceAccess.of(settings))
+
+
+def _evaluate(product: Product, sensor: dg.SensorDefinition, sources: object | None = None) -> str:
+    """Let a sensor look once, and return what it says."""
+    resources = {"database": product.database, "settings": Settings(), "sources": sources or _sources()}
+    result = sensor(dg.build_sensor_context(product.instance, resources=resources))
+    assert isinstance(result, dg.SkipReason)
+    return str(result.skip_message)
+
+
+def _row(product: Product, watch: Watch) -> Watch:
+    with product.database.begin() as connection:
+        return watches.get(connection, watch.id)
+
+
+def _put(bucket: str, *keys: str) -> None:
+    import boto3
+
+    client = boto3.client("s3")
+    for key in keys:
+        client.put_object(Bucket=bucket, Key=key, Body=key.encode())
+
+
+def test_without_a_watch_nothing_happens(product: Product) -> None:
+    assert _evaluate(product, s3_audio_sensor, object()) == "No source is watched by listing it."
+    assert _evaluate(product, s3_event_sensor, object()) == "No source is watched through a queue."
+
+
+def test_what_lies_in_a_bucket_becomes_a_batch_with_runs(product: Product, bucket: str) -> None:
+    _put(bucket, "회의/a.wav", "회의/b c+d.wav", "notes.txt")
+    watch = add_watch(product.database, source_path=f"s3://{bucket}", allowed=_sources(), batching="arrival")
+    said = _evaluate(product, s3_audio_sensor)
+    assert said == f"Watch {watch.id} ({bucket}): 2 new files in batch 1."
+    keys = ["000001-000000:a.wav", "000001-000001:b_c_d.wav"]
+    assert product.partitions("audio") == keys
+    (request,) = product.tick()
+    assert request.job_name == "transcribe_audio"
+    assert request.tags["dagster/asset_partition_range_end"] == keys[-1]
+    assert _evaluate(product, s3_audio_sensor) == "Nothing new at the watched sources."
+    assert (_row(product, watch).files, _row(product, watch).error) == (2, None)
+
+
+def test_what_a_bucket_tells_its_queue_becomes_a_batch_with_runs(
+    product: Product, bucket: str, aws: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import boto3
+
+    client = boto3.client("sqs")
+    url = client.create_queue(QueueName=bucket)["QueueUrl"]
+    arn = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    configuration = {"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
+    boto3.client("s3").put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration=configuration
+    )
+    monkeypatch.setenv("STT_SQS_ENDPOINTS", aws)
+    queues = QueueAccess.of(Settings())
+    watch = add_watch(
+        product.database, source_path=f"s3://{bucket}", allowed=_sources(), queue_url=url, queues=queues
+    )
+    _put(bucket, "회의/오전 a+b%.wav", "notes.txt")
+    assert _evaluate(product, s3_audio_sensor) == "No source is watched by listing it."
+    said = _evaluate(product, s3_event_sensor)
+    # S3 tells of the notifications themselves, too
+    assert said == f"{bucket}: 3 messages, 1 new files in batches 1."
+    assert product.partitions("audio") == ["000001-000000:오전_a_b_.wav"]
+    (request,) = product.tick()
+    assert request.job_name == "transcribe_audio"
+    with product.database.begin() as connection:
+        watches.get(connection, watch.id)
+    assert progress(product.database, 1).total_files == 1
+
+
+def test_a_queue_that_is_not_there_is_noted_and_others_are_read(
+    product: Product, bucket: str, aws: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import boto3
+
+    monkeypatch.setattr("stt_pipeline.defs.sensors.s3_events._READING_SECONDS", 2.0)
+    url = boto3.client("sqs").create_queue(QueueName=bucket)["QueueUrl"]
+    both = QueueAccess((aws,))
+    wishes: dict[str, Any] = {"source_path": f"s3://{bucket}", "allowed": _sources(), "queues": both}
+    gone = add_watch(product.database, queue_url=f"{aws}/123456789012/gone", **wishes)
+    there = add_watch(product.database, queue_url=url, **wishes)
+    # the setting has been taken away since
+    assert _evaluate(product, s3_event_sensor) == "The queues have nothing new."
+    assert "STT_SQS_ENDPOINTS" in str(_row(product, there).error)
+    monkeypatch.setenv("STT_SQS_ENDPOINTS", aws)
+    _evaluate(product, s3_event_sensor)
+    assert "There is no queue" in str(_row(product, gone).error)
+    assert _row(product, there).error is None
+    assert _row(product, there).looked_at
+
+
+def test_what_is_wrong_with_one_watch_is_noted_and_others_are_looked_at(
+    product: Product, bucket: str
+) -> None:
+    _put(bucket, "a.wav")
+    gone = add_watch(product.database, source_path=f"s3://{bucket}", allowed=_sources())
+    with product.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE stt_watches SET source_path = 's3://no-such-bucket'")
+    good = add_watch(product.database, source_path=f"s3://{bucket}", allowed=_sources(), name="good")
+    assert _evaluate(product, s3_audio_sensor) == f"Watch {good.id} (good): 1 new files in batch 1."
+    assert "no bucket" in str(_row(product, gone).error)
+    # a run that has the batch in hand is no error: the look is done again
+    _put(bucket, "b.wav")
+    with claimed_batch(product.database, 1, run_id="report", token=None, lease_seconds=60):
+        _evaluate(product, s3_audio_sensor)
+    assert _row(product, good).error is None
+    assert _evaluate(product, s3_audio_sensor) == f"Watch {good.id} (good): 1 new files in batch 1."
+
+
+def test_a_source_that_hangs_does_not_hold_up_the_tick(
+    product: Product, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_audio, "_TICK_SECONDS", 0.5)
+    watch = add_watch(product.database, source_path=f"s3://{bucket}", allowed=_sources())
+    answer = threading.Event()
+
+    class Hangs:
+        def open(self, source_path: str, file_pattern: str = "") -> object:
+            answer.wait(30)
+            raise SourceUnavailableError("too late")
+
+    started = time.monotonic()
+    _evaluate(product, s3_audio_sensor, Hangs())
+    assert "No answer within" in str(_row(product, watch).error)
+    _evaluate(product, s3_audio_sensor, Hangs())
+    assert "still waiting for it" in str(_row(product, watch).error)
+    assert time.monotonic() - started < 10
+    answer.set()
+
+
+def test_a_call_within_a_time_gives_what_it_gave() -> None:
+    assert within(10, "right", lambda: 5) == 5
+    with pytest.raises(ZeroDivisionError):
+        within(10, "wrong", lambda: 1 / 0)
+    assert within(10, "wrong", lambda: 5) == 5
+
+
+@pytest.mark.parametrize("timezone", ["Mars/Olympus", "Asia", "/etc/passwd"])
+def test_a_wrong_time_zone_is_said(
+    product: Product, bucket: str, monkeypatch: pytest.MonkeyPatch, timezone: str
+) -> None:
+    add_watch(product.database, source_path=f"s3://{bucket}", allowed=_sources())
+    monkeypatch.setenv("STT_TIMEZONE", timezone)
+    with pytest.raises(ConfigurationError, match="STT_TIMEZONE"):
+        _evaluate(product, s3_audio_sensor)
