@@ -40,8 +40,8 @@ class Source(Protocol):
 
         Args:
             after: address of an object, which need not exist any more: only what sorts behind it is listed.
-            wait: look again, at the end and after a while, at what is still being written. Otherwise it is left out, for
-                a later listing to find.
+            wait: take the time of a whole listing: fetch ahead, and look again, at the end and after a while, at what is
+                still being written. Otherwise that is left out, for a later listing to find.
 
         Raises:
             InvalidRequestError: the source, or a folder of it, cannot be listed.

@@ -27,7 +27,7 @@ from stt_pipeline.store.watches import Batching, Watch
 
 # of each of the two stretches, in objects and in seconds; listing 1,000 objects takes S3 a tenth of a second
 OBJECTS_A_LOOK = 20_000
-SECONDS_A_LOOK = 2.0
+SECONDS_A_LOOK = 1.5
 LOOK_BACK = 5_000
 _NAME_LENGTH = 170  # its batches add a date
 _EVERYTHING = "**/*"

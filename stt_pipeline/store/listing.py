@@ -42,14 +42,25 @@ def drop_known(connection: Connection, batch_id: int | None, watch_id: int | Non
     It is looked up in all batches of a watch; without one, in the batch.
     """
     connection.execute(text("ANALYZE listing"))
-    owner = "f.batch_id = :batch" if watch_id is None else "f.watch_id = :watch"
-    connection.execute(
-        text(f"""
-            DELETE FROM listing l USING stt_audio_files f
-            WHERE {owner} AND f.uri = l.uri AND f.etag = l.etag
-        """),
-        {"batch": batch_id, "watch": watch_id},
-    )
+    if watch_id is None:
+        connection.execute(
+            text("""
+                DELETE FROM listing l USING stt_audio_files f
+                WHERE f.batch_id = :batch AND f.uri = l.uri AND f.etag = l.etag
+            """),
+            {"batch": batch_id},
+        )
+    else:
+        connection.execute(
+            # a look lists some thousand objects where millions are known: OFFSET has each looked up in the index
+            text("""
+                DELETE FROM listing l WHERE EXISTS (
+                    SELECT FROM stt_audio_files f
+                    WHERE f.watch_id = :watch AND f.uri = l.uri AND f.etag = l.etag OFFSET 0
+                )
+            """),
+            {"watch": watch_id},
+        )
 
 
 def count(connection: Connection) -> tuple[int, int]:
