@@ -1,24 +1,30 @@
 """`stt export`: a batch's transcripts and minutes as files."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stt_pipeline.batches.export import recordings
+from stt_pipeline.batches.keys import batch_key
 from stt_pipeline.cli.batch.arguments import BatchId
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.formats import FORMATS_HELP, parsed_formats, write_formats
 from stt_pipeline.cli.terminal import say
-from stt_pipeline.store import batches
+from stt_pipeline.settings import Settings
+from stt_pipeline.store import batches, datasets
+from stt_pipeline.store.data_files import data_folder
 
 
 def export(
     batch_id: BatchId,
     output_dir: Annotated[
-        Path,
-        typer.Option(help="Folder for the files, made if missing; files of an earlier export are replaced."),
-    ] = Path("export"),
+        str,
+        typer.Option(
+            help="Folder for the files, made if missing, or an s3:// address; files of an earlier export are replaced. "
+            "Else exports/batch=ID in STT_DATA_URI, where they are deleted with the batch.",
+            show_default=False,
+        ),
+    ] = "",
     formats: Annotated[
         str,
         typer.Option("--format", help=FORMATS_HELP),
@@ -29,13 +35,16 @@ def export(
     Recordings without a transcript are left out. Exit code 1 if there was nothing to write.
     """
     kinds = parsed_formats(formats)
+    folder = data_folder(Settings(), output_dir)
+    if not output_dir:
+        folder = datasets.exports_folder(folder, batch_key(batch_id))
     written = 0
     with connected() as database:
         with database.begin() as connection:
             total = batches.get(connection, batch_id).total_files or 0
         for recording in recordings(database, batch_id):
             write_formats(
-                output_dir / recording.stem,
+                folder / recording.stem,
                 kinds,
                 name=recording.name,
                 transcript=recording.stored.transcript,
@@ -53,4 +62,4 @@ def export(
     # a scan that goes on may have found more than it has counted
     total = max(total, written)
     rest = "" if written == total else "; the others have no transcript"
-    say(f"{written} of {total} recordings written to {output_dir}{rest}")
+    say(f"{written} of {total} recordings written to {folder}{rest}")

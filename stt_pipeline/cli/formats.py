@@ -1,14 +1,21 @@
 """Writing transcripts to files in the formats that a person asked for; the formats are in ``minutes.exports``."""
 
+from __future__ import annotations
+
 import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError
 from stt_pipeline.minutes.exports import EXPORT_FORMATS, export
 from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
+from stt_pipeline.store import data_files
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 FORMATS_HELP = (
     "What to write, separated by commas: txt, srt, vtt (transcript), json, md, docx (with minutes), "
@@ -47,26 +54,31 @@ def made_folder(folder: Path) -> Path:
 
 
 def write_formats(
-    stem: Path,
+    stem: UPath | Path,
     kinds: Sequence[str],
     *,
     name: str,
     transcript: Transcript,
     minutes: Minutes | None,
     turns: Sequence[SpeakerTurn],
-) -> list[Path]:
-    """Write one recording to ``stem`` with each format as its ending, and return the paths.
+) -> list[UPath | Path]:
+    """Write one recording to ``stem`` with each format as its ending, each file in one move, and return the paths.
 
     Raises:
         ConfigurationError: they cannot be written.
+        SourceUnavailableError: S3 does not answer at the moment.
     """
+    from upath import UPath
+
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in kinds]
-    try:
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        for kind, path in zip(kinds, paths, strict=True):
-            path.write_bytes(export(kind, name=name, transcript=transcript, minutes=minutes, turns=turns))
-    except OSError as error:
-        raise _unwritable(stem.parent, error) from None
+    for kind, path in zip(kinds, paths, strict=True):
+        content = export(kind, name=name, transcript=transcript, minutes=minutes, turns=turns)
+        try:
+            data_files.write(UPath(path), content)
+        except ConfigurationError as error:
+            if isinstance(stem, Path) and isinstance(error.__cause__, OSError):
+                raise _unwritable(stem.parent, error.__cause__) from None
+            raise
     return paths
 
 

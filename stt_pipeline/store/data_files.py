@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from stt_pipeline.audio.opening import expanded
@@ -55,15 +56,16 @@ def data_folder(settings: Settings, address: str = "") -> UPath:
     """
     from upath import UPath
 
-    address = address or settings.data_root
+    given, address = address, address or settings.data_root
     scheme, separator, rest = address.partition("://")
     scheme = scheme.lower()
     if not separator or scheme == "file":
         try:
-            path = path_from_uri(address) if separator else expanded(address).absolute()
+            path = path_from_uri(address) if separator else expanded(address)
         except InvalidRequestError as error:
             raise ConfigurationError(f"Files cannot go there. {error}") from error
-        local: UPath = UPath(path)
+        # what a person gives is shown to them as they gave it
+        local: UPath = UPath(path if given else path.absolute())
         return local
     if scheme != "s3":
         raise ConfigurationError(
@@ -136,7 +138,8 @@ def written(path: UPath) -> Iterator[IO[bytes]]:
                 yield file
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")  # two runs may write the same file at once
+        # two runs may write the same file at once; a name may be as long as the disk allows
+        draft = path.with_name(f".{uuid.uuid4().hex}")
         try:
             with draft.open("wb") as file:
                 yield file
@@ -224,7 +227,7 @@ def explained(path: UPath, *, missing_is_known: bool = False) -> Iterator[None]:
 
 
 def _is_local(path: UPath) -> bool:
-    return path.protocol in ("", "file")
+    return isinstance(path, Path)
 
 
 def _code(error: BaseException) -> str:

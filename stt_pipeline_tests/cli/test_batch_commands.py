@@ -4,6 +4,7 @@ import getpass
 import json
 from pathlib import Path
 
+import boto3
 import pytest
 from sqlalchemy import text
 
@@ -94,7 +95,7 @@ def test_a_batch_that_does_not_exist(stt_on_database: Stt, tmp_path: Path, comma
     ended = stt_on_database(*command)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == "There is no batch 77. `stt batch list` shows the batches.\n"
-    assert not (tmp_path / "export").exists()
+    assert not (tmp_path / ".stt" / "data").exists()
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,35 @@ def test_export_leaves_out_what_is_to_be_transcribed_again(
 ) -> None:
     with database.begin() as connection:
         connection.execute(text("UPDATE stt_transcriptions SET status = 'outdated' WHERE duration < 2.5"))
-    assert stt_on_database("export", ended_batch).err.startswith("1 of 4 recordings written to export; ")
+    assert stt_on_database("export", ended_batch).err.startswith("1 of 4 recordings written to ")
+
+
+def test_export_goes_to_the_data_folder_unless_told_otherwise(
+    stt_on_database: Stt, ended_batch: int, tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = f"exports/batch={ended_batch:06d}"
+    ended = stt_on_database("export", ended_batch)
+    place = f"{tmp_path.resolve()}/.stt/data/{folder}"
+    assert ended.err == f"2 of 4 recordings written to {place}; the others have no transcript\n"
+    names = sorted(path.name for path in Path(place).iterdir())
+    assert len(names) == 2
+
+    def keys(prefix: str) -> list[str]:
+        return [
+            found["Key"].removeprefix(prefix)
+            for found in boto3.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+        ]
+
+    monkeypatch.setenv("STT_DATA_URI", f"s3://{bucket}/data")
+    ended = stt_on_database("export", ended_batch)
+    assert ended.err.startswith(f"2 of 4 recordings written to s3://{bucket}/data/{folder}; ")
+    assert keys(f"data/{folder}/") == names
+    ended = stt_on_database("export", ended_batch, "--output-dir", f"s3://{bucket}/회의/")
+    assert ended.err.startswith(f"2 of 4 recordings written to s3://{bucket}/회의; ")
+    assert keys("회의/") == names
+    ended = stt_on_database("export", ended_batch, "--output-dir", "s3://no-such-bucket/x")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("There is no bucket 'no-such-bucket'. Make it, or give another address;")
 
 
 def test_export_of_a_batch_without_transcripts(
@@ -143,7 +172,7 @@ def test_export_of_a_batch_without_transcripts(
     ended = stt_on_database("export", batch.id)
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.startswith(f"Nothing was written: no recording of batch {batch.id} has a transcript. ")
-    assert not (tmp_path / "export").exists()
+    assert not (tmp_path / ".stt" / "data").exists()
 
 
 @pytest.mark.parametrize(
