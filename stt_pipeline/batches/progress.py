@@ -24,6 +24,7 @@ class Progress:
         real_time_factor: seconds of work a second of audio, None before the first.
         error: why the batch does not move, or why it failed.
         dispatcher_last_tick: None if no dispatcher ever ran.
+        open_until: until when the batch of a watch takes in what arrives; it is not over before. None for others.
     """
 
     batch_id: int
@@ -44,11 +45,22 @@ class Progress:
     created_at: datetime
     completed_at: datetime | None
     dispatcher_last_tick: datetime | None
+    open_until: datetime | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more will happen by itself."""
         return self.status in ("completed", "failed", "cancelled")
+
+    @property
+    def waits_for_more(self) -> bool:
+        """Whether all is done so far, and the batch stays open for what arrives."""
+        return (
+            self.open_until is not None
+            and not self.is_over
+            and self.total_files is not None
+            and not self.pending
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +135,7 @@ def progress(database: Database, batch_id: int) -> Progress:
             created_at=batch.created_at,
             completed_at=batch.completed_at,
             dispatcher_last_tick=counters.last_beat(connection, HEARTBEAT),
+            open_until=batch.open_until,
         )
 
 

@@ -10,7 +10,7 @@ from psycopg.errors import InsufficientPrivilege
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from stt_pipeline.cli import db, key
+from stt_pipeline.cli import db, key, watch
 from stt_pipeline.cli.api import api
 from stt_pipeline.cli.batch import commands as batch
 from stt_pipeline.cli.demo import demo
@@ -35,6 +35,7 @@ app.command(rich_help_panel="Run it here")(up)
 app.command(rich_help_panel="Run it here")(transcribe)
 app.add_typer(batch.app, name="batch", rich_help_panel="Batches")
 app.command(rich_help_panel="Batches")(export)
+app.add_typer(watch.app, name="watch", rich_help_panel="Batches")
 app.command(rich_help_panel="Operate")(doctor)
 app.add_typer(db.app, name="db", rich_help_panel="Operate")
 app.command(rich_help_panel="Operate")(env)

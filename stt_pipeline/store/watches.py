@@ -229,3 +229,17 @@ def latest_dead_letters(connection: Connection, queue_url: str, limit: int) -> l
         .limit(limit)
     )
     return [DeadLetter(**row._mapping) for row in rows]
+
+
+def count_dead_letters(connection: Connection, queue_url: str, most: int = 1_000) -> int:
+    """Return how many dead letters a queue has; ``most`` where there are more."""
+    found = select(dead_letters.c.id).where(dead_letters.c.queue_url == queue_url).limit(most).subquery()
+    return connection.scalar(select(func.count()).select_from(found)) or 0
+
+
+def latest_batches(connection: Connection, watch_id: int, limit: int) -> list[int]:
+    """Return the ids of the batches that a watch made last, newest first."""
+    found = (
+        select(batches.c.id).where(batches.c.watch_id == watch_id).order_by(batches.c.id.desc()).limit(limit)
+    )
+    return list(connection.scalars(found))

@@ -1,10 +1,13 @@
 """Arguments that several commands take."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
-from stt_pipeline.errors import ErrorClass
+from stt_pipeline.batches.options import BatchOptions
+from stt_pipeline.errors import ErrorClass, InvalidRequestError
+from stt_pipeline.store.batches import Priority
 from stt_pipeline.store.tables import LARGEST_ID
 
 
@@ -24,3 +27,38 @@ AsJsonLines = Annotated[bool, typer.Option("--json", help="Print JSON, one objec
 OfClass = Annotated[
     ErrorClass | None, typer.Option("--class", help="Only files that failed under this error class.")
 ]
+Pattern = Annotated[
+    str,
+    typer.Option(
+        "--pattern",
+        help="Globs separated by commas, such as '**/*.wav'; else every known audio and video ending.",
+    ),
+]
+Urgency = Annotated[Priority, typer.Option("--priority", help="Batches of higher priority go first.")]
+Emails = Annotated[
+    list[str] | None,
+    typer.Option("--notify", help="Email address that gets the minutes and the report; repeatable."),
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        help="NAME=VALUE that overrides a setting, such as model=demo; repeatable. "
+        f"Names: {', '.join(BatchOptions.model_fields)}.",
+    ),
+]
+
+
+def parsed_options(pairs: Sequence[str]) -> dict[str, Any]:
+    """Turn NAME=VALUE arguments into options; what names and values may be is for the options' type to say.
+
+    Raises:
+        InvalidRequestError: an argument has no ``=``.
+    """
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise InvalidRequestError(f"--option wants NAME=VALUE, not {pair!r}.")
+        options[name.strip()] = value
+    return options

@@ -1,45 +1,31 @@
 """`stt batch create`: what was asked for becomes a row that the dispatcher picks up."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.batches.creation import create_batch
-from stt_pipeline.batches.options import BatchOptions
-from stt_pipeline.cli.batch.arguments import AsJson
+from stt_pipeline.cli.batch.arguments import AsJson, Emails, Options, Pattern, Urgency, parsed_options
 from stt_pipeline.cli.connection import actor, connected
 from stt_pipeline.cli.dispatcher import warn_if_silent
 from stt_pipeline.cli.terminal import print_json, tell
-from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.settings import Settings
-from stt_pipeline.store.batches import Priority
 
 
 def create(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="Folder with the recordings, or file:///folder.")
-    ],
-    pattern: Annotated[
         str,
-        typer.Option(
-            help="Globs separated by commas, such as '**/*.wav'; else every known audio and video ending."
+        typer.Argument(
+            metavar="SOURCE", help="Folder with the recordings, file:///folder or s3://bucket/prefix."
         ),
-    ] = "",
-    name: Annotated[str, typer.Option(help="Name of the batch; else the folder's.")] = "",
-    priority: Annotated[Priority, typer.Option(help="Batches of higher priority go first.")] = "normal",
-    notify: Annotated[
-        list[str] | None, typer.Option(help="Email address that gets the minutes and the report; repeatable.")
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="NAME=VALUE that overrides a setting for this batch, such as model=demo; repeatable. "
-            f"Names: {', '.join(BatchOptions.model_fields)}."
-        ),
-    ] = None,
+    ],
+    pattern: Pattern = "",
+    name: Annotated[str, typer.Option(help="Name of the batch; else the source's.")] = "",
+    priority: Urgency = "normal",
+    notify: Emails = None,
+    option: Options = None,
     as_json: AsJson = False,
 ) -> None:
     """Start a batch: `stt up` transcribes the recordings of SOURCE, writes minutes and mails them."""
@@ -62,18 +48,3 @@ def create(
             tell(f"Batch {batch.id} is created: {batch.source_path}")
             tell(f"Watch it with: stt batch progress {batch.id} --watch")
         warn_if_silent(database)
-
-
-def parsed_options(pairs: Sequence[str]) -> dict[str, Any]:
-    """Turn NAME=VALUE arguments into options; what names and values may be is for the options' type to say.
-
-    Raises:
-        InvalidRequestError: an argument has no ``=``.
-    """
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise InvalidRequestError(f"--option wants NAME=VALUE, not {pair!r}.")
-        options[name.strip()] = value
-    return options

@@ -74,6 +74,8 @@ def _facts(figures: Progress) -> dict[str, str]:
     if figures.estimated_completion is not None:
         end = figures.estimated_completion
         facts["estimated end"] = f"{local_time(end)}, in {until(end)}"
+    if figures.open_until is not None and not figures.is_over:
+        facts["open"] = f"takes in what arrives until {local_time(figures.open_until)}"
     if figures.completed_at is not None:
         length = span((figures.completed_at - figures.created_at).total_seconds())
         facts["ended"] = f"{local_time(figures.completed_at)}, after {length}"

@@ -44,8 +44,11 @@ def _facts(batch: Batch, shards: Mapping[str, StageCount], mails: int) -> dict[s
         "created": f"{local_time(batch.created_at)}, by {batch.created_by or 'nobody known'}",
         "scanned": _when(batch.scanned_at),
         "ended": _when(batch.completed_at),
+        "open": _open(batch),
         "partitions": f"retired {local_time(batch.retired_at)}" if batch.retired_at else "in Dagster",
     }
+    if batch.watch_id is None:
+        del facts["open"]
     return facts | ({"note": batch.error} if batch.error else {})
 
 
@@ -53,6 +56,12 @@ def _shards(stage: str, count: StageCount) -> str:
     busy = {"dispatched": count.dispatched, "in work": count.in_work}
     what = ", ".join(f"{shards:,} {state}" for state, shards in busy.items() if shards)
     return f"{count.shards:,} {stage}" + (f" ({what})" if what else "")
+
+
+def _open(batch: Batch) -> str:
+    if batch.open_until is None or batch.completed_at is not None:
+        return f"no, takes in nothing more of watch {batch.watch_id}"
+    return f"takes in what watch {batch.watch_id} finds until {local_time(batch.open_until)}"
 
 
 def _when(moment: datetime | None) -> str:

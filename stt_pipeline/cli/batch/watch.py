@@ -10,7 +10,7 @@ from rich.text import Text
 
 from stt_pipeline.batches.dispatch import SILENT
 from stt_pipeline.batches.progress import Progress, progress
-from stt_pipeline.cli.batch.figures import percent, rate, until
+from stt_pipeline.cli.batch.figures import local_time, percent, rate, until
 from stt_pipeline.cli.dispatcher import silence
 from stt_pipeline.cli.terminal import err, say
 from stt_pipeline.store.database import Database
@@ -84,6 +84,8 @@ def _line(figures: Progress) -> str:
         parts.append(f"{rate(figures.files_per_minute)} files/min")
     if figures.estimated_completion:
         parts.append(f"{until(figures.estimated_completion)} left")
+    if figures.waits_for_more and figures.open_until:
+        parts.append(f"waits for what arrives until {local_time(figures.open_until)}")
     if figures.status == "paused":
         parts.append(f"`stt batch resume {figures.batch_id}` goes on")
     return " · ".join(parts)

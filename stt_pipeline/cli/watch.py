@@ -1,0 +1,211 @@
+"""`stt watch`: sources that are looked at again and again, so that what arrives there becomes batches by itself."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from stt_pipeline.audio.allowed import AllowedSources
+from stt_pipeline.audio.opening import SourceAccess
+from stt_pipeline.audio.sqs import QueueAccess
+from stt_pipeline.batches.watching import add_watch, remove_watch
+from stt_pipeline.cli.batch.arguments import (
+    AsJson,
+    AsJsonLines,
+    Emails,
+    Options,
+    Pattern,
+    Urgency,
+    fitting,
+    parsed_options,
+)
+from stt_pipeline.cli.batch.figures import local_time
+from stt_pipeline.cli.connection import actor, connected
+from stt_pipeline.cli.dispatcher import warn_if_silent
+from stt_pipeline.cli.terminal import out, print_facts, print_json, say, tell
+from stt_pipeline.settings import Settings
+from stt_pipeline.store import watches
+from stt_pipeline.store.watches import Batching, DeadLetter, Watch
+
+_PAGE = 200
+_LATEST = 10  # batches and dead letters that are shown
+_BATCHING = {"daily": "one a day", "arrival": "one for what each look finds"}
+
+WatchId = Annotated[
+    int,
+    typer.Argument(metavar="ID", callback=fitting, help="The watch's number, as `stt watch list` shows it."),
+]
+
+app = typer.Typer(no_args_is_help=True, help="Watch sources: what arrives there becomes batches by itself.")
+
+
+@app.command()
+def add(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="s3://bucket/prefix, or a folder that recorders write to.")
+    ],
+    pattern: Pattern = "",
+    name: Annotated[
+        str, typer.Option(help="Its batches are called by it and the day; else the source's.")
+    ] = "",
+    batches: Annotated[
+        Batching, typer.Option(help="daily: one batch a day. arrival: one for what each look finds.")
+    ] = "daily",
+    queue: Annotated[
+        str,
+        typer.Option(
+            help="Address of the SQS queue that gets the bucket's notifications; else it is listed."
+        ),
+    ] = "",
+    priority: Urgency = "normal",
+    notify: Emails = None,
+    option: Options = None,
+    new_only: Annotated[bool, typer.Option("--new-only", help="Leave alone what is there already.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Watch SOURCE: while `stt up` runs, what arrives there is transcribed."""
+    settings = Settings()
+    with connected() as database:
+        watch = add_watch(
+            database,
+            source_path=source,
+            file_pattern=pattern,
+            name=name,
+            batching=batches,
+            queue_url=queue,
+            priority=priority,
+            notify_emails=notify or (),
+            options=parsed_options(option or ()),
+            new_only=new_only,
+            allowed=AllowedSources.for_people(settings.allowed_sources, SourceAccess.of(settings)),
+            queues=QueueAccess.of(settings),
+            by=actor("stt watch add"),
+        )
+        if as_json:
+            print_json({"id": watch.id, "name": watch.name, "source": watch.source_path})
+        else:
+            tell(f"Watch {watch.id} ({watch.name}) is added: {watch.source_path}")
+            tell(f"See what it finds with: stt watch show {watch.id}")
+        warn_if_silent(database)
+
+
+@app.command("list")
+def list_watches(as_json: AsJsonLines = False) -> None:
+    """List the watches, what they found, and what is wrong with them."""
+    found: list[Watch] = []
+    with connected() as database, database.snapshot() as connection:
+        while page := watches.page(connection, _PAGE, after=found[-1].id if found else 0):
+            found += page
+        queues = {watch.queue_url for watch in found if watch.queue_url}
+        dead = {url: watches.count_dead_letters(connection, url) for url in queues}
+    if as_json:
+        for watch in found:
+            print_json({**_values(watch), "dead_letters": dead.get(watch.queue_url, 0)})
+    elif found:
+        out.print(_table(found))
+        for watch in found:
+            if trouble := _trouble(watch, dead.get(watch.queue_url, 0)):
+                say(f"Watch {watch.id}: {trouble}", style="yellow")
+    else:
+        say("Nothing is watched yet. Watch a source with: stt watch add s3://bucket/prefix")
+
+
+@app.command()
+def show(watch_id: WatchId, as_json: AsJson = False) -> None:
+    """Show one watch: its latest batches, and what its queue told that nothing could be made of."""
+    with connected() as database, database.snapshot() as connection:
+        watch = watches.get(connection, watch_id)
+        batch_ids = watches.latest_batches(connection, watch_id, _LATEST)
+        letters = watches.latest_dead_letters(connection, watch.queue_url, _LATEST) if watch.queue_url else []
+    if as_json:
+        print_json(
+            {**_values(watch), "batches": batch_ids, "dead_letters": [asdict(letter) for letter in letters]}
+        )
+        return
+    print_facts(_facts(watch, batch_ids))
+    for letter in letters:
+        say(f"Dead letter of {local_time(letter.at)}: {letter.error}", style="yellow")
+        say(_beginning(letter))
+
+
+@app.command()
+def remove(watch_id: WatchId, as_json: AsJson = False) -> None:
+    """Watch a source no longer. Its batches stay, and what has begun goes on."""
+    with connected() as database:
+        watch = remove_watch(database, watch_id, by=actor("stt watch remove"))
+    if as_json:
+        print_json({"id": watch.id, "name": watch.name, "source": watch.source_path})
+    else:
+        tell(f"Watch {watch.id} ({watch.name}) is removed; its batches stay.")
+
+
+def _values(watch: Watch) -> dict[str, Any]:
+    values = asdict(watch)
+    return {**values, **values.pop("cursor")}
+
+
+def _facts(watch: Watch, batch_ids: Sequence[int]) -> dict[str, str]:
+    options = ", ".join(f"{name}={value}" for name, value in watch.options.items())
+    facts = {
+        "watch": f"{watch.id} {watch.name}",
+        "source": watch.source_path,
+        "pattern": watch.file_pattern or "every known audio and video ending",
+        "takes in": f"what changed since {local_time(watch.since)}" if watch.since else "all that is there",
+        "found by": watch.queue_url or "listing",
+        "batches": f"{_BATCHING[watch.batching]}, priority {watch.priority}",
+        "options": options or "none, all is as in the settings",
+        "mails go to": ", ".join(watch.notify_emails) or "nobody",
+        "added": f"{local_time(watch.created_at)}, by {watch.created_by or 'nobody known'}",
+        "last look": _when(watch.looked_at),
+        "last found": _when(watch.found_at),
+        "files": f"{watch.files:,}",
+        "latest batches": ", ".join(map(str, batch_ids)) or "none",
+    }
+    if not watch.queue_url:
+        facts["whole source"] = (
+            f"seen last {local_time(watch.swept_at)}" if watch.swept_at else "not seen yet"
+        )
+    return facts | ({"error": watch.error} if watch.error else {})
+
+
+def _trouble(watch: Watch, dead_letters: int) -> str:
+    if watch.error:
+        return watch.error
+    return (
+        f"dead letters in its queue: {dead_letters:,}. See: stt watch show {watch.id}" if dead_letters else ""
+    )
+
+
+def _table(found: Sequence[Watch]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
+    table.add_column("id", justify="right", no_wrap=True)
+    table.add_column("name", overflow="fold")
+    table.add_column("source", overflow="fold")
+    table.add_column("found by", overflow="fold")
+    for column in ("last look", "last found"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("files", justify="right", no_wrap=True)
+    for watch in found:
+        table.add_row(
+            str(watch.id),
+            watch.name,
+            watch.source_path,
+            f"queue {watch.queue_url.rpartition('/')[2]}" if watch.queue_url else "listing",
+            *(local_time(at) if at else "-" for at in (watch.looked_at, watch.found_at)),
+            f"{watch.files:,}",
+        )
+    return table
+
+
+def _when(moment: datetime | None) -> str:
+    return local_time(moment) if moment else "not yet"
+
+
+def _beginning(letter: DeadLetter) -> str:
+    # anybody may have written it: nothing that a terminal would obey
+    text = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(letter.body.split()))
+    return text if len(text) <= 300 else f"{text[:300]}…"
