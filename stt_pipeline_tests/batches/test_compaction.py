@@ -1,0 +1,141 @@
+"""Compaction and the life of a batch: only what is over is compacted, by one at a time, and a failure is no matter of the batch."""
+
+import shutil
+import uuid
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from upath import UPath
+
+from stt_pipeline.batches import life
+from stt_pipeline.batches.batch_work import BatchWork, claimed_batch
+from stt_pipeline.batches.compaction import compact_batch
+from stt_pipeline.batches.deletion import delete_batch
+from stt_pipeline.errors import ConfigurationError, InvalidRequestError, LeaseLostError
+from stt_pipeline.store import batches, datasets
+from stt_pipeline.store.database import Database
+
+
+def claimed(
+    database: Database, batch_id: int, *, to_delete: bool = False
+) -> AbstractContextManager[BatchWork]:
+    return claimed_batch(
+        database, batch_id, run_id=str(uuid.uuid4()), token=None, lease_seconds=60, to_delete=to_delete
+    )
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> UPath:
+    return UPath(tmp_path / "data")
+
+
+@pytest.fixture
+def batch_id(database: Database, root: UPath) -> int:
+    """A completed batch with the files of two shards."""
+    statement = """
+        INSERT INTO stt_batches (name, source_path, status, stage, total_files, completed_at)
+        VALUES ('made', 'file:///made/', 'completed', 'done', 2, now()) RETURNING id
+    """
+    with database.begin() as connection:
+        batch_id = int(connection.scalar(text(statement)) or 0)
+    for dataset in ("transcripts", "minutes"):
+        for shard in range(2):
+            path = datasets.shard_path(root, dataset, f"{batch_id:06d}", f"{batch_id:06d}-{shard:06d}")  # type: ignore[arg-type]
+            datasets.write(path, dataset, [{"batch_id": batch_id, "audio_file_id": shard}])  # type: ignore[arg-type]
+    return batch_id
+
+
+def row(database: Database, batch_id: int) -> tuple[object, ...]:
+    """What the batch's row says, who holds it included."""
+    columns = "status, stage, error, token, not_before, tries, deaths"
+    with database.begin() as connection:
+        found = connection.execute(
+            text(f"SELECT {columns} FROM stt_batches WHERE id = :id"), {"id": batch_id}
+        )
+        return tuple(found.one())
+
+
+def large_files(root: UPath) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in Path(root).glob("compacted/**/*.*"))
+
+
+def test_a_batch_that_is_over_is_compacted_and_stays_as_it_is(
+    database: Database, root: UPath, batch_id: int
+) -> None:
+    before = row(database, batch_id)
+    for _ in range(2):
+        done = compact_batch(claimed(database, batch_id), root)
+        assert {dataset: (its.shards, its.files, its.rows) for dataset, its in done.datasets.items()} == {
+            "transcripts": (2, 1, 2),
+            "minutes": (2, 1, 2),
+        }
+        assert row(database, batch_id) == before
+    assert large_files(root) == [
+        f"compacted/{dataset}/batch={batch_id:06d}/part-00000.parquet"
+        for dataset in ("minutes", "transcripts")
+    ]
+
+
+@pytest.mark.parametrize("stage", ["intake", "shards", "report"])
+def test_a_batch_that_is_not_over_is_left_alone(
+    database: Database, root: UPath, batch_id: int, stage: str
+) -> None:
+    with database.begin() as connection:
+        connection.execute(
+            text("UPDATE stt_batches SET status = 'processing', stage = :stage"), {"stage": stage}
+        )
+    done = compact_batch(claimed(database, batch_id), root)
+    assert (done.datasets, done.batch.status, large_files(root)) == ({}, "processing", [])
+
+
+def test_what_goes_wrong_is_not_the_batchs(database: Database, root: UPath, batch_id: int) -> None:
+    before = row(database, batch_id)
+    Path(root / "compacted").write_text("a file where a folder should be")
+    with pytest.raises(ConfigurationError, match="compacted"):
+        compact_batch(claimed(database, batch_id), root)
+    assert row(database, batch_id) == before
+
+
+def test_one_at_a_time(database: Database, root: UPath, batch_id: int) -> None:
+    with claimed(database, batch_id), pytest.raises(InvalidRequestError, match="being worked by run"):
+        compact_batch(claimed(database, batch_id), root)
+    assert large_files(root) == []
+
+
+def test_a_deletion_waits_for_it_and_takes_its_files(database: Database, root: UPath, batch_id: int) -> None:
+    with claimed(database, batch_id):
+        life.delete(database, batch_id)
+        with pytest.raises(InvalidRequestError, match="being worked by run"):
+            claimed(database, batch_id, to_delete=True).__enter__()
+    with pytest.raises(InvalidRequestError, match="is deleting"):
+        compact_batch(claimed(database, batch_id), root)
+    for folder in ("compacted/minutes", "compacted/transcripts", "exports"):
+        (root / folder / f"batch={batch_id:06d}").mkdir(parents=True)
+        (root / folder / f"batch={batch_id:06d}" / "x").touch()
+        (root / folder / f"batch={batch_id:06d}0").mkdir(parents=True)
+    with claimed(database, batch_id, to_delete=True) as work:
+        delete_batch(work, forget=lambda batch_id: True, data_root=root)
+    assert {path.name for path in Path(root).glob("**/batch=*")} == {f"batch={batch_id:06d}0"}
+
+
+def test_one_that_was_given_up_for_dead_writes_nothing(
+    database: Database, root: UPath, batch_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease runs out and the batch is deleted, while it reads; then it wakes up."""
+    read_each = "stt_pipeline.store.data_files.read_each"
+    read = datasets.data_files.read_each
+
+    def stolen(paths: list[UPath]) -> object:
+        found = list(read(paths))
+        with database.begin() as connection:
+            connection.execute(text("UPDATE stt_batches SET token = NULL, run_id = NULL, lease_until = NULL"))
+            batches.delete(connection, batch_id)
+        shutil.rmtree(root)
+        return iter(found)
+
+    monkeypatch.setattr(read_each, stolen)
+    with pytest.raises(LeaseLostError):
+        compact_batch(claimed(database, batch_id), root)
+    assert large_files(root) == []
