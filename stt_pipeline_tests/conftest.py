@@ -2,7 +2,9 @@
 
 import itertools
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
@@ -95,11 +97,18 @@ def s3_server() -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture
-def aws(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The same address, with credentials and all AWS tools pointed at it, those of child processes too."""
+@cache
+def _aws_session() -> Any:
+    """One for all tests: each loads what AWS has to offer, for a third of a second."""
+    import boto3
+
+    return boto3.session.Session("testing", "testing", region_name="us-east-1")
+
+
+def point_aws_at(server: str, patch: pytest.MonkeyPatch) -> None:
+    """Give all AWS tools a server and credentials for it, those of child processes too."""
     variables = {
-        "AWS_ENDPOINT_URL": s3_server,
+        "AWS_ENDPOINT_URL": server,
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -115,10 +124,16 @@ def aws(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
         "AWS_SESSION_TOKEN",
         "AWS_ENDPOINT_URL_S3",
     ):
-        monkeypatch.delenv(name, raising=False)
+        patch.delenv(name, raising=False)
     for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it remembers another environment
+        patch.setenv(name, value)
+    patch.setattr("boto3.DEFAULT_SESSION", _aws_session())
+
+
+@pytest.fixture
+def aws(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The same address, with all AWS tools pointed at it."""
+    point_aws_at(s3_server, monkeypatch)
     return s3_server
 
 

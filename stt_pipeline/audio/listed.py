@@ -13,7 +13,7 @@ from stt_pipeline.audio.folder import check_file, describe_file
 from stt_pipeline.audio.list_files import MANIFEST, Row, read_manifest, rows_of_inventory, rows_of_list
 from stt_pipeline.audio.patterns import FilePattern
 from stt_pipeline.audio.s3 import lent_object
-from stt_pipeline.audio.s3_client import S3Client, s3_errors
+from stt_pipeline.audio.s3_client import S3Client, look_up, s3_errors
 from stt_pipeline.audio.sources import SourceObject
 from stt_pipeline.audio.uris import bucket_and_key, display_name, file_uri, path_from_uri
 from stt_pipeline.errors import DownloadError, InvalidRequestError, SourceUnavailableError
@@ -58,7 +58,7 @@ class ListedFiles:
             bucket, key = bucket_and_key(address)
             self._uri = f"s3://{bucket}/{key}"
             with s3_errors(self._uri):
-                found = client().head_object(Bucket=bucket, Key=key)
+                found = look_up(client(), self._uri)
             self._written_at: datetime = found["LastModified"].astimezone(timezone.utc)
         else:
             path = path_from_uri(address)
@@ -169,10 +169,9 @@ class ListedFiles:
             return describe_file(path_from_uri(row.uri)) or replace(found, size=0, etag="")
         if row.size is not None and row.etag is not None:
             return found
-        bucket, key = bucket_and_key(row.uri)
         try:
             with s3_errors(row.uri):
-                answer = self._open_client().head_object(Bucket=bucket, Key=key)
+                answer = look_up(self._open_client(), row.uri)
         except InvalidRequestError:
             return replace(found, size=0, etag="")
         return SourceObject(

@@ -131,6 +131,8 @@ def _translate(glob: str) -> str:
         raise InvalidRequestError(
             f"The file pattern {glob!r} is not valid: ** must stand alone between slashes, as in **/*.mp3."
         ) from error
+    # a key may begin with a slash, or have two in a row: folders without a name
+    expression = expression.replace("(?:.+/)?", "(?:.*/)?")
     # what RE2 writes otherwise: the end of the text, and the empty class of [z-a], which is no name
     expression = expression.removesuffix(r"\Z")
     return expression if "(?!)" in glob else expression.replace("(?!)", _NOTHING)

@@ -10,14 +10,14 @@ from typing import Any
 
 from stt_pipeline.audio.cache import Download, DownloadCache
 from stt_pipeline.audio.patterns import FilePattern
-from stt_pipeline.audio.s3_client import S3Client, answer_of, s3_errors
+from stt_pipeline.audio.s3_client import S3Client, answer_of, look_up, s3_errors
 from stt_pipeline.audio.s3_listing import Entry, Prefix
 from stt_pipeline.audio.sources import SourceObject
 from stt_pipeline.audio.uris import bucket_and_key, display_name, s3_uri
 from stt_pipeline.errors import DownloadError, InvalidRequestError, SourceUnavailableError
 
 _CHUNK = 1 << 20
-# a body that breaks off is asked for again from there, so often without anything new, after a random part of this (s)
+# a body that breaks off is asked for again from there, after a random part of so many seconds; so often within a chunk
 _BROKEN_AT_MOST = 5
 _PAUSE = 1.0
 
@@ -61,13 +61,20 @@ class S3Prefix:
         return 0
 
     def list_objects(self, after: str = "", *, wait: bool = False) -> Iterator[SourceObject]:
-        """See :meth:`Source.list_objects`; the order is that of the keys' UTF-8."""
+        """See :meth:`Source.list_objects`; the order is that of the keys' UTF-8.
+
+        Who waits for what is unfinished wants all, so with ``wait`` ranges of keys are listed side by side.
+        """
         # a NUL was listed as U+FFFD, behind which nothing that follows it would be found
         start = self._key(after).partition("\ufffd")[0] if after else ""
         prefix = Prefix(self._client, self._bucket, self._prefix + self._pattern.literal_start)
         with s3_errors(self.uri):
-            for page in prefix.in_order(start, self._meant):
-                yield from page
+            if wait:
+                for page in prefix.in_order(start, self._meant):
+                    yield from page
+            else:  # others may well stop early, so no page is fetched ahead
+                for entries, _ in prefix.pages(start):
+                    yield from self._meant(entries)
 
     def browse(self) -> Iterator[SourceObject | None]:
         """See :meth:`Source.browse`."""
@@ -139,10 +146,9 @@ def lent_object(client: Any, cache: DownloadCache, uri: str, etag: str) -> Itera
         DownloadError: it is gone, has changed, may not be read, or cannot be read at the moment.
         ConfigurationError: nothing can be read, as with wrong credentials.
     """
-    bucket, key = bucket_and_key(uri)
     if not etag:
         with _download_errors(uri):
-            etag = client.head_object(Bucket=bucket, Key=key)["ETag"].strip('"')
+            etag = look_up(client, uri)["ETag"].strip('"')
     with cache.lend(uri, etag, lambda: _download(client, uri, etag)) as path:
         yield path
 
@@ -153,6 +159,7 @@ def _download(client: Any, uri: str, etag: str) -> Download:
     boto3's own downloads of files cannot be held to an etag (``If-Match`` is none of their arguments).
     """
     bucket, key = bucket_and_key(uri)
+    name = display_name(uri)
 
     def asked(**more: str) -> dict[str, Any]:
         with _download_errors(uri):
@@ -165,31 +172,33 @@ def _download(client: Any, uri: str, etag: str) -> Download:
     def chunks() -> Iterator[bytes]:
         from botocore.exceptions import FlexibleChecksumError, HTTPClientError, IncompleteReadError
 
-        answer, received, broken = first, 0, 0
+        answer, received, broken, broken_at = first, 0, 0, 0
         while True:
+            reason: object = "its end is missing"
             try:
                 with answer["Body"] as body:
                     for chunk in iter(lambda: body.read(_CHUNK), b""):
                         received += len(chunk)
-                        broken = 0
                         yield chunk
-                if received == size:
-                    return
             except (HTTPClientError, IncompleteReadError) as error:
-                broken += 1
-                if broken >= _BROKEN_AT_MOST:
-                    raise DownloadError(
-                        f"{display_name(uri)} broke off again and again while it was downloaded ({error}): {uri}. Check "
-                        "the network and try again."
-                    ) from error
-                if received == size:  # all that was missing is the end of the connection
-                    return
+                reason = error
             except FlexibleChecksumError as error:
+                raise DownloadError(f"{name} was damaged on its way: {uri} ({error}). Try again.") from error
+            if received == size:
+                return
+            broken = broken + 1 if received - broken_at < _CHUNK else 1
+            broken_at = received
+            if broken >= _BROKEN_AT_MOST:
                 raise DownloadError(
-                    f"{display_name(uri)} was damaged on its way: {uri} ({error}). Try again."
-                ) from error
+                    f"{name} broke off again and again while it was downloaded ({reason}): {uri}. Check the network and try "
+                    "again."
+                )
             time.sleep(random.uniform(0, _PAUSE))
             answer = asked(Range=f"bytes={received}-")
+            if not str(answer.get("ContentRange", "")).startswith(f"bytes {received}-"):
+                raise DownloadError(
+                    f"{name} broke off, and its server does not go on from there: {uri}. Try again."
+                )
 
     return Download(size, chunks())
 

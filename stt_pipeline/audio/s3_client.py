@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from stt_pipeline.audio.uris import bucket_and_key
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError, SourceUnavailableError, SttError
 from stt_pipeline.settings import Settings
 
@@ -135,6 +136,24 @@ def s3_errors(place: str) -> Iterator[None]:
         ) from error
 
 
+def look_up(client: Any, uri: str) -> dict[str, Any]:
+    """Return ETag, LastModified and ContentLength of an object, as boto3 gives them.
+
+    Raises:
+        ClientError: as boto3 raises it, with S3's own code. (The answer to a HEAD has no body that could say it.)
+    """
+    from botocore.exceptions import ClientError
+
+    bucket, key = bucket_and_key(uri)
+    answer: dict[str, Any]
+    try:
+        answer = client.head_object(Bucket=bucket, Key=key)
+    except ClientError:
+        answer = client.get_object(Bucket=bucket, Key=key)
+        answer["Body"].close()
+    return answer
+
+
 def answer_of(error: BaseException | None) -> tuple[str, int]:
     """Return S3's code and the HTTP status of an error of boto3; ("", 0) where it is not an answer of a server."""
     response = getattr(error, "response", None) or {}
@@ -175,6 +194,11 @@ def _explained(error: Exception, place: str) -> SttError:
         return ConfigurationError(f"This machine's clock is wrong, so S3 refuses {place} ({said}). Set it.")
     if code in _SLOW or status >= 500 or status == 429:
         return SourceUnavailableError(f"{place} cannot be read at the moment ({said}). Try again later.")
+    if code.isdigit() and not getattr(error, "operation_name", "").startswith("Head"):
+        # S3 gives its own code in each body; this is the mere status
+        return ConfigurationError(
+            f"{place}: what answers does not speak S3 ({said}). Check STT_S3_ENDPOINT_URL and proxies."
+        )
     if code == "NoSuchBucket":
         return InvalidRequestError(f"There is no bucket of this name: {place}. Check its spelling.")
     if status == 403:

@@ -66,7 +66,7 @@ def bucket_and_key(uri: str) -> tuple[str, str]:
     Raises:
         InvalidRequestError: not an ``s3://`` address, or one with a user or a port in it.
     """
-    if uri[: len(_S3)].lower() != _S3:
+    if not _is_s3(uri):
         raise InvalidRequestError(f"{uri!r} is not an s3:// address.")
     bucket, _, key = uri[len(_S3) :].partition("/")
     if not is_bucket(bucket):
@@ -84,17 +84,31 @@ def display_name(location: str | PurePath) -> str:
     two files may share a display name.
     """
     if isinstance(location, str):
+        if _is_s3(location):
+            return _shown(location.rstrip("/").rpartition("/")[2])
         location = _path(location)
-    decoded = os.fsencode(location.name).decode("utf-8", errors="replace")
-    shown = "".join("\ufffd" if unicodedata.category(char) == "Cc" else char for char in decoded)
-    return unicodedata.normalize("NFC", shown)
+    return _shown(location.name)
 
 
 def display_path(uri: str, source: str) -> str:
     """Return the address of a file as a path within its source, written as ``display_name`` writes names."""
+    if _is_s3(uri):
+        # slashes are characters of a key, and two in a row are not one
+        prefix = source.rstrip("/") + "/"
+        return _shown(uri.removeprefix(prefix))
     path, folder = _path(uri), _path(source)
     within = path.relative_to(folder) if path.is_relative_to(folder) else path
     return "/".join(display_name(PurePath(part)) for part in within.parts)
+
+
+def _shown(text: str) -> str:
+    decoded = os.fsencode(text).decode("utf-8", errors="replace")
+    shown = "".join("\ufffd" if unicodedata.category(char) == "Cc" else char for char in decoded)
+    return unicodedata.normalize("NFC", shown)
+
+
+def _is_s3(address: str) -> bool:
+    return address[: len(_S3)].lower() == _S3
 
 
 def _path(address: str) -> PurePath:

@@ -16,6 +16,7 @@ from stt_pipeline.errors import InvalidRequestError
         ("**/*.mp3", "2024/05/a.mp3", True),
         ("**/*.mp3", "2024/05/a.MP3", True),
         ("**/*.mp3", "a.mp3.txt", False),
+        ("**/*.mp3", "/2024//a.mp3", True),
         ("2024/**/*.wav", "2024/a.wav", True),
         ("2024/**/*.wav", "2023/a.wav", False),
         ("2024/**", "2024/deep/down/anything", True),

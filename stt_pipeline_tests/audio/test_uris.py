@@ -51,6 +51,8 @@ def test_paths_within_a_source_are_shown_as_names_are(tmp_path: Path) -> None:
     assert display_path(uri, file_uri(tmp_path)) == unicodedata.normalize("NFC", "월요일") + "/a\ufffdb.mp3"
     assert display_path("file:///elsewhere/a.mp3", file_uri(tmp_path)) == "/elsewhere/a.mp3"
     assert display_path("s3://bucket/week/a b.mp3", "s3://bucket/") == "week/a b.mp3"
+    assert display_path("s3://bucket/week//a+%25.mp3", "s3://bucket/week") == "/a+%25.mp3"
+    assert display_path("s3://bucket/a.mp3", "s3://lists/all.csv") == "s3://bucket/a.mp3"
 
 
 def test_addresses_typed_by_hand() -> None:

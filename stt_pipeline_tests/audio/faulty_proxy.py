@@ -1,0 +1,124 @@
+"""An HTTP proxy on loopback between the real AWS client and the server of tests, which does what networks and S3 do.
+
+It passes requests on unchanged and notes them; what it is told to do instead is done to the next requests that are meant.
+"""
+
+import http.client
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+_BETWEEN_TWO = frozenset({"connection", "keep-alive", "transfer-encoding"})
+
+
+@dataclass
+class _Fault:
+    times: int
+    when: Callable[[str], bool]
+    status: int = 0
+    code: str = ""
+    cut_after: int = -1
+
+
+@dataclass
+class FaultyProxy:
+    """``url`` is where it listens; ``requests`` are those that came, as in ``GET /bucket/key?query``."""
+
+    url: str
+    upstream: str
+    requests: list[str] = field(default_factory=list)
+    _faults: list[_Fault] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(
+        self, status: int, code: str, *, times: int = 1, when: Callable[[str], bool] = lambda request: True
+    ) -> None:
+        """Answer the next ``times`` requests with an error of S3, as in ``503, "SlowDown"``."""
+        self._faults.append(_Fault(times, when, status=status, code=code))
+
+    def cut(
+        self, after_bytes: int, *, times: int = 1, when: Callable[[str], bool] = lambda request: True
+    ) -> None:
+        """Break the connection off after so many bytes of the body; after 0 before anything is answered."""
+        self._faults.append(_Fault(times, when, cut_after=after_bytes))
+
+    def take_fault(self, request: str) -> _Fault | None:
+        with self._lock:
+            self.requests.append(request)
+            for fault in self._faults:
+                if fault.times > 0 and fault.when(request):
+                    fault.times -= 1
+                    return fault
+        return None
+
+
+@contextmanager
+def faulty_proxy(upstream: str) -> Iterator[FaultyProxy]:
+    """Run a proxy to the server at ``upstream``."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.daemon_threads = True
+    proxy = FaultyProxy(f"http://127.0.0.1:{server.server_address[1]}", upstream)
+    server.proxy = proxy  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 5
+
+    def _serve(self) -> None:
+        proxy: FaultyProxy = self.server.proxy  # type: ignore[attr-defined]
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        fault = proxy.take_fault(f"{self.command} {self.path}")
+        if fault is not None and fault.cut_after == 0:
+            self.close_connection = True
+            return
+        if fault is not None and fault.status:
+            text = f"<Error><Code>{fault.code}</Code><Message>{fault.code} by the proxy.</Message></Error>"
+            self._send(fault.status, [("Content-Type", "application/xml")], text.encode())
+            return
+        upstream = http.client.HTTPConnection(urlsplit(proxy.upstream).netloc, timeout=30)
+        try:
+            upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                if name.lower() not in _BETWEEN_TWO:
+                    upstream.putheader(name, value)
+            upstream.endheaders(body)
+            answer = upstream.getresponse()
+            content = answer.read()
+            headers = [pair for pair in answer.getheaders() if pair[0].lower() not in _BETWEEN_TWO]
+        finally:
+            upstream.close()
+        self._send(answer.status, headers, content, fault.cut_after if fault is not None else None)
+
+    def _send(
+        self, status: int, headers: list[tuple[str, str]], content: bytes, cut_after: int | None = None
+    ) -> None:
+        self.send_response_only(status)
+        for name, value in headers:
+            if name.lower() != "content-length":
+                self.send_header(name, value)
+        # what a HEAD is told is not sent
+        length = {name.lower(): value for name, value in headers}.get("content-length")
+        is_head = self.command == "HEAD"
+        self.send_header("Content-Length", length if is_head and length else str(len(content)))
+        self.end_headers()
+        if cut_after is not None:
+            self.close_connection = True
+            content = content[:cut_after]
+        self.wfile.write(b"" if is_head else content)
+
+    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = _serve  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: tests look at ``requests``."""
