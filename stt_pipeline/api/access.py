@@ -31,11 +31,15 @@ ROLES: Mapping[str, Role] = {
     "export_transcription": "viewer",
     "search": "viewer",
     "metrics": "viewer",
+    "list_watches": "viewer",
+    "get_watch": "viewer",
     "estimate_source": "operator",
     "create_batch": "operator",
     "change_batch": "operator",
     "retry_batch": "operator",
     "cancel_batch": "operator",
+    "add_watch": "operator",
+    "remove_watch": "operator",
     "delete_batch": "admin",
 }
 """The least role for each endpoint, by the name of its function. ``/health`` alone asks for no key."""

@@ -13,9 +13,19 @@ from stt_pipeline.api.middleware import BodyLimit, Envelope
 from stt_pipeline.api.problems import Problem, add_handlers, documented
 from stt_pipeline.api.progress_feed import ProgressFeed
 from stt_pipeline.api.rate_limits import RateLimits
-from stt_pipeline.api.routes import batches, estimate, files, operations, progress, search, transcriptions
+from stt_pipeline.api.routes import (
+    batches,
+    estimate,
+    files,
+    operations,
+    progress,
+    search,
+    transcriptions,
+    watches,
+)
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess
+from stt_pipeline.audio.sqs import QueueAccess
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -49,6 +59,7 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
     app.state.settings = settings
     app.state.database = database
     app.state.sources = AllowedSources.for_api(settings.allowed_sources, SourceAccess.of(settings))
+    app.state.queues = QueueAccess.of(settings)
     app.state.policy = policy or load_policy(settings) or RoleTable()
     app.state.feed = ProgressFeed(database)
     app.state.health = HealthChecks(settings, database)
@@ -56,7 +67,7 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
     app.state.limits = RateLimits(settings.api_rate_limit)
     guarded = [Depends(allowed_caller)]
     refusals = documented(400, 401, 403, 408, 413, 422, 429, 503)
-    for module in (estimate, batches, progress, files, transcriptions, search):
+    for module in (estimate, batches, progress, files, transcriptions, search, watches):
         app.include_router(module.router, prefix=_ADMIN, dependencies=guarded, responses=refusals)
     app.include_router(operations.router)
     add_handlers(app)

@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 
 from stt_pipeline.api.progress_feed import ProgressFeed
 from stt_pipeline.audio.allowed import AllowedSources
+from stt_pipeline.audio.sqs import QueueAccess
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -22,6 +23,10 @@ def _sources(request: Request) -> AllowedSources:
     return cast(AllowedSources, request.app.state.sources)
 
 
+def _queues(request: Request) -> QueueAccess:
+    return cast(QueueAccess, request.app.state.queues)
+
+
 def _feed(request: Request) -> ProgressFeed:
     return cast(ProgressFeed, request.app.state.feed)
 
@@ -30,4 +35,6 @@ Store = Annotated[Database, Depends(_store)]
 Config = Annotated[Settings, Depends(_settings)]
 Sources = Annotated[AllowedSources, Depends(_sources)]
 """Where recordings may be: what opens a source for a caller takes this."""
+Queues = Annotated[QueueAccess, Depends(_queues)]
+"""Which queues may be asked: what takes the address of one takes this."""
 Feed = Annotated[ProgressFeed, Depends(_feed)]

@@ -12,7 +12,13 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 from starlette.exceptions import HTTPException
 
-from stt_pipeline.errors import ConflictError, InvalidRequestError, NotFoundError
+from stt_pipeline.errors import (
+    ConfigurationError,
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    SourceUnavailableError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 _TITLES = {
@@ -102,6 +108,17 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(InvalidRequestError)
     def not_usable(request: Request, error: InvalidRequestError) -> JSONResponse:
         return problem(request, 422, str(error))
+
+    @app.exception_handler(SourceUnavailableError)
+    def source_away(request: Request, error: SourceUnavailableError) -> JSONResponse:
+        return problem(request, 503, str(error), headers={"Retry-After": "30"})
+
+    @app.exception_handler(ConfigurationError)
+    def set_up_wrongly(request: Request, error: ConfigurationError) -> JSONResponse:
+        # what is set here, and to what, is not for callers to know
+        _log.error("%s %s, request %s: %s", request.method, request.url.path, request.state.request_id, error)
+        detail = "A setting of the server is wrong, such as its credentials: its log says which, under this request id."
+        return problem(request, 503, detail)
 
     @app.exception_handler(HTTPException)
     def refused(request: Request, error: HTTPException) -> JSONResponse:

@@ -33,6 +33,8 @@ def print_json(value: object) -> None:
 def print_facts(facts: Mapping[str, str]) -> None:
     """Print what is known of one thing on stdout, a row for each fact."""
     table = Table(show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")  # addresses have no spaces to break at
     for name, value in facts.items():
         table.add_row(name, value)
     out.print(table)

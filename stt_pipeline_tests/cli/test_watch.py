@@ -63,7 +63,12 @@ def test_what_is_watched_is_listed_shown_and_removed(
     )
 
     ended = stt_on_database("watch", "show", 2)
-    for words in (QUEUE, "files 2", f"latest batches {bell.batch_ids[0]}", "one a day, priority normal"):
+    for words in (
+        "found by https://sqs.ap-northeast-2.amazonaws.com/123456789012/",
+        "files 2",
+        f"latest batches {bell.batch_ids[0]}",
+        "one a day, priority normal",
+    ):
         assert words in ended.shown, ended.shown
     assert "The message is not JSON." in ended.err
     assert '{"odd": "\ufffd[31mred"}xxx' in ended.err

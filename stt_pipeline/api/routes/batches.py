@@ -43,7 +43,7 @@ class NewBatch(BaseModel):
     source_path: str = Field(
         min_length=1,
         max_length=4096,
-        description="Where the recordings are; under one of STT_ALLOWED_SOURCES.",
+        description="Where the recordings are, a folder or a bucket's prefix; under one of STT_ALLOWED_SOURCES.",
         examples=["file:///data/meetings/2026-03"],
     )
     file_pattern: str = Field(
@@ -79,6 +79,12 @@ class BatchView(BaseModel):
     pending: int = Field(examples=[447])
     progress_percentage: float = Field(examples=[64.24])
     error: str | None = Field(description="Why the batch does not move, or why it failed.", examples=[None])
+    watch_id: int | None = Field(
+        description="The watch that made the batch; it may be gone by now.", examples=[None]
+    )
+    open_until: datetime | None = Field(
+        description="Until when a watch's batch takes in what arrives; it is not over before."
+    )
 
 
 class BatchPage(Page):
@@ -236,4 +242,6 @@ def _view(one: Overview) -> BatchView:
         pending=one.pending,
         progress_percentage=one.progress_percentage,
         error=batch.error,
+        watch_id=batch.watch_id,
+        open_until=batch.open_until,
     )
