@@ -25,6 +25,7 @@ from stt_pipeline.store.database import Database
 from stt_pipeline_tests.api.conftest import ADMIN
 
 BATCHES = f"{ADMIN}/stt-batches"
+WATCHES = f"{ADMIN}/stt-watches"
 ONE = f"{BATCHES}/1"
 HIDING = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.wav"
 
@@ -275,11 +276,11 @@ PARTS: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("endpoint", ["", "/estimate"])
+@pytest.mark.parametrize("endpoint", [BATCHES, f"{BATCHES}/estimate", WATCHES])
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: ascii(source[:30]))
 def test_sources(target: Target, source: str, endpoint: str) -> None:
     body = {"source_path": source.replace("{in}", str(target.folder))}
-    answer = target.send("POST", BATCHES + endpoint, json=body)
+    answer = target.send("POST", endpoint, json=body)
     is_refused(target, answer, 422)
     # neither what lies elsewhere is told, nor where a link leads
     assert HIDING[:40] not in answer.text or HIDING in source
@@ -306,6 +307,31 @@ def test_parts_of_a_new_batch(target: Target, part: str, value: Any) -> None:
 def test_parts_of_a_change(target: Target, part: str, value: Any) -> None:
     body = json.dumps({part: value}).encode()
     is_refused(target, target.send("PUT", ONE, content=body, headers=_JSON), 422)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        *(
+            ("queue_url", f"http://{host}/1/q")
+            for host in ("169.254.169.254", "localhost:5432", "[::1]", "2130706433")
+        ),
+        *(
+            ("queue_url", value)
+            for value in ("file:///etc/passwd", "gopher://127.0.0.1/1/q", "\0", "//sqs/1/q", 7, None)
+        ),
+        ("queue_url", "https://sqs.us-east-1.amazonaws.com@127.0.0.1/1/q"),
+        ("queue_url", "https://sqs.us-east-1.amazonaws.com/1/q\r\nHost: evil"),
+        *(("batching", value) for value in ("hourly", "", None, 1)),
+        *(("new_only", value) for value in ("perhaps", 2, None, [])),
+        *(("name", value) for value in [*NAMES, "x" * 171]),
+        *((part, "x") for part in ("id", "since", "look_back", "sweep", "error", "files", "created_by")),
+    ],
+    ids=lambda value: ascii(value)[:30],
+)
+def test_parts_of_a_new_watch(target: Target, part: str, value: Any) -> None:
+    body = json.dumps(body_of(part, value, target)).encode()
+    is_refused(target, target.send("POST", WATCHES, content=body, headers=_JSON), 422)
 
 
 _JSON = {"Content-Type": "application/json"}
@@ -578,4 +604,4 @@ def test_whatever_takes_a_source_is_held_to_the_setting(target: Target) -> None:
             is_refused(target, answer, 422)
             assert "STT_ALLOWED_SOURCES" in answer.json()["detail"]
             asked += 1
-    assert asked == 2
+    assert asked == 3
