@@ -1,4 +1,7 @@
-"""What `stt doctor` looks at: one function for each thing, each returning what it found and what to do. Changes nothing."""
+"""What `stt doctor` looks at: one function for each thing, each returning what it found and what to do.
+
+Nothing is changed, but for a small file that is written to the data folder and deleted again.
+"""
 
 import os
 import shutil
@@ -11,11 +14,12 @@ from stt_pipeline import health
 from stt_pipeline.batches.dispatch import HEARTBEAT
 from stt_pipeline.cli.claim import running_stack
 from stt_pipeline.cli.webserver import daemon_beats
-from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.health import Check, State
 from stt_pipeline.settings import Settings
 from stt_pipeline.store import counters
 from stt_pipeline.store.address import place_of, psycopg_url, require_reachable
+from stt_pipeline.store.data_files import data_folder, require_writable
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.embedded import running_url
 from stt_pipeline.store.migrations import is_current
@@ -30,6 +34,7 @@ def all_checks(settings: Settings) -> Iterator[Check]:
     yield python_version()
     yield home(settings)
     yield disk_space(settings)
+    yield data(settings)
     yield from database(settings)
     yield dagster(settings)
     yield shell(settings)
@@ -72,6 +77,20 @@ def disk_space(settings: Settings) -> Check:
         f"{free / (1 << 30):.1f} GiB free",
         "" if state == "ok" else "Make room, or move STT_HOME.",
     )
+
+
+def data(settings: Settings) -> Check:
+    """Whether Parquet and exports can be written: a small file goes to the data folder and is deleted again."""
+    try:
+        folder = data_folder(settings)
+        if isinstance(folder, Path) and not folder.exists():
+            if not os.access(_existing(folder), os.W_OK | os.X_OK):
+                raise ConfigurationError(f"{folder} cannot be made.")
+            return Check("data folder", "ok", f"{folder}, which is made when needed")
+        require_writable(folder)
+    except SttError as error:
+        return Check("data folder", "fail", str(error), "See STT_DATA_URI.")
+    return Check("data folder", "ok", str(folder))
 
 
 def database(settings: Settings) -> Iterator[Check]:

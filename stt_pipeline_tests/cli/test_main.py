@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+import boto3
 import pytest
 from sqlalchemy import text
 
@@ -77,11 +78,32 @@ def test_doctor_of_a_broken_machine(
     monkeypatch.setenv("STT_DATABASE_URL", "postgresql://stt:s3cret@127.0.0.1:1/x")
     monkeypatch.setenv("STT_MODEL", "/no/such/folder")
     monkeypatch.setenv("STT_SMTP_URL", "smtp://stt:s3cret@127.0.0.1:1")
+    monkeypatch.setenv("STT_DATA_URI", "gs://bucket")
     assert stt(monkeypatch, "doctor", "--json") == 1
     said = capsys.readouterr().out
     assert "s3cret" not in said
     failed = {check["name"] for check in json.loads(said)["checks"] if check["state"] == "fail"}
-    assert failed == {"Postgres", "speech model", "mail"}
+    assert failed == {"Postgres", "speech model", "mail", "data folder"}
+
+
+def test_doctor_writes_to_a_bucket_and_leaves_nothing_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], bucket: str
+) -> None:
+    monkeypatch.setenv("STT_MODEL", "demo")
+
+    def found(uri: str) -> dict[str, str]:
+        monkeypatch.setenv("STT_DATA_URI", uri)
+        capsys.readouterr()
+        stt(monkeypatch, "doctor", "--json")
+        checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+        return dict(checks["data folder"])
+
+    check = found(f"s3://{bucket}/data")
+    assert (check["state"], check["found"]) == ("ok", f"s3://{bucket}/data")
+    assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=bucket)
+    check = found("s3://no-such-bucket/data")
+    assert check["state"] == "fail"
+    assert check["found"].startswith("There is no bucket 'no-such-bucket'. Make it,")
 
 
 def test_doctor_says_when_the_dispatcher_last_ticked(
