@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import BinaryIO
 
 from stt_pipeline.audio.uris import display_name
@@ -85,40 +86,35 @@ class DownloadCache:
         """Download the object into the cache, or beside it if there is no room; lent until ``lent`` is closed."""
         coming = download()
         with ExitStack() as failed:
-            file, draft, is_kept = self._begun(target, coming.size)
-            lent.enter_context(file)
-            failed.callback(draft.unlink, missing_ok=True)
-            if is_kept:
-                failed.callback(self._give_back, coming.size)
-            else:
-                lent.callback(shutil.rmtree, draft.parent, ignore_errors=True)
+            with self._taken() as ledger:
+                is_kept = self._promise(ledger, coming.size)
+                if is_kept:
+                    failed.callback(self._give_back, coming.size)
+                    draft = self._folder / "drafts" / f"{target.parent.name}-{token_hex(4)}"
+                else:
+                    draft = Path(tempfile.mkdtemp(dir=self._folder / "once")) / target.name
+                    lent.callback(shutil.rmtree, draft.parent, ignore_errors=True)
+                file = lent.enter_context(draft.open("wb"))
+                failed.callback(draft.unlink, missing_ok=True)
+                # before anybody else may make room, and take it for a dead one's
+                fcntl.flock(file, fcntl.LOCK_SH)
+                os.truncate(file.fileno(), coming.size)
             for chunk in coming.chunks:
                 file.write(chunk)
             file.flush()
             failed.pop_all()
         return _moved(draft, target) if is_kept else draft
 
-    def _begun(self, target: Path, size: int) -> tuple[BinaryIO, Path, bool]:
-        """Promise ``size`` bytes to a download and make room for them; return its draft, and whether there was room."""
-        with self._taken() as ledger:
-            is_kept = size <= self._max_bytes
-            if is_kept:
-                taken = _read(ledger)
-                if taken is None or taken + size > self._max_bytes:
-                    taken = self._make_room(size)
-                is_kept = taken + size <= self._max_bytes
-                _write(ledger, taken + size if is_kept else taken)
-            if is_kept:
-                handle, name = tempfile.mkstemp(prefix=target.parent.name + "-", dir=self._folder / "drafts")
-                draft, file = Path(name), os.fdopen(handle, "wb")
-            else:
-                draft = Path(tempfile.mkdtemp(dir=self._folder / "once")) / target.name
-                file = draft.open("wb")
-            fcntl.flock(
-                file, fcntl.LOCK_SH
-            )  # before anybody else may make room, and take it for a dead one's
-            os.truncate(file.fileno(), size)
-        return file, draft, is_kept
+    def _promise(self, ledger: BinaryIO, size: int) -> bool:
+        """Note ``size`` bytes for a download, and make room for them; False if there is none."""
+        if size > self._max_bytes:
+            return False
+        taken = _read(ledger)
+        if taken is None or taken + size > self._max_bytes:
+            taken = self._make_room(size)
+        fits = taken + size <= self._max_bytes
+        _write(ledger, taken + size if fits else taken)
+        return fits
 
     def _give_back(self, size: int) -> None:
         with self._taken() as ledger:
@@ -134,10 +130,11 @@ class DownloadCache:
 
     def _make_room(self, size: int) -> int:
         """Remove what dead processes left, and the least recently used objects; return the bytes that stay."""
-        for leftover in (*self._folder.glob("drafts/*"), *self._folder.glob("once/*/*")):
+        drafts = self._folder / "drafts"
+        for leftover in (*_inside(drafts), *_one_deeper(self._folder / "once")):
             _remove_unless_used(leftover)
-        taken = sum(_status(draft)[1] for draft in self._folder.glob("drafts/*"))
-        objects = sorted((*_status(path), path) for path in self._folder.glob("objects/*/*"))
+        taken = sum(_status(draft)[1] for draft in _inside(drafts))
+        objects = sorted((*_status(path), path) for path in _one_deeper(self._folder / "objects"))
         taken += sum(length for _, length, _ in objects)
         enough = min(self._max_bytes - size, int(_FILLED * self._max_bytes))
         for _, length, path in objects:
@@ -205,6 +202,17 @@ def _remove_unless_used(path: Path) -> bool:
         with suppress(OSError):
             path.parent.rmdir()
     return True
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):  # just removed by another
+        return []
+
+
+def _one_deeper(folder: Path) -> Iterator[Path]:
+    return (path for inner in _inside(folder) for path in _inside(inner))
 
 
 def _status(path: Path) -> tuple[int, int]:

@@ -13,8 +13,7 @@ from stt_pipeline.settings import Settings
 LISTED_AT_ONCE = 8
 """Requests for pages of a listing that are under way at once."""
 
-# standard mode waits a random part of 1, 2, 4, ... seconds (at most 20) where S3 asks to slow down, and of a twentieth of
-# that after other errors
+# standard mode waits a random part of 1, 2, 4, ... seconds in between, at most 20: about half a minute before it gives up
 _ATTEMPTS = 8
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60

@@ -59,7 +59,7 @@ class TestListing:
         self, bucket: str, proxy: FaultyProxy, tmp_path: Path
     ) -> None:
         backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
-        keys = [f"calls/2026-{n % 10 + 1:02}/{n:05} 통화+%.mp3" for n in range(20_000)]
+        keys = [f"calls/2026-{n % 11 + 1:02}/{n:05} 통화+%.mp3" for n in range(20_000)]
         for key in keys:
             backend.put_object(bucket, key, b"")
         source = open_source(f"s3://{bucket}/calls", "**/*.mp3", through(proxy, tmp_path))
@@ -67,7 +67,7 @@ class TestListing:
         starts = [request for request in proxy.requests if "start-after" in request]
         assert len(starts) >= 10
         # 20 pages, one of them cut short for each range, and the looks at folders
-        assert len(proxy.requests) <= 20 + 2 * 10 + 12
+        assert len(proxy.requests) <= 20 + 11 + 4
 
     def test_the_prefix_is_a_folder(self, bucket: str, client: Any) -> None:
         put(client, bucket, "meet/a.mp3", "meet/", "meet/b/", "meetings/c.mp3", "meet.mp3", "meet")
@@ -317,12 +317,12 @@ class TestOpening:
         put(client, bucket, "a.mp3")
         settings = Settings(home=tmp_path / "home", s3_endpoint_url=proxy.url)
         proxy.answer(503, "SlowDown")
-        proxy.answer(500, "InternalError", times=2)
-        proxy.cut(0)
         source = open_source(f"s3://{bucket}", access=SourceAccess.of(settings))
+        proxy.answer(500, "InternalError")
+        assert keys_of(source, bucket) == ["a.mp3"]
         proxy.cut(20)
         assert keys_of(source, bucket) == ["a.mp3"]
-        assert len(proxy.requests) == 4 + 1 + 2
+        assert len(proxy.requests) == 6
 
     def test_nobody_answers(self, aws: str, tmp_path: Path) -> None:
         config = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=1)

@@ -1,4 +1,4 @@
-"""The contract of every source, and what is special about folders. A new kind of source joins `sources`."""
+"""The contract of folders and buckets, and what is special about folders. A new kind of source joins ``open_with``."""
 
 import os
 import pwd
@@ -7,12 +7,14 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from urllib.parse import quote
 
+import boto3
 import pytest
 
 from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.sources import Source
-from stt_pipeline.audio.uris import display_name, path_from_uri
+from stt_pipeline.audio.uris import display_name, display_path, path_from_uri
 from stt_pipeline.errors import DownloadError, InvalidRequestError
 
 Objects = dict[str, bytes]
@@ -26,8 +28,18 @@ def write(folder: Path, objects: Objects) -> None:
         path.write_bytes(content)
 
 
-@pytest.fixture(params=["path", "file uri"])
+@pytest.fixture(params=["path", "file uri", "s3"])
 def open_with(request: pytest.FixtureRequest, tmp_path: Path) -> OpenWith:
+    if request.param == "s3":
+        bucket = request.getfixturevalue("bucket")
+
+        def open_prefix(objects: Objects, pattern: str) -> Source:
+            for name, content in objects.items():
+                boto3.client("s3").put_object(Bucket=bucket, Key=f"회의 #1/{name}", Body=content)
+            return open_source(f"s3://{bucket}/회의 #1", pattern)
+
+        return open_prefix
+
     folder = tmp_path / "회의 #1"
     folder.mkdir()
 
@@ -36,6 +48,10 @@ def open_with(request: pytest.FixtureRequest, tmp_path: Path) -> OpenWith:
         return open_source(str(folder) if request.param == "path" else folder.as_uri(), pattern)
 
     return open_
+
+
+def address_in(source: Source, name: str) -> str:
+    return f"{source.uri}/{name if source.uri.startswith('s3:') else quote(name)}"
 
 
 class TestContract:
@@ -78,7 +94,6 @@ class TestContract:
                 "🎙️.mp3",
                 "100%25 #1?.mp3",
                 "a,b;c.mp3",
-                "line\nbreak.mp3",
             ),
             *(unicodedata.normalize(form, "이사회 회의.mp3") for form in ("NFC", "NFD")),
         ],
@@ -86,9 +101,39 @@ class TestContract:
     def test_any_name_can_be_lent(self, open_with: OpenWith, name: str) -> None:
         source = open_with({name: b"sound", "other.mp3": b""}, "**/*")
         [item] = [item for item in source.list_objects() if item.size]
-        assert display_name(item.uri) == unicodedata.normalize("NFC", name).replace("\n", "\ufffd")
+        assert display_name(item.uri) == unicodedata.normalize("NFC", name)
         with source.local_copy(item.uri) as path:
             assert path.read_bytes() == b"sound"
+
+    @pytest.mark.parametrize("wait", [True, False])
+    def test_a_listing_goes_on_behind_an_address(self, open_with: OpenWith, wait: bool) -> None:
+        names = ["a-b.mp3", "a.mp3", "a/b/c.mp3", "a/z.mp3", "a0.mp3", "b.mp3", "회의/1.mp3", "회의/2.mp3"]
+        source = open_with(dict.fromkeys(names, b""), "")
+        for place in range(len(names)):
+            for name in (names[place], names[place] + "."):  # the second is not there, and sorts right behind
+                after = source.list_objects(after=address_in(source, name), wait=wait)
+                assert [display_path(item.uri, source.uri) for item in after] == names[place + 1 :]
+        with pytest.raises(InvalidRequestError):
+            list(source.list_objects(after="file:///elsewhere/a.mp3"))
+
+    def test_what_is_meant_is_said_without_a_look(self, open_with: OpenWith) -> None:
+        source = open_with({"a.mp3": b""}, "**/*.mp3")
+        for name, meant in (("a.mp3", True), ("x/gone.mp3", True), ("a.txt", False), (".a.mp3", False)):
+            assert source.matches(address_in(source, name)) is meant
+        assert not source.matches(source.uri + "2/a.mp3")
+
+    def test_a_changed_object_is_not_lent_for_the_old_one(self, open_with: OpenWith) -> None:
+        [before] = open_with({"a.mp3": b"12"}, "").list_objects()
+        source = open_with({"a.mp3": b"123"}, "")
+        with (
+            pytest.raises(DownloadError, match=r"a\.mp3 has changed since it was listed"),
+            source.local_copy(before.uri, before.etag),
+        ):
+            pass
+        [now] = source.list_objects()
+        for etag in (now.etag, ""):
+            with source.local_copy(now.uri, etag) as path:
+                assert path.read_bytes() == b"123"
 
     def test_an_empty_source_is_an_empty_listing(self, open_with: OpenWith) -> None:
         assert list(open_with({}, "").list_objects()) == []
@@ -109,9 +154,18 @@ class TestContract:
     def test_its_address_opens_it_again(self, open_with: OpenWith) -> None:
         source = open_with({"a.mp3": b"1"}, "")
         assert list(open_source(source.uri).list_objects()) == list(source.list_objects())
+        assert source.unsettled == 0
 
 
 class TestFolder:
+    def test_a_name_with_a_line_break_is_lent(self, tmp_path: Path) -> None:
+        write(tmp_path, {"line\nbreak.mp3": b"sound"})
+        source = open_source(str(tmp_path))
+        [item] = source.list_objects()
+        assert display_name(item.uri) == "line\ufffdbreak.mp3"
+        with source.local_copy(item.uri, item.etag) as path:
+            assert path.read_bytes() == b"sound"
+
     def test_names_that_are_not_utf8_are_listed_and_lent(self, tmp_path: Path) -> None:
         (tmp_path / os.fsdecode(b"caf\xe9.mp3")).write_bytes(b"sound")
         source = open_source(str(tmp_path))
