@@ -15,6 +15,7 @@ from stt_pipeline import errors
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.errors import ErrorClass, FileError
 from stt_pipeline.store import datasets
+from stt_pipeline.store.compacted import compact
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.tables import metadata
 
@@ -107,6 +108,7 @@ def _write_datasets(root: Path) -> None:
         for stem, content in (("000001-000000", [row]), ("000001-000001", [])):
             path = datasets.shard_path(UPath(root), dataset, "000001", stem)  # type: ignore[arg-type]
             datasets.write(path, dataset, content)  # type: ignore[arg-type]
+        compact(UPath(root), dataset, "000001")  # type: ignore[arg-type]
 
 
 def test_the_pandas_example_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
