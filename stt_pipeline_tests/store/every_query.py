@@ -9,6 +9,7 @@ from sqlalchemy import text
 from upath import UPath
 
 from stt_pipeline.batches import dispatch, life
+from stt_pipeline.batches.arrivals import arrive
 from stt_pipeline.batches.batch_work import claimed_batch
 from stt_pipeline.batches.deletion import delete_batch
 from stt_pipeline.batches.export import dataset_rows, export_batch, export_transcription
@@ -26,11 +27,22 @@ from stt_pipeline.batches.retention import retire_batches
 from stt_pipeline.batches.retry import ask, retry, work_off
 from stt_pipeline.batches.search import search
 from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
+from stt_pipeline.batches.watching import remove_watch
 from stt_pipeline.batches.work import Claim, Work
 from stt_pipeline.mail.outbox import OutboxMailer
 from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.speech.transcript import Transcript
-from stt_pipeline.store import batches, counters, emails, files, leases, shards, summaries, transcriptions
+from stt_pipeline.store import (
+    batches,
+    counters,
+    emails,
+    files,
+    leases,
+    shards,
+    summaries,
+    transcriptions,
+    watches,
+)
 from stt_pipeline.store.batches import Filter
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.datasets import Dataset
@@ -45,6 +57,7 @@ from stt_pipeline_tests.batches.recordings import (
     scanned,
     write_tone,
 )
+from stt_pipeline_tests.batches.watched import Keys, Watched
 
 
 class OneTopic:
@@ -76,6 +89,7 @@ def ask_everything(database: Database, *, at_work: Sequence[int], ended: int, fo
     dispatch.paused_batches(database)
     life.resume(database, large)
     _live(database, folder)
+    _watch(database)
     _end(database, at_work[-1], ended, folder)
 
 
@@ -168,6 +182,29 @@ def _live(database: Database, folder: Path) -> None:
     scan(database, batch, keys)
     (folder / "new").mkdir()
     scanned(database, folder / "new")
+
+
+def _watch(database: Database) -> None:
+    """Have two watches look: the oldest, which may have taken in much, and a new one, which is removed again."""
+    bucket = Keys(*(f"{number:03d}.wav" for number in range(20)))
+    queue = "https://sqs.us-east-1.amazonaws.com/1/q"
+    new = Watched(database, bucket, queue_url=queue)
+    with database.begin() as connection:
+        (oldest,) = watches.page(connection, 1)
+    for number in range(2):
+        bucket.add(f"later-{number}.wav")
+        new.look()
+        arrive(database, oldest, bucket.list_objects(), new.intake)
+        arrive(database, new.row, bucket.list_objects(), new.intake)
+    with database.begin() as connection:
+        watches.to_look_at(connection, 1_000)
+        watches.of_queues(connection)
+        watches.note_error(connection, new.id, "It does not answer.")
+        watches.bury(connection, queue, "1", "Hello", "Nobody knows what it says.")
+        assert watches.count_dead_letters(connection, queue) == 1
+        watches.latest_dead_letters(connection, queue, 20)
+        assert watches.latest_batches(connection, new.id, 20) == new.batch_ids[::-1]
+    remove_watch(database, new.id)
 
 
 def _end(database: Database, half_done: int, ended: int, folder: Path) -> None:

@@ -23,18 +23,21 @@ def _skip_checks(connection: Connection) -> None:
     )
 
 
-def add_batches(connection: Connection, count: int, *, files: int, files_per_shard: int) -> list[int]:
+def add_batches(
+    connection: Connection, count: int, *, files: int, files_per_shard: int, watch_id: int | None = None
+) -> list[int]:
     """Write scanned batches of so many files each, with nothing done yet, and return their ids."""
     _skip_checks(connection)
     transcriptions.ensure_months(connection)
     ids = list(
         connection.scalars(
             text("""
-                INSERT INTO stt_batches (name, source_path, status, stage, total_files, files_per_shard, scanned_at)
-                SELECT 'calls of week ' || n, 's3://recordings/week-' || n || '/', 'processing', 'shards', :files, :each, now()
+                INSERT INTO stt_batches (name, source_path, status, stage, total_files, files_per_shard, scanned_at, watch_id)
+                SELECT 'calls of week ' || n, 's3://recordings/week-' || n || '/', 'processing', 'shards', :files, :each, now(),
+                       CAST(:watch AS bigint)
                 FROM generate_series(1, :count) n RETURNING id
             """),
-            {"count": count, "files": files, "each": files_per_shard},
+            {"count": count, "files": files, "each": files_per_shard, "watch": watch_id},
         )
     )
     connection.execute(
@@ -49,14 +52,14 @@ def add_batches(connection: Connection, count: int, *, files: int, files_per_sha
     )
     connection.execute(
         text("""
-            INSERT INTO stt_audio_files (batch_id, shard_id, uri, size, etag, created_at)
-            SELECT batch_id, id, format('s3://recordings/week-%s/%s/%s.wav', batch_id, number, i), 500000,
+            INSERT INTO stt_audio_files (batch_id, watch_id, shard_id, uri, size, etag, created_at)
+            SELECT batch_id, CAST(:watch AS bigint), id, format('s3://recordings/week-%s/%s/%s.wav', batch_id, number, i), 500000,
                    md5(format('%s %s', id, i)),
                    -- this month, the next, and one that has no partition
                    now() + (ARRAY[interval '0', interval '1 month', interval '-1 year'])[1 + id % 3]
             FROM stt_shards, generate_series(1, total) i WHERE batch_id = ANY(:batches) ORDER BY id, i
         """),
-        {"batches": ids},
+        {"batches": ids, "watch": watch_id},
     )
     return ids
 

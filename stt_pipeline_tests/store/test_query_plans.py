@@ -20,6 +20,7 @@ from stt_pipeline.store import (
     shards,
     summaries,
     transcriptions,
+    watches,
 )
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.tables import metadata
@@ -28,7 +29,20 @@ from stt_pipeline_tests.store.every_query import ask_everything
 from stt_pipeline_tests.store.large_store import LARGE_TABLES
 from tools.query_plans import Scan, recorded, wasteful_scans
 
-STORE = (batches, counters, emails, files, leases, listing, moves, search, shards, summaries, transcriptions)
+STORE = (
+    batches,
+    counters,
+    emails,
+    files,
+    leases,
+    listing,
+    moves,
+    search,
+    shards,
+    summaries,
+    transcriptions,
+    watches,
+)
 
 
 def queries_of(module: ModuleType) -> set[str]:
@@ -44,9 +58,22 @@ def queries_of(module: ModuleType) -> set[str]:
 
 def test_every_query_uses_an_index_and_needs_it(database: Database, tmp_path: Path) -> None:
     with database.begin() as connection:
+        watch = watches.add(
+            connection,
+            name="calls",
+            source_path="s3://recordings",
+            file_pattern="",
+            queue_url="",
+            batching="daily",
+            priority="normal",
+            notify_emails=(),
+            options={},
+            new_only=False,
+            created_by="",
+        )
         old = large_store.add_batches(connection, 50, files=20, files_per_shard=1)
         (large,) = large_store.add_batches(connection, 1, files=169_000, files_per_shard=100)
-        small = large_store.add_batches(connection, 100, files=300, files_per_shard=1)
+        small = large_store.add_batches(connection, 100, files=300, files_per_shard=1, watch_id=watch.id)
         large_store.do_half(connection, [*old, large, *small], transcripts=60_000)
         large_store.end(connection, old[:-1], days_ago=100)
         large_store.end(connection, small[:90], days_ago=1)
