@@ -209,8 +209,9 @@ def _address(values: Values) -> str:
             raise ValueError("it does not say where a file is.")
         uri = f"s3://{bucket}/{key}"
     uri = str(uri)
+    uri.encode()  # JSON can hold halves of characters
     if uri.startswith("/"):
-        return file_uri(Path(uri))
+        uri = file_uri(Path(uri))
     if uri[:5].lower() == "s3://":
         return s3_uri(*bucket_and_key(uri))
     if uri[:7].lower() == "file://":

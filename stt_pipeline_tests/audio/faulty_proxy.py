@@ -25,13 +25,18 @@ class _Fault:
 
 @dataclass
 class FaultyProxy:
-    """``url`` is where it listens; ``requests`` are those that came, as in ``GET /bucket/key?query``."""
+    """``url`` is where it listens; ``requests`` are those that came, as in ``GET /bucket/key?query``.
+
+    ``most_at_once``: requests that were under way at the same time.
+    """
 
     url: str
     upstream: str
     requests: list[str] = field(default_factory=list)
+    most_at_once: int = 0
     _faults: list[_Fault] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _under_way: int = 0
 
     def answer(
         self, status: int, code: str, *, times: int = 1, when: Callable[[str], bool] = lambda request: True
@@ -44,6 +49,11 @@ class FaultyProxy:
     ) -> None:
         """Break the connection off after so many bytes of the body; after 0 before anything is answered."""
         self._faults.append(_Fault(times, when, cut_after=after_bytes))
+
+    def count(self, more: int) -> None:
+        with self._lock:
+            self._under_way += more
+            self.most_at_once = max(self.most_at_once, self._under_way)
 
     def take_fault(self, request: str) -> _Fault | None:
         with self._lock:
@@ -78,6 +88,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         proxy: FaultyProxy = self.server.proxy  # type: ignore[attr-defined]
+        proxy.count(1)
+        try:
+            self._pass_on(proxy)
+        finally:
+            proxy.count(-1)
+
+    def _pass_on(self, proxy: FaultyProxy) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         fault = proxy.take_fault(f"{self.command} {self.path}")
         if fault is not None and fault.cut_after == 0:
