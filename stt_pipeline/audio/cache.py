@@ -102,6 +102,7 @@ class DownloadCache:
             for chunk in coming.chunks:
                 file.write(chunk)
             file.flush()
+            os.fsync(file.fileno())  # after a power failure a whole file must not be one of zeros
             failed.pop_all()
         return _moved(draft, target) if is_kept else draft
 

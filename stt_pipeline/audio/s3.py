@@ -45,7 +45,7 @@ class S3Prefix:
         self._cache = cache
         with s3_errors(self.uri):
             found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
-        if not found.get("KeyCount") and folder and not path.endswith("/") and self._is_object(folder):
+        if not found.get("Contents") and folder and not path.endswith("/") and self._is_object(folder):
             raise InvalidRequestError(
                 f"{address} is an object, not a prefix: give the prefix it is in, and its name as the file pattern."
             )
@@ -112,10 +112,11 @@ class S3Prefix:
     def _is_object(self, key: str) -> bool:
         from botocore.exceptions import ClientError
 
-        try:
-            self._client.head_object(Bucket=self._bucket, Key=key)
-        except ClientError:
-            return False  # not there, or not for these credentials: then it is an empty prefix
+        with s3_errors(self.uri):
+            try:
+                self._client.head_object(Bucket=self._bucket, Key=key)
+            except ClientError:
+                return False  # not there, or not for these credentials: then it is an empty prefix
         return True
 
     def _meant(self, entries: list[Entry]) -> list[SourceObject]:

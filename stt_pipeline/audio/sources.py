@@ -36,7 +36,10 @@ class Source(Protocol):
         ...
 
     def list_objects(self, after: str = "", *, wait: bool = False) -> Iterator[SourceObject]:
-        """Yield the matching objects one by one, ordered by path; memory does not grow with their number.
+        """Yield the matching objects one by one; memory does not grow with their number.
+
+        They are ordered by path, but for files that had to be waited for, which come last, and for a list of files, which
+        has an order of its own.
 
         Args:
             after: address of an object, which need not exist any more: only what sorts behind it is listed.
