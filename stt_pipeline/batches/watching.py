@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
 from stt_pipeline.audio.allowed import AllowedSources
+from stt_pipeline.audio.list_files import is_list
 from stt_pipeline.audio.sources import Source, SourceObject
 from stt_pipeline.audio.sqs import AWS_QUEUES, QueueAccess
 from stt_pipeline.audio.uris import display_name
@@ -202,8 +203,8 @@ def _checked_queue(queue_url: str, source: str, queues: QueueAccess) -> str:
     if not queue_url:
         return ""
     queues.check(queue_url)
-    if not source.startswith("s3://"):
+    if not source.startswith("s3://") or is_list(source):
         raise InvalidRequestError(
-            "A queue tells about buckets: give an s3:// source, or leave the queue out."
+            "A queue tells about buckets: give a bucket or a prefix (s3://), or leave the queue out."
         )
     return queue_url
