@@ -7,14 +7,23 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from stt_pipeline.batches.batch_work import BatchWork
+from stt_pipeline.batches.batch_work import BatchWork, claimed_batch
 from stt_pipeline.batches.keys import batch_key
-from stt_pipeline.store.batches import Batch
-from stt_pipeline.store.compacted import FILE_BYTES, Compacted, compact
+from stt_pipeline.errors import InvalidRequestError, LeaseLostError
+from stt_pipeline.store import batches
+from stt_pipeline.store.batches import Batch, Filter, Status
+from stt_pipeline.store.compacted import FILE_BYTES, Compacted, compact, is_current
+from stt_pipeline.store.database import Database
 from stt_pipeline.store.datasets import Dataset
 
 if TYPE_CHECKING:
     from upath import UPath
+
+
+_OVER: tuple[Status, ...] = ("completed", "failed")
+_LOOKED_AT = (
+    100  # batches of each status: what fails is seen in days, and an old batch can be compacted by hand
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +72,32 @@ def compact_batch(
     if failure is not None:
         raise failure
     return Compaction(work.batch, datasets)
+
+
+def compact_missing(database: Database, root: UPath, *, run_id: str, lease_seconds: int) -> list[int]:
+    """Compact those of the newest batches whose large files are missing or older than a shard, and return which.
+
+    A batch that somebody works on just now is left for the next time.
+
+    Raises:
+        ConfigurationError: the data folder cannot be used.
+        SourceUnavailableError: it does not answer at the moment.
+    """
+    with database.begin() as connection:
+        over = [
+            batch.id
+            for status in _OVER
+            for batch in batches.latest(connection, _LOOKED_AT, which=Filter(status=status))
+        ]
+    done = []
+    for batch_id in over:
+        if all(is_current(root, dataset, batch_key(batch_id)) for dataset in get_args(Dataset)):
+            continue
+        claimed = claimed_batch(database, batch_id, run_id=run_id, token=None, lease_seconds=lease_seconds)
+        try:
+            compaction = compact_batch(claimed, root)
+        except (InvalidRequestError, LeaseLostError):
+            continue
+        if compaction.datasets:
+            done.append(batch_id)
+    return done

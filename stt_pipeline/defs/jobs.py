@@ -9,6 +9,7 @@ from pydantic import Field
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches import deletion, dispatch
+from stt_pipeline.batches.compaction import compact_missing
 from stt_pipeline.batches.creation import create_batch as write_batch
 from stt_pipeline.batches.keys import batch_key
 from stt_pipeline.batches.options import BatchOptions
@@ -156,10 +157,25 @@ def retire_partitions(
     context.add_output_metadata({"batches retired": len(retired)})
 
 
-@dg.job(description="What is done once a day: months ahead, and the retirement of old partitions.")
+@dg.op(description="Compact the Parquet of batches that are over, where that failed or was interrupted.")
+def compact_batches(
+    context: dg.OpExecutionContext, database: ResourceParam[Database], settings: ResourceParam[Settings]
+) -> None:
+    """Make the large files that are missing, or older than a shard that was done again."""
+    compacted = compact_missing(
+        database, data_folder(settings), run_id=context.run_id, lease_seconds=settings.lease_seconds
+    )
+    context.log.info(f"Compacted batches: {', '.join(map(str, compacted)) or 'none'}")
+    context.add_output_metadata({"batches compacted": len(compacted)})
+
+
+@dg.job(
+    description="What is done once a day: months ahead, missing compacted files, and the retirement of old partitions."
+)
 def maintenance() -> None:
     """Do what is done once a day."""
     make_months()
+    compact_batches()
     retire_partitions()
 
 

@@ -92,6 +92,13 @@ def compact(
     return Compacted(str(folder), len(shards), len(written), rows, size)
 
 
+def is_current(root: UPath, dataset: Dataset, batch_key: str) -> bool:
+    """Say whether a batch has large files, and no shard was done again since they were written."""
+    shards = data_files.times(datasets.shards_folder(root, dataset, batch_key))
+    large = data_files.times(datasets.compacted_folder(root, dataset, batch_key))
+    return not shards or (bool(large) and min(large) >= max(shards))
+
+
 def _decoded(shards: dict[UPath, int]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of shards' files, some at a time."""
     import pyarrow as pa

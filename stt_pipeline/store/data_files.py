@@ -164,11 +164,23 @@ def _uploaded(path: UPath) -> Iterator[IO[bytes]]:
 
 def sizes(folder: UPath) -> dict[UPath, int]:
     """Return the files of a folder in order of name, with their sizes in bytes; none if there is no folder."""
+    return {folder / name: about["size"] for name, about in _listed(folder)}
+
+
+def times(folder: UPath) -> list[float]:
+    """Return when each file of a folder was last written, in seconds since 1970."""
+    return [
+        about["mtime"] if "mtime" in about else about["LastModified"].timestamp()
+        for _, about in _listed(folder)
+    ]
+
+
+def _listed(folder: UPath) -> list[tuple[str, dict[str, Any]]]:
     with explained(folder):
         found = folder.fs.find(folder.path, detail=True)
+    names = ((name.rpartition("/")[2], about) for name, about in found.items())
     # drafts begin with a dot
-    names = {name.rpartition("/")[2]: about["size"] for name, about in found.items()}
-    return {folder / name: size for name, size in sorted(names.items()) if not name.startswith(".")}
+    return sorted((name, about) for name, about in names if not name.startswith("."))
 
 
 def delete(path: UPath) -> None:

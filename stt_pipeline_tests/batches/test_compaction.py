@@ -1,17 +1,20 @@
 """Compaction and the life of a batch: only what is over is compacted, by one at a time, and a failure is no matter of the batch."""
 
+import os
 import shutil
+import time
 import uuid
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from sqlalchemy import text
 from upath import UPath
 
 from stt_pipeline.batches import life
 from stt_pipeline.batches.batch_work import BatchWork, claimed_batch
-from stt_pipeline.batches.compaction import compact_batch
+from stt_pipeline.batches.compaction import compact_batch, compact_missing
 from stt_pipeline.batches.deletion import delete_batch
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError, LeaseLostError
 from stt_pipeline.store import batches, datasets
@@ -139,3 +142,26 @@ def test_one_that_was_given_up_for_dead_writes_nothing(
     with pytest.raises(LeaseLostError):
         compact_batch(claimed(database, batch_id), root)
     assert large_files(root) == []
+
+
+def test_what_is_missing_or_older_than_a_shard_is_made_up_for(
+    database: Database, root: UPath, batch_id: int
+) -> None:
+    def make_up() -> list[int]:
+        return compact_missing(database, root, run_id=str(uuid.uuid4()), lease_seconds=60)
+
+    with claimed(database, batch_id):
+        assert make_up() == []
+    assert make_up() == [batch_id]
+    assert make_up() == []
+    shutil.rmtree(root / "compacted" / "minutes")
+    assert make_up() == [batch_id]
+    path = datasets.shard_path(root, "minutes", f"{batch_id:06d}", f"{batch_id:06d}-000001")
+    datasets.write(path, "minutes", [{"batch_id": batch_id, "audio_file_id": 1, "title": "다시"}])
+    os.utime(path, (later := time.time() + 5, later))
+    assert make_up() == [batch_id]
+    (large,) = Path(root).glob("compacted/minutes/*/*")
+    assert pd.read_parquet(large)["title"].to_list()[1] == "다시"
+    with database.begin() as connection:
+        connection.execute(text("UPDATE stt_batches SET status = 'processing', stage = 'shards'"))
+    assert make_up() == []
