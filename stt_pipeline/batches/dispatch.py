@@ -128,8 +128,8 @@ def retire(database: Database, order: Order, reason: str) -> None:
     """
     table = shards_table if order.job in SHARDS_PER_RUN else batches_table
     with database.begin() as connection:
-        leases.retire_token(connection, table, order.token, wait_seconds=_AFTER_FAILED_START_SECONDS)
         batches.note_error(connection, order.batch_id, reason)
+        leases.retire_token(connection, table, order.token, wait_seconds=_AFTER_FAILED_START_SECONDS)
 
 
 def cancelled_batches(database: Database) -> list[int]:

@@ -193,6 +193,7 @@ class Work:
     def __enter__(self) -> "Work":
         """Claim what may be claimed."""
         with self.database.begin() as connection:
+            batches.lock_of_shards(connection, self._claim.keys)
             found = shards.lock(connection, self._claim.keys)
             known = {
                 batch_id: batches.get(connection, batch_id)
@@ -235,6 +236,7 @@ class Work:
         if error is None and not self._claim.last_step:
             return
         with self.database.begin() as connection:
+            batches.lock_of_shards(connection, [work.key for work in self.shards])
             for work in self.shards:
                 shards.give_back(
                     connection,

@@ -299,11 +299,23 @@ def lock(connection: Connection, batch_id: int) -> tuple[Batch, LeaseState]:
     """
     live = func.coalesce(batches.c.lease_until > func.now(), False).label("live")
     row = connection.execute(
-        select(batches.c.token, batches.c.run_id, live).where(batches.c.id == batch_id).with_for_update()
+        select(batches.c.token, batches.c.run_id, live)
+        .where(batches.c.id == batch_id)
+        .with_for_update(key_share=True)
     ).one_or_none()
     batch = get(connection, batch_id)
     assert row is not None  # get() would have raised
     return batch, LeaseState(row.token, row.run_id, row.live)
+
+
+def lock_of_shards(connection: Connection, keys: Collection[str]) -> None:
+    """Lock the batches of some shards until the end of the transaction, before these: see ``store.leases``."""
+    connection.execute(
+        select(batches.c.id)
+        .where(batches.c.id.in_(select(shards.c.batch_id).where(shards.c.key.in_(keys))))
+        .order_by(batches.c.id)
+        .with_for_update(key_share=True)
+    )
 
 
 def lock_intake(connection: Connection) -> None:

@@ -3,6 +3,9 @@
 A row is *free* (no token), *dispatched* (a token, no run yet) or *leased* (token, run and an end in the future).
 A dispatch writes the token; the lease starts when a run claims it and lives on heartbeats; whoever writes a result
 proves the token first, so a run that was given up for dead and wakes up late writes nothing.
+
+Who locks rows of both kinds locks the batch first, then shards in order of id; and never a row's key (``key_share``), which
+rows that refer to it look at.
 """
 
 import uuid
@@ -11,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, select, update
 
 from stt_pipeline.errors import LeaseLostError
 
@@ -94,7 +97,7 @@ def prove(connection: Connection, table: Table, lease: Lease) -> None:
         LeaseLostError: another run has it now.
     """
     found = connection.execute(
-        select(table.c.id).where(*held_by(table, lease)).with_for_update()
+        select(table.c.id).where(*held_by(table, lease)).with_for_update(key_share=True)
     ).one_or_none()
     if found is None:
         raise lost(table, lease)
@@ -115,12 +118,13 @@ def lost(table: Table, lease: Lease) -> LeaseLostError:
 
 def extend(connection: Connection, table: Table, leases: Sequence[Lease], seconds: int) -> None:
     """Keep leases alive for ``seconds`` from now; those that were lost stay lost."""
+    held = and_(
+        table.c.id.in_([lease.id for lease in leases]),
+        table.c.token.in_({lease.token for lease in leases}),
+        table.c.run_id.in_({lease.run_id for lease in leases}),
+    )
     connection.execute(
-        update(table)
-        .where(table.c.id.in_([lease.id for lease in leases]))
-        .where(table.c.token.in_({lease.token for lease in leases}))
-        .where(table.c.run_id.in_({lease.run_id for lease in leases}))
-        .values(lease_until=func.now() + timedelta(seconds=seconds))
+        update(table).where(_locked(table, held)).values(lease_until=func.now() + timedelta(seconds=seconds))
     )
 
 
@@ -131,7 +135,8 @@ def release(connection: Connection, table: Table, lease: Lease, **values: Any) -
 
 def give_up(connection: Connection, table: Table, rows: ColumnElement[bool]) -> None:
     """Free the rows that fulfil a condition, whoever has them."""
-    connection.execute(update(table).where(rows, table.c.token.is_not(None)).values(**_RELEASED))
+    held = and_(rows, table.c.token.is_not(None))
+    connection.execute(update(table).where(_locked(table, held)).values(**_RELEASED))
 
 
 def retire_expired(connection: Connection, table: Table) -> list[int]:
@@ -139,10 +144,17 @@ def retire_expired(connection: Connection, table: Table) -> list[int]:
     return list(
         connection.scalars(
             update(table)
-            .where(table.c.token.is_not(None), table.c.lease_until < func.now())
+            .where(_locked(table, and_(table.c.token.is_not(None), table.c.lease_until < func.now())))
             .values(**_RELEASED, deaths=func.least(table.c.deaths + 1, _MOST_COUNTED))
             .returning(table.c.id)
         )
+    )
+
+
+def _locked(table: Table, rows: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition of the same rows, which are locked in order of id: two that lock many do not wait for each other."""
+    return table.c.id.in_(
+        select(table.c.id).where(rows).order_by(table.c.id).with_for_update(key_share=True).scalar_subquery()
     )
 
 

@@ -38,7 +38,7 @@ def check(connection: Connection, batch_id: int, move: Move) -> Batch:
         NotFoundError: there is no such batch.
         ConflictError: :data:`MOVES` does not allow it.
     """
-    connection.execute(select(batches.c.id).where(batches.c.id == batch_id).with_for_update())
+    connection.execute(select(batches.c.id).where(batches.c.id == batch_id).with_for_update(key_share=True))
     batch = get(connection, batch_id)
     if batch.status not in MOVES[move]:
         if batch.status == "deleting":

@@ -111,7 +111,7 @@ def lock(connection: Connection, keys: Sequence[str]) -> list[tuple[Shard, Lease
         select(*_COLUMNS, shards.c.token, shards.c.run_id, live)
         .where(shards.c.key.in_(keys))
         .order_by(shards.c.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return [(_shard(row._mapping), LeaseState(row.token, row.run_id, row.live)) for row in rows]
 

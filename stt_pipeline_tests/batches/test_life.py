@@ -1,6 +1,8 @@
 """What people do with a batch: only what its status allows, at once, and with nothing lost."""
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import get_args
 
@@ -263,3 +265,38 @@ def test_an_unknown_class_is_refused_with_the_known_ones(database: Database, tmp
     batch, _ = _batch(database, tmp_path)
     with pytest.raises(InvalidRequestError, match="no error class 'timeout'"):
         retry(database, batch.id, max_file_bytes=MAX_BYTES, error_class="timeout")
+
+
+def test_people_and_runs_never_wait_for_each_other_in_a_circle(database: Database, tmp_path: Path) -> None:
+    batch, keys = _batch(database, tmp_path, 150)
+    end = time.monotonic() + 2
+
+    def cancels() -> int:
+        times = 0
+        while time.monotonic() < end:
+            life.pause(database, batch.id)
+            life.cancel(database, batch.id)
+            _execute(database, "UPDATE stt_batches SET status = 'processing', stage = 'shards'")
+            times += 1
+        return times
+
+    def works(number: int) -> int:
+        times = 0
+        while time.monotonic() < end:
+            # a person's runs, over shards in another order than they were made
+            claim = Claim(keys[number::3][::-1], "transcribe", f"run {number}")
+            with Work(database, claim, lease_seconds=60, max_attempts=3):
+                times += 1
+        return times
+
+    def ticks() -> int:
+        times = 0
+        while time.monotonic() < end:
+            _tick(database)
+            times += 1
+        return times
+
+    with ThreadPoolExecutor(5) as pool:
+        # a circle would be an error of the database in one of them
+        done = [pool.submit(cancels), pool.submit(ticks), *(pool.submit(works, number) for number in range(3))]
+        assert min(one.result() for one in done) > 1
