@@ -11,35 +11,49 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import unquote
 
+import fsspec
+import pandas as pd
 import pytest
 from sqlalchemy import text
 
+from stt_pipeline.audio.allowed import AllowedSources
+from stt_pipeline.audio.opening import SourceAccess
+from stt_pipeline.audio.sqs import QueueAccess
 from stt_pipeline.batches import life
 from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.batches.dispatch import HEARTBEAT, SHARDS_PER_RUN
 from stt_pipeline.batches.progress import Progress, progress
+from stt_pipeline.batches.watching import add_watch
 from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.defs.stages import ASSETS
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import batches, counters, files, shards
+from stt_pipeline.store import batches, counters, files, shards, watches
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import write_tone
+from stt_pipeline_tests.conftest import SAMPLES, point_aws_at
 from stt_pipeline_tests.defs.bad_files import EXPECTED, write_bad_files
 from stt_pipeline_tests.defs.dagster_ui import LOCATION, DagsterUI
 
+RESULTS = "s3://stack-results/stt"
 COUNTS = {"one": 55, "two": 46}  # files of the batches that are backfilled
 WAITING = ("NOT_STARTED", "QUEUED", "STARTING")
 SHARD_ASSETS = [asset for assets in ASSETS.values() for asset in assets]
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Everything that `stt up` runs, with the demo model."""
+def stack(s3_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Everything that `stt up` runs, with the demo model, and what it makes of recordings in a bucket."""
+    import boto3
+
     home = tmp_path_factory.mktemp("stack")
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("STT_", "DAGSTER_"))]:
             patch.delenv(name)
         patch.setenv("STT_MODEL", "demo")
+        patch.setenv("STT_DATA_URI", RESULTS)
+        patch.setenv("STT_SQS_ENDPOINTS", s3_server)
+        point_aws_at(s3_server, patch)
+        boto3.client("s3").create_bucket(Bucket=RESULTS.split("/")[2])
         settings = Settings(home=home, ui_port=0, _env_file=None)  # type: ignore[call-arg]
         with Stack(settings, say=print) as running:
             yield running
@@ -193,12 +207,15 @@ def test_a_batch_from_the_launchpad_with_every_kind_of_bad_file(
 
     succeeded = sum(expected is None for expected in EXPECTED.values())
     assert len(_mails(stack)) == succeeded + 1
-    parquet = Path(stack.environment["STT_HOME"]) / "data"
-    import pandas as pd
-
-    rows = pd.read_parquet(parquet / "minutes" / f"batch={batch_id:06d}")
+    rows = pd.read_parquet(f"{RESULTS}/minutes/batch={batch_id:06d}")
     assert len(rows) == succeeded
-    assert len(list((parquet / "transcripts" / f"batch={batch_id:06d}").iterdir())) == len(EXPECTED)
+    assert len(_parquet(batch_id, "transcripts")) == len(EXPECTED)
+
+
+def _parquet(batch_id: int, dataset: str) -> list[str]:
+    """Return the files of a dataset, ``**`` for all, that there are of a batch."""
+    bucket = fsspec.filesystem("s3", skip_instance_cache=True)  # which remembers what it has listed
+    return sorted(bucket.glob(f"{RESULTS}/{dataset}/batch={batch_id:06d}/*"))
 
 
 def test_a_wrong_request_fails_its_run_with_the_reason(ui: DagsterUI, store: Database) -> None:
@@ -239,14 +256,17 @@ def test_a_backfill_over_two_batches_runs_many_partitions_at_a_time_with_stages_
     # the work is left to the person, once the tick that is under way has ended
     ui.switch_sensor("batch_dispatcher", on=False)
     _wait_for_silence(store)
-    batch_ids = []
+    launched = []
     for name, count in COUNTS.items():
         for number in range(count):
             write_tone(tmp_path / name / "in" / f"{number:02d}.wav", 0.2)
-        assert ui.wait_for_run(_launch_batch(ui, tmp_path / name / "in", name=name)) == "SUCCESS"
-        batch_ids.append(_newest_batch(store))
-        scan = ui.materialize(["audio_manifest"], f"{batch_ids[-1]:06d}")
-        assert ui.wait_for_run(scan) == "SUCCESS", ui.errors(scan)
+        launched.append(_launch_batch(ui, tmp_path / name / "in", name=name))
+    assert {ui.wait_for_run(run) for run in launched} == {"SUCCESS"}
+    with store.begin() as connection:
+        made = {batch.name: batch.id for batch in batches.latest(connection, len(COUNTS))}
+    batch_ids = [made[name] for name in COUNTS]
+    scans = [ui.materialize(["audio_manifest"], f"{batch_id:06d}") for batch_id in batch_ids]
+    assert {ui.wait_for_run(run) for run in scans} == {"SUCCESS"}, list(map(ui.errors, scans))
     keys = [key for batch_id in batch_ids for key in sorted(_keys(store, batch_id).values())]
     assert len(keys) == sum(COUNTS.values()) > 100
 
@@ -270,6 +290,65 @@ def test_a_backfill_over_two_batches_runs_many_partitions_at_a_time_with_stages_
     ui.switch_sensor("batch_dispatcher", on=True)
     for batch_id in batch_ids:
         _wait(store, batch_id, {"completed"})
+
+
+def test_what_arrives_in_a_bucket_becomes_minutes_mails_and_parquet_there(
+    store: Database, stack: Stack, s3_server: str
+) -> None:
+    import boto3
+
+    s3, sqs = boto3.client("s3"), boto3.client("sqs")
+    s3.create_bucket(Bucket="stack-calls")
+    queue = sqs.create_queue(QueueName="stack-calls")["QueueUrl"]
+    address = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    notify = {"QueueConfigurations": [{"QueueArn": address, "Events": ["s3:ObjectCreated:*"]}]}
+    s3.put_bucket_notification_configuration(Bucket="stack-calls", NotificationConfiguration=notify)
+    watch = add_watch(
+        store,
+        source_path="s3://stack-calls/2026",
+        name="통화",
+        batching="arrival",
+        queue_url=queue,
+        notify_emails=["park@example.com"],
+        allowed=AllowedSources.for_people("", SourceAccess.of(Settings())),
+        queues=QueueAccess(endpoints=(s3_server,)),
+    )
+    before = _mails(stack)
+    key = "2026/11/주간 회의 100% + 🎤?.m4a"
+    s3.upload_file(str(SAMPLES / "주간 회의.m4a"), "stack-calls", key)
+    s3.put_object(Bucket="stack-calls", Key="elsewhere/회의.m4a", Body=b"not watched")
+
+    end = time.monotonic() + 60
+    while not (batch_ids := _batches_of(store, watch.id)):
+        assert time.monotonic() < end
+        time.sleep(0.3)
+    figures = _wait(store, batch_ids[0], {"completed", "failed"})
+    assert (figures.status, figures.completed, figures.failed) == ("completed", 1, 0)
+    with store.begin() as connection:
+        (file,) = files.of_batch(connection, batch_ids[0])
+        assert watches.get(connection, watch.id).files == 1
+    assert file.uri == f"s3://stack-calls/{key}"
+    assert len(_mails(stack)) == len(before) + 2  # the minutes and the report
+
+    batch = f"batch={batch_ids[0]:06d}"
+    (row,) = pd.read_parquet(f"{RESULTS}/transcripts/{batch}").to_dict("records")
+    assert row["uri"] == file.uri
+    assert "회의를 시작하겠습니다" in row["text"]
+    assert len(row["speaker_turns"]) > 3
+    (minutes,) = pd.read_parquet(f"{RESULTS}/minutes/{batch}").to_dict("records")
+    assert len(minutes["action_items"]) > 0
+    while not _parquet(batch_ids[0], "compacted/minutes"):
+        assert time.monotonic() < end + 60
+        time.sleep(0.3)
+    (compacted,) = pd.read_parquet(f"{RESULTS}/compacted/transcripts/{batch}").to_dict("records")
+    assert compacted["text"] == row["text"]
+    assert "Messages" not in sqs.receive_message(QueueUrl=queue)
+
+
+def _batches_of(store: Database, watch_id: int) -> list[int]:
+    with store.begin() as connection:
+        found = connection.scalars(text("SELECT id FROM stt_batches WHERE watch_id = :id"), {"id": watch_id})
+        return list(found)
 
 
 def _wait_for_load(ui: DagsterUI, store: Database, batch_id: int) -> set[str]:
@@ -305,8 +384,7 @@ def _traces(store: Database, stack: Stack, batch_id: int) -> dict[str, object]:
             kind: connection.scalar(text(query), {"id": batch_id, "key": f"{batch_id:06d}"})
             for kind, query in queries.items()
         }
-    data = Path(stack.environment["STT_HOME"]) / "data"
-    return {**found, "parquet": sorted(data.glob(f"*/batch={batch_id:06d}"))}
+    return {**found, "parquet": _parquet(batch_id, "**")}
 
 
 def test_a_batch_under_load_is_paused_resumed_cancelled_and_deleted(
@@ -367,8 +445,11 @@ def test_the_lineage_leads_from_the_manifest_to_the_report(ui: DagsterUI) -> Non
         node["assetKey"]["path"][0]: [key["path"][0] for key in node["dependencyKeys"]]
         for node in answer["assetNodes"]
     }
-    line = ["batch_report"]
+    line = ["compacted_datasets"]
     while upstream[line[-1]]:
         line += upstream[line[-1]]
-    assert line == ["batch_report", *reversed(SHARD_ASSETS), "audio_manifest"]
-    assert answer["sensors"] == [{"name": "batch_dispatcher", "sensorState": {"status": "RUNNING"}}]
+    assert line == ["compacted_datasets", "batch_report", *reversed(SHARD_ASSETS), "audio_manifest"]
+    assert answer["sensors"] == [
+        {"name": name, "sensorState": {"status": "RUNNING"}}
+        for name in ("batch_dispatcher", "s3_audio_sensor", "s3_event_sensor")
+    ]
