@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from stt_pipeline.audio.uris import bucket_and_key
@@ -65,18 +66,19 @@ class S3Client:
 
 
 def client_of(settings: Settings) -> Any:
-    """Return a new client as the STT_S3_* variables describe it; what they leave out is found as by every AWS tool.
+    """Return a new client (botocore's, as boto3 makes them) by the STT_S3_* variables, and else as every AWS tool has it.
 
     Raises:
         ConfigurationError: there is no such profile, or an address is not one.
     """
-    import boto3
     from botocore.config import Config
+    from botocore.session import Session
 
     with s3_errors("S3"):
-        # a session of its own: making clients from the shared one is not safe with threads
-        session = boto3.session.Session(profile_name=settings.s3_profile or None)
-        return session.client(
+        # a session of its own, as boto3 makes one: making clients from a shared one is not safe with threads
+        session = Session(profile=settings.s3_profile or None)
+        session.register_component("data_loader", _aws_data())
+        return session.create_client(
             "s3",
             endpoint_url=settings.s3_endpoint_url or None,
             region_name=settings.s3_region or None,
@@ -87,6 +89,14 @@ def client_of(settings: Settings) -> Any:
                 max_pool_connections=_CONNECTIONS,
             ),
         )
+
+
+@cache
+def _aws_data() -> Any:
+    """Return what reads AWS's description of S3, which takes most of the time of making a client: once a process."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 def _read_times_quickly(client: Any) -> None:

@@ -43,7 +43,30 @@ from stt_pipeline.errors import InvalidRequestError
     ],
 )
 def test_pattern(pattern: str, path: str, meant: bool) -> None:
-    assert FilePattern(pattern).matches(path) is meant
+    compiled = FilePattern(pattern)
+    assert compiled.matches(path) is meant
+    assert not meant or path.startswith(compiled.literal_start)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "start"),
+    [
+        ("2026/05/**/*.mp3", "2026/05"),
+        ("2026-05-*/x.mp3, 2026-06/**", "2026-0"),
+        ("2026/**,2025/**", "202"),
+        # letters have other cases, and other characters other forms
+        ("calls/2026/*.mp3", ""),
+        ("1é/*.mp3", "1"),
+        ("12[34]/*", "12"),
+        ("12?/*", "12"),
+        ("**/2026/*.mp3", ""),
+        ("2026/*.mp3,*.wav", ""),
+        (",", ""),
+        ("", ""),
+    ],
+)
+def test_how_every_path_begins_is_known_as_far_as_it_has_one_form(pattern: str, start: str) -> None:
+    assert FilePattern(pattern).literal_start == start
 
 
 def test_composed_and_decomposed_korean_are_the_same() -> None:
