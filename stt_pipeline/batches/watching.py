@@ -26,9 +26,9 @@ from stt_pipeline.store.audit import NOBODY, Actor
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.watches import Batching, Watch
 
-# of each of the two stretches, in objects and in seconds; listing 1,000 objects takes S3 a tenth of a second
+# listing 1,000 objects takes S3 a tenth of a second, and taking 20,000 in takes one
 OBJECTS_A_LOOK = 20_000
-SECONDS_A_LOOK = 1.5
+SECONDS_A_LOOK = 3.5
 LOOK_BACK = 5_000
 _NAME_LENGTH = 170  # its batches add a date
 _EVERYTHING = "**/*"
@@ -136,8 +136,8 @@ def look(
     It may die anywhere and be called again.
 
     Args:
-        most_objects: of each stretch.
-        seconds: for the listing of each stretch.
+        most_objects: of each of the two stretches.
+        seconds: for listing both.
 
     Raises:
         InvalidRequestError: the source cannot be listed any more, or another run has the batch in hand.
@@ -149,14 +149,15 @@ def look(
     # what is not meant counts, too: among a million of other objects, a look for a few must end in time
     everything = allowed.open(watch.source_path, _EVERYTHING)
     before = watch.cursor
-    end = _Stretch(everything, before.look_back, most_objects, seconds)
+    until = started + seconds
+    end = _Stretch(everything, before.look_back, most_objects, until)
     found = list(end)
     cursor = replace(
         before, look_back=end.look_back or before.look_back, caught_up=before.caught_up or end.is_complete
     )
     swept = end.is_complete and not before.look_back
     if before.caught_up and not swept:
-        part = _Stretch(everything, before.sweep, most_objects, seconds)
+        part = _Stretch(everything, before.sweep, most_objects, until)
         found += part
         swept = part.is_complete
         cursor = replace(cursor, sweep="" if swept else part.last)
@@ -167,15 +168,15 @@ def look(
 
 
 class _Stretch:
-    """The objects of a source behind an address, as many as can be listed within bounds."""
+    """The objects of a source behind an address, as many as can be listed within bounds, and one at least."""
 
-    def __init__(self, source: Source, after: str, most_objects: int, seconds: float) -> None:
+    def __init__(self, source: Source, after: str, most_objects: int, until: float) -> None:
         self.last = after
         self.is_complete = False
         self._source = source
         self._after = after
         self._most_objects = most_objects
-        self._seconds = seconds
+        self._until = until
         self._window: deque[str] = deque(maxlen=LOOK_BACK)
 
     @property
@@ -184,12 +185,11 @@ class _Stretch:
         return self._window[0] if len(self._window) == LOOK_BACK else ""
 
     def __iter__(self) -> Iterator[SourceObject]:
-        until = time.monotonic() + self._seconds
         for listed, found in enumerate(self._source.list_objects(self._after), start=1):
             self.last = found.uri
             self._window.append(found.uri)
             yield found
-            if listed >= self._most_objects or time.monotonic() > until:
+            if listed >= self._most_objects or time.monotonic() > self._until:
                 return
         self.is_complete = True
 

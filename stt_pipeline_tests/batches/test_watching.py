@@ -70,7 +70,7 @@ def test_a_look_is_bounded_and_a_large_source_comes_in_stretches(
 def test_the_time_of_a_look_is_bounded(database: Database) -> None:
     bucket = Keys(*_numbered(*range(50)))
     watch = Watched(database, bucket)
-    # a page is listed in any case, or a slow source would never be seen
+    # something is listed in any case, or a slow source would never be seen
     assert watch.look(seconds=0.0).listed == 1
     assert not watch.row.cursor.caught_up
     assert watch.look().new == 49
