@@ -16,6 +16,7 @@ from stt_pipeline.settings import Settings
 @pytest.fixture
 def access(aws: str, monkeypatch: pytest.MonkeyPatch) -> QueueAccess:
     monkeypatch.setattr(sqs, "_clients", {})
+    monkeypatch.setattr(sqs, "_ATTEMPTS", 1)
     return QueueAccess((aws,), "us-east-1")
 
 
@@ -176,8 +177,7 @@ def test_answers_of_sqs_have_words(
     queue = access.open(f"{aws}/1/q")
     (client,) = sqs._clients.values()
     with Stubber(client) as answers:
-        for _ in range(2):
-            answers.add_client_error("receive_message", code, "no", status)
+        answers.add_client_error("receive_message", code, "no", status)
         with pytest.raises(kind, match=words):
             queue.receive()
     assert AWS_QUEUES.endpoints == ()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 
@@ -270,6 +271,22 @@ def test_what_fails_half_way_is_there_once_in_the_end(bell: Bell) -> None:
     drained = bell.drain()
     assert (bell.waiting, drained.left, bell.dead_letters) == (0, 0, [])
     assert sorted(watch.keys) == ["0.wav", "1.wav", "2.wav"]
+
+
+def test_a_queue_that_goes_away_before_it_could_delete_tells_again_and_nothing_comes_twice(
+    bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = bell.watch(batching="arrival")
+    bell.ring("a.wav")
+    bell.send("Hello")
+    with monkeypatch.context() as patch:
+        patch.setattr(Queue, "delete", Mock(side_effect=SourceUnavailableError("The queue does not answer.")))
+        with pytest.raises(SourceUnavailableError):
+            bell.drain()
+    assert (watch.keys, bell.waiting, len(bell.dead_letters)) == (["a.wav"], 2, 1)
+    drained = bell.drain()
+    assert (drained.new, bell.waiting, len(bell.dead_letters)) == (0, 0, 1)
+    assert len(watch.batch_ids) == 1
 
 
 def test_a_database_that_is_away_loses_nothing(bell: Bell) -> None:

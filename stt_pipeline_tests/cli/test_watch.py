@@ -4,6 +4,7 @@ import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import boto3
 import pytest
 from sqlalchemy import text
 
@@ -119,6 +120,9 @@ def test_a_queue_of_another_host_is_not_asked(
     ended = stt_on_database(*asked)
     assert ended.code == 2
     assert "Queues of 169.254.169.254 are not asked" in ended.err
+    boto3.client("s3").put_object(Bucket=bucket, Key="list.csv", Body=b"uri\n")
+    ended = stt_on_database("watch", "add", f"s3://{bucket}/list.csv", "--queue", QUEUE)
+    assert "A queue tells about buckets" in ended.err
     monkeypatch.setenv("STT_SQS_ENDPOINTS", "http://169.254.169.254")
     assert stt_on_database(*asked).code == 0
 
