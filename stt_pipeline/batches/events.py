@@ -72,14 +72,17 @@ def drain(
     intake: Intake,
     *,
     seconds: float,
+    wait_seconds: float,
     quiet_seconds: float = QUIET_SECONDS,
 ) -> Drained:
-    """Take in what a queue tells, until it has nothing more or the time is over; an empty one is waited for.
+    """Take in what a queue tells, until it has nothing more or the time is over.
 
     It may die anywhere and be called again. What is wrong with one watch is noted there, and the others go on.
 
     Args:
         watches_of_queue: all watches that the queue tells about: what none of them means is deleted.
+        seconds: after which nothing more is received.
+        wait_seconds: for a first message.
         quiet_seconds: a queue that gives nothing for so long has nothing more at the moment.
 
     Raises:
@@ -90,7 +93,7 @@ def drain(
     until = time.monotonic() + seconds
     work = _Drain(database, queue, watches_of_queue, allowed, intake, until)
     work.open_again()
-    wait, more = seconds, True
+    wait, more = wait_seconds, True
     while more:
         messages, more = _collected(queue, wait, quiet_seconds, until)
         work.take(messages)

@@ -108,7 +108,8 @@ class Bell:
             found,
             allowed,
             intake,
-            seconds=20 if self.waiting else 0,
+            seconds=20,
+            wait_seconds=1 if self.waiting else 0,
             quiet_seconds=0,
         )
 
@@ -294,7 +295,7 @@ def test_a_database_that_is_away_loses_nothing(bell: Bell) -> None:
     bell.ring("a.wav")
     row, database = watch.row, Database("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
     with pytest.raises(Exception, match="refused"):
-        drain(database, bell.queue, [row], watch.allowed, watch.intake, seconds=1)
+        drain(database, bell.queue, [row], watch.allowed, watch.intake, seconds=1, wait_seconds=1)
     assert bell.waiting == 1
     assert bell.drain().new == 1
 
@@ -335,5 +336,14 @@ def test_a_watch_that_is_removed_meanwhile_takes_nothing_in(bell: Bell) -> None:
     row = watch.row
     bell.ring("a.wav")
     remove_watch(bell.database, watch.id)
-    drained = drain(bell.database, bell.queue, [row], watch.allowed, watch.intake, seconds=1, quiet_seconds=0)
+    drained = drain(
+        bell.database,
+        bell.queue,
+        [row],
+        watch.allowed,
+        watch.intake,
+        seconds=1,
+        wait_seconds=1,
+        quiet_seconds=0,
+    )
     assert (drained.new, drained.left, bell.waiting) == (0, 1, 1)

@@ -102,7 +102,7 @@ def test_a_queue_that_is_not_there_is_noted_and_others_are_read(
 ) -> None:
     import boto3
 
-    monkeypatch.setattr("stt_pipeline.defs.sensors.s3_events._READING_SECONDS", 1.0)
+    monkeypatch.setattr("stt_pipeline.defs.sensors.s3_events._WAITING_SECONDS", 1.0)
     url = boto3.client("sqs").create_queue(QueueName=bucket)["QueueUrl"]
     both = QueueAccess((aws,))
     wishes: dict[str, Any] = {"source_path": f"s3://{bucket}", "allowed": _sources(), "queues": both}

@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 5
 _READING_SECONDS = 15.0  # of all queues together
+# for a first message in any of them. Shorter than the interval: who stops the product waits for the tick, too
+_WAITING_SECONDS = 4.0
 _TICK_SECONDS = 40.0  # nothing is waited for after this; Dagster gives a tick up after 60
 
 
@@ -53,9 +55,13 @@ def s3_event_sensor(
         if passed > _READING_SECONDS:
             break
         seconds = (_READING_SECONDS - passed) / (len(in_turn) - place)
+        wait = max(1.0, _WAITING_SECONDS / len(in_turn))
 
-        def read(url: str = url, of_queue: Sequence[Watch] = of_queue, seconds: float = seconds) -> Drained:
-            return drain(database, access.open(url), of_queue, sources, intake, seconds=max(1.0, seconds))
+        def read(
+            url: str = url, of_queue: Sequence[Watch] = of_queue, seconds: float = seconds, wait: float = wait
+        ) -> Drained:
+            queue = access.open(url)
+            return drain(database, queue, of_queue, sources, intake, seconds=seconds, wait_seconds=wait)
 
         try:
             drained = within(_TICK_SECONDS - passed, f"queue {url}", read)
