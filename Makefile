@@ -24,8 +24,11 @@ demo: $(INSTALLED)  ## Transcribe the sample meetings through a whole Dagster in
 up: $(INSTALLED)  ## Start Postgres, the Dagster UI and its daemon here; Ctrl-C ends all
 	$(BIN)/stt up
 
+# whole files, each in one process: their tests share servers. The slowest begin (stt_pipeline_tests/conftest.py)
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: $(INSTALLED)  ## Run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 check: $(INSTALLED)  ## Check format, lint, types and the direction of imports
 	$(BIN)/ruff format --check .

@@ -28,6 +28,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     for name in [name for name in os.environ if name.startswith(("STT_", "DAGSTER_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("STT_SETTLE_SECONDS", "0")  # tests write whole files
     monkeypatch.chdir(tmp_path)
 
 
@@ -41,6 +42,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     is_meant = path.parent.name == "store" or path.stem in _ALSO_ON_15
     if is_meant and "postgres_url" in metafunc.fixturenames and postgres15.is_installed():
         metafunc.parametrize("postgres_url", ["embedded", "postgres15"], indirect=True)
+
+
+# files that mostly wait for processes of their own: begun first, they do not keep the other test process waiting at the end
+_SLOW = ("test_dagster_ui", "test_up", "test_query_plans", "test_contract")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slowest files."""
+    items.sort(key=lambda item: _SLOW.index(item.path.stem) if item.path.stem in _SLOW else len(_SLOW))
 
 
 @pytest.fixture(scope="session")

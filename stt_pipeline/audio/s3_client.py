@@ -18,6 +18,9 @@ LISTED_AT_ONCE = 8
 _ATTEMPTS = 8
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
+# where somebody waits for the answer, an error after half a minute is better than one after many
+_ATTEMPTS_FOR_SOMEBODY = 2
+_SECONDS_FOR_SOMEBODY = 8
 _CONNECTIONS = 2 * LISTED_AT_ONCE
 
 _BAD_CREDENTIALS = frozenset(
@@ -65,8 +68,11 @@ class S3Client:
             return self._client
 
 
-def client_of(settings: Settings) -> Any:
+def client_of(settings: Settings, *, somebody_waits: bool = False) -> Any:
     """Return a new client (botocore's, as boto3 makes them) by the STT_S3_* variables, and else as every AWS tool has it.
+
+    Args:
+        somebody_waits: give up soon.
 
     Raises:
         ConfigurationError: there is no such profile, or an address is not one.
@@ -83,9 +89,12 @@ def client_of(settings: Settings) -> Any:
             endpoint_url=settings.s3_endpoint_url or None,
             region_name=settings.s3_region or None,
             config=Config(
-                retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-                connect_timeout=_CONNECT_SECONDS,
-                read_timeout=_READ_SECONDS,
+                retries={
+                    "mode": "standard",
+                    "total_max_attempts": _ATTEMPTS_FOR_SOMEBODY if somebody_waits else _ATTEMPTS,
+                },
+                connect_timeout=_SECONDS_FOR_SOMEBODY if somebody_waits else _CONNECT_SECONDS,
+                read_timeout=_SECONDS_FOR_SOMEBODY if somebody_waits else _READ_SECONDS,
                 max_pool_connections=_CONNECTIONS,
             ),
         )

@@ -4,6 +4,7 @@ Listings and queues both end here, and may tell of the same object any number of
 content (uri and etag) once, as its files in the manifest say.
 """
 
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -100,7 +101,8 @@ def _claimed(database: Database, watch: Watch, intake: Intake) -> BatchWork:
             database,
             connection,
             batch_id,
-            run_id=f"watch {watch.id}",
+            # a run's id is nobody else's: another process may look at the same watch
+            run_id=f"watch {watch.id} ({uuid.uuid4().hex[:8]})",
             token=None,
             lease_seconds=intake.lease_seconds,
         )

@@ -298,5 +298,9 @@ def test_people_and_runs_never_wait_for_each_other_in_a_circle(database: Databas
 
     with ThreadPoolExecutor(5) as pool:
         # a circle would be an error of the database in one of them
-        done = [pool.submit(cancels), pool.submit(ticks), *(pool.submit(works, number) for number in range(3))]
+        done = [
+            pool.submit(cancels),
+            pool.submit(ticks),
+            *(pool.submit(works, number) for number in range(3)),
+        ]
         assert min(one.result() for one in done) > 1

@@ -50,6 +50,7 @@ def stack(s3_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         for name in [name for name in os.environ if name.startswith(("STT_", "DAGSTER_"))]:
             patch.delenv(name)
         patch.setenv("STT_MODEL", "demo")
+        patch.setenv("STT_SETTLE_SECONDS", "0")
         patch.setenv("STT_DATA_URI", RESULTS)
         patch.setenv("STT_SQS_ENDPOINTS", s3_server)
         point_aws_at(s3_server, patch)
