@@ -145,7 +145,7 @@ def s3_errors(place: str) -> Iterator[None]:
     try:
         yield
     except (ClientError, BotoCoreError) as error:
-        raise _explained(error, place) from error
+        raise explanation(error, place) from error
     except ValueError as error:  # how botocore says that an endpoint is not an address
         if "endpoint" not in str(error):
             raise
@@ -179,7 +179,12 @@ def answer_of(error: BaseException | None) -> tuple[str, int]:
     return code, int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
 
 
-def _explained(error: Exception, place: str) -> SttError:
+def explanation(error: Exception, place: str) -> SttError:
+    """Return what an error of boto3, or of what else stands on botocore, means and what to do.
+
+    Args:
+        place: what was asked for.
+    """
     from botocore import exceptions
     from botocore.parsers import ResponseParserError
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from stt_pipeline.audio.opening import expanded
+from stt_pipeline.audio.s3_client import explanation
 from stt_pipeline.audio.uris import path_from_uri
-from stt_pipeline.errors import ConfigurationError, InvalidRequestError, SourceUnavailableError
+from stt_pipeline.errors import ConfigurationError, InvalidRequestError, SttError
 from stt_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,22 +27,6 @@ if TYPE_CHECKING:
 _UPLOAD_BYTES = 16 << 20
 
 _SIDE_BY_SIDE = 16  # requests: each takes some 20 ms, most of it waiting
-
-_WRONG_CREDENTIALS = frozenset(
-    {
-        "InvalidAccessKeyId",
-        "SignatureDoesNotMatch",
-        "ExpiredToken",
-        "InvalidToken",
-        "InvalidClientTokenId",
-        "TokenRefreshRequired",
-        "RequestTimeTooSkewed",
-    }
-)
-_WRONG_REGION = frozenset(
-    {"PermanentRedirect", "301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
-)
-_DENIED = frozenset({"AccessDenied", "403", "AllAccessDisabled", "AccountProblem"})
 
 
 def data_folder(settings: Settings, address: str = "") -> UPath:
@@ -228,18 +213,21 @@ def explained(path: UPath, *, missing_is_known: bool = False) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        code = _code(error)
-        if missing_is_known and isinstance(error, FileNotFoundError) and code != "NoSuchBucket":
+        if missing_is_known and isinstance(error, FileNotFoundError) and _code(error) != "NoSuchBucket":
             raise
-        raise (_local_problem(path, error) if _is_local(path) else _s3_problem(path, code, error)) from error
+        raise (_local_problem(path, error) if _is_local(path) else _s3_problem(path, error)) from error
     except Exception as error:
-        if _is_local(path) or not type(error).__module__.startswith(("botocore.", "aiobotocore.")):
+        if _is_local(path) or not _is_botocores(error):
             raise
-        raise _s3_problem(path, _code(error), error) from error
+        raise _s3_problem(path, error) from error
 
 
 def _is_local(path: UPath) -> bool:
     return isinstance(path, Path)
+
+
+def _is_botocores(error: BaseException) -> bool:
+    return type(error).__module__.startswith(("botocore.", "aiobotocore."))
 
 
 def _code(error: BaseException) -> str:
@@ -253,35 +241,20 @@ def _local_problem(path: UPath, error: OSError) -> ConfigurationError:
     )
 
 
-def _s3_problem(path: UPath, code: str, error: Exception) -> ConfigurationError | SourceUnavailableError:
-    from botocore import exceptions
-
-    bucket = path.path.partition("/")[0]
-    if code in ("NoSuchBucket", "404"):
+def _s3_problem(path: UPath, error: Exception) -> SttError:
+    """Return what an error means; the data folder is a setting, so what cannot be done in it is a wrong one."""
+    if _code(error) in ("NoSuchBucket", "404"):
+        bucket = path.path.partition("/")[0]
         return ConfigurationError(
             f"There is no bucket {bucket!r}. Make it, or give another address; "
             "STT_S3_ENDPOINT_URL and STT_S3_REGION say where it is looked for."
         )
-    if code in _WRONG_CREDENTIALS:
+    # s3fs translates the errors of botocore to those of files, and keeps them as their cause
+    cause = error.__cause__
+    told = error if _is_botocores(error) or not isinstance(cause, Exception) else cause
+    found = explanation(told, str(path))
+    if isinstance(found, InvalidRequestError):
         return ConfigurationError(
-            f"S3 does not accept the credentials for {path} ({code}). Look at the AWS_* variables and STT_S3_PROFILE, "
-            "and at this machine's clock."
+            f"{found} To write there, they also need s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload."
         )
-    if code in _DENIED:
-        return ConfigurationError(
-            f"Access to {path} is denied. These credentials need s3:ListBucket on the bucket, and s3:GetObject, "
-            "s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload on what is in it."
-        )
-    if code in _WRONG_REGION:
-        return ConfigurationError(f"The bucket {bucket!r} is in another region: set STT_S3_REGION ({error}).")
-    if isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError)):
-        return SourceUnavailableError(
-            f"S3 cannot be reached for {path}: {error} Check STT_S3_ENDPOINT_URL and the network."
-        )
-    if isinstance(error, (exceptions.BotoCoreError, PermissionError)):
-        return ConfigurationError(
-            f"{path} cannot be used: {error}. Credentials come from AWS_* variables, STT_S3_PROFILE, or the machine's role."
-        )
-    return SourceUnavailableError(
-        f"{path} cannot be used at the moment: {code or type(error).__name__}: {error}"
-    )
+    return found
