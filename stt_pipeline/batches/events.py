@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 
 import psycopg
 from sqlalchemy.exc import DataError, DBAPIError
@@ -33,6 +34,8 @@ from stt_pipeline.store.watches import Watch
 # well within a queue's usual visibility timeout of 30 seconds
 MOST_MESSAGES = 1_000
 _COLLECT_SECONDS = 5.0
+_NOT_TAKEN_IN = "What the queue told could not be taken in."
+_ERRORS_STAY = timedelta(minutes=10)  # longer than queues hide what was received
 QUIET_SECONDS = 1.0
 
 MOST_RECEIVES = 5
@@ -175,6 +178,11 @@ class _Drain:
                 told.append(_Told(message, arrivals(message.body)))
             except InvalidRequestError as error:
                 self._bury(message, str(error))
+            except (
+                Exception
+            ) as error:  # anybody may send anything, and one message must not hold up the others
+                _log.exception("%s: message %s", self._queue.url, message.id)
+                self._bury(message, f"It could not be read. {type(error).__name__}: {error}")
         left: set[str] = set()
         for listener in self._listeners:
             self._open(listener)
@@ -192,9 +200,16 @@ class _Drain:
             _log.warning("%s: not deleted, so it comes again: %s", self._queue.url, failure)
 
     def note_looks(self) -> None:
-        """Show people that the watches were looked after, though nothing came."""
+        """Show people that the watches were looked after, though nothing came.
+
+        An error about messages stays for a while: they are hidden at the moment, and come again.
+        """
+        shown_since = datetime.now(timezone.utc) - _ERRORS_STAY
         for listener in self._listeners:
-            if listener.error is None and not listener.saved:
+            watch = listener.watch
+            is_fresh = watch.looked_at is not None and watch.looked_at > shown_since
+            stays = is_fresh and (watch.error or "").startswith(_NOT_TAKEN_IN)
+            if listener.error is None and not listener.saved and not stays:
                 self._save(listener, 0)
 
     def _open(self, listener: _Listener) -> None:
@@ -238,7 +253,7 @@ class _Drain:
         if len(told) == 1 and told[0].message.receives > MOST_RECEIVES:
             self._bury(told[0].message, f"It could not be taken in by watch {listener.watch.id}. {words}")
             return set()
-        self._note(listener, f"What the queue told could not be taken in. {words}")
+        self._note(listener, f"{_NOT_TAKEN_IN} {words}")
         return {one.message.receipt for one in told}
 
     def _bury(self, message: Message, error: str) -> None:

@@ -98,14 +98,17 @@ def run_intake(
     before = begin_intake(work)
     with work.database.scratch() as connection:
         try:
-            source = open_source(batch.source_path, batch.file_pattern or DEFAULT_PATTERN)
+            source = None
             # files of a watch come by the watch alone: here, only what a look left half done is finished
-            objects = source.list_objects(wait=True) if batch.watch_id is None else ()
+            if batch.watch_id is None:
+                source = open_source(batch.source_path, batch.file_pattern or DEFAULT_PATTERN)
+            objects = source.list_objects(wait=True) if source else ()
             new, _ = list_new(connection, objects, batch_id=batch.id, watch_id=batch.watch_id)
+            unsettled = source.unsettled if source else 0
         except InvalidRequestError as error:
             return _nothing_found(work, before, str(error))
         if before + new == 0:
-            return _nothing_found(work, 0, _no_files(batch, source.unsettled), source.unsettled)
+            return _nothing_found(work, 0, _no_files(batch, unsettled), unsettled)
         # an earlier scan may have had a lower limit
         reopen_failed(
             work.database,
@@ -115,7 +118,7 @@ def run_intake(
             allowed=work.prove,
         )
         result = take_in(work, connection, add_partitions=add_partitions, max_file_bytes=max_file_bytes)
-    return replace(result, unsettled=source.unsettled)
+    return replace(result, unsettled=unsettled)
 
 
 def begin_intake(work: BatchWork) -> int:

@@ -30,6 +30,7 @@ from stt_pipeline.store.watches import Batching, Watch
 OBJECTS_A_LOOK = 20_000
 SECONDS_A_LOOK = 3.5
 LOOK_BACK = 5_000
+PAGE = 1_000  # objects that a stretch lists in any case, however slow the source is: what S3 gives at once
 _NAME_LENGTH = 170  # its batches add a date
 _EVERYTHING = "**/*"
 
@@ -149,12 +150,10 @@ def look(
     # what is not meant counts, too: among a million of other objects, a look for a few must end in time
     everything = allowed.open(watch.source_path, _EVERYTHING)
     before = watch.cursor
-    until = started + seconds
+    until = time.monotonic() + seconds
     end = _Stretch(everything, before.look_back, most_objects, until)
     found = list(end)
-    cursor = replace(
-        before, look_back=end.look_back or before.look_back, caught_up=before.caught_up or end.is_complete
-    )
+    cursor = replace(before, look_back=end.next_start, caught_up=before.caught_up or end.is_complete)
     swept = end.is_complete and not before.look_back
     if before.caught_up and not swept:
         part = _Stretch(everything, before.sweep, most_objects, until)
@@ -168,7 +167,7 @@ def look(
 
 
 class _Stretch:
-    """The objects of a source behind an address, as many as can be listed within bounds, and one at least."""
+    """The objects of a source behind an address, as many as can be listed within bounds, and a page at least."""
 
     def __init__(self, source: Source, after: str, most_objects: int, until: float) -> None:
         self.last = after
@@ -180,16 +179,18 @@ class _Stretch:
         self._window: deque[str] = deque(maxlen=LOOK_BACK)
 
     @property
-    def look_back(self) -> str:
-        """Where the next look at the same end begins; empty if nothing was listed that it could leave out."""
-        return self._window[0] if len(self._window) == LOOK_BACK else ""
+    def next_start(self) -> str:
+        """Where a next look goes on; once the end is reached, some way before it, for what arrives late."""
+        if not self.is_complete:
+            return self.last
+        return self._window[0] if len(self._window) == LOOK_BACK else self._after
 
     def __iter__(self) -> Iterator[SourceObject]:
         for listed, found in enumerate(self._source.list_objects(self._after), start=1):
             self.last = found.uri
             self._window.append(found.uri)
             yield found
-            if listed >= self._most_objects or time.monotonic() > self._until:
+            if listed >= self._most_objects or (listed >= PAGE and time.monotonic() > self._until):
                 return
         self.is_complete = True
 

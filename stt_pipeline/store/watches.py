@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -14,6 +14,7 @@ from stt_pipeline.store.tables import batches, dead_letters, watches
 
 Batching = Literal["daily", "arrival"]
 
+_CLOCKS_DIFFER = timedelta(seconds=5)
 _LONGEST_BODY = 10_000  # characters of a dead letter that are kept
 
 
@@ -112,7 +113,8 @@ def add(
             priority=priority,
             notify_emails=list(notify_emails),
             options=dict(options),
-            since=func.now() if new_only else None,
+            # some seconds earlier: times of S3 are whole seconds, by a clock of its own
+            since=func.now() - _CLOCKS_DIFFER if new_only else None,
             created_by=created_by,
         )
         .returning(watches)

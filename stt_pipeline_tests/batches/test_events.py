@@ -188,6 +188,18 @@ def test_messages_that_nobody_understands_are_kept_as_dead_letters(bell: Bell) -
     assert watch.row.error is None
 
 
+def test_a_message_that_nobody_foresaw_holds_up_no_other(bell: Bell, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stt_pipeline.batches import events
+
+    watch = bell.watch()
+    really = events.arrivals
+    monkeypatch.setattr(events, "arrivals", lambda body: really(body) if "wav" in body else 1 / 0)
+    bell.send("odd")
+    bell.ring("a.wav")
+    drained = bell.drain()
+    assert (drained.new, drained.buried, bell.waiting, watch.keys) == (1, 1, 0, ["a.wav"])
+
+
 def test_each_watch_of_a_queue_gets_what_it_means(bell: Bell) -> None:
     calls, meetings, both = bell.watch("calls/"), bell.watch("meetings/"), bell.watch()
     bell.ring("calls/a.wav", "meetings/b.wav", "else/c.wav")
@@ -320,6 +332,10 @@ def test_a_message_on_which_our_own_work_fails_is_tried_alone_and_kept_as_a_dead
     drained = bell.drain()
     assert (drained.new, drained.left, drained.buried) == (4, 1, 0)
     assert sorted(watch.keys) == ["a.wav", "b.wav", "c.wav", "d.wav"]
+    assert "nobody thought of this" in str(watch.row.error)
+    with monkeypatch.context() as hidden:  # until it comes again
+        hidden.setattr(bell.queue, "receive", lambda seconds: [])
+        bell.drain()
     assert "nobody thought of this" in str(watch.row.error)
     bell.queue.older = MOST_RECEIVES
     drained = bell.drain()

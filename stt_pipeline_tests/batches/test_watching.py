@@ -51,11 +51,15 @@ def test_a_look_is_bounded_and_a_large_source_comes_in_stretches(
         watch.look(most_objects=100)
         assert bucket.listed - before <= 100
         looks += 1
-    assert looks == 6  # 100, then 91 new ones each
+    assert looks == 6  # of 100 each, and one that finds the end
     assert watch.keys == _numbered(*range(0, 1_000, 2))
     # what arrives at the end, or a little before it, is found by the next look
-    bucket.add(*_numbered(1_001, 985))
+    bucket.add(*_numbered(1_001, 1_003))
     assert watch.look(most_objects=100).new == 2
+    bucket.add(*(_numbered(*range(1_005, 1_025, 2))))
+    assert watch.look(most_objects=100).new == 10
+    bucket.add(*_numbered(1_010))
+    assert watch.look(most_objects=100).new == 1
     # what arrives far before it is found by the round through all of it
     bucket.add(*_numbered(1, 333, 901))
     found = 0
@@ -67,13 +71,21 @@ def test_a_look_is_bounded_and_a_large_source_comes_in_stretches(
     assert watch.row.swept_at is not None
 
 
-def test_the_time_of_a_look_is_bounded(database: Database) -> None:
+def test_the_time_of_a_look_is_bounded_and_a_slow_source_is_seen_in_full_all_the_same(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LOOK_BACK", 30)
+    monkeypatch.setattr(watching, "PAGE", 10)
     bucket = Keys(*_numbered(*range(50)))
     watch = Watched(database, bucket)
-    # something is listed in any case, or a slow source would never be seen
-    assert watch.look(seconds=0.0).listed == 1
-    assert not watch.row.cursor.caught_up
-    assert watch.look().new == 49
+    assert watch.look(seconds=0.0).listed == 10
+    while not watch.row.cursor.caught_up:
+        assert watch.look(seconds=0.0).listed <= 10
+    assert watch.row.files == 50
+    bucket.add(*_numbered(*range(100, 180)), "000001-late.wav")
+    for _ in range(30):
+        assert watch.look(seconds=0.0).listed <= 20
+    assert sorted(watch.keys) == sorted(bucket.etags)
 
 
 def test_only_what_is_new_if_so_wished(database: Database) -> None:
