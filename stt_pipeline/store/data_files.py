@@ -59,6 +59,11 @@ def data_folder(settings: Settings, address: str = "") -> UPath:
     bucket, _, prefix = rest.partition("/")
     if not bucket:
         raise ConfigurationError(f"{address!r} names no bucket: write s3://bucket/prefix.")
+    if "::" in rest:
+        # the filesystem library would take it for two addresses, and write to the first
+        raise ConfigurationError(
+            f"{address!r}: files cannot go to a prefix with '::' in it. Give another one."
+        )
     if settings.s3_endpoint_url and not settings.s3_endpoint_url.startswith(("http://", "https://")):
         raise ConfigurationError(
             f"STT_S3_ENDPOINT_URL is {settings.s3_endpoint_url!r}: write http:// or https:// first."

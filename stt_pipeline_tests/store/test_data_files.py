@@ -125,6 +125,7 @@ def test_two_who_write_the_same_file_do_not_disturb_each_other(root: UPath) -> N
     [
         ("gs://bucket/x", "files cannot go to gs://. Give a path, file:///path or s3://bucket/prefix."),
         ("s3://", "'s3://' names no bucket: write s3://bucket/prefix."),
+        ("s3://results/a::b", "'s3://results/a::b': files cannot go to a prefix with '::' in it."),
         ("file://server/x", "names another machine or a relative path"),
         ("~nobody-of-that-name/x", "Write the whole path."),
     ],
