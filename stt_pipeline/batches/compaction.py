@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 from stt_pipeline.batches.batch_work import BatchWork, claimed_batch
 from stt_pipeline.batches.keys import batch_key
-from stt_pipeline.errors import InvalidRequestError, LeaseLostError
+from stt_pipeline.errors import InvalidRequestError, LeaseLostError, SttError
 from stt_pipeline.store import batches
 from stt_pipeline.store.batches import Batch, Filter, Status
 from stt_pipeline.store.compacted import FILE_BYTES, Compacted, compact, is_current
@@ -19,6 +20,7 @@ from stt_pipeline.store.datasets import Dataset
 if TYPE_CHECKING:
     from upath import UPath
 
+_log = logging.getLogger(__name__)
 
 _OVER: tuple[Status, ...] = ("completed", "failed")
 _LOOKED_AT = (
@@ -52,7 +54,8 @@ def compact_batch(
         InvalidRequestError: there is no such batch, or another run works on it.
         LeaseLostError: another run took it over meanwhile.
         ConfigurationError: the data folder cannot be used.
-        SourceUnavailableError: it does not answer at the moment.
+        SourceUnavailableError: it does not answer at the moment, or a shard's file was deleted meanwhile.
+        SttError: a shard's file is broken.
     """
     failure: BaseException | None = None
     datasets: dict[Dataset, Compacted] = {}
@@ -77,11 +80,12 @@ def compact_batch(
 def compact_missing(database: Database, root: UPath, *, run_id: str, lease_seconds: int) -> list[int]:
     """Compact those of the newest batches whose large files are missing or older than a shard, and return which.
 
-    A batch that somebody works on just now is left for the next time.
+    A batch that somebody works on just now is left for the next time. One that cannot be compacted holds up no other.
 
     Raises:
-        ConfigurationError: the data folder cannot be used.
+        ConfigurationError: the data folder cannot be listed.
         SourceUnavailableError: it does not answer at the moment.
+        SttError: some batches could not be compacted; the others were.
     """
     with database.begin() as connection:
         over = [
@@ -90,6 +94,7 @@ def compact_missing(database: Database, root: UPath, *, run_id: str, lease_secon
             for batch in batches.latest(connection, _LOOKED_AT, which=Filter(status=status))
         ]
     done = []
+    failed = []
     for batch_id in over:
         if all(is_current(root, dataset, batch_key(batch_id)) for dataset in get_args(Dataset)):
             continue
@@ -98,6 +103,16 @@ def compact_missing(database: Database, root: UPath, *, run_id: str, lease_secon
             compaction = compact_batch(claimed, root)
         except (InvalidRequestError, LeaseLostError):
             continue
+        except Exception as error:
+            # the next look at the data folder ends this if it is the folder that cannot be used
+            _log.exception("Batch %d could not be compacted", batch_id)
+            failed.append(f"{batch_id} ({error})")
+            continue
         if compaction.datasets:
             done.append(batch_id)
+            _log.info("Batch %d is compacted", batch_id)
+    if failed:
+        raise SttError(
+            f"{len(failed)} batches could not be compacted; {len(done)} others were. The batches: {'; '.join(failed)}"
+        )
     return done

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stt_pipeline.errors import SourceUnavailableError, SttError
 from stt_pipeline.store import data_files, datasets
 from stt_pipeline.store.datasets import Dataset
 
@@ -64,6 +65,7 @@ def compact(
     Raises:
         ConfigurationError: the data folder cannot be used.
         SourceUnavailableError: it does not answer at the moment, or a shard's file was deleted meanwhile.
+        SttError: a shard's file is broken.
     """
     shards = data_files.sizes(datasets.shards_folder(root, dataset, batch_key))
     folder = datasets.compacted_folder(root, dataset, batch_key)
@@ -96,22 +98,33 @@ def is_current(root: UPath, dataset: Dataset, batch_key: str) -> bool:
     """Say whether a batch has large files, and no shard was done again since they were written."""
     shards = data_files.times(datasets.shards_folder(root, dataset, batch_key))
     large = data_files.times(datasets.compacted_folder(root, dataset, batch_key))
-    return not shards or (bool(large) and min(large) >= max(shards))
+    # S3 keeps whole seconds: a shard of the same one may be older or newer, and compacting once more settles it
+    return not shards or (bool(large) and min(large) > max(shards))
 
 
 def _decoded(shards: dict[UPath, int]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of shards' files, some at a time."""
+    for paths in _groups(shards):
+        try:
+            for path, content in zip(paths, data_files.read_each(paths), strict=True):
+                yield from _decoded_file(path, content)
+        except FileNotFoundError as error:
+            raise SourceUnavailableError(
+                f"{error.filename} was deleted while its batch was compacted. Compact the batch again."
+            ) from error
+
+
+def _decoded_file(path: UPath, content: bytes) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    for paths in _groups(shards):
-        for content in data_files.read_each(paths):
-            file = pq.ParquetFile(pa.BufferReader(content))
-            size = sum(
-                file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups)
-            )
-            rows = file.metadata.num_rows
-            yield from file.iter_batches(batch_size=max(1, rows * _DECODED_BYTES // max(1, size)))
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content))
+        size = sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups))
+        rows = file.metadata.num_rows
+        yield from file.iter_batches(batch_size=max(1, rows * _DECODED_BYTES // max(1, size)))
+    except (pa.ArrowException, OSError) as error:
+        raise SttError(f"{path} is broken: {error} Materialize its shard again.") from error
 
 
 def _groups(shards: dict[UPath, int]) -> Iterator[list[UPath]]:

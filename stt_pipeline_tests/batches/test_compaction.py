@@ -16,7 +16,13 @@ from stt_pipeline.batches import life
 from stt_pipeline.batches.batch_work import BatchWork, claimed_batch
 from stt_pipeline.batches.compaction import compact_batch, compact_missing
 from stt_pipeline.batches.deletion import delete_batch
-from stt_pipeline.errors import ConfigurationError, InvalidRequestError, LeaseLostError
+from stt_pipeline.errors import (
+    ConfigurationError,
+    InvalidRequestError,
+    LeaseLostError,
+    SourceUnavailableError,
+    SttError,
+)
 from stt_pipeline.store import batches, datasets
 from stt_pipeline.store.database import Database
 
@@ -37,6 +43,10 @@ def root(tmp_path: Path) -> UPath:
 @pytest.fixture
 def batch_id(database: Database, root: UPath) -> int:
     """A completed batch with the files of two shards."""
+    return made_batch(database, root)
+
+
+def made_batch(database: Database, root: UPath) -> int:
     statement = """
         INSERT INTO stt_batches (name, source_path, status, stage, total_files, completed_at)
         VALUES ('made', 'file:///made/', 'completed', 'done', 2, now()) RETURNING id
@@ -165,3 +175,36 @@ def test_what_is_missing_or_older_than_a_shard_is_made_up_for(
     with database.begin() as connection:
         connection.execute(text("UPDATE stt_batches SET status = 'processing', stage = 'shards'"))
     assert make_up() == []
+
+
+def test_a_batch_that_cannot_be_compacted_holds_up_no_other(
+    database: Database, root: UPath, batch_id: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    later = made_batch(database, root)
+    for broken in (batch_id, later):
+        path = datasets.shard_path(root, "minutes", f"{broken:06d}", f"{broken:06d}-000001")
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-4])
+        with pytest.raises(
+            SttError, match=rf"^1 batches .*; 1 others were.*: {broken} \(.*-000001.parquet is broken"
+        ):
+            compact_missing(database, root, run_id=str(uuid.uuid4()), lease_seconds=60)
+        assert f"Batch {broken} could not be compacted" in caplog.text
+        path.write_bytes(whole)
+        shutil.rmtree(root / "compacted")
+
+
+def test_a_data_folder_that_cannot_be_listed_ends_it(
+    database: Database, root: UPath, batch_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_batch(database, root)
+    asked = []
+
+    def times(folder: UPath) -> list[float]:
+        asked.append(folder)
+        raise SourceUnavailableError("S3 does not answer.")
+
+    monkeypatch.setattr(datasets.data_files, "times", times)
+    with pytest.raises(SourceUnavailableError):
+        compact_missing(database, root, run_id=str(uuid.uuid4()), lease_seconds=60)
+    assert len(asked) == 1

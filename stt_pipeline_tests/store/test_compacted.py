@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from upath import UPath
 
-from stt_pipeline.errors import LeaseLostError
+from stt_pipeline.errors import LeaseLostError, SourceUnavailableError, SttError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store import compacted, data_files, datasets
 from stt_pipeline.store.compacted import Compacted
@@ -181,6 +181,41 @@ def test_a_batch_without_rows_has_an_empty_file_and_one_without_shards_none(root
     data_files.delete_folder(datasets.shards_folder(root, "minutes", "000012"))
     done = compacted.compact(root, "minutes", "000012")
     assert (done.shards, done.files, parts(root, "minutes")) == (0, 0, {})
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("shard", [0, 8])
+def test_a_shard_whose_file_is_deleted_or_broken_meanwhile_is_named(
+    root: UPath, shard: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_shards(root, 12, 10)
+    path = datasets.shard_path(root, "transcripts", "000012", f"000012-{shard:06d}")
+    data_files.write(path, data_files.read(path)[:-100])
+    with pytest.raises(
+        SttError, match=f"000012-{shard:06d}.parquet is broken: .*Materialize its shard again"
+    ):
+        compacted.compact(root, "transcripts", "000012")
+    sizes = data_files.sizes
+
+    def then_deleted(folder: UPath) -> dict[UPath, int]:
+        found = sizes(folder)
+        data_files.delete(path)
+        return found
+
+    monkeypatch.setattr(data_files, "sizes", then_deleted)
+    with pytest.raises(SourceUnavailableError, match=f"000012-{shard:06d}.parquet was deleted"):
+        compacted.compact(root, "transcripts", "000012")
+
+
+def test_a_shard_of_the_second_of_the_compaction_is_settled_by_another_one(tmp_path: Path) -> None:
+    root = UPath(tmp_path)
+    write_shards(root, 12, 2)
+    compacted.compact(root, "transcripts", "000012")
+    for path in tmp_path.rglob("*.parquet"):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    assert not compacted.is_current(root, "transcripts", "000012")
+    compacted.compact(root, "transcripts", "000012")
+    assert compacted.is_current(root, "transcripts", "000012")
 
 
 def test_who_has_lost_the_batch_changes_nothing(root: UPath) -> None:
