@@ -5,8 +5,10 @@
 
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -134,6 +136,19 @@ class Settings(BaseSettings):
 
     ui_host: str = Field("127.0.0.1", description="Address on which `stt up` serves the Dagster UI.")
     ui_port: int = Field(3000, ge=0, le=65535, description="Port of the Dagster UI; 0 takes a free one.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, timezone: str) -> str:
+        try:
+            ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise PydanticCustomError(
+                "timezone",
+                "{timezone} is no time zone: give a name as in Asia/Seoul, or UTC",
+                {"timezone": repr(timezone)},
+            ) from error
+        return timezone
 
     @property
     def postgres_folder(self) -> Path:

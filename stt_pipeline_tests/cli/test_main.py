@@ -45,6 +45,17 @@ def test_wrong_setting(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     assert capsys.readouterr().err == "STT_UI_PORT: Input should be less than or equal to 65535.\n"
 
 
+@pytest.mark.parametrize("name", ["Mars/Olympus", "Asia", "/etc/passwd", ""])
+@pytest.mark.parametrize("command", [("doctor",), ("watch", "add", ".")])
+def test_wrong_time_zone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: tuple[str, ...], name: str
+) -> None:
+    monkeypatch.setenv("STT_TIMEZONE", name)
+    assert stt(monkeypatch, *command) == 2
+    said = f"STT_TIMEZONE: {name!r} is no time zone: give a name as in Asia/Seoul, or UTC.\n"
+    assert capsys.readouterr().err == said
+
+
 def test_unreachable_database(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("STT_DATABASE_URL", "postgresql://stt:s3cret@127.0.0.1:1/x")
     assert stt(monkeypatch, "batch", "list") == 2

@@ -10,7 +10,6 @@ import pytest
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.audio.sqs import QueueAccess
-from stt_pipeline.batches.arrivals import Intake
 from stt_pipeline.batches.batch_work import claimed_batch
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.batches.watching import add_watch
@@ -18,7 +17,7 @@ from stt_pipeline.defs.sensors import s3_audio
 from stt_pipeline.defs.sensors.s3_audio import s3_audio_sensor
 from stt_pipeline.defs.sensors.s3_events import s3_event_sensor
 from stt_pipeline.defs.sensors.time_limit import within
-from stt_pipeline.errors import ConfigurationError, SourceUnavailableError
+from stt_pipeline.errors import SourceUnavailableError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store import watches
 from stt_pipeline.store.watches import Watch
@@ -162,9 +161,3 @@ def test_a_call_within_a_time_gives_what_it_gave() -> None:
     with pytest.raises(ZeroDivisionError):
         within(10, "wrong", lambda: 1 / 0)
     assert within(10, "wrong", lambda: 5) == 5
-
-
-@pytest.mark.parametrize("timezone", ["Mars/Olympus", "Asia", "/etc/passwd", ""])
-def test_a_wrong_time_zone_is_said(timezone: str) -> None:
-    with pytest.raises(ConfigurationError, match="STT_TIMEZONE"):
-        Intake.of(Settings(timezone=timezone), lambda keys: None)
