@@ -11,6 +11,7 @@ from rich.table import Table
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess
+from stt_pipeline.audio.s3_client import client_of
 from stt_pipeline.audio.sqs import QueueAccess
 from stt_pipeline.batches.watching import add_watch, remove_watch
 from stt_pipeline.cli.batch.arguments import (
@@ -69,6 +70,7 @@ def add(
 ) -> None:
     """Watch SOURCE: while `stt up` runs, what arrives there is transcribed."""
     settings = Settings()
+    access = SourceAccess.of(settings, lambda: client_of(settings, somebody_waits=True))
     with connected() as database:
         watch = add_watch(
             database,
@@ -81,7 +83,7 @@ def add(
             notify_emails=notify or (),
             options=parsed_options(option or ()),
             new_only=new_only,
-            allowed=AllowedSources.for_people(settings.allowed_sources, SourceAccess.of(settings)),
+            allowed=AllowedSources.for_people(settings.allowed_sources, access),
             queues=QueueAccess.of(settings),
             by=actor("stt watch add"),
         )

@@ -1,6 +1,7 @@
 """`stt watch`, and what `stt batch` says of a watch's batch that is still open."""
 
 import json
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -125,6 +126,18 @@ def test_a_queue_of_another_host_is_not_asked(
     assert "A queue tells about buckets" in ended.err
     monkeypatch.setenv("STT_SQS_ENDPOINTS", "http://169.254.169.254")
     assert stt_on_database(*asked).code == 0
+
+
+@pytest.mark.parametrize("command", ["watch add", "batch create"])
+def test_who_waits_for_a_bucket_is_told_soon_that_nothing_answers(
+    stt_on_database: Stt, database: Database, aws: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    begun = time.monotonic()
+    ended = stt_on_database(*command.split(), "s3://recordings")
+    assert ended.code == 1
+    assert "Could not connect to the endpoint URL" in plain(ended.err)
+    assert time.monotonic() - begun < 10  # two tries; a sensor's eight take half a minute
 
 
 def test_an_open_batch_says_until_when_it_takes_in_files(stt_on_database: Stt, database: Database) -> None:

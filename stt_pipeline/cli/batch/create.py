@@ -6,6 +6,7 @@ import typer
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess
+from stt_pipeline.audio.s3_client import client_of
 from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.cli.batch.arguments import AsJson, Emails, Options, Pattern, Urgency, parsed_options
 from stt_pipeline.cli.connection import actor, connected
@@ -30,6 +31,7 @@ def create(
 ) -> None:
     """Start a batch: `stt up` transcribes the recordings of SOURCE, writes minutes and mails them."""
     settings = Settings()
+    access = SourceAccess.of(settings, lambda: client_of(settings, somebody_waits=True))
     with connected() as database:
         batch = create_batch(
             database,
@@ -39,7 +41,7 @@ def create(
             priority=priority,
             notify_emails=notify or (),
             options=parsed_options(option or ()),
-            allowed=AllowedSources.for_people(settings.allowed_sources, SourceAccess.of(settings)),
+            allowed=AllowedSources.for_people(settings.allowed_sources, access),
             by=actor("stt batch create"),
         )
         if as_json:
