@@ -60,14 +60,12 @@ def test_watches_are_listed_shown_and_removed(
     bell = Watched(database, Keys("a.wav"), queue_url=QUEUE)
     bell.look()
     with database.begin() as connection:
-        watches.bury(connection, QUEUE, "m1", "Hello", "The message is not JSON.")
+        watches.bury(connection, QUEUE, "m1", "a secret of another team", "The message is not JSON.")
     shown = client.get(f"{WATCHES}/{bell.id}").json()
     (letter,) = shown["dead_letters"]
-    assert (letter["message_id"], letter["body"], letter["error"]) == (
-        "m1",
-        "Hello",
-        "The message is not JSON.",
-    )
+    assert letter.pop("at")
+    # not its body, which may hold anything
+    assert letter == {"id": 1, "message_id": "m1", "error": "The message is not JSON."}
     assert (shown["files"], shown["batches"]) == (1, bell.batch_ids)
     batch = client.get(f"{ADMIN}/stt-batches/{bell.batch_ids[0]}").json()
     assert batch["watch_id"] == bell.id

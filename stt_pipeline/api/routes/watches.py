@@ -85,12 +85,15 @@ class WatchView(BaseModel):
 
 
 class DeadLetterView(BaseModel):
-    """A message that was taken off the queue, since nothing could be made of it."""
+    """A message that was taken off the queue, since nothing could be made of it.
 
+    Its body is not for everybody who may read here: whoever may send to the queue wrote it.
+    """
+
+    id: int = Field(examples=[7])
     message_id: str = Field(examples=["5fea7756-0ea4-451a-a703-a558b933e274"])
     at: datetime
     error: str = Field(examples=["The message is not JSON: Expecting value: line 1 column 1 (char 0)."])
-    body: str = Field(description="Its first 10,000 characters.", examples=["Hello"])
 
 
 class WatchDetails(WatchView):
@@ -153,7 +156,7 @@ def get_watch(watch_id: Id, store: Store) -> WatchDetails:
         **dict(_view(watch)),
         batches=batch_ids,
         dead_letters=[
-            DeadLetterView(message_id=letter.message_id, at=letter.at, error=letter.error, body=letter.body)
+            DeadLetterView(id=letter.id, message_id=letter.message_id, at=letter.at, error=letter.error)
             for letter in letters
         ],
     )
