@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 
 OpenMailer = Callable[[], Mailer]
 
+# waits of 1, 2, 4, ... seconds, less a random part, come between: half a minute for a run. A sensor looks again soon, and
+# what is wrong is to be said before it gives the look up
+_ATTEMPTS_OF_RUNS = 5
+_ATTEMPTS_OF_SENSORS = 2
+
 
 class SettingsResource(dg.ConfigurableResource[Settings]):
     """The STT_* variables of the process that executes the run."""
@@ -47,19 +52,21 @@ def sources_resource(s3: "S3Resource | None" = None) -> dg.ResourceDefinition:
             that happens when a bucket is opened first.)
     """
 
-    def make_client(settings: Settings) -> Any:
+    def make_client(settings: Settings, attempts: int) -> Any:
         from dagster_aws.s3 import S3Resource
 
         configured = s3 or S3Resource(
             endpoint_url=settings.s3_endpoint_url or None,
             region_name=settings.s3_region or None,
             profile_name=settings.s3_profile or None,
+            max_attempts=attempts,
         )
         return configured.process_config_and_initialize().get_client()
 
     def allowed_sources(context: dg.InitResourceContext) -> AllowedSources:
         settings = Settings()
-        access = SourceAccess.of(settings, lambda: make_client(settings))
+        attempts = _ATTEMPTS_OF_SENSORS if context.run is None else _ATTEMPTS_OF_RUNS
+        access = SourceAccess.of(settings, lambda: make_client(settings, attempts))
         return AllowedSources.for_people(settings.allowed_sources, access)
 
     return dg.ResourceDefinition(allowed_sources, description="Where batches may take recordings from.")

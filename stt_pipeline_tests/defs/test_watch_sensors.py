@@ -13,6 +13,7 @@ from stt_pipeline.audio.sqs import QueueAccess
 from stt_pipeline.batches.batch_work import claimed_batch
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.batches.watching import add_watch
+from stt_pipeline.defs.resources import sources_resource
 from stt_pipeline.defs.sensors import s3_audio
 from stt_pipeline.defs.sensors.s3_audio import s3_audio_sensor
 from stt_pipeline.defs.sensors.s3_events import s3_event_sensor
@@ -161,3 +162,32 @@ def test_a_call_within_a_time_gives_what_it_gave() -> None:
     with pytest.raises(ZeroDivisionError):
         within(10, "wrong", lambda: 1 / 0)
     assert within(10, "wrong", lambda: 5) == 5
+
+
+def test_a_look_at_what_does_not_answer_ends_with_the_reason_and_runs_have_patience(
+    product: Product, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = add_watch(product.database, source_path=f"s3://{bucket}", allowed=_sources())
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setattr(
+        s3_audio, "_TICK_SECONDS", 10.0
+    )  # of 40, as the tries of a run take up to half a minute
+    _evaluate(product, s3_audio_sensor, sources_resource())
+    assert "Could not connect to the endpoint URL" in str(_row(product, watch).error)
+
+    def tries(sources: AllowedSources) -> int:
+        assert sources.access is not None
+        return int(sources.access.s3().meta.config.retries["total_max_attempts"])
+
+    with dg.build_resources({"sources": sources_resource()}, product.instance) as of_a_sensor:
+        assert tries(of_a_sensor.sources) == 3
+
+    @dg.op
+    def scan(sources: dg.ResourceParam[AllowedSources]) -> int:
+        return tries(sources)
+
+    @dg.job(resource_defs={"sources": sources_resource()})
+    def of_a_run() -> None:
+        scan()
+
+    assert of_a_run.execute_in_process(instance=product.instance).output_for_node("scan") == 6
