@@ -169,10 +169,9 @@ def test_a_look_at_what_does_not_answer_ends_with_the_reason_and_runs_have_patie
 ) -> None:
     watch = add_watch(product.database, source_path=f"s3://{bucket}", allowed=_sources())
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    monkeypatch.setattr(
-        s3_audio, "_TICK_SECONDS", 10.0
-    )  # of 40, as the tries of a run take up to half a minute
-    _evaluate(product, s3_audio_sensor, sources_resource())
+    with monkeypatch.context() as quick:
+        quick.setattr("stt_pipeline.defs.resources._ATTEMPTS_OF_SENSORS", 0)
+        _evaluate(product, s3_audio_sensor, sources_resource())
     assert "Could not connect to the endpoint URL" in str(_row(product, watch).error)
 
     def tries(sources: AllowedSources) -> int:
