@@ -8,14 +8,13 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
 from stt_pipeline.audio.sources import SourceObject
 from stt_pipeline.batches.batch_work import BatchWork, claim, held
 from stt_pipeline.batches.intake import AddPartitions, begin_intake, list_new, take_in
-from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store import audit, batches, watches
 from stt_pipeline.store.audit import Actor
@@ -40,18 +39,10 @@ class Intake:
 
     @classmethod
     def of(cls, settings: Settings, add_partitions: AddPartitions) -> "Intake":
-        """Return what the settings say.
-
-        Raises:
-            ConfigurationError: STT_TIMEZONE is no time zone.
-        """
-        try:
-            timezone = ZoneInfo(settings.timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ConfigurationError(
-                f"STT_TIMEZONE: {settings.timezone!r} is no time zone: give a name as in Asia/Seoul, or UTC."
-            ) from error
-        return cls(add_partitions, settings.max_file_bytes, settings.lease_seconds, timezone)
+        """Return what the settings say."""
+        return cls(
+            add_partitions, settings.max_file_bytes, settings.lease_seconds, ZoneInfo(settings.timezone)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,6 @@ _UP = (
     )
     """,
     # no foreign keys: a batch and its files say which watch brought them when that is removed, too
-    # no foreign keys: a batch and its files say which watch brought them when that is removed, too
     "ALTER TABLE stt_batches ADD watch_id bigint",
     "ALTER TABLE stt_batches ADD open_until timestamptz",
     "CREATE INDEX stt_batches_watch ON stt_batches (watch_id, id) WHERE watch_id IS NOT NULL",
