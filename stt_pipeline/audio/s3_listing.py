@@ -6,6 +6,7 @@ after the other. Nothing is known of audio or patterns here.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from stt_pipeline.audio.s3_client import LISTED_AT_ONCE
 _MOST_RANGES = 32
 _PAGES_A_RANGE = 3
 _DEEPEST = 10  # single folders within each other that are entered before there is a choice
-_PAGES_AHEAD = 4  # of each range that is listed at once; a page is up to a thousand keys
+_PAGES_AHEAD = 16  # of each range that is listed at once; a page is up to a thousand keys, some 400 kB
 _MOST_PAGES_BETWEEN = 64
 
 Entry = dict[str, Any]
@@ -59,7 +60,7 @@ class Prefix:
             request = {"ContinuationToken": answer["NextContinuationToken"]}
 
     def in_order(self, after: str, prepare: Callable[[list[Entry]], _Page]) -> Iterator[_Page]:
-        """Yield what ``prepare`` makes of each page, in order of key. Memory is bounded by some 32 pages.
+        """Yield what ``prepare`` makes of each page, in order of key. Memory is bounded by some 128 pages, about 50 MB.
 
         Args:
             prepare: is called in several threads at once.
@@ -68,9 +69,11 @@ class Prefix:
         while True:
             # a look at folders costs a request, so it becomes rarer where it does not help
             page, more = list[Entry](), False
-            for page, more in islice(self.pages(last), stretch):  # noqa: B007 (looked at below)
+            for number, (page, more) in enumerate(self.pages(last), start=1):  # noqa: B007 (looked at below)
                 yield prepare(page)
-            if not more or not page:
+                if number >= stretch and page:  # S3 may answer that more follows, and with none of it
+                    break
+            if not more:
                 return
             last = page[-1]["Key"]
             cut = self._cut_behind(last, page)
@@ -157,11 +160,13 @@ class _Ahead(Generic[_Page]):
 def _side_by_side(ranges: list[Callable[[], Iterator[_Page]]]) -> Iterator[_Page]:
     """Yield the pages of all ranges, one range after the other, while later ones are listed ahead.
 
-    Ranges begin in order, so the one whose turn it is always has a thread. When the caller stops early, threads end after
+    A range begins when the caller is so far that only as many are under way as there are threads: the one whose turn it
+    is always has its own, and no more is kept than what those list ahead. When the caller stops early, threads end after
     the request that they are in.
     """
     stopped = threading.Event()
-    queues = [_Ahead[_Page]() for _ in ranges]
+    waiting = iter(ranges)
+    begun = deque[_Ahead[_Page]]()
 
     def list_ahead(pages: Callable[[], Iterator[_Page]], ahead: _Ahead[_Page]) -> None:
         try:
@@ -177,16 +182,21 @@ def _side_by_side(ranges: list[Callable[[], Iterator[_Page]]]) -> Iterator[_Page
 
     pool = ThreadPoolExecutor(LISTED_AT_ONCE, thread_name_prefix="s3-listing")
     try:
-        for pages, ahead in zip(ranges, queues, strict=True):
-            pool.submit(list_ahead, pages, ahead)
-        for ahead in queues:
+        while True:
+            for pages in islice(waiting, LISTED_AT_ONCE - len(begun)):
+                begun.append(_Ahead())
+                pool.submit(list_ahead, pages, begun[-1])
+            if not begun:
+                return
+            ahead = begun[0]
             while (item := ahead.pages.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
                 ahead.room.release()
                 yield item[0]
+            begun.popleft()
     finally:
         stopped.set()
-        for ahead in queues:
+        for ahead in begun:
             ahead.room.release()
         pool.shutdown(wait=False, cancel_futures=True)

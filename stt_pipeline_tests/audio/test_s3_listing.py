@@ -89,6 +89,21 @@ def test_what_a_layout_costs(layout: list[str], least_at_once: int, most_request
     assert client.requests <= most_requests
 
 
+def test_an_empty_page_is_not_the_end() -> None:
+    class Sparse(PagedKeys):
+        """S3 may answer that more follows, and with none of it."""
+
+        def list_objects_v2(self, **request: str) -> dict[str, object]:  # type: ignore[override]
+            token = request.get("ContinuationToken", request.get("StartAfter", ""))
+            if "Delimiter" not in request and not token.endswith("\0"):
+                return {"IsTruncated": True, "NextContinuationToken": token + "\0"}
+            return super().list_objects_v2(**request)
+
+    keys = [f"{n % 16:02}/{n:05}" for n in range(800)]
+    assert listed(Sparse(keys, 20)) == sorted(keys)
+    assert listed(Sparse([], 20)) == []
+
+
 def test_one_page_is_one_request() -> None:
     client = PagedKeys([f"{n}/a" for n in range(50)], 100)
     assert len(listed(client)) == 50
@@ -119,9 +134,12 @@ def test_threads_end_when_a_listing_is_closed_early() -> None:
     for _ in range(10):
         next(pages)
     assert _threads()
-    # those ahead wait for their turn, with a few pages each
+    # those ahead wait for their turn, with some pages each: eight ranges and no more
+    until = time.monotonic() + 10
+    while client.requests < 100 and time.monotonic() < until:
+        time.sleep(0.01)
     time.sleep(0.2)
-    assert client.requests < 80
+    assert 100 <= client.requests < 8 * 17 + 20
     pages.close()  # type: ignore[attr-defined]
     assert _all_end()
 
