@@ -143,7 +143,13 @@ def _arrival(bucket: str, key: str, size: int, etag: str, at: AwareDatetime, seq
         )
     if at.year < _FIRST_YEAR:
         raise InvalidRequestError(f"The notification is of the year {at.year}, and S3 is younger.")
-    found = SourceObject(s3_uri(bucket, key), size, etag.strip('"'), at.astimezone(timezone.utc))
+    try:
+        modified_at = at.astimezone(timezone.utc)
+    except (OverflowError, ValueError) as error:  # the last hours of the year 9999, west of Greenwich
+        raise InvalidRequestError(
+            f"The notification is of {at.isoformat()}, which is no time in UTC."
+        ) from error
+    found = SourceObject(s3_uri(bucket, key), size, etag.strip('"'), modified_at)
     return Arrival(found, sequencer)
 
 

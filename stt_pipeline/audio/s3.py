@@ -223,6 +223,10 @@ def _download_errors(uri: str) -> Iterator[None]:
             raise DownloadError(
                 f"{name} is no longer in the source: {uri}. Put it back, or take in the source again."
             ) from error
+        if code == "InvalidObjectState":
+            raise DownloadError(
+                f"{name} is archived in S3 (Glacier): {uri}. Restore it there first, then retry it."
+            ) from error
         if status == 403:
             raise DownloadError(
                 f"{name} may not be read with these credentials: {uri}. It may well be there: give them s3:GetObject (and "

@@ -80,6 +80,12 @@ def client_of(settings: Settings, *, somebody_waits: bool = False) -> Any:
     from botocore.config import Config
     from botocore.session import Session
 
+    if "@" in settings.s3_endpoint_url:
+        # not shown: it would end up in a log
+        raise ConfigurationError(
+            "STT_S3_ENDPOINT_URL has a user or password in it: leave them out, as in http://127.0.0.1:9000. "
+            + _CREDENTIALS
+        )
     with s3_errors("S3"):
         # a session of its own, as boto3 makes one: making clients from a shared one is not safe with threads
         session = Session(profile=settings.s3_profile or None)
@@ -224,6 +230,10 @@ def explanation(error: Exception, place: str) -> SttError:
         )
     if code == "NoSuchBucket":
         return InvalidRequestError(f"There is no bucket of this name: {place}. Check its spelling.")
+    if code == "InvalidObjectState":
+        return InvalidRequestError(
+            f"{place} is archived in S3 ({said}). Restore it there first, then try again."
+        )
     if status == 403:
         return InvalidRequestError(
             f"Access to {place} is denied ({said}). It may well exist: these credentials need s3:ListBucket on the bucket "

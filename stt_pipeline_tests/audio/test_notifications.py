@@ -112,6 +112,12 @@ def test_only_what_was_created_arrives() -> None:
         (json.dumps({"Records": [record("a.wav")]}).replace("recordings", "user:word@host"), "bucket.name"),
         (json.dumps({"Records": [record("a.wav")]}).replace("2026-03-01T", "yesterday "), "eventTime"),
         (json.dumps({"Records": [record("a.wav")]}).replace("2026-03-01T", "0001-01-01T"), "year 1"),
+        (
+            json.dumps({"Records": [record("a.wav")]}).replace(
+                "2026-03-01T01:02:03.456Z", "9999-12-31T23:59:59-10:00"
+            ),
+            "no time in UTC",
+        ),
         # one bad record makes the message bad: whoever wrote it is not S3
         (json.dumps({"Records": [record("a.wav"), {}]}), "does not say what happened"),
     ],

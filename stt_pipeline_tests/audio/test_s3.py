@@ -246,7 +246,7 @@ class TestReading:
             (400, "ExpiredToken", ConfigurationError, "renewed"),
             (503, "SlowDown", DownloadError, "could not be downloaded.*Try again later"),
             (500, "InternalError", DownloadError, "could not be downloaded"),
-            (403, "InvalidObjectState", DownloadError, "may not be read"),
+            (403, "InvalidObjectState", DownloadError, "is archived.*Restore it there first, then retry"),
         ],
     )
     def test_what_is_said_when_an_object_is_refused(
@@ -285,6 +285,7 @@ class TestOpening:
             (503, "SlowDown", SourceUnavailableError, "at the moment.*Try again later"),
             (500, "InternalError", SourceUnavailableError, "at the moment"),
             (400, "InvalidArgument", InvalidRequestError, "InvalidArgument"),
+            (403, "InvalidObjectState", InvalidRequestError, "is archived.*Restore"),
         ],
     )
     def test_what_is_said_when_s3_refuses(
@@ -344,6 +345,9 @@ class TestOpening:
             opened(s3_profile="nobody")
         with pytest.raises(ConfigurationError, match="STT_S3_ENDPOINT_URL"):
             opened(s3_endpoint_url="not an address")
+        with pytest.raises(ConfigurationError, match="user or password") as refused:
+            opened(s3_endpoint_url="http://minio:sEcReT@127.0.0.1:9000")
+        assert "sEcReT" not in str(refused.value)
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
         with pytest.raises(ConfigurationError, match=r"no credentials.*AWS_ACCESS_KEY_ID"):
