@@ -43,7 +43,8 @@ class ListedFiles:
         Args:
             address: of the list, ``file://`` or ``s3://``; its name tells its kind.
             pattern: of keys, or of local paths without their first slash.
-            check: raises an InvalidRequestError for an address that is not allowed.
+            check: raises an InvalidRequestError for an address that is not allowed. Without it, a local list may name
+                anything, and one in S3, which others may write, only objects in S3.
 
         Raises:
             InvalidRequestError: no such list, or it may not be read.
@@ -53,7 +54,7 @@ class ListedFiles:
         self._pattern = pattern
         self._open_client = client
         self._cache = cache
-        self._check = check or (lambda uri: None)
+        self._check = check or (_check_is_s3 if _is_s3(address) else lambda uri: None)
         if _is_s3(address):
             bucket, key = bucket_and_key(address)
             self._uri = f"s3://{bucket}/{key}"
@@ -179,6 +180,14 @@ class ListedFiles:
             answer["ContentLength"],
             answer["ETag"].strip('"'),
             answer["LastModified"].astimezone(timezone.utc),
+        )
+
+
+def _check_is_s3(uri: str) -> None:
+    if not _is_s3(uri):
+        raise InvalidRequestError(
+            f"{uri} is a file of this machine, and a list in S3 may name only s3:// addresses: keep the list on this machine, "
+            "or allow the file's folder in STT_ALLOWED_SOURCES."
         )
 
 

@@ -371,6 +371,21 @@ class TestAllowed:
             list(source.list_objects())
 
 
+def test_a_list_in_s3_names_no_files_of_this_machine_unless_they_are_allowed(
+    bucket: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.mp3").write_bytes(b"1")
+    boto3.client("s3").put_object(Bucket=bucket, Key="list.csv", Body=f"uri\n{tmp_path}/a.mp3\n".encode())
+    address = f"s3://{bucket}/list.csv"
+    source = AllowedSources.for_people("").open(address)
+    with pytest.raises(InvalidRequestError, match=r"line 2: .*only s3:// addresses.*STT_ALLOWED_SOURCES"):
+        list(source.list_objects())
+    with pytest.raises(InvalidRequestError), source.local_copy((tmp_path / "a.mp3").as_uri()):
+        pass
+    allowed = AllowedSources.for_people(f"s3://{bucket},{tmp_path}").open(address)
+    assert len(list(allowed.list_objects())) == 1
+
+
 @pytest.mark.parametrize("name", ["list.csv", "list.parquet"])
 def test_memory_does_not_grow_with_the_list(
     aws: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

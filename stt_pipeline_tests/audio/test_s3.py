@@ -90,8 +90,8 @@ class TestListing:
         assert keys_of(source, bucket, after=f"s3://{bucket}/x/b") == [
             *("x/b.mp3", "x/b/c.mp3", "x/d\ufffd.mp3", "x/e.mp3")
         ]
-        # what the sign stands for is not known, so nothing that may follow it is left out
-        assert keys_of(source, bucket, after=f"s3://{bucket}/x/d\ufffd.mp3") == ["x/d\ufffd.mp3", "x/e.mp3"]
+        # old recorders write the sign into names: a look that began before it again would never get past them
+        assert keys_of(source, bucket, after=f"s3://{bucket}/x/d\ufffd.mp3") == ["x/e.mp3"]
         with pytest.raises(InvalidRequestError, match="not inside"):
             keys_of(source, bucket, after="s3://other/x/b.mp3")
 
