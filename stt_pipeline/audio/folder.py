@@ -1,5 +1,6 @@
 """A folder of this machine as a source. Nothing here follows a link out of it."""
 
+import logging
 import os
 import stat
 import time
@@ -10,9 +11,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from stt_pipeline.audio.patterns import FilePattern
-from stt_pipeline.audio.sources import SourceObject
+from stt_pipeline.audio.sources import LONGEST_ADDRESS, SourceObject
 from stt_pipeline.audio.uris import display_name, file_uri, path_from_uri
 from stt_pipeline.errors import DownloadError, InvalidRequestError
+
+_log = logging.getLogger(__name__)
 
 _SET_ASIDE_AT_MOST = 50_000  # paths of files that may still be growing
 
@@ -127,21 +130,26 @@ class LocalFolder:
             return
         # a folder sorts as "name/", so that the whole listing is in order of path, as a bucket's is
         names = []
-        with _listing(folder) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    name = entry.name + "/"
-                    if not name.startswith(".") and (
-                        prefix + name > after or after.startswith(prefix + name)
-                    ):
-                        names.append(name)
-                elif prefix + entry.name > after and self._pattern.matches(prefix + entry.name):
-                    names.append(entry.name)
+        try:
+            with _listing(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        name = entry.name + "/"
+                        if not name.startswith(".") and (
+                            prefix + name > after or after.startswith(prefix + name)
+                        ):
+                            names.append(name)
+                    elif prefix + entry.name > after and self._pattern.matches(prefix + entry.name):
+                        names.append(entry.name)
+        except InvalidRequestError as error:
+            if prefix and isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+                return  # it has gone since its own folder was listed
+            raise
         names.sort()
         for name in names:
             if name.endswith("/"):
                 yield from self._walk(folder / name, prefix + name, after)
-            else:
+            elif _can_be_kept(folder / name):
                 yield folder / name
 
     def _status(self, path: Path) -> os.stat_result | None:
@@ -185,6 +193,14 @@ class LocalFolder:
             return False
 
 
+def _can_be_kept(path: Path) -> bool:
+    # each byte takes three in an address, if it is none of ASCII
+    if 3 * len(os.fsencode(path)) <= LONGEST_ADDRESS or len(file_uri(path)) <= LONGEST_ADDRESS:
+        return True
+    _log.warning("%s is left out: its address has more than %d bytes.", display_name(path), LONGEST_ADDRESS)
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class _Changing:
     """A file that was changed shortly before it was listed, as it was then."""
@@ -222,7 +238,8 @@ def check_file(path: Path, etag: str) -> None:
 
 
 def _described(path: Path, status: os.stat_result) -> SourceObject:
-    modified_at = datetime.fromtimestamp(status.st_mtime, tz=timezone.utc)
+    # what is moved here keeps its time of writing
+    modified_at = datetime.fromtimestamp(max(status.st_mtime, status.st_ctime), tz=timezone.utc)
     return SourceObject(file_uri(path), status.st_size, _etag(status), modified_at)
 
 

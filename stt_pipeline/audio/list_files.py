@@ -6,6 +6,7 @@ What a row says is read and checked here; whether the object is there, meant or 
 import csv
 import gzip
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote_plus
 
+from stt_pipeline.audio.sources import LONGEST_ADDRESS
 from stt_pipeline.audio.uris import bucket_and_key, file_uri, path_from_uri, s3_uri
 from stt_pipeline.errors import InvalidRequestError
 
@@ -23,6 +25,7 @@ MANIFEST = "manifest.json"
 _ROWS_AT_A_TIME = 5_000  # of Parquet
 _LONGEST_LINE = 1 << 20
 _LARGEST_MANIFEST = 64 << 20
+_ETAG = re.compile(r'[^\x00-\x20"\ud800-\udfff]{1,200}')
 _NEEDED = "A row has uri, or bucket and key, and may have size (bytes), etag and last_modified (ISO 8601)."
 _MEANT = (
     "uri",
@@ -191,14 +194,23 @@ def _row(values: Values, place: str) -> Iterator[Row]:
         row = Row(
             uri,
             _size(size) if size is not None else None,
-            str(etag).strip('"') if etag is not None else None,
+            _etag(str(etag)) if etag is not None else None,
             _time(modified_at) if modified_at is not None else None,
             place,
         )
     except (ValueError, InvalidRequestError) as error:
         raise InvalidRequestError(f"{place}: {error} {_NEEDED}") from error
+    if len(uri.encode()) > LONGEST_ADDRESS:
+        raise InvalidRequestError(f"{place}: the address has more than {LONGEST_ADDRESS:,} bytes. {_NEEDED}")
     if not uri.endswith("/"):
         yield row
+
+
+def _etag(text: str) -> str:
+    etag = text.strip('"')
+    if not _ETAG.fullmatch(etag):
+        raise ValueError(f"{text[:200]!a} is no etag: copy it from S3, or leave it out.")
+    return etag
 
 
 def _address(values: Values) -> str:

@@ -11,10 +11,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+LONGEST_ADDRESS = 2_000
+"""Bytes of an object's address: Postgres indexes it with its etag, up to some 2,700 bytes together."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceObject:
-    """One object as listed: ``size`` in bytes, ``modified_at`` in UTC; ``etag`` changes when the content does."""
+    """One object as listed: ``size`` in bytes, ``etag`` changes when the content does.
+
+    ``modified_at`` is when the content was written or came here, whatever is later, in UTC.
+    """
 
     uri: str
     size: int

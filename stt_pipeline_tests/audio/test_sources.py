@@ -234,6 +234,25 @@ class TestFolder:
         with pytest.raises(InvalidRequestError, match=r"a\.mp3 is a file, not a folder"):
             open_source(str(tmp_path / "a.mp3"))
 
+    def test_a_folder_that_goes_while_it_is_listed_is_passed_over(self, tmp_path: Path) -> None:
+        write(tmp_path, {"a.mp3": b"1", "b/b.mp3": b"2", "c.mp3": b"3"})
+        found = open_source(str(tmp_path)).list_objects()
+        first = next(found)
+        (tmp_path / "b" / "b.mp3").unlink()
+        (tmp_path / "b").rmdir()
+        assert [display_name(item.uri) for item in (first, *found)] == ["a.mp3", "c.mp3"]
+
+    def test_an_address_that_no_index_holds_is_left_out(self, tmp_path: Path) -> None:
+        deep = "/".join(["회의" * 20] * 6)  # 360 bytes of name become 720 of address, six times
+        write(tmp_path, {"a.mp3": b"1", f"{deep}/b.mp3": b"2"})
+        assert [display_name(item.uri) for item in open_source(str(tmp_path)).list_objects()] == ["a.mp3"]
+
+    def test_what_is_moved_here_is_as_new_as_its_arrival(self, tmp_path: Path) -> None:
+        write(tmp_path, {"old.mp3": b"1"})
+        os.utime(tmp_path / "old.mp3", (0, 0))
+        [item] = open_source(str(tmp_path)).list_objects()
+        assert datetime.now(timezone.utc) - item.modified_at < timedelta(minutes=5)
+
     def test_an_unreadable_folder_is_refused(self, as_ordinary_user: Path) -> None:
         write(as_ordinary_user, {"closed/a.mp3": b""})
         (as_ordinary_user / "closed").chmod(0)
