@@ -25,7 +25,6 @@ from stt_pipeline.api.routes import (
 )
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess
-from stt_pipeline.audio.s3_client import client_of
 from stt_pipeline.audio.sqs import QueueAccess
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
@@ -59,8 +58,7 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
     )
     app.state.settings = settings
     app.state.database = database
-    access = SourceAccess.of(settings, lambda: client_of(settings, somebody_waits=True))
-    app.state.sources = AllowedSources.for_api(settings.allowed_sources, access)
+    app.state.sources = AllowedSources.for_api(settings.allowed_sources, SourceAccess.for_somebody(settings))
     app.state.queues = QueueAccess.of(settings)
     app.state.policy = policy or load_policy(settings) or RoleTable()
     app.state.feed = ProgressFeed(database)

@@ -41,6 +41,11 @@ class SourceAccess:
             settings.settle_seconds,
         )
 
+    @classmethod
+    def for_somebody(cls, settings: Settings) -> "SourceAccess":
+        """Return the same for a command or a request: who waits for it is told soon that a bucket does not answer."""
+        return cls.of(settings, lambda: client_of(settings, somebody_waits=True))
+
 
 def open_source(
     source_path: str,

@@ -11,7 +11,6 @@ from rich.table import Table
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess
-from stt_pipeline.audio.s3_client import client_of
 from stt_pipeline.audio.sqs import QueueAccess
 from stt_pipeline.batches.watching import add_watch, remove_watch
 from stt_pipeline.cli.batch.arguments import (
@@ -70,7 +69,7 @@ def add(
 ) -> None:
     """Watch SOURCE: while `stt up` runs, what arrives there is transcribed."""
     settings = Settings()
-    access = SourceAccess.of(settings, lambda: client_of(settings, somebody_waits=True))
+    access = SourceAccess.for_somebody(settings)
     with connected() as database:
         watch = add_watch(
             database,

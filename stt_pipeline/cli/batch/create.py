@@ -6,7 +6,6 @@ import typer
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess
-from stt_pipeline.audio.s3_client import client_of
 from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.cli.batch.arguments import AsJson, Emails, Options, Pattern, Urgency, parsed_options
 from stt_pipeline.cli.connection import actor, connected
@@ -31,7 +30,7 @@ def create(
 ) -> None:
     """Start a batch: `stt up` transcribes the recordings of SOURCE, writes minutes and mails them."""
     settings = Settings()
-    access = SourceAccess.of(settings, lambda: client_of(settings, somebody_waits=True))
+    access = SourceAccess.for_somebody(settings)
     with connected() as database:
         batch = create_batch(
             database,
