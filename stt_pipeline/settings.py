@@ -75,8 +75,22 @@ class Settings(BaseSettings):
         0, ge=0, description="Threads of the speech model on a CPU; 0 lets CTranslate2 choose."
     )
     language: str = Field("", description="Language code of the recordings; empty detects it file by file.")
-    diarizer: Literal["embedded", "none"] = Field(
-        "embedded", description="Who finds the speakers: embedded (no download) or none."
+    model_batch_size: int = Field(
+        0,
+        ge=0,
+        description="Stretches of speech that the model decodes together, from any number of recordings; "
+        "0 takes what the device's memory holds.",
+    )
+    diarizer: Literal["auto", "pyannote", "segmentation", "embedded", "channel", "none"] = Field(
+        "auto",
+        description="Who finds the speakers: pyannote (the best; wants the whisperx extra, and HF_TOKEN or "
+        "STT_PYANNOTE_PIPELINE), segmentation (the whisperx extra, no token), embedded (no extra), channel (one speaker "
+        "a channel of stereo calls) or none. auto: segmentation where the extra is installed, else embedded.",
+    )
+    pyannote_pipeline: str = Field(
+        "",
+        description="The pipeline of the diarizer pyannote: a name on the Hugging Face hub or a local folder. "
+        "Empty takes whisperx's own choice.",
     )
 
     smtp_url: str = Field(

@@ -1,8 +1,9 @@
 """From any sound or film file to the samples that speech models hear. Nothing is cached here."""
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,62 +20,87 @@ SAMPLE_RATE = 16_000
 _BLOCK = 1 << 19
 
 
-def decode(path: Path, sample_rate: int = SAMPLE_RATE) -> npt.NDArray[np.float32]:
-    """Return the first audio track of ``path``, mixed to mono, as float32 ``(samples,)``.
+Layout = Literal["mono", "stereo"]
 
-    Full scale is 1; equal channels add up to a little more, up to 1.42 for loud stereo.
+
+def decode(path: Path, sample_rate: int = SAMPLE_RATE) -> npt.NDArray[np.float32]:
+    """Return all of :func:`decode_blocks` in one array, float32 ``(samples,)``; an hour is 230 MB."""
+    samples = bytearray()  # grows in place, and becomes the array without a copy
+    for block in decode_blocks(path, sample_rate):
+        samples += block.tobytes()
+    return np.frombuffer(samples, dtype=np.float32)
+
+
+def decode_blocks(
+    path: Path, sample_rate: int = SAMPLE_RATE, layout: Layout = "mono"
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield the first audio track of ``path``, block after block, each some seconds long and none empty.
+
+    Mono blocks are float32 ``(samples,)``, all channels mixed; stereo ones ``(samples, 2)``, a mono track twice. Full
+    scale is 1; equal channels add up to a little more, up to 1.42 for loud stereo.
 
     Sample ``n`` is what plays at ``n / sample_rate`` seconds: damaged packets are skipped, and where the file's clock
     shows a pause (lost packets, or a recorder that writes nothing while nobody talks) there is silence. A truncated
-    file gives what is left of it.
+    file gives what is left of it. One resampler goes through the whole file, so blocks have no seams.
 
     Raises:
-        UnreadableError: empty, or not audio that can be decoded.
+        UnreadableError: empty, or not audio that can be decoded; what was yielded before is not to be relied upon.
         NoAudioError: no audio track, or a track without any sound in it.
     """
-    samples = bytearray()  # grows in place, and becomes the array without a copy: an hour is 230 MB
     run: _Run | None = None
     clock = Clock()
     with open_audio(path) as track:
         for frame in itertools.chain.from_iterable(map(track.frames, track.packets())):
             pause = clock.advance(frame.time, frame.samples / frame.sample_rate)
             if run is None or pause or not run.accepts(frame):
-                samples += run.rest() if run is not None else b""
-                samples += bytes(4 * round(pause * sample_rate))
-                run = _Run(frame, sample_rate)
-            samples += run.feed(frame)
-        samples += run.rest() if run is not None else b""
+                if run is not None:
+                    yield from run.rest()
+                yield from _silence(round(pause * sample_rate), layout)
+                run = _Run(frame, sample_rate, layout)
+            yield from run.feed(frame)
+        if run is not None:
+            yield from run.rest()
         track.check()
-    return np.frombuffer(samples, dtype=np.float32)
+
+
+def _silence(samples: int, layout: Layout) -> Iterator[npt.NDArray[np.float32]]:
+    for first in range(0, samples, _BLOCK):
+        length = min(_BLOCK, samples - first)
+        yield np.zeros(length if layout == "mono" else (length, 2), np.float32)
 
 
 class _Run:
-    """Frames of one format that follow each other without a pause, turned into mono float32 bytes."""
+    """Frames of one format that follow each other without a pause, turned into float32 blocks."""
 
-    def __init__(self, first: "AudioFrame", sample_rate: int) -> None:
+    def __init__(self, first: "AudioFrame", sample_rate: int, layout: Layout) -> None:
         from av.audio.fifo import AudioFifo
         from av.audio.resampler import AudioResampler
 
         self._format = _format(first)
         self._fifo = AudioFifo()
-        self._resampler = AudioResampler(format="flt", layout="mono", rate=sample_rate)
+        self._resampler = AudioResampler(format="flt", layout=layout, rate=sample_rate)
+        self._shape = (-1,) if layout == "mono" else (-1, 2)
 
     def accepts(self, frame: "AudioFrame") -> bool:
         """Say whether ``frame`` has the format of this run; concatenated recordings may change it midway."""
         return _format(frame) == self._format
 
-    def feed(self, frame: "AudioFrame") -> bytes:
-        """Take ``frame``; return what has come out so far, often nothing."""
+    def feed(self, frame: "AudioFrame") -> Iterator[npt.NDArray[np.float32]]:
+        """Take ``frame``; yield what has come out so far, often nothing."""
         frame.pts = None  # the clock is our caller's; the fifo would refuse jitter
         self._fifo.write(frame)
-        return self._resampled(self._fifo.read(_BLOCK)) if self._fifo.samples >= _BLOCK else b""
+        if self._fifo.samples >= _BLOCK:
+            yield from self._resampled(self._fifo.read(_BLOCK))
 
-    def rest(self) -> bytes:
-        """Return all that is left; the run is over."""
-        return self._resampled(self._fifo.read()) + self._resampled(None)
+    def rest(self) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield all that is left; the run is over."""
+        yield from self._resampled(self._fifo.read())
+        yield from self._resampled(None)
 
-    def _resampled(self, frame: "AudioFrame | None") -> bytes:
-        return b"".join(block.to_ndarray().tobytes() for block in self._resampler.resample(frame))
+    def _resampled(self, frame: "AudioFrame | None") -> Iterator[npt.NDArray[np.float32]]:
+        for block in self._resampler.resample(frame):
+            if block.samples:
+                yield block.to_ndarray().reshape(self._shape).astype(np.float32, copy=False)
 
 
 def _format(frame: "AudioFrame") -> tuple[str, str, int]:

@@ -29,7 +29,26 @@ class BatchOptions(BaseModel):
         "", max_length=20, description="Language code of the recordings; empty detects it."
     )
     hotwords: Line = Field("", max_length=2_000, description="Names and terms that are likely to be said.")
-    diarizer: Literal["", "embedded", "none"] = Field(
+    languages: list[Line] = Field(
+        [], max_length=20, description="Languages that detection may choose from; none given allows all."
+    )
+    multilingual: bool = Field(
+        False, description="Detect the language of each stretch of speech, and not one for each recording."
+    )
+    attendees: list[Line] = Field(
+        [], max_length=200, description="Names of people who may speak or be spoken of; shown to the model."
+    )
+    terms: dict[str, list[str]] = Field(
+        {},
+        max_length=500,
+        description="Spellings that must come out, each with what is heard instead "
+        '({"API": ["에이피아이"]}).',
+    )
+    remove_fillers: bool = Field(False, description='Leave "음", "어" and the like out of the text.')
+    align: bool = Field(
+        False, description="Refine the times of words by whisperx's forced alignment (whisperx extra)."
+    )
+    diarizer: Literal["", "auto", "pyannote", "segmentation", "embedded", "channel", "none"] = Field(
         "", description="Who finds the speakers, as STT_DIARIZER."
     )
     min_speakers: int | None = Field(

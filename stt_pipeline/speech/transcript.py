@@ -10,18 +10,29 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word as Whisper wrote it. ``probability`` is between 0 and 1."""
+    """One word as Whisper wrote it. ``probability`` is between 0 and 1.
+
+    ``overlap``: somebody else talks at the same time. ``unsure``: the word is worth a second look (`confidence`).
+    """
 
     start: float
     end: float
     text: str
     probability: float
     speaker: str | None = None
+    overlap: bool = False
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of speech of one speaker, with the figures that Whisper gives to judge it."""
+    """A stretch of speech of one speaker, with the figures that Whisper gives to judge it.
+
+    Attributes:
+        language: in which it was heard, ISO 639-1.
+        suspect: why it may never have been said (the names of `guard`'s signs); empty where nothing speaks against it.
+        heard: what the model wrote, where the text was corrected afterwards; else empty.
+    """
 
     start: float
     end: float
@@ -31,6 +42,9 @@ class Segment:
     avg_logprob: float = 0.0
     no_speech_prob: float = 0.0
     compression_ratio: float = 0.0
+    language: str = ""
+    suspect: tuple[str, ...] = ()
+    heard: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +60,11 @@ class SpeakerTurn:
 class Transcript:
     """All segments of one recording, in order of time. ``duration`` is the recording's length in seconds.
 
-    ``notes`` are sentences that a reader of the transcript must see, such as the demo model's limits.
+    Attributes:
+        notes: sentences that a reader of the transcript must see, such as the demo model's limits.
+        speech_seconds: how long somebody talks, by the voice activity detector.
+        speech_seconds_without_text: the part of it for which there is no text; much of it means that words are missing.
+        quality: 0 to 1, how far the text can be trusted (`confidence`); None without speech.
     """
 
     language: str
@@ -55,6 +73,9 @@ class Transcript:
     model: str
     segments: tuple[Segment, ...] = ()
     notes: tuple[str, ...] = ()
+    speech_seconds: float = 0.0
+    speech_seconds_without_text: float = 0.0
+    quality: float | None = None
 
     @property
     def text(self) -> str:
@@ -72,14 +93,26 @@ class Transcript:
 
 
 def segments_to_json(segments: Sequence[Segment]) -> list[dict[str, Any]]:
-    """Return segments as JSON-ready dicts; :func:`segments_from_json` is the way back."""
+    """Return segments as JSON-ready dicts; :func:`segments_from_json` is the way back.
+
+    What is rarely set is left out where it is not: a batch has hundreds of millions of words.
+    """
     # not asdict, which copies everything deeply and takes ten times as long
     return [{**_fields(segment), "words": [_fields(word) for word in segment.words]} for segment in segments]
 
 
 def segments_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[Segment, ...]:
     """Rebuild segments from what :func:`segments_to_json` made."""
-    return tuple(Segment(**{**row, "words": tuple(Word(**word) for word in row["words"])}) for row in rows)
+    return tuple(
+        Segment(
+            **{
+                **row,
+                "words": tuple(Word(**word) for word in row["words"]),
+                "suspect": tuple(row.get("suspect", ())),
+            }
+        )
+        for row in rows
+    )
 
 
 def turns_to_json(turns: Sequence[SpeakerTurn]) -> list[dict[str, Any]]:
@@ -92,5 +125,10 @@ def turns_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[SpeakerTurn, ...
     return tuple(SpeakerTurn(**row) for row in rows)
 
 
+_RARE = frozenset({"overlap", "unsure", "language", "suspect", "heard"})
+
+
 def _fields(row: Word | Segment | SpeakerTurn) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in row.__dataclass_fields__}
+    return {
+        name: value for name in row.__dataclass_fields__ if (value := getattr(row, name)) or name not in _RARE
+    }

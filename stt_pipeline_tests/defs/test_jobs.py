@@ -187,7 +187,10 @@ def test_allowed_sources_hold_for_the_launchpad_and_for_every_run(
     [
         ({"options": {"speakers": 2}}, "speakers"),
         ({"options": {"min_speakers": "two"}}, "min_speakers"),
-        ({"options": {"diarizer": "magic"}}, "Literal['', 'embedded', 'none']"),
+        (
+            {"options": {"diarizer": "magic"}},
+            "Literal['', 'auto', 'pyannote', 'segmentation', 'embedded', 'channel', 'none']",
+        ),
         ({"priority": "urgent"}, "Literal['high', 'normal', 'low']"),
     ],
 )

@@ -12,6 +12,8 @@ def load_diarizer(name: str) -> Diarizer:
         ConfigurationError: there is none of that name.
     """
     diarizers: dict[str, type[Diarizer]] = {kind.name: kind for kind in (EmbeddedDiarizer, SingleSpeaker)}
+    if name == "auto":
+        name = EmbeddedDiarizer.name
     if name not in diarizers:
         known = ", ".join(sorted(diarizers))
         raise ConfigurationError(f"There is no diarizer {name!r}; set STT_DIARIZER to one of: {known}.")
