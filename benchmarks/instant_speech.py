@@ -7,6 +7,7 @@ store; all else is real.
 import numpy as np
 import numpy.typing as npt
 
+from stt_pipeline.audio.sound import Sound
 from stt_pipeline.definitions import build_definitions
 from stt_pipeline.minutes.model import ActionItem, Minutes
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word
@@ -64,7 +65,7 @@ class InstantDiarizer:
 
     def diarize(
         self,
-        samples: npt.NDArray[np.float32],
+        sound: Sound,
         *,
         min_speakers: int | None = None,
         max_speakers: int | None = None,

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from stt_pipeline.audio.decode import decode
 from stt_pipeline.audio.probe import AudioInfo, probe
+from stt_pipeline.audio.sound import SoundFile
 from stt_pipeline.batches.indexing import indexed_transcript
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.batches.work import Done, ShardWork, Work
@@ -121,10 +122,11 @@ def find_speakers(work: Work, diarizer_for: DiarizerFor) -> None:
             shard.report(file, NO_TRANSCRIPT)
             return None
         with shard.source.local_copy(file.uri, file.etag) as path:
-            samples = decode(path)
-        turns = diarizer_for(shard.options).diarize(
-            samples, min_speakers=shard.options.min_speakers, max_speakers=shard.options.max_speakers
-        )
+            turns = diarizer_for(shard.options).diarize(
+                SoundFile(path),
+                min_speakers=shard.options.min_speakers,
+                max_speakers=shard.options.max_speakers,
+            )
         transcript = assign_speakers(stored.transcript, turns)
         spoken = replace(stored, transcript=transcript, turns=turns)
         return Done(file, (spoken, indexed_transcript(spoken)), transcript.duration)

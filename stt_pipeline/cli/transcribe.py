@@ -7,6 +7,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stt_pipeline.audio.decode import decode
+from stt_pipeline.audio.sound import SoundInMemory
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.cli.formats import FORMATS_HELP, made_folder, parsed_formats, write_formats
 from stt_pipeline.cli.terminal import err, say
@@ -116,5 +117,5 @@ def _transcribe_one(
 ) -> tuple[Transcript, tuple[SpeakerTurn, ...]]:
     samples = decode(file)
     transcript = transcriber.transcribe(samples, language=language or None)
-    turns = diarizer.diarize(samples)
+    turns = diarizer.diarize(SoundInMemory(samples))
     return assign_speakers(transcript, turns), turns

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.audio.opening import open_source
+from stt_pipeline.audio.sound import Sound, all_samples
 from stt_pipeline.audio.sources import Source, SourceObject
 from stt_pipeline.batches.batch_work import claimed_batch
 from stt_pipeline.batches.completion import Report, close_batch
@@ -73,12 +74,12 @@ class OneSpeaker:
 
     def diarize(
         self,
-        samples: npt.NDArray[np.float32],
+        sound: Sound,
         *,
         min_speakers: int | None = None,
         max_speakers: int | None = None,
     ) -> tuple[SpeakerTurn, ...]:
-        return (SpeakerTurn(0.0, len(samples) / 16_000, "SPEAKER_00"),)
+        return (SpeakerTurn(0.0, len(all_samples(sound)) / 16_000, "SPEAKER_00"),)
 
 
 class Bucket:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 from rich.console import Console
 
+from stt_pipeline.audio.sound import Sound
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.cli.demo import score_table
 from stt_pipeline.cli.scoring import FileScore, score_batch, totals
@@ -58,7 +59,7 @@ class Script:
 
     def diarize(
         self,
-        samples: npt.NDArray[np.float32],
+        sound: Sound,
         *,
         min_speakers: int | None = None,
         max_speakers: int | None = None,

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from stt_pipeline.audio.decode import SAMPLE_RATE, decode
+from stt_pipeline.audio.sound import SoundFile, SoundInMemory
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError
 from stt_pipeline.speech.diarization import Diarizer, EmbeddedDiarizer, SingleSpeaker, load_diarizer
 from stt_pipeline.speech.diarization.clustering import cluster
@@ -45,7 +46,7 @@ def speakers_of(turns: tuple[SpeakerTurn, ...]) -> list[str]:
 
 class TestEveryDiarizer:
     def test_turns_are_ordered_and_inside_the_recording(self, diarizer: Diarizer, meeting: Samples) -> None:
-        turns = diarizer.diarize(meeting)
+        turns = diarizer.diarize(SoundInMemory(meeting))
         assert turns
         assert all(0 <= turn.start < turn.end <= len(meeting) / SAMPLE_RATE + 0.01 for turn in turns)
         assert list(turns) == sorted(turns, key=lambda turn: turn.start)
@@ -54,16 +55,16 @@ class TestEveryDiarizer:
         )  # not numpy's
 
     def test_labels_are_numbered_in_order_of_appearance(self, diarizer: Diarizer, meeting: Samples) -> None:
-        labels = speakers_of(diarizer.diarize(meeting))
+        labels = speakers_of(diarizer.diarize(SoundInMemory(meeting)))
         assert labels == [f"SPEAKER_{i:02d}" for i in range(len(labels))]
 
     def test_the_same_recording_gives_the_same_turns(self, diarizer: Diarizer, meeting: Samples) -> None:
-        assert diarizer.diarize(meeting) == diarizer.diarize(meeting.copy())
+        assert diarizer.diarize(SoundInMemory(meeting)) == diarizer.diarize(SoundInMemory(meeting.copy()))
 
     def test_the_samples_are_left_alone(self, diarizer: Diarizer, meeting: Samples) -> None:
         frozen = meeting.copy()
         frozen.setflags(write=False)
-        diarizer.diarize(frozen)
+        diarizer.diarize(SoundInMemory(frozen))
 
     @pytest.mark.parametrize("seconds", [0.0, 0.0001, 0.1, 3.0])
     @pytest.mark.parametrize("loudness", [0.0, 0.001, 0.5])
@@ -71,21 +72,21 @@ class TestEveryDiarizer:
         self, diarizer: Diarizer, seconds: float, loudness: float
     ) -> None:
         noise = np.random.default_rng(0).standard_normal(int(seconds * SAMPLE_RATE)) * loudness
-        assert diarizer.diarize(noise.astype(np.float32)) == ()
+        assert diarizer.diarize(SoundInMemory(noise.astype(np.float32))) == ()
 
     @pytest.mark.parametrize("seconds", [0.1, 0.4, 1.0])
     def test_a_scrap_of_speech_has_one_speaker_at_most(
         self, diarizer: Diarizer, meeting: Samples, seconds: float
     ) -> None:
         scrap = meeting[SAMPLE_RATE : SAMPLE_RATE + int(seconds * SAMPLE_RATE)]
-        assert len(speakers_of(diarizer.diarize(scrap))) <= 1
+        assert len(speakers_of(diarizer.diarize(SoundInMemory(scrap)))) <= 1
 
     @pytest.mark.parametrize("limits", [(0, None), (None, 0), (3, 2)])
     def test_impossible_limits_are_refused(
         self, diarizer: Diarizer, meeting: Samples, limits: tuple[int | None, int | None]
     ) -> None:
         with pytest.raises(InvalidRequestError, match="speakers is impossible"):
-            diarizer.diarize(meeting, min_speakers=limits[0], max_speakers=limits[1])
+            diarizer.diarize(SoundInMemory(meeting), min_speakers=limits[0], max_speakers=limits[1])
 
 
 def test_a_diarizer_is_loaded_by_its_name() -> None:
@@ -96,7 +97,7 @@ def test_a_diarizer_is_loaded_by_its_name() -> None:
 
 
 def test_no_diarizer_means_one_speaker(meeting: Samples) -> None:
-    assert speakers_of(SingleSpeaker().diarize(meeting)) == ["SPEAKER_00"]
+    assert speakers_of(SingleSpeaker().diarize(SoundInMemory(meeting))) == ["SPEAKER_00"]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_no_diarizer_means_one_speaker(meeting: Samples) -> None:
 def test_limits_on_the_number_of_speakers_are_kept(
     meeting: Samples, limits: tuple[int | None, int | None], count: int
 ) -> None:
-    turns = EmbeddedDiarizer().diarize(meeting, min_speakers=limits[0], max_speakers=limits[1])
+    turns = EmbeddedDiarizer().diarize(SoundInMemory(meeting), min_speakers=limits[0], max_speakers=limits[1])
     assert len(speakers_of(turns)) == count
 
 
@@ -113,7 +114,7 @@ def test_the_samples_reach_their_figures() -> None:
     total, speakers_wrong = ErrorRate(), []
     for path in REFERENCES:
         reference = read_rttm(path)
-        turns = EmbeddedDiarizer().diarize(decode(sample_of(path)))
+        turns = EmbeddedDiarizer().diarize(SoundFile(sample_of(path)))
         rate = diarization_error_rate(reference, turns)
         assert rate.rate <= 0.20, path.stem
         total += rate
@@ -127,7 +128,7 @@ def test_the_samples_reach_their_figures() -> None:
 @needs_real_speech
 def test_a_real_telephone_call() -> None:
     reference = read_rttm(REAL / "two_speakers_phone.rttm")
-    turns = EmbeddedDiarizer().diarize(decode(REAL / "two_speakers_phone.wav"))
+    turns = EmbeddedDiarizer().diarize(SoundFile(REAL / "two_speakers_phone.wav"))
     assert len(speakers_of(turns)) == 2
     assert diarization_error_rate(reference, turns).rate <= 0.20  # measured: 0.166
     assert diarization_error_rate(reference, turns, collar=0.25).rate <= 0.06  # measured: 0.029
@@ -137,9 +138,9 @@ def test_a_real_telephone_call() -> None:
 def test_real_meetings_with_much_overlap() -> None:
     found, one_speaker = ErrorRate(), ErrorRate()
     for path in sorted((REAL / "meetings").glob("*.wav")):
-        reference, samples = read_rttm(path.with_suffix(".rttm")), decode(path)
-        found += diarization_error_rate(reference, EmbeddedDiarizer().diarize(samples))
-        one_speaker += diarization_error_rate(reference, SingleSpeaker().diarize(samples))
+        reference, sound = read_rttm(path.with_suffix(".rttm")), SoundFile(path)
+        found += diarization_error_rate(reference, EmbeddedDiarizer().diarize(sound))
+        one_speaker += diarization_error_rate(reference, SingleSpeaker().diarize(sound))
     assert (
         found.rate <= 0.50
     )  # measured: 0.491, most of it overlapping speech, which one label at a time must miss

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stt_pipeline.audio.decode import decode
+from stt_pipeline.audio.sound import SoundInMemory
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.minutes.matching import matched_action_items
 from stt_pipeline.speech.diarization.embedded import EmbeddedDiarizer
@@ -38,7 +39,7 @@ def hear(audio_file: Path, references: Path) -> Heard:
     reference = json.loads((references / f"{audio_file.stem}.json").read_text(encoding="utf-8"))
     samples = decode(audio_file)
     transcript = WhisperTranscriber(load_model("demo", device="cpu")).transcribe(samples)
-    turns = EmbeddedDiarizer().diarize(samples)
+    turns = EmbeddedDiarizer().diarize(SoundInMemory(samples))
     minutes = ExtractiveSummarizer().summarize(transcript)
     text = " ".join(segment["text"] for segment in reference["segments"])
     return Heard(

@@ -1,4 +1,4 @@
-"""Who speaks when: samples in, speaker turns out. Nothing here reads words, files or settings."""
+"""Who speaks when: sound in, speaker turns out. Nothing here reads words, files or settings."""
 
 from stt_pipeline.speech.diarization.diarizer import Diarizer, SingleSpeaker
 from stt_pipeline.speech.diarization.embedded import EmbeddedDiarizer

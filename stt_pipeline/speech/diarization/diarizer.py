@@ -2,9 +2,7 @@
 
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from stt_pipeline.audio.sound import Sound, all_samples
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.speech.diarization.voice_activity import speech_regions
 from stt_pipeline.speech.transcript import SpeakerTurn
@@ -17,7 +15,7 @@ class Diarizer(Protocol):
 
     def diarize(
         self,
-        samples: npt.NDArray[np.float32],
+        sound: Sound,
         *,
         min_speakers: int | None = None,
         max_speakers: int | None = None,
@@ -25,11 +23,12 @@ class Diarizer(Protocol):
         """Return the turns in order of time, with labels SPEAKER_00, SPEAKER_01, ... in order of appearance.
 
         Args:
-            samples: float32[n], 16 kHz mono.
+            sound: the recording; it may be heard more than once, and need not fit into memory.
             min_speakers: at least so many, as far as there is enough speech to tell them apart.
             max_speakers: at most so many.
 
         Raises:
+            FileError: the recording cannot be read.
             InvalidRequestError: the limits are below 1, or the lower is above the upper.
         """
         ...
@@ -42,7 +41,7 @@ class SingleSpeaker:
 
     def diarize(
         self,
-        samples: npt.NDArray[np.float32],
+        sound: Sound,
         *,
         min_speakers: int | None = None,
         max_speakers: int | None = None,
@@ -50,7 +49,8 @@ class SingleSpeaker:
         """See :meth:`Diarizer.diarize`; the limits are checked, and there is one speaker whatever they say."""
         check_speaker_limits(min_speakers, max_speakers)
         return tuple(
-            SpeakerTurn(region.start, region.end, "SPEAKER_00") for region in speech_regions(samples)
+            SpeakerTurn(region.start, region.end, "SPEAKER_00")
+            for region in speech_regions(all_samples(sound))
         )
 
 

@@ -6,8 +6,8 @@ Each step has its own module; here they only meet, and frames become turns in se
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
+from stt_pipeline.audio.sound import Sound, all_samples
 from stt_pipeline.speech.diarization.clustering import DEFAULT_MAX_CLUSTERS, cluster
 from stt_pipeline.speech.diarization.diarizer import check_speaker_limits
 from stt_pipeline.speech.diarization.features import FRAME_RATE, mfcc
@@ -37,7 +37,7 @@ class EmbeddedDiarizer:
 
     def diarize(
         self,
-        samples: npt.NDArray[np.float32],
+        sound: Sound,
         *,
         min_speakers: int | None = None,
         max_speakers: int | None = None,
@@ -46,6 +46,7 @@ class EmbeddedDiarizer:
         check_speaker_limits(min_speakers, max_speakers)
         fewest = min_speakers or 1
         most = max_speakers or max(DEFAULT_MAX_CLUSTERS, fewest)
+        samples = all_samples(sound)
         regions = speech_regions(samples)
         if not regions:
             return ()
