@@ -10,7 +10,7 @@ from stt_pipeline.audio.decode import SAMPLE_RATE, decode
 from stt_pipeline.audio.sound import SoundFile, SoundInMemory
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError
 from stt_pipeline.speech.diarization import Diarizer, EmbeddedDiarizer, SingleSpeaker, load_diarizer
-from stt_pipeline.speech.diarization.clustering import cluster
+from stt_pipeline.speech.diarization.clustering import PART, cluster
 from stt_pipeline.speech.diarization.gaussians import Gaussians
 from stt_pipeline.speech.evaluation import ErrorRate, diarization_error_rate, read_rttm
 from stt_pipeline.speech.transcript import SpeakerTurn
@@ -153,6 +153,8 @@ def test_many_units_are_clustered_in_parts_with_the_same_result() -> None:
     voices = draw.normal(0, 1.5, (3, 8))
     who = draw.integers(0, 3, 700)
     vectors = np.concatenate([draw.normal(voices[voice], 1.0, (100, 8)) for voice in who])
-    labels = cluster(Gaussians.of(vectors, np.repeat(np.arange(700), 100)))
+    units = Gaussians.of(vectors, np.repeat(np.arange(700), 100))
+    labels, voices = cluster(units[slice(first, first + PART)] for first in range(0, 700, PART))
+    assert voices.counts.tolist() == (100 * np.bincount(labels)).tolist()
     assert labels.max() == 2
     assert all(len(set(labels[who == voice])) == 1 for voice in range(3))

@@ -4,6 +4,8 @@ Works on Gaussians only: no audio, no time, no names. After Chen and Gopalakrish
 change detection and clustering via the Bayesian information criterion", DARPA workshop 1998.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from stt_pipeline.speech.diarization.gaussians import FloatArray, Gaussians, IntArray
@@ -18,35 +20,59 @@ speech while the penalty grows with its logarithm, and long recordings break int
 # Both were swept on 48 synthetic meetings, a real telephone call and eight excerpts of real meetings. The meetings are
 # flat from 1.5 to 2 and from 0.6 to 1; the call keeps its two speakers up to 1.75 with 0.9, and 1.5 with 1.05.
 
-_MOST_AT_ONCE = 300
-"""Sets compared pairwise at once (ten minutes of 2 s): above it the recording is clustered part by part first."""
+PART = 300
+"""Sets compared pairwise at once (ten minutes of 2 s)."""
 
-_MOST_OF_A_PART = _MOST_AT_ONCE // 3  # so that a part always shrinks
+_MOST_OF_A_PART = PART // 3  # so that a part always shrinks
 
 DEFAULT_MAX_CLUSTERS = 20
 """More voices than this in one meeting are more likely a failure of the criterion than a crowd."""
 
 
-def cluster(sets: Gaussians, min_clusters: int = 1, max_clusters: int = DEFAULT_MAX_CLUSTERS) -> IntArray:
-    """Return a label 0..k-1 for each set; ``min_clusters`` <= k <= ``max_clusters``, given as many sets.
+def cluster(
+    parts: Iterable[Gaussians], min_clusters: int = 1, max_clusters: int = DEFAULT_MAX_CLUSTERS
+) -> tuple[IntArray, Gaussians]:
+    """Return a label 0..k-1 for each set, and each cluster's statistics; ``min_clusters`` <= k <= ``max_clusters``.
 
-    Time grows with the square of the number of sets up to some hundreds and linearly beyond, memory likewise: long
-    recordings are clustered in consecutive parts, and then the parts' clusters are clustered.
+    Args:
+        parts: the sets, in parts of at most :data:`PART`, which are asked for one after the other: each is clustered
+            alone, and then the parts' clusters are, so that time and memory grow linearly with long recordings.
+        min_clusters: given as many sets.
+        max_clusters: at least 1.
     """
-    if len(sets) <= _MOST_AT_ONCE:
-        return _agglomerate(sets, min_clusters, max_clusters)
-    labels = np.empty(len(sets), dtype=np.intp)
-    found = 0
-    for start in range(0, len(sets), _MOST_AT_ONCE):
-        part = slice(start, start + _MOST_AT_ONCE)
-        labels[part] = found + _agglomerate(
-            sets[part],
-            min(min_clusters, _MOST_OF_A_PART),
-            # a limit on the whole must not force different voices together in a part
-            min(max(max_clusters, DEFAULT_MAX_CLUSTERS), _MOST_OF_A_PART),
-        )
-        found = int(labels[part].max()) + 1
-    return cluster(sets.merged(labels), min_clusters, max_clusters)[labels]
+    labels: list[IntArray] = []
+    clusters: list[Gaussians] = []
+    waiting: Gaussians | None = None  # so that a recording of one part is known as such
+    for part in parts:
+        if waiting is not None:
+            _add_part(waiting, min_clusters, max_clusters, labels, clusters)
+        waiting = part
+    if waiting is None:
+        raise ValueError("There is nothing to cluster.")
+    if not labels:
+        found = _agglomerate(waiting, min_clusters, max_clusters)
+        return found, waiting.merged(found)
+    _add_part(waiting, min_clusters, max_clusters, labels, clusters)
+    together = Gaussians.concatenated(clusters)
+    found, merged = cluster(
+        (together[slice(first, first + PART)] for first in range(0, len(together), PART)),
+        min_clusters,
+        max_clusters,
+    )
+    return found[np.concatenate(labels)], merged
+
+
+def _add_part(
+    part: Gaussians, min_clusters: int, max_clusters: int, labels: list[IntArray], clusters: list[Gaussians]
+) -> None:
+    found = _agglomerate(
+        part,
+        min(min_clusters, _MOST_OF_A_PART),
+        # a limit on the whole must not force different voices together in a part
+        min(max(max_clusters, DEFAULT_MAX_CLUSTERS), _MOST_OF_A_PART),
+    )
+    labels.append(found + sum(len(earlier) for earlier in clusters))
+    clusters.append(part.merged(found))
 
 
 def _agglomerate(sets: Gaussians, min_clusters: int, max_clusters: int) -> IntArray:

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from stt_pipeline.audio.sound import Sound, all_samples
+from stt_pipeline.audio.sound import Sound
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.speech.diarization.voice_activity import speech_regions
 from stt_pipeline.speech.transcript import SpeakerTurn
@@ -48,10 +48,7 @@ class SingleSpeaker:
     ) -> tuple[SpeakerTurn, ...]:
         """See :meth:`Diarizer.diarize`; the limits are checked, and there is one speaker whatever they say."""
         check_speaker_limits(min_speakers, max_speakers)
-        return tuple(
-            SpeakerTurn(region.start, region.end, "SPEAKER_00")
-            for region in speech_regions(all_samples(sound))
-        )
+        return tuple(SpeakerTurn(region.start, region.end, "SPEAKER_00") for region in speech_regions(sound))
 
 
 def check_speaker_limits(min_speakers: int | None, max_speakers: int | None) -> None:

@@ -3,17 +3,19 @@
 Each step has its own module; here they only meet, and frames become turns in seconds.
 """
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
-from stt_pipeline.audio.sound import Sound, all_samples
-from stt_pipeline.speech.diarization.clustering import DEFAULT_MAX_CLUSTERS, cluster
+from stt_pipeline.audio.sound import Sound
+from stt_pipeline.speech.diarization.clustering import DEFAULT_MAX_CLUSTERS, PART, cluster
 from stt_pipeline.speech.diarization.diarizer import check_speaker_limits
-from stt_pipeline.speech.diarization.features import FRAME_RATE, mfcc
+from stt_pipeline.speech.diarization.features import FRAME_RATE
 from stt_pipeline.speech.diarization.gaussians import Gaussians, IntArray
 from stt_pipeline.speech.diarization.resegmentation import resegment
-from stt_pipeline.speech.diarization.voice_activity import speech_regions
+from stt_pipeline.speech.diarization.spoken import SpokenFeatures
 from stt_pipeline.speech.transcript import SpeakerTurn
 
 _UNIT = 2.0
@@ -30,7 +32,7 @@ class EmbeddedDiarizer:
     """Finds speakers with numpy, scipy and the bundled Silero VAD. Deterministic.
 
     One speaker at a time: where two talk at once, only one of them is reported. Time grows linearly with the length
-    of the recording (an hour takes about 15 s of one CPU core), and so does memory, to about three times the samples.
+    of the recording (an hour takes about 15 s of one CPU core); memory hardly grows, features wait on disk.
     """
 
     name = "embedded"
@@ -46,40 +48,35 @@ class EmbeddedDiarizer:
         check_speaker_limits(min_speakers, max_speakers)
         fewest = min_speakers or 1
         most = max_speakers or max(DEFAULT_MAX_CLUSTERS, fewest)
-        samples = all_samples(sound)
-        regions = speech_regions(samples)
-        if not regions:
-            return ()
-        features = mfcc(samples)
-        bounds = np.clip(np.rint(np.array(regions) * FRAME_RATE).astype(np.intp), 0, len(features))
-        bounds = bounds[bounds[:, 1] > bounds[:, 0]]
-        speech = np.concatenate([features[start:end] for start, end in bounds])
-        speech = (speech - speech.mean(axis=0)) / (speech.std(axis=0) + 1e-6)
-        lengths = bounds[:, 1] - bounds[:, 0]
-
-        units = _units(lengths)
-        rough = cluster(Gaussians.of(speech, units), fewest, most)
-        guess = np.append(rough, -1)[units]
-        least = min(max(_LEAST_SHARE * len(speech) / FRAME_RATE, _LEAST_TALK), _ENOUGH_TALK)
-        speakers = resegment(speech, guess, lengths, min_speakers=fewest, min_frames=int(least * FRAME_RATE))
-        return _turns(bounds, speakers)
+        with SpokenFeatures(sound) as features:
+            if not len(features):
+                return ()
+            _, voices = cluster(_units(features), fewest, most)
+            least = min(max(_LEAST_SHARE * len(features) / FRAME_RATE, _LEAST_TALK), _ENOUGH_TALK)
+            speakers = resegment(features, voices, min_speakers=fewest, min_frames=int(least * FRAME_RATE))
+            return _turns(features.bounds, speakers)
 
 
-def _units(lengths: IntArray) -> IntArray:
-    """Return for each frame the unit it belongs to: regions cut evenly into about 2 s; -1 where a unit is too short."""
-    units, count = [], 0
-    too_short = min(_SHORTEST_UNIT * FRAME_RATE, lengths.max())
-    for length in lengths:
+def _units(features: SpokenFeatures) -> Iterator[Gaussians]:
+    """Yield the statistics of stretches cut evenly into units of about 2 s, :data:`PART` units after the other."""
+    too_short = min(_SHORTEST_UNIT * FRAME_RATE, features.lengths.max())
+    units: list[Gaussians] = []
+    for length, end in zip(features.lengths.tolist(), features.lengths.cumsum().tolist(), strict=True):
         if length < too_short:
-            units.append(np.full(length, -1))
             continue
         pieces = max(1, round(length / FRAME_RATE / _UNIT))
-        units.append(count + np.arange(length) * pieces // length)
-        count += pieces
-    return np.concatenate(units)
+        cuts = [end - length + -(-length * piece // pieces) for piece in range(pieces + 1)]
+        for first, last in pairwise(cuts):
+            vectors = features.read(first, last)
+            units.append(Gaussians.of(vectors, np.zeros(len(vectors), dtype=np.intp)))
+            if len(units) == PART:
+                yield Gaussians.concatenated(units)
+                units = []
+    if units:
+        yield Gaussians.concatenated(units)
 
 
-def _turns(bounds: IntArray, speakers: IntArray) -> tuple[SpeakerTurn, ...]:
+def _turns(bounds: IntArray, speakers: npt.NDArray[np.uint8]) -> tuple[SpeakerTurn, ...]:
     """Cut regions, given as [first frame, end frame], where the speaker changes; label speakers as they appear."""
     labels: dict[int, str] = {}
     turns, done = [], 0

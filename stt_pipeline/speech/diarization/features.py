@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.audio.decode import SAMPLE_RATE
+from stt_pipeline.audio.sound import Samples
 
 FRAME_RATE = 100
 """Frames a second: one every 10 ms, each 25 ms long, the custom of speech processing (HTK book, section 5.2)."""
@@ -20,29 +21,47 @@ _LOWEST_HZ, _HIGHEST_HZ = 80.0, 7600.0
 # but the finer shape tells speakers apart (12, 16 and 20 were tried: 16 is best on synthetic and on real speech)
 _CEPSTRA = 16
 _FLOOR = 1e-8  # keeps the logarithm finite in digital silence
-_BLOCK = 6_000  # frames worked on at once: a minute, so that memory beyond the result does not grow with the recording
+_AT_ONCE = 1_500  # frames: 15 s, so that memory does not grow with the blocks
 
 
-def mfcc(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the cepstral coefficients c1..c16 of each frame.
+class Cepstra:
+    """The cepstral coefficients c1..c16 of a recording that is fed block by block; it makes no difference where they end.
 
-    Args:
-        samples: float32[n], 16 kHz mono, n > 0.
-
-    Returns:
-        float32[frames, 16] at :data:`FRAME_RATE`; frame ``i`` is centred on ``i / FRAME_RATE`` seconds.
+    All arrays are float32 ``(frames, 16)`` at :data:`FRAME_RATE`; frame ``i`` is centred on ``i / FRAME_RATE`` seconds.
     """
+
+    def __init__(self) -> None:
+        """Start with silence before the recording."""
+        self._last = np.zeros(1, np.float32)  # sample that was fed
+        self._left = np.zeros(_WINDOW // 2, np.float32)  # emphasised, of frames that are not complete
+
+    def feed(self, block: Samples) -> npt.NDArray[np.float32]:
+        """Return the frames that ``block``, float32 ``(samples,)``, 16 kHz, not empty, completes."""
+        emphasised = block - _PRE_EMPHASIS * np.concatenate([self._last, block[:-1]])
+        self._last = block[-1:].copy()
+        return self._frames(np.concatenate([self._left, emphasised.astype(np.float32, copy=False)]))
+
+    def rest(self) -> npt.NDArray[np.float32]:
+        """Return the last frames, which reach into the silence after the recording."""
+        return self._frames(np.pad(self._left, (0, _WINDOW // 2)))
+
+    def _frames(self, samples: Samples) -> npt.NDArray[np.float32]:
+        count = max(0, (len(samples) - _WINDOW) // _HOP + 1)
+        self._left = samples[count * _HOP :].copy()
+        found = [np.zeros((0, _CEPSTRA), np.float32)]
+        for first in range(0, count, _AT_ONCE):
+            part = samples[first * _HOP : (min(first + _AT_ONCE, count) - 1) * _HOP + _WINDOW]
+            found.append(_cepstra(np.lib.stride_tricks.sliding_window_view(part, _WINDOW)[::_HOP]))
+        return np.concatenate(found)
+
+
+def _cepstra(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     from scipy.fft import dct, rfft
 
-    emphasised = np.append(samples[:1], samples[1:] - _PRE_EMPHASIS * samples[:-1]).astype(np.float32)
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(emphasised, _WINDOW // 2), _WINDOW)[::_HOP]
-    taper = np.hamming(_WINDOW).astype(np.float32)
-    blocks = []
-    for start in range(0, len(frames), _BLOCK):
-        power = np.abs(rfft(frames[start : start + _BLOCK] * taper, _FFT)) ** 2
-        log_mel = np.log(power @ _mel_filters() + _FLOOR)
-        blocks.append(dct(log_mel, type=2, norm="ortho", axis=1)[:, 1 : _CEPSTRA + 1].astype(np.float32))
-    return np.concatenate(blocks)
+    power = np.abs(rfft(frames * np.hamming(_WINDOW).astype(np.float32), _FFT)) ** 2
+    log_mel = np.log(power @ _mel_filters() + _FLOOR)
+    cepstra: npt.NDArray[np.float32] = dct(log_mel, type=2, norm="ortho", axis=1)[:, 1 : _CEPSTRA + 1]
+    return cepstra.astype(np.float32, copy=False)
 
 
 @lru_cache(maxsize=1)

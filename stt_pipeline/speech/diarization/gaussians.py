@@ -3,6 +3,7 @@
 Knows no audio, no time and no speakers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,15 +26,30 @@ class Gaussians:
     squares: FloatArray  # [k, d, d]: sums of outer products
 
     @classmethod
-    def of(cls, vectors: FloatArray, labels: IntArray) -> "Gaussians":
-        """Return the statistics of the sets 0..max that ``labels`` describes; a vector labelled -1 is in none."""
+    def of(cls, vectors: FloatArray, labels: IntArray, sets: int | None = None) -> "Gaussians":
+        """Return the statistics of the sets 0..max that ``labels`` describes; a vector labelled -1 is in none.
+
+        Args:
+            vectors: float ``(n, d)``.
+            labels: int ``(n,)``.
+            sets: how many there are, where the last ones may be empty.
+        """
         order = np.argsort(labels, kind="stable")
-        bounds = np.searchsorted(labels[order], np.arange(labels.max() + 2))
-        sets = [vectors[order[a:b]].astype(np.float64) for a, b in pairwise(bounds)]
+        bounds = np.searchsorted(labels[order], np.arange((labels.max() + 1 if sets is None else sets) + 1))
+        members_of = [vectors[order[a:b]].astype(np.float64) for a, b in pairwise(bounds)]
         return cls(
-            np.array([float(len(members)) for members in sets]),
-            np.stack([members.sum(axis=0) for members in sets]),
-            np.stack([members.T @ members for members in sets]),
+            np.array([float(len(members)) for members in members_of]),
+            np.stack([members.sum(axis=0) for members in members_of]),
+            np.stack([members.T @ members for members in members_of]),
+        )
+
+    @classmethod
+    def concatenated(cls, parts: Sequence["Gaussians"]) -> "Gaussians":
+        """Return all sets of all ``parts``, in their order."""
+        return cls(
+            np.concatenate([part.counts for part in parts]),
+            np.concatenate([part.sums for part in parts]),
+            np.concatenate([part.squares for part in parts]),
         )
 
     def __len__(self) -> int:
