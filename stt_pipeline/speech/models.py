@@ -5,6 +5,7 @@ must stop a batch, not fail each of its files.
 """
 
 import logging
+import os
 import threading
 from dataclasses import dataclass
 from importlib import resources
@@ -28,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 # so small that threads wait for each other longer than they work: 554 s of audio took 24 s with two, 16 s with one
 _DEMO_THREADS = 1
+_THREADS = 4  # CTranslate2's own number; more cores make more workers
 
 # faster-whisper would fetch a missing tokenizer from the hub, so a folder without one is not complete
 _REQUIRED_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
@@ -39,13 +41,20 @@ _HUB_TIMEOUT = 4.0
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A Whisper model in memory. ``name`` is what ``auto`` and other aliases came to; ``languages`` it can be asked for."""
+    """A Whisper model in memory.
+
+    Attributes:
+        name: what ``auto`` and other aliases came to.
+        languages: that it can be asked for.
+        workers: how many model batches it decodes side by side.
+    """
 
     name: str
     whisper: "WhisperModel"
     device: str
     compute_type: str
     languages: tuple[str, ...]
+    workers: int = 1
 
 
 _loaded: dict[tuple[str, str, str, int], LoadedModel] = {}
@@ -62,7 +71,8 @@ def load_model(
             (``owner/model``), a folder with a CTranslate2 Whisper model, or ``demo``.
         device: where it runs; ``auto`` takes a GPU if there is one.
         compute_type: of CTranslate2; ``auto`` is float16 on a GPU and int8 on a CPU.
-        cpu_threads: on a CPU; 0 lets CTranslate2 choose.
+        cpu_threads: of one worker, on a CPU; as many workers as there are cores for. 0 takes four, and one for the
+            demo model.
 
     Raises:
         ConfigurationError: no such model or device, files missing, or a hub that cannot be reached.
@@ -184,12 +194,16 @@ def _load(name: str, device: str, compute_type: str, cpu_threads: int) -> Loaded
         """Defined here because its base is a heavy import."""
 
     folder = find_files(name)
+    cores = len(os.sched_getaffinity(0))
+    threads = min(cores, cpu_threads or (_DEMO_THREADS if name == DEMO else _THREADS))
+    workers = cores // threads if device == "cpu" else 1
     try:
         whisper = AnchoredWhisper(
             str(folder),
             device=device,
             compute_type=compute_type,
-            cpu_threads=cpu_threads or (_DEMO_THREADS if name == DEMO else 0),
+            cpu_threads=threads,
+            num_workers=workers,
             local_files_only=True,
         )
         _check(whisper, device)
@@ -200,7 +214,7 @@ def _load(name: str, device: str, compute_type: str, cpu_threads: int) -> Loaded
             f"The speech model {name} in {folder} does not run on {device} with compute type {compute_type}: {error} "
             f"({_compute_types(device)}. A damaged model folder must be fetched again.)"
         ) from error
-    return LoadedModel(name, whisper, device, whisper.model.compute_type, _languages(whisper))
+    return LoadedModel(name, whisper, device, whisper.model.compute_type, _languages(whisper), workers)
 
 
 def _check(whisper: "WhisperModel", device: str) -> None:

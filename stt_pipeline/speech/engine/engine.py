@@ -1,0 +1,71 @@
+"""The door of the engine: one model, and streams of recordings through it."""
+
+import os
+from collections.abc import Iterable, Iterator
+
+from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.speech.engine.decoding import BEAM, DecodeOptions, Decoder
+from stt_pipeline.speech.engine.hearing import Hearing
+from stt_pipeline.speech.engine.session import Plan, Session
+from stt_pipeline.speech.engine.sizes import model_batch_size
+from stt_pipeline.speech.models import DEMO, LoadedModel
+from stt_pipeline.speech.recordings import Outcome, Progress, Recording, SpeechOptions
+
+DEMO_NOTE = (
+    "Transcribed by the demo model, which knows nothing but its vocabulary of synthetic meetings: "
+    "what it writes about other recordings means nothing."
+)
+
+_MOST_READERS = 8
+
+
+class Engine:
+    """A :class:`~stt_pipeline.speech.recordings.Transcriber`: Whisper, with chunks of many recordings in a model batch.
+
+    At temperature 0 on a CPU a recording's text does not depend on what it is decoded with. Memory is bounded by the
+    size of the model batch and the longest transcript, not by the length or the number of the recordings.
+    """
+
+    def __init__(self, loaded: LoadedModel, *, batch_size: int = 0) -> None:
+        """Use ``loaded``; ``batch_size`` chunks are decoded together, 0 takes what the device's memory holds.
+
+        Many engines and threads may share a model.
+        """
+        self._loaded = loaded
+        self._decoder = Decoder(loaded)
+        size = batch_size or model_batch_size(loaded.whisper, loaded.device, loaded.compute_type)
+        readers = max(2, min(_MOST_READERS, len(os.sched_getaffinity(0)) // 2))
+        self._plan = Plan(readers, loaded.workers, size, fill_up=loaded.device == "cuda")
+        self._notes = (DEMO_NOTE,) if loaded.name == DEMO else ()
+
+    @property
+    def model(self) -> str:
+        """See :attr:`Transcriber.model`."""
+        return self._loaded.name
+
+    def transcribe(
+        self, recordings: Iterable[Recording], *, progress: Progress | None = None
+    ) -> Iterator[Outcome]:
+        """See :meth:`Transcriber.transcribe`."""
+        session = Session(self._decoder, self.model, self._plan, self._notes, progress)
+        yield from session.run(map(self._hearing, recordings))
+
+    def _hearing(self, recording: Recording) -> Hearing:
+        options = recording.options
+        self._check_languages(options)
+        # first less beside it, and when it is alone, fewer hypotheses
+        size, beam = self._plan.batch_size >> recording.halvings, BEAM
+        if not size:
+            beam = max(1, BEAM >> (recording.halvings - self._plan.batch_size.bit_length() + 1))
+        hotwords = ", ".join(options.hotwords)
+        return Hearing(recording, DecodeOptions(hotwords, beam), max(1, size))
+
+    def _check_languages(self, options: SpeechOptions) -> None:
+        known = self._loaded.languages
+        asked = (options.language, *options.languages)
+        unknown = [code for code in asked if code and code not in known]
+        if unknown:
+            raise ConfigurationError(
+                f"The speech model {self.model} does not know the language {unknown[0]!r}. It knows "
+                f"{', '.join(known)}; leave the language empty to have it detected."
+            )
