@@ -4,12 +4,14 @@ Every recording gets the same transcript of 50 words, two speakers and the same 
 store; all else is real.
 """
 
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Iterable, Iterator
 
+from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.audio.sound import Sound
 from stt_pipeline.definitions import build_definitions
+from stt_pipeline.errors import FileError
 from stt_pipeline.minutes.model import ActionItem, Minutes
+from stt_pipeline.speech.recordings import Outcome, Progress, Recording
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word
 
 _SENTENCE = (
@@ -47,15 +49,20 @@ class InstantTranscriber:
     model = "instant"
 
     def transcribe(
-        self,
-        samples: npt.NDArray[np.float32],
-        *,
-        language: str | None = None,
-        hotwords: str | None = None,
-        halvings: int = 0,
-    ) -> Transcript:
-        """Return the transcript, whatever the recording is."""
-        return Transcript(language or "ko", 1.0, len(samples) / 16_000, self.model, _SEGMENTS)
+        self, recordings: Iterable[Recording], *, progress: Progress | None = None
+    ) -> Iterator[Outcome]:
+        """Yield the transcript, whatever a recording is; it is read all the same."""
+        for recording in recordings:
+            result: Transcript | Exception
+            try:
+                with recording.open() as sound:
+                    length = sum(map(len, sound.blocks())) / SAMPLE_RATE
+            except FileError as error:
+                result = error
+            else:
+                language = recording.options.language or "ko"
+                result = Transcript(language, 1.0, length, self.model, _SEGMENTS, quality=0.9)
+            yield Outcome(recording, result)
 
 
 class InstantDiarizer:

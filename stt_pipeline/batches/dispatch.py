@@ -13,6 +13,7 @@ from typing import Literal, cast
 from sqlalchemy import Connection
 
 from stt_pipeline.batches.keys import batch_key
+from stt_pipeline.batches.work import is_last_chance
 from stt_pipeline.store import batches, counters, files, leases, moves, shards
 from stt_pipeline.store.batches import Priority
 from stt_pipeline.store.database import Database
@@ -61,8 +62,8 @@ def tick(
         batches.lock_dispatch(connection)
         counters.beat(connection, HEARTBEAT)
         leases.retire_expired(connection, batches_table)
-        for shard_id in leases.retire_expired(connection, shards_table):
-            _give_up_on_deadly(connection, shard_id, max_attempts)
+        for shard_ids in leases.retire_expired(connection, shards_table).values():
+            _judge(connection, shard_ids, max_attempts)
         for batch_id in shards.batches_without_open_shards(connection):
             moves.set_stage(connection, batch_id, "report")
         leases.dispatch_each(connection, batches_table, batches.ready(connection))
@@ -186,21 +187,34 @@ def _orders(connection: Connection) -> list[Order]:
     return orders
 
 
-def _give_up_on_deadly(connection: Connection, shard_id: int, max_attempts: int) -> None:
-    """Fail what takes down a shard's runs again and again: the file in hand, else all that is left of the shard."""
-    shard = shards.get(connection, shard_id)
-    if shard.deaths < max_attempts:
-        return
+def _judge(connection: Connection, shard_ids: Sequence[int], max_attempts: int) -> None:
+    """Give up on what takes down runs again and again, given the shards that a dead run held.
+
+    Where it was careful, and had a file in hand, it died of that one, and its other shards have nothing to do with it.
+    """
+    held = [shards.get(connection, shard_id) for shard_id in shard_ids]
+    blamed = [shard for shard in held if shard.file_in_hand is not None] or held
+    innocent = [shard.id for shard in held if shard not in blamed]
+    if innocent:
+        shards.forgive(connection, innocent)
+    for shard in blamed:
+        if is_last_chance(shard.deaths - 1, max_attempts):
+            _give_up_on_deadly(connection, shard)
+    shards.put_down(connection, shard_ids)
+
+
+def _give_up_on_deadly(connection: Connection, shard: Shard) -> None:
+    """Fail the file in hand of a shard that takes down its runs; where there is none, all that is left of it."""
     failed = files.fail_open(
         connection,
-        shard_id,
+        shard.id,
         f"The worker died or fell silent {shard.deaths} times while working on it. "
         "Look at the runs' logs in the Dagster UI, then retry it.",
         only=shard.file_in_hand,
     )
-    shards.count_files(connection, [shard_id])
+    shards.count_files(connection, [shard.id])
     counters.add_throughput(connection, shard.batch_id, files=failed, audio_seconds=0.0)
     if shard.file_in_hand is None:
-        shards.close(connection, shard_id)
+        shards.close(connection, shard.id)
     else:
-        shards.forget_deaths(connection, shard_id)
+        shards.forget_deaths(connection, shard.id)

@@ -1,9 +1,12 @@
 """What one batch may set for itself. The same typed model is used by the CLI, the launchpad and the database."""
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from stt_pipeline.speech.recordings import SpeechOptions
 
 _MOST_SPEAKERS = 50
 
@@ -70,3 +73,26 @@ class BatchOptions(BaseModel):
                 f"min_speakers {self.min_speakers} is more than max_speakers {self.max_speakers}"
             )
         return self
+
+
+def speech_options(options: BatchOptions, *, language: str = "") -> SpeechOptions:
+    """Return how recordings of a batch are to be heard.
+
+    Args:
+        language: of recordings whose batch says nothing about languages; empty detects it.
+    """
+    is_open = options.multilingual or options.languages
+    return SpeechOptions(
+        language=options.language or ("" if is_open else language),
+        languages=tuple(options.languages),
+        multilingual=options.multilingual,
+        hotwords=listed_words(options.hotwords, options.attendees),
+        terms=tuple((spelling, tuple(heard)) for spelling, heard in options.terms.items()),
+        remove_fillers=options.remove_fillers,
+    )
+
+
+def listed_words(hotwords: str, attendees: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return what stands between the commas of ``hotwords``, and then the people, each once."""
+    words = (word.strip() for word in (*hotwords.split(","), *attendees))
+    return tuple(dict.fromkeys(word for word in words if word))

@@ -8,8 +8,10 @@ from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.indexing import indexed_minutes
 from stt_pipeline.batches.intake import ONE_FILE_SHARDS
 from stt_pipeline.batches.options import BatchOptions
+from stt_pipeline.batches.shard_work import Done, ShardWork
+from stt_pipeline.batches.steps import for_each_file
 from stt_pipeline.batches.transcribing import NO_TRANSCRIPT
-from stt_pipeline.batches.work import Done, ShardWork, Work
+from stt_pipeline.batches.work import Work
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.mail.mail import Mail
 from stt_pipeline.mail.mailer import Mailer
@@ -65,7 +67,7 @@ def write_minutes(work: Work, summarizer_for: SummarizerFor) -> None:
         summaries.save(connection, [one.result[:2] for one in done])
         search.replace(connection, [one.result[2] for one in done])
 
-    work.for_each_file(write_minutes_of, read=read, write=write)
+    for_each_file(work, write_minutes_of, read=read, write=write)
     _require_something(work)
 
 
@@ -109,7 +111,7 @@ def notify(work: Work, mailer: Mailer) -> None:
         counters.add_throughput(connection, shard.batch.id, files=len(done), audio_seconds=seconds)
 
     with mailer:
-        work.for_each_file(notify_about, read=read, write=write)
+        for_each_file(work, notify_about, read=read, write=write)
     _require_something(work)
 
 

@@ -3,21 +3,25 @@
 Each function is one step; a file that fails in one is recorded there, and left out of the next ones.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
+from typing import cast
 
 from sqlalchemy import Connection
 
-from stt_pipeline.audio.decode import decode
 from stt_pipeline.audio.probe import AudioInfo, probe
-from stt_pipeline.audio.sound import SoundFile
+from stt_pipeline.audio.sound import Sound, SoundFile
 from stt_pipeline.batches.indexing import indexed_transcript
-from stt_pipeline.batches.options import BatchOptions
-from stt_pipeline.batches.work import Done, ShardWork, Work
+from stt_pipeline.batches.options import BatchOptions, speech_options
+from stt_pipeline.batches.shard_work import Done, ShardWork
+from stt_pipeline.batches.steps import for_each_file, transcribe_each_file
+from stt_pipeline.batches.work import Work
 from stt_pipeline.speech.diarization import Diarizer
+from stt_pipeline.speech.recordings import Outcome, Recording, Transcriber
 from stt_pipeline.speech.speakers import assign_speakers
-from stt_pipeline.speech.transcriber import Transcriber
+from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store import files, search, transcriptions
 from stt_pipeline.store.files import AudioFile
 from stt_pipeline.store.search import Indexed
@@ -46,27 +50,29 @@ def probe_files(work: Work) -> None:
     def write(connection: Connection, shard: ShardWork, done: Sequence[Done[AudioInfo]]) -> None:
         files.save_probes(connection, {one.file.id: one.result for one in done})
 
-    work.for_each_file(probe_one, write=write)
+    for_each_file(work, probe_one, write=write)
 
 
 def transcribe_files(work: Work, transcriber_for: TranscriberFor, *, language: str = "") -> None:
-    """Store the transcript of each readable file that has none.
+    """Store the transcript of each probed file that has none.
+
+    Recordings of all shards of the run go through the transcriber together. They are fetched in its threads, and stored
+    before anybody looks for speakers.
 
     Args:
-        language: of batches that name none; empty detects it file by file.
+        language: of recordings whose batch says nothing about languages; empty detects it file by file.
 
     Raises:
         ConfigurationError: the speech model cannot be had; no file is blamed.
     """
+    opened_at: dict[int, datetime] = {}
 
     def read(
         connection: Connection, shard: ShardWork, some: Sequence[AudioFile]
     ) -> Mapping[int, TranscriptionStatus]:
         return transcriptions.statuses(connection, some)
 
-    def transcribe_one(
-        shard: ShardWork, file: AudioFile, status: TranscriptionStatus | None
-    ) -> Done[NewTranscript] | None:
+    def begin(shard: ShardWork, file: AudioFile, status: TranscriptionStatus | None) -> Recording | None:
         if status in ("transcribed", "completed"):
             shard.count(file)
             return None
@@ -77,21 +83,31 @@ def transcribe_files(work: Work, transcriber_for: TranscriberFor, *, language: s
         if file.duration is None:
             shard.report(file, "It was not probed yet: materialize audio_files first.")
             return None
-        started_at = datetime.now(timezone.utc)
-        with shard.source.local_copy(file.uri, file.etag) as path:
-            samples = decode(path)
-        transcript = transcriber_for(shard.options).transcribe(
-            samples,
-            language=shard.options.language or language or None,
-            hotwords=shard.options.hotwords or None,
+        source = shard.source
+
+        @contextmanager
+        def fetched() -> Iterator[Sound]:
+            opened_at.setdefault(file.id, datetime.now(timezone.utc))
+            with source.local_copy(file.uri, file.etag) as path:
+                yield SoundFile(path)
+
+        return Recording(
+            file.id,
+            fetched,
+            speech_options(shard.options, language=language),
             halvings=file.attempts if file.error_class == "out_of_memory" else 0,
         )
-        return Done(file, NewTranscript(file, transcript, started_at), transcript.duration)
+
+    def finish(file: AudioFile, outcome: Outcome) -> Done[NewTranscript]:
+        transcript = cast(Transcript, outcome.result)
+        return Done(file, NewTranscript(file, transcript, opened_at.pop(file.id)), transcript.duration)
 
     def write(connection: Connection, shard: ShardWork, done: Sequence[Done[NewTranscript]]) -> None:
         transcriptions.save(connection, [one.result for one in done])
 
-    work.for_each_file(transcribe_one, read=read, write=write)
+    transcribe_each_file(
+        work, lambda shard: transcriber_for(shard.options), begin, finish, read=read, write=write
+    )
 
 
 def find_speakers(work: Work, diarizer_for: DiarizerFor) -> None:
@@ -138,4 +154,4 @@ def find_speakers(work: Work, diarizer_for: DiarizerFor) -> None:
         search.replace(connection, [one.result[1] for one in done])
         files.set_status(connection, [one.file.id for one in done], "transcribed")
 
-    work.for_each_file(find_speakers_of, read=read, write=write)
+    for_each_file(work, find_speakers_of, read=read, write=write)

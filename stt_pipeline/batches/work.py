@@ -1,23 +1,22 @@
-"""The part that every stage shares: claiming shards, keeping the leases alive, and letting a file fail alone.
+"""The shards of a run: claiming them, keeping the leases alive, and letting a file fail alone.
 
-What is done with the files is in ``transcribing`` and ``publishing``.
+How their files go through a step is in ``steps``; what is done with them in ``transcribing`` and ``publishing``.
 """
 
 import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
 from stt_pipeline.audio.opening import open_source
-from stt_pipeline.audio.patterns import DEFAULT_PATTERN
-from stt_pipeline.audio.sources import OpenSource, Source
+from stt_pipeline.audio.sources import OpenSource
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.heartbeat import Heartbeat
 from stt_pipeline.batches.options import BatchOptions
+from stt_pipeline.batches.shard_work import FileFailure, ShardWork
 from stt_pipeline.errors import (
     ConfigurationError,
     FileError,
@@ -28,10 +27,8 @@ from stt_pipeline.errors import (
     error_class_of,
 )
 from stt_pipeline.store import batches, counters, files, leases, moves, shards
-from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.files import AudioFile
-from stt_pipeline.store.leases import Lease
 from stt_pipeline.store.shards import Shard, Stage
 from stt_pipeline.store.tables import shards as shards_table
 
@@ -41,14 +38,6 @@ _FIRST_RETRY_SECONDS = 30.0
 _LONGEST_RETRY_SECONDS = 600.0
 # a person's backfill brings the next stage along itself; the dispatcher steps in when it does not
 _LEAVE_TO_PERSON_SECONDS = 60.0
-# of so many files, what is known of them is read at once
-_FILES_AT_A_TIME = 20
-# the results of so much work are written at once: with short recordings, a transaction for each would cost more than
-# what a killed run has to do again
-_WRITE_SECONDS = 1.0
-
-_Known = TypeVar("_Known")
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,97 +64,14 @@ class Claim:
     reprocess: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FileFailure:
-    """Why one file could not go on; ``final`` when it will not be tried again by itself."""
-
-    name: str
-    error_class: str
-    error: str
-    final: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Done(Generic[_Result]):
-    """What a step made of a file, to be written; ``seconds`` is the length of the recording."""
-
-    file: AudioFile
-    result: _Result
-    seconds: float
-
-
-@dataclass(slots=True)
-class ShardWork:
-    """One claimed shard, with what its files went through in this step.
-
-    ``done`` counts the files that are past the step and ``audio_seconds`` their length; ``new_audio_seconds`` is the part
-    that was worked on now, in ``busy_seconds``.
-    """
-
-    shard: Shard
-    lease: Lease
-    batch: Batch
-    options: BatchOptions
-    done: int = 0
-    audio_seconds: float = 0.0
-    new_audio_seconds: float = 0.0
-    busy_seconds: float = 0.0
-    failures: list[FileFailure] = field(default_factory=list)
-    open_source: OpenSource = open_source
-    _source: Source | None = None
-
-    @property
-    def key(self) -> str:
-        """The shard's partition key."""
-        return self.shard.key
-
-    @property
-    def source(self) -> Source:
-        """Where the shard's files are.
-
-        Raises:
-            ConfigurationError: the whole source is away, so no file is blamed.
-        """
-        if self._source is None:
-            try:
-                self._source = self.open_source(
-                    self.batch.source_path, self.batch.file_pattern or DEFAULT_PATTERN
-                )
-            except InvalidRequestError as error:
-                raise ConfigurationError(f"The batch's source cannot be used now. {error}") from error
-        return self._source
-
-    def count(self, file: AudioFile, *, seconds: float | None = None) -> None:
-        """Count ``file`` as past this step; ``seconds`` is its length if it was worked on now."""
-        self.done += 1
-        self.audio_seconds += file.duration or 0.0 if seconds is None else seconds
-        self.new_audio_seconds += seconds or 0.0
-
-    def report(self, file: AudioFile, reason: str) -> None:
-        """Show why ``file`` is not past this step, without blaming it anew."""
-        self.failures.append(
-            FileFailure(display_name(file.uri), file.error_class or "", reason, final=file.status == "failed")
-        )
-
-    def prove(self, connection: Connection) -> None:
-        """Make sure, before a result is written, that the shard is still ours (see ``leases.prove``)."""
-        leases.prove(connection, shards_table, self.lease)
-
-
-Step = Callable[[ShardWork, AudioFile, _Known | None], Done[_Result] | None]
-"""Works on one file, given what is known of it; returns what is to be written, if anything."""
-
-Read = Callable[[Connection, ShardWork, Sequence[AudioFile]], Mapping[int, _Known]]
-"""Returns what is known of some files of a shard, by id."""
-
-Write = Callable[[Connection, ShardWork, Sequence[Done[_Result]]], None]
-"""Stores what came out, in a transaction in which the lease was proved."""
-
-
 class Work:
     """The shards that a run may work on in one step: a context manager that claims them and gives them back.
 
     After entering, ``shards`` are ours and ``refused`` says of each other key why it is not.
+
+    Attributes:
+        is_careful: another death may be the last of a shard, so that files are taken in hand, one at a time. It holds for
+            all shards of the run: a process that dies with several files in hand could have died of any.
     """
 
     def __init__(
@@ -183,6 +89,7 @@ class Work:
         self.shards: list[ShardWork] = []
         self.refused: dict[str, str] = {}
         self.reprocess = claim.reprocess
+        self.is_careful = False
         self._claim = claim
         self._lease_seconds = lease_seconds
         self._max_attempts = max_attempts
@@ -221,6 +128,7 @@ class Work:
                 options = BatchOptions.model_validate(dict(batch.options))
                 self.shards.append(ShardWork(shard, lease, batch, options, open_source=self._open_source))
             missing = set(self._claim.keys) - {shard.key for shard, _ in found}
+        self.is_careful = any(is_last_chance(shard.shard.deaths, self._max_attempts) for shard in self.shards)
         self.refused |= dict.fromkeys(missing, "the store has no such shard; its batch may have been deleted")
         self._heartbeat.__enter__()
         return self
@@ -260,108 +168,60 @@ class Work:
             return str(error)
         return f"Run {self._claim.run_id} ended early; its log in the Dagster UI says why."
 
-    def for_each_file(
-        self,
-        step: Step[_Known, _Result],
-        *,
-        read: Read[_Known] | None = None,
-        write: Write[_Result],
-    ) -> None:
-        """Take the files of the claimed shards through a step, in order; a file that raises fails alone.
+    def holds(self, shard: ShardWork) -> bool:
+        """Say whether a shard of this run has not been lost or given back."""
+        return shard.key not in self.refused
 
-        What came out is written about once a second; if that raises, once more for each file alone. A shard whose lease
-        was lost meanwhile is left where it is, and reported as refused.
+    @contextmanager
+    def unless_lost(self, shard: ShardWork) -> Iterator[None]:
+        """Leave the shard where it is, and report it as refused, when its lease turns out to be lost in the block."""
+        try:
+            yield
+        except LeaseLostError as lost:
+            self._let_go(shard, str(lost))
+
+    def begin(self, shard: ShardWork) -> list[AudioFile]:
+        """Return the files of a shard, in order; none if it was given back, because somebody paused its batch.
+
+        A person's own run goes on then, and so does what was begun in an earlier step.
 
         Raises:
-            ConfigurationError: no file can succeed, so none is blamed.
+            LeaseLostError: the shard is another run's.
         """
-        for shard in list(self.shards):
-            if self._is_put_off(shard):
-                continue
-            started = time.monotonic()
-            try:
-                self._work_on(shard, step, read, write)
-                shard.busy_seconds = time.monotonic() - started
-                with self.database.begin() as connection:
-                    shard.prove(connection)
-                    shards.count_files(connection, [shard.shard.id])
-                    shards.add_busy_seconds(connection, shard.shard.id, shard.busy_seconds)
-            except LeaseLostError as lost:
-                self.shards.remove(shard)
-                self.refused[shard.key] = str(lost)
-
-    def _is_put_off(self, shard: ShardWork) -> bool:
-        """Give a shard back that is not begun yet, because somebody paused its batch; a person's own run goes on."""
-        if self._claim.token is None or self._claim.last_step:
-            return False
+        may_be_put_off = self._claim.token is not None and not self._claim.last_step
         with self.database.begin() as connection:
-            if batches.get(connection, shard.batch.id).status != "paused":
-                return False
+            if not (may_be_put_off and batches.get(connection, shard.batch.id).status == "paused"):
+                shard.prove(connection)
+                return files.of_shard(connection, shard.shard.id)
             leases.release(connection, shards_table, shard.lease, not_before=None)
-        self.shards.remove(shard)
-        self.refused[shard.key] = f"batch {shard.batch.id} is paused"
-        return True
+        self._let_go(shard, f"batch {shard.batch.id} is paused")
+        return []
 
-    def _work_on(
-        self,
-        shard: ShardWork,
-        step: Step[_Known, _Result],
-        read: Read[_Known] | None,
-        write: Write[_Result],
-    ) -> None:
+    def end(self, shard: ShardWork, busy_seconds: float) -> None:
+        """Bring the counters of a shard in line with its files, and note the work that this step was.
+
+        Raises:
+            LeaseLostError: the shard is another run's.
+        """
+        shard.busy_seconds = busy_seconds
         with self.database.begin() as connection:
             shard.prove(connection)
-            manifest = files.of_shard(connection, shard.shard.id)
-        done: list[Done[_Result]] = []
-        written_at = time.monotonic()
-        for first in range(0, len(manifest), _FILES_AT_A_TIME):
-            some = manifest[first : first + _FILES_AT_A_TIME]
-            known: Mapping[int, _Known] = {}
-            if read:
-                with self.database.begin() as connection:
-                    known = read(connection, shard, some)
-            for file in some:
-                self._take_in_hand(shard, file)
-                try:
-                    result = step(shard, file, known.get(file.id))
-                except Exception as error:
-                    self._record(shard, file, error)
-                else:
-                    done += [result] if result else []
-                if done and time.monotonic() - written_at > _WRITE_SECONDS:
-                    self._write(shard, done, write)
-                    done, written_at = [], time.monotonic()
-        if done:
-            self._write(shard, done, write)
+            shards.count_files(connection, [shard.shard.id])
+            shards.add_busy_seconds(connection, shard.shard.id, busy_seconds)
+            if self.is_careful:
+                shards.put_down(connection, [shard.shard.id])
 
-    def _take_in_hand(self, shard: ShardWork, file: AudioFile) -> None:
-        """Note the file that is worked on, where another death would be the last: then it is the one that fails."""
-        if shard.shard.deaths + 1 < self._max_attempts or file.status not in ("pending", "transcribed"):
-            return
-        with self.database.begin() as connection:
-            shards.take_in_hand(connection, shard.lease, file.id)
+    def take_in_hand(self, shard: ShardWork, file: AudioFile) -> None:
+        """Note the file that is worked on in a careful run: if the process dies now, that is the one to fail.
 
-    def _write(
-        self,
-        shard: ShardWork,
-        done: Sequence[Done[_Result]],
-        write: Write[_Result],
-    ) -> None:
-        try:
+        Raises:
+            LeaseLostError: the shard is another run's.
+        """
+        if self.is_careful and file.status in ("pending", "transcribed"):
             with self.database.begin() as connection:
-                shard.prove(connection)
-                write(connection, shard, done)
-        except Exception as error:
-            if len(done) == 1:
-                self._record(shard, done[0].file, error)
-            else:
-                for one in done:
-                    self._write(shard, [one], write)
-        else:
-            for one in done:
-                shard.count(one.file, seconds=one.seconds)
+                shards.take_in_hand(connection, shard.lease, file.id)
 
-    def _record(self, work: ShardWork, file: AudioFile, error: Exception) -> None:
+    def record(self, work: ShardWork, file: AudioFile, error: Exception) -> None:
         """Record that ``file`` failed, unless the error is not about it.
 
         Raises:
@@ -393,6 +253,10 @@ class Work:
             FileFailure(display_name(file.uri), error_class, message, final=status == "failed")
         )
 
+    def _let_go(self, shard: ShardWork, reason: str) -> None:
+        self.shards.remove(shard)
+        self.refused[shard.key] = reason
+
     def _reopen(self, connection: Connection, shard: Shard) -> None:
         again = files.reopen(
             connection,
@@ -403,3 +267,8 @@ class Work:
         if again:
             shards.open_again(connection, [shard.id])
             moves.reopen(connection, shard.batch_id)
+
+
+def is_last_chance(deaths: int, max_attempts: int) -> bool:
+    """Say whether a shard whose runs died so often is given up after the next death; a first one is never enough."""
+    return deaths + 1 >= max(max_attempts, 2)

@@ -21,7 +21,8 @@ from stt_pipeline.minutes.model import Summarizer
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.diarization import Diarizer, load_diarizer
 from stt_pipeline.speech.models import load_model
-from stt_pipeline.speech.transcriber import Transcriber, WhisperTranscriber
+from stt_pipeline.speech.recordings import Transcriber
+from stt_pipeline.speech.transcriber import RecordingTranscriber, WhisperTranscriber
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.embedded import with_database
 
@@ -94,14 +95,13 @@ class TranscriberResource(dg.ConfigurableResource[TranscriberFor]):
         settings = Settings()
 
         def transcriber_for(options: BatchOptions) -> Transcriber:
-            return WhisperTranscriber(
-                load_model(
-                    options.model or settings.model,
-                    settings.device,
-                    settings.compute_type,
-                    settings.cpu_threads,
-                )
+            loaded = load_model(
+                options.model or settings.model,
+                settings.device,
+                settings.compute_type,
+                settings.cpu_threads,
             )
+            return RecordingTranscriber(WhisperTranscriber(loaded))
 
         return transcriber_for
 

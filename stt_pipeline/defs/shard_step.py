@@ -16,7 +16,8 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.dispatch import SHARDS_PER_RUN
-from stt_pipeline.batches.work import Claim, ShardWork, Work
+from stt_pipeline.batches.shard_work import ShardWork
+from stt_pipeline.batches.work import Claim, Work
 from stt_pipeline.defs.partitions import audio_partitions
 from stt_pipeline.defs.run_tags import tag_batch, token_of
 from stt_pipeline.defs.stages import ASSETS, POOL

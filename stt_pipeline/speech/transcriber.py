@@ -3,15 +3,18 @@
 Who spoke is for `diarization`; nothing here opens a file or knows where it came from.
 """
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.audio.decode import SAMPLE_RATE
+from stt_pipeline.audio.sound import all_samples
 from stt_pipeline.errors import ConfigurationError, ModelError, OutOfMemoryError
 from stt_pipeline.speech.models import DEMO, LoadedModel
+from stt_pipeline.speech.recordings import Outcome, Progress, Recording
 from stt_pipeline.speech.transcript import Segment, Transcript, Word
 from stt_pipeline.speech.windows import Window, speech_windows
 
@@ -171,3 +174,41 @@ def _explained(error: Exception, model: str) -> ModelError | OutOfMemoryError:
             "STT_COMPUTE_TYPE), or run fewer processes on this device."
         )
     return ModelError(f"The speech model {model} failed on this recording: {reason}. It will be tried again.")
+
+
+class RecordingTranscriber:
+    """Recordings one after the other through a transcriber of samples, until the engine takes them together."""
+
+    def __init__(self, inner: Transcriber) -> None:
+        """Use ``inner`` for each recording."""
+        self._inner = inner
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return self._inner.model
+
+    def transcribe(
+        self, recordings: Iterable[Recording], *, progress: Progress | None = None
+    ) -> Iterator[Outcome]:
+        """See :meth:`stt_pipeline.speech.recordings.Transcriber.transcribe`."""
+        for recording in recordings:
+            started = time.monotonic()
+            result: Transcript | Exception
+            try:
+                with recording.open() as sound:
+                    samples = all_samples(sound)
+                result = self._inner.transcribe(
+                    samples,
+                    language=recording.options.language,
+                    hotwords=", ".join(recording.options.hotwords),
+                    halvings=recording.halvings,
+                )
+            except ConfigurationError:
+                raise
+            except Exception as error:
+                result = error
+            else:
+                if progress:
+                    progress(recording, result.duration)
+            yield Outcome(recording, result, time.monotonic() - started)

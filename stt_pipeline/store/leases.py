@@ -139,16 +139,25 @@ def give_up(connection: Connection, table: Table, rows: ColumnElement[bool]) -> 
     connection.execute(update(table).where(_locked(table, held)).values(**_RELEASED))
 
 
-def retire_expired(connection: Connection, table: Table) -> list[int]:
-    """Free the rows whose run gave no sign of life until its lease ran out, count the death, and return their ids."""
-    return list(
-        connection.scalars(
-            update(table)
-            .where(_locked(table, and_(table.c.token.is_not(None), table.c.lease_until < func.now())))
-            .values(**_RELEASED, deaths=func.least(table.c.deaths + 1, _MOST_COUNTED))
-            .returning(table.c.id)
-        )
+def retire_expired(connection: Connection, table: Table) -> dict[str, list[int]]:
+    """Free the rows whose run gave no sign of life until its lease ran out, count the death, and return their ids by run."""
+    expired = (
+        select(table.c.id, table.c.run_id)
+        .where(table.c.token.is_not(None), table.c.lease_until < func.now())
+        .order_by(table.c.id)
+        .with_for_update(key_share=True)
+        .cte("expired")
     )
+    rows = connection.execute(
+        update(table)
+        .where(table.c.id == expired.c.id)
+        .values(**_RELEASED, deaths=func.least(table.c.deaths + 1, _MOST_COUNTED))
+        .returning(table.c.id, expired.c.run_id.label("dead_run"))
+    )
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        found.setdefault(row.dead_run, []).append(row.id)
+    return found
 
 
 def _locked(table: Table, rows: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -72,6 +72,18 @@ def take_in_hand(connection: Connection, lease: Lease, file_id: int) -> None:
         raise leases.lost(shards, lease)
 
 
+def put_down(connection: Connection, shard_ids: Sequence[int]) -> None:
+    """Forget which files were worked on: their shards are through the step, or their run is dead and was judged."""
+    connection.execute(update(shards).where(shards.c.id.in_(shard_ids)).values(file_in_hand=None))
+
+
+def forgive(connection: Connection, shard_ids: Sequence[int]) -> None:
+    """Take back a death that was another shard's doing."""
+    connection.execute(
+        update(shards).where(shards.c.id.in_(shard_ids)).values(deaths=func.greatest(shards.c.deaths - 1, 0))
+    )
+
+
 def forget_deaths(connection: Connection, shard_id: int) -> None:
     """Count deaths from the start again, after the file that caused them was failed."""
     connection.execute(update(shards).where(shards.c.id == shard_id).values(deaths=0, file_in_hand=None))

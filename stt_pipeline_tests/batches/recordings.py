@@ -1,25 +1,28 @@
 """Small real recordings and stand-ins for the speech tools, for tests of a batch's life."""
 
+import time
 import uuid
 import wave
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.sound import Sound, all_samples
 from stt_pipeline.audio.sources import Source, SourceObject
+from stt_pipeline.batches import steps
 from stt_pipeline.batches.batch_work import claimed_batch
 from stt_pipeline.batches.completion import Report, close_batch
 from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.batches.intake import IntakeResult, run_intake
-from stt_pipeline.batches.work import ShardWork, Work
-from stt_pipeline.errors import DownloadError
+from stt_pipeline.batches.shard_work import ShardWork
+from stt_pipeline.batches.work import Work
+from stt_pipeline.errors import ConfigurationError, DownloadError
 from stt_pipeline.mail.mailer import Mailer
+from stt_pipeline.speech.recordings import Outcome, Progress, Recording
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word
 from stt_pipeline.store import batches
 from stt_pipeline.store.batches import Batch
@@ -41,7 +44,31 @@ def write_tone(path: Path, seconds: float = 1.0) -> Path:
     return path
 
 
-class CountingTranscriber:
+class OneByOne:
+    """A transcriber that hears one recording after the other, in the caller's thread."""
+
+    model = "one by one"
+
+    def hear(self, recording: Recording, sound: Sound) -> Transcript:
+        raise NotImplementedError
+
+    def transcribe(
+        self, recordings: Iterable[Recording], *, progress: Progress | None = None
+    ) -> Iterator[Outcome]:
+        for recording in recordings:
+            started = time.monotonic()
+            result: Transcript | Exception
+            try:
+                with recording.open() as sound:
+                    result = self.hear(recording, sound)
+            except Exception as error:
+                if isinstance(error, ConfigurationError):
+                    raise
+                result = error
+            yield Outcome(recording, result, time.monotonic() - started)
+
+
+class CountingTranscriber(OneByOne):
     """Says the same for every recording, counts the calls, and raises what it is told to raise."""
 
     model = "counting"
@@ -50,21 +77,23 @@ class CountingTranscriber:
         self.calls = 0
         self.failures = list(failures)
 
-    def transcribe(
-        self,
-        samples: npt.NDArray[np.float32],
-        *,
-        language: str | None = None,
-        hotwords: str | None = None,
-        halvings: int = 0,
-    ) -> Transcript:
+    def hear(self, recording: Recording, sound: Sound) -> Transcript:
         self.calls += 1
         if self.failures:
             raise self.failures.pop(0)
-        end = len(samples) / 16_000
+        end = len(all_samples(sound)) / 16_000
         words = (Word(0.0, end / 2, " 네,", 0.9), Word(end / 2, end, " 알겠습니다.", 0.9))
         segment = Segment(0.0, end, " 네, 알겠습니다.", words)
-        return Transcript(language or "ko", 1.0, end, self.model, (segment,))
+        return Transcript(
+            recording.options.language or "ko",
+            1.0,
+            end,
+            self.model,
+            (segment,),
+            speech_seconds=end,
+            speech_seconds_without_text=end / 4,
+            quality=0.9,
+        )
 
 
 class OneSpeaker:
@@ -148,4 +177,4 @@ def for_each_file(work: Work, step: Callable[[ShardWork, AudioFile], object]) ->
     def alone(shard: ShardWork, file: AudioFile, known: None) -> None:
         step(shard, file)
 
-    work.for_each_file(alone, write=lambda connection, shard, done: None)
+    steps.for_each_file(work, alone, write=lambda connection, shard, done: None)

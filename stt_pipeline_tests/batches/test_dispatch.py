@@ -10,7 +10,8 @@ from sqlalchemy import text
 from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.batches.dispatch import SHARDS_PER_RUN, Order, retire, share_out, tick
 from stt_pipeline.batches.progress import progress
-from stt_pipeline.batches.work import Claim, ShardWork, Work
+from stt_pipeline.batches.shard_work import ShardWork
+from stt_pipeline.batches.work import Claim, Work
 from stt_pipeline.store import batches, files, shards
 from stt_pipeline.store.batches import Priority
 from stt_pipeline.store.database import Database

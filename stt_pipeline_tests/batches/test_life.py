@@ -14,7 +14,8 @@ from stt_pipeline.batches.creation import create_batch
 from stt_pipeline.batches.dispatch import Order, tick
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.batches.retry import retry
-from stt_pipeline.batches.work import Claim, ShardWork, Work
+from stt_pipeline.batches.shard_work import ShardWork
+from stt_pipeline.batches.work import Claim, Work
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store import batches, files, shards
 from stt_pipeline.store.batches import Batch, Status

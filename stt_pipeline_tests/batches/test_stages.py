@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from stt_pipeline.audio.sound import Sound
 from stt_pipeline.batches.batch_work import claimed_batch
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.batches.publishing import notify, write_minutes
@@ -27,7 +28,7 @@ from stt_pipeline.mail.mail import Mail
 from stt_pipeline.mail.mailer import Mailer, load_mailer
 from stt_pipeline.mail.outbox import OutboxMailer
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
-from stt_pipeline.speech.transcriber import Transcriber
+from stt_pipeline.speech.recordings import Recording, Transcriber
 from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store import files, shards
 from stt_pipeline.store.database import Database
@@ -183,11 +184,11 @@ class _Small(CountingTranscriber):
         super().__init__()
         self.asked: list[int] = []
 
-    def transcribe(self, samples: Any, *, halvings: int = 0, **wishes: Any) -> Transcript:
-        self.asked.append(halvings)
-        if halvings < 2:
+    def hear(self, recording: Recording, sound: Sound) -> Transcript:
+        self.asked.append(recording.halvings)
+        if recording.halvings < 2:
             raise OutOfMemoryError("no memory left")
-        return super().transcribe(samples, **wishes)
+        return super().hear(recording, sound)
 
 
 def test_a_file_that_ran_out_of_memory_is_tried_again_with_less_side_by_side(
@@ -217,8 +218,8 @@ def test_only_a_lack_of_memory_asks_for_less(database: Database, tmp_path: Path)
 class _Nul(CountingTranscriber):
     """Says, of the second recording, what Postgres cannot store."""
 
-    def transcribe(self, *arguments: Any, **wishes: Any) -> Transcript:
-        transcript = super().transcribe(*arguments, **wishes)
+    def hear(self, recording: Recording, sound: Sound) -> Transcript:
+        transcript = super().hear(recording, sound)
         return replace(transcript, model="\0") if self.calls == 2 else transcript
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import text
 
+from stt_pipeline.audio.sound import Sound
 from stt_pipeline.batches.progress import Progress, progress
 from stt_pipeline.batches.publishing import notify, write_minutes
 from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
@@ -21,6 +21,7 @@ from stt_pipeline.batches.work import Claim, Work
 from stt_pipeline.errors import ModelError, OutOfMemoryError, SummaryError
 from stt_pipeline.mail.mailer import load_mailer
 from stt_pipeline.minutes.model import Minutes
+from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store import leases, shards
 from stt_pipeline.store.database import Database
@@ -43,9 +44,9 @@ class _Moody(CountingTranscriber):
             [OutOfMemoryError("no memory"), ModelError("odd"), ValueError("not foreseen"), MemoryError()]
         )
 
-    def transcribe(self, samples: Any, *, halvings: int = 0, **wishes: Any) -> Transcript:
-        transcript = super().transcribe(samples, **wishes)
-        if self.calls % 3 == 0 and not halvings:
+    def hear(self, recording: Recording, sound: Sound) -> Transcript:
+        transcript = super().hear(recording, sound)
+        if self.calls % 3 == 0 and not recording.halvings:
             raise next(self._ways)
         return transcript
 
@@ -53,10 +54,10 @@ class _Moody(CountingTranscriber):
 class _Deadly(_Moody):
     """Takes its process down in the middle of the run."""
 
-    def transcribe(self, samples: Any, **wishes: Any) -> Transcript:
+    def hear(self, recording: Recording, sound: Sound) -> Transcript:
         if self.calls == FILES // RUNS // 4:
             raise _KilledError
-        return super().transcribe(samples, **wishes)
+        return super().hear(recording, sound)
 
 
 class _Writer:

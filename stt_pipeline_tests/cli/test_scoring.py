@@ -7,27 +7,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 from rich.console import Console
 
-from stt_pipeline.audio.sound import Sound
+from stt_pipeline.audio.sound import Sound, all_samples
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.cli.demo import score_table
 from stt_pipeline.cli.scoring import FileScore, score_batch, totals
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.speech.evaluation import read_rttm
+from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript
 from stt_pipeline.store.database import Database
-from stt_pipeline_tests.batches.recordings import scanned
+from stt_pipeline_tests.batches.recordings import OneByOne, scanned
 from stt_pipeline_tests.cli.processed_batches import process
 from stt_pipeline_tests.conftest import SAMPLES
 
 _MEETINGS = ("hiring-plan.flac", "telephone-support.wav", "year-end.mp3")
 
 
-class Script:
+class Script(OneByOne):
     """Transcriber and diarizer that know the references, and what is wrong with each recording; in order of name."""
 
     model = name = "script"
@@ -46,15 +45,8 @@ class Script:
         turns = read_rttm(SAMPLES / "reference" / "year-end.rttm")
         yield tuple(SpeakerTurn(turn.start, turn.end, "SPEAKER_00") for turn in turns)  # nobody told apart
 
-    def transcribe(
-        self,
-        samples: npt.NDArray[np.float32],
-        *,
-        language: str | None = None,
-        hotwords: str | None = None,
-        halvings: int = 0,
-    ) -> Transcript:
-        length = len(samples) / 16_000
+    def hear(self, recording: Recording, sound: Sound) -> Transcript:
+        length = len(all_samples(sound)) / 16_000
         return Transcript("ko", 1.0, length, self.model, (Segment(0.0, length, next(self._texts)),))
 
     def diarize(

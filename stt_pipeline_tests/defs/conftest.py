@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -14,9 +13,11 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.storage.tags import RUN_KEY_TAG
 
+from stt_pipeline.audio.sound import Sound
 from stt_pipeline.definitions import build_definitions
 from stt_pipeline.defs.sensors.batch_dispatcher import batch_dispatcher
 from stt_pipeline.settings import Settings
+from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store.address import psycopg2_url
 from stt_pipeline.store.database import Database
@@ -30,11 +31,11 @@ class InterruptedTranscriber(CountingTranscriber):
 
     meanwhile: Callable[[], object] | None = None
 
-    def transcribe(self, *arguments: Any, **wishes: Any) -> Transcript:
+    def hear(self, recording: Recording, sound: Sound) -> Transcript:
         if self.meanwhile:
             meanwhile, self.meanwhile = self.meanwhile, None
             meanwhile()
-        return super().transcribe(*arguments, **wishes)
+        return super().hear(recording, sound)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dagster import ResourceParam
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.publishing import SummarizerFor, write_minutes
 from stt_pipeline.batches.results import first_summaries, minutes_rows
-from stt_pipeline.batches.work import ShardWork
+from stt_pipeline.batches.shard_work import ShardWork
 from stt_pipeline.defs.assets.speaker_turns import speaker_turns
 from stt_pipeline.defs.previews import SHOWN_FILES, minutes_preview
 from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset

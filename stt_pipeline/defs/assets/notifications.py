@@ -7,7 +7,7 @@ from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.publishing import notify
-from stt_pipeline.batches.work import ShardWork
+from stt_pipeline.batches.shard_work import ShardWork
 from stt_pipeline.defs.assets.meeting_minutes import meeting_minutes
 from stt_pipeline.defs.resources import OpenMailer
 from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset

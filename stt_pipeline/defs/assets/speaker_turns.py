@@ -7,8 +7,8 @@ from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.results import first_transcriptions, transcript_rows
+from stt_pipeline.batches.shard_work import ShardWork
 from stt_pipeline.batches.transcribing import DiarizerFor, find_speakers
-from stt_pipeline.batches.work import ShardWork
 from stt_pipeline.defs.assets.transcripts import transcripts
 from stt_pipeline.defs.previews import SHOWN_FILES, speaker_preview
 from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset

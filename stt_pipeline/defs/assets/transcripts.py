@@ -7,8 +7,8 @@ from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.results import first_transcriptions
+from stt_pipeline.batches.shard_work import ShardWork
 from stt_pipeline.batches.transcribing import TranscriberFor, transcribe_files
-from stt_pipeline.batches.work import ShardWork
 from stt_pipeline.defs.assets.audio_files import audio_files
 from stt_pipeline.defs.previews import SHOWN_FILES, transcript_preview
 from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset

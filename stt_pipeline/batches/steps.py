@@ -1,0 +1,267 @@
+"""How the files of a run's shards go through a step: one after the other, or many at once through a transcriber.
+
+Either way a file that raises fails alone, and what came out is written about once a second, for each shard in a transaction
+in which its lease was proved. What the steps are is in ``transcribing`` and ``publishing``.
+"""
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from sqlalchemy import Connection
+
+from stt_pipeline.batches.shard_work import Done, ShardWork
+from stt_pipeline.batches.work import Work
+from stt_pipeline.speech.recordings import Outcome, Recording, Transcriber
+from stt_pipeline.store.files import AudioFile
+
+# of so many files, what is known of them is read at once
+_FILES_AT_A_TIME = 20
+# the results of so much work are written at once: with short recordings, a transaction for each would cost more than
+# what a killed run has to do again
+_WRITE_SECONDS = 1.0
+
+_Known = TypeVar("_Known")
+_Result = TypeVar("_Result")
+
+Step = Callable[[ShardWork, AudioFile, _Known | None], Done[_Result] | None]
+"""Works on one file, given what is known of it; returns what is to be written, if anything."""
+
+Read = Callable[[Connection, ShardWork, Sequence[AudioFile]], Mapping[int, _Known]]
+"""Returns what is known of some files of a shard, by id."""
+
+Write = Callable[[Connection, ShardWork, Sequence[Done[_Result]]], None]
+"""Stores what came out, in a transaction in which the lease was proved."""
+
+Begin = Callable[[ShardWork, AudioFile, _Known | None], Recording | None]
+"""Returns the recording to be transcribed, given what is known of its file; None where there is nothing to do."""
+
+Finish = Callable[[AudioFile, Outcome], Done[_Result]]
+"""Returns what is to be written of an outcome that is a transcript."""
+
+
+def for_each_file(
+    work: Work,
+    step: Step[_Known, _Result],
+    *,
+    read: Read[_Known] | None = None,
+    write: Write[_Result],
+) -> None:
+    """Take the files of the claimed shards through a step, in order.
+
+    What came out is written about once a second; if that raises, once more for each file alone. A shard whose lease
+    was lost meanwhile is left where it is, and reported as refused.
+
+    Raises:
+        ConfigurationError: no file can succeed, so none is blamed.
+    """
+    for shard in list(work.shards):
+        started = time.monotonic()
+        with work.unless_lost(shard):
+            done: list[Done[_Result]] = []
+            written_at = started
+            for file, known in _files(work, shard, read):
+                work.take_in_hand(shard, file)
+                try:
+                    result = step(shard, file, known)
+                except Exception as error:
+                    work.record(shard, file, error)
+                else:
+                    done += [result] if result else []
+                if time.monotonic() - written_at > _WRITE_SECONDS:
+                    _write(work, shard, done, write)
+                    done, written_at = [], time.monotonic()
+            _write(work, shard, done, write)
+            if work.holds(shard):
+                work.end(shard, time.monotonic() - started)
+
+
+def transcribe_each_file(
+    work: Work,
+    transcriber_of: Callable[[ShardWork], Transcriber],
+    begin: Begin[_Known],
+    finish: Finish[_Result],
+    *,
+    read: Read[_Known],
+    write: Write[_Result],
+) -> None:
+    """Transcribe the files of all claimed shards together, so that those of several are decoded side by side.
+
+    As with :func:`for_each_file`, files fail alone. In a careful run there is one recording at a time.
+
+    Args:
+        transcriber_of: gives the transcriber of a shard; asked for the first recording of those whose options name the
+            same model, and only if there is one.
+
+    Raises:
+        ConfigurationError: no file can succeed, so none is blamed.
+    """
+    groups: dict[str, list[ShardWork]] = {}
+    for shard in work.shards:
+        groups.setdefault(shard.options.model, []).append(shard)
+    for shards in groups.values():
+        stream = _Stream(work, transcriber_of, begin, finish, read, write)
+        recordings = stream.recordings(shards)
+        if work.is_careful:
+            for recording in recordings:
+                stream.transcribe([recording])
+        else:
+            stream.transcribe(recordings)
+
+
+def _files(
+    work: Work, shard: ShardWork, read: Read[_Known] | None
+) -> Iterator[tuple[AudioFile, _Known | None]]:
+    """Yield the files of a shard, each with what is known of it."""
+    manifest = work.begin(shard)
+    for first in range(0, len(manifest), _FILES_AT_A_TIME):
+        some = manifest[first : first + _FILES_AT_A_TIME]
+        known: Mapping[int, _Known] = {}
+        if read:
+            with work.database.begin() as connection:
+                known = read(connection, shard, some)
+        for file in some:
+            yield file, known.get(file.id)
+
+
+def _write(work: Work, shard: ShardWork, done: Sequence[Done[_Result]], write: Write[_Result]) -> None:
+    if not done:
+        return
+    try:
+        with work.database.begin() as connection:
+            shard.prove(connection)
+            write(connection, shard, done)
+    except Exception as error:
+        if len(done) == 1:
+            work.record(shard, done[0].file, error)
+        else:
+            for one in done:
+                _write(work, shard, [one], write)
+    else:
+        for one in done:
+            shard.count(one.file, seconds=one.seconds)
+
+
+@dataclass(slots=True, eq=False)
+class _InWork(Generic[_Result]):
+    """A shard of which recordings are with the transcriber, or have come back and are not written yet."""
+
+    shard: ShardWork
+    away: int = 0
+    is_given: bool = False
+    seconds: float = 0.0
+    done: list[Done[_Result]] = field(default_factory=list)
+
+
+class _Stream(Generic[_Known, _Result]):
+    """Recordings of some shards on their way through a transcriber, and back in any order.
+
+    All of it happens in one thread: the transcriber asks for recordings while it is asked for outcomes.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        transcriber_of: Callable[[ShardWork], Transcriber],
+        begin: Begin[_Known],
+        finish: Finish[_Result],
+        read: Read[_Known],
+        write: Write[_Result],
+    ) -> None:
+        self._work = work
+        self._transcriber_of = transcriber_of
+        self._begin = begin
+        self._finish = finish
+        self._read = read
+        self._write = write
+        self._away: dict[int, tuple[_InWork[_Result], AudioFile]] = {}
+        self._unwritten: list[_InWork[_Result]] = []
+        self._written_at = time.monotonic()
+
+    def recordings(self, shards: Sequence[ShardWork]) -> Iterator[Recording]:
+        """Yield what is to be transcribed; a shard is begun when the first of its files is asked for."""
+        for shard in shards:
+            in_work: _InWork[_Result] = _InWork(shard)
+            with self._work.unless_lost(shard):
+                for file, known in _files(self._work, shard, self._read):
+                    recording = self._recording(shard, file, known)
+                    if recording is None:
+                        continue
+                    in_work.away += 1
+                    self._away[file.id] = in_work, file
+                    yield recording
+                    if not self._work.holds(shard):
+                        break  # lost by what came back meanwhile
+                in_work.is_given = True
+                self._end_if_back(in_work)
+
+    def transcribe(self, recordings: Iterable[Recording]) -> None:
+        """Take what ``recordings`` yields through the transcriber."""
+        coming = iter(recordings)
+        first = next(coming, None)
+        if first is None:
+            return
+        in_work, _ = self._away[first.key]  # type: ignore[index]  # a file's id, by `_recording`
+        transcriber = self._transcriber_of(in_work.shard)
+        with ExitStack() as at_the_end:
+            outcomes = transcriber.transcribe(_chain(first, coming))
+            if isinstance(outcomes, Generator):
+                at_the_end.enter_context(closing(outcomes))
+            for outcome in outcomes:
+                self._take_back(outcome)
+        self._write_all()
+
+    def _recording(self, shard: ShardWork, file: AudioFile, known: _Known | None) -> Recording | None:
+        try:
+            recording = self._begin(shard, file, known)
+        except Exception as error:
+            self._work.record(shard, file, error)
+            return None
+        if recording:
+            self._work.take_in_hand(shard, file)
+        return recording
+
+    def _take_back(self, outcome: Outcome) -> None:
+        in_work, file = self._away.pop(outcome.recording.key)  # type: ignore[call-overload]  # as above
+        in_work.away -= 1
+        in_work.seconds += outcome.seconds
+        shard = in_work.shard
+        if not self._work.holds(shard):
+            return
+        if isinstance(outcome.result, Exception):
+            with self._work.unless_lost(shard):
+                self._work.record(shard, file, outcome.result)
+        else:
+            in_work.done.append(self._finish(file, outcome))
+            if len(in_work.done) == 1:
+                self._unwritten.append(in_work)
+        if time.monotonic() - self._written_at > _WRITE_SECONDS:
+            self._write_all()
+        with self._work.unless_lost(shard):
+            self._end_if_back(in_work)
+
+    def _end_if_back(self, in_work: _InWork[_Result]) -> None:
+        """End a shard when its last recording is back."""
+        if in_work.is_given and not in_work.away and self._work.holds(in_work.shard):
+            self._write_one(in_work)
+            self._work.end(in_work.shard, in_work.seconds)
+
+    def _write_all(self) -> None:
+        for in_work in list(self._unwritten):
+            with self._work.unless_lost(in_work.shard):
+                self._write_one(in_work)
+        self._written_at = time.monotonic()
+
+    def _write_one(self, in_work: _InWork[_Result]) -> None:
+        if in_work.done:
+            self._unwritten.remove(in_work)
+            done, in_work.done = in_work.done, []
+            if self._work.holds(in_work.shard):
+                _write(self._work, in_work.shard, done, self._write)
+
+
+def _chain(first: Recording, others: Iterator[Recording]) -> Iterator[Recording]:
+    yield first
+    yield from others
