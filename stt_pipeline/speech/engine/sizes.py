@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psutil
 
+from stt_pipeline.speech.engine.decoding import WINDOW
+
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
 
@@ -36,8 +38,7 @@ def bytes_a_chunk(whisper: "WhisperModel", compute_type: str) -> int:
 
     Layers x 2 x positions x width x bytes of a number: 246 MB for large-v3 in float16.
     """
-    extractor = whisper.feature_extractor
-    nothing = np.zeros((extractor.mel_filters.shape[0], extractor.nb_max_frames), np.float32)
+    nothing = np.zeros((whisper.feature_extractor.mel_filters.shape[0], WINDOW), np.float32)
     _, positions, width = whisper.encode(nothing).shape
     number = 2 if compute_type.endswith("float16") else 4
     return int(_layers(whisper, width) * 2 * positions * width * number)
