@@ -50,6 +50,11 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
     return [(part.start, part.end) for part in _kiwi().split_into_sents(text)] if text.strip() else []
 
 
+def spaced(text: str) -> str:
+    """Return ``text`` with spaces where kiwipiepy would put them; beside numbers and between nouns it is not to be followed."""
+    return str(_kiwi().space(text))
+
+
 def morphemes(text: str) -> tuple[Morpheme, ...]:
     """Return the morphemes of ``text`` in order."""
     return _morphemes(_kiwi().tokenize(text))

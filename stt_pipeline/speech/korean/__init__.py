@@ -1,0 +1,13 @@
+"""Korean text as it is written: morphology by kiwipiepy, and the correction of what a speech model wrote."""
+
+from stt_pipeline.speech.korean.correction import correct
+from stt_pipeline.speech.korean.morphology import (
+    Morpheme,
+    has_hangul,
+    morphemes,
+    readings,
+    split_sentences,
+    tagged,
+)
+
+__all__ = ["Morpheme", "correct", "has_hangul", "morphemes", "readings", "split_sentences", "tagged"]
