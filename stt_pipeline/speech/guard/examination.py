@@ -1,0 +1,170 @@
+"""What becomes of what the model wrote: kept, decoded again, dropped, or kept with a mark.
+
+Signs make a segment suspicious, other attempts may give better text, and the sound decides about what stays bad: it is
+dropped where nobody spoke, else kept and marked, since a sung or repeated announcement looks like a loop too.
+"""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from itertools import groupby
+
+from stt_pipeline.speech.guard.evidence import Evidence, Stretch
+from stt_pipeline.speech.guard.missing import speech_without_text
+from stt_pipeline.speech.guard.phrases import is_of_videos
+from stt_pipeline.speech.guard.repetition import letters
+from stt_pipeline.speech.guard.retries import Decode, ladder
+from stt_pipeline.speech.guard.signs import Finding, Sign, findings, looping
+from stt_pipeline.speech.transcript import Segment
+
+_ENOUGH = 0.7
+"""Of the speech in a stretch, what an attempt must have text for to end the search: the rest are pauses and breaths."""
+
+_CONFIRMED = 0.6
+"""Likeness in jamo from which on a text without hotwords says the same as one with them: misspelt names have more."""
+
+_SPRINKLED = 3
+"""How often a sentence of the end of videos must stand in a file for that to be a sign of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A segment that stays for now, and what the sound says about its place, for the judgement over the whole file."""
+
+    segment: Segment
+    spoken: Stretch
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """One text of a stretch; ``missing`` are seconds of speech without text."""
+
+    found: tuple[Finding, ...]
+    speech: float
+    missing: float
+
+    @property
+    def signs(self) -> frozenset[Sign]:
+        return frozenset(sign for one in self.found if one.suspicious for sign in one.signs)
+
+    @property
+    def is_good(self) -> bool:
+        return bool(self.found) and not self.signs and self.speech - self.missing >= _ENOUGH * self.speech
+
+    @property
+    def rank(self) -> tuple[bool, int, float, float]:
+        """The lower, the better. No text at all is worst: whether nobody spoke is not the model's to say."""
+        log_probability = sum(one.segment.avg_logprob for one in self.found) / max(1, len(self.found))
+        return not self.found, len(self.signs), round(self.missing, 1), -log_probability
+
+
+def examine(
+    segments: Sequence[Segment], evidence: Evidence, decode: Decode, *, hotwords: Sequence[str]
+) -> tuple[Judged, ...]:
+    """Return what stays of ``segments``, some of them decoded again; what stays bad carries its signs in ``suspect``.
+
+    Args:
+        segments: what the model wrote about one chunk, in order; seconds from the chunk's start.
+        evidence: about the chunk.
+        decode: asked for other attempts, only where something is suspicious.
+        hotwords: what was shown to the model.
+    """
+    first = findings(segments, evidence, hotwords)
+    if not any(finding.suspicious for finding in first):
+        return tuple(Judged(finding.segment, finding.spoken) for finding in first)
+    kept: list[Judged] = []
+    at = 0
+    for suspicious, group in groupby(first, lambda finding: finding.suspicious):
+        found: Sequence[Finding] = list(group)
+        at += len(found)
+        if suspicious:
+            start = kept[-1].segment.end if kept else 0.0
+            end = segments[at].start if at < len(segments) else evidence.seconds
+            found = _best(found, start, max(start, end), evidence, decode, hotwords)
+        kept += [judged for finding in found if (judged := _judged(finding))]
+    return tuple(kept)
+
+
+def settle(judged: Sequence[Judged]) -> tuple[Segment, ...]:
+    """Return the final segments of a whole file: what is said again and again over its chunks is marked or dropped.
+
+    Args:
+        judged: of all chunks of the file, in order of time.
+    """
+    texts = [one.segment.text for one in judged]
+    repeated = looping(texts)
+    invented = Counter(letters(text) for text in texts if is_of_videos(text))
+    kept: list[Segment] = []
+    for index, one in enumerate(judged):
+        signs = [Sign(name) for name in one.segment.suspect]
+        if invented[letters(one.segment.text)] >= _SPRINKLED:
+            signs += [Sign.PHRASE, Sign.REPETITION]
+        if index in repeated:
+            signs.append(Sign.REPETITION)
+        ordered = tuple(sign for sign in Sign if sign in signs)
+        if final := _judged(Finding(one.segment, one.spoken, ordered)):
+            kept.append(final.segment)
+    return tuple(kept)
+
+
+def _best(
+    written: Sequence[Finding],
+    start: float,
+    end: float,
+    evidence: Evidence,
+    decode: Decode,
+    hotwords: Sequence[str],
+) -> Sequence[Finding]:
+    """Return the best text for a stretch about which ``written`` is suspicious."""
+    if evidence.between(start, end).nobody_spoke:
+        return written
+    versions = [_version(written, start, end, evidence)]
+    for step in ladder(start, end, evidence, hotwords=bool(hotwords)):
+        segments = [segment for attempt in step for segment in decode(attempt)]
+        version = _version(findings(segments, evidence, ()), start, end, evidence)
+        if len(versions) == 1 and _is_confirmed(written, version):
+            return [replace(finding, signs=()) for finding in written]
+        versions.append(version)
+        if version.is_good:
+            break
+    return min(versions, key=lambda version: version.rank).found
+
+
+def _version(found: Sequence[Finding], start: float, end: float, evidence: Evidence) -> _Version:
+    part = evidence.part(start, end)
+    moved = [_moved(finding.segment, -start) for finding in found]
+    return _Version(tuple(found), *speech_without_text(part, moved))
+
+
+def _is_confirmed(written: Sequence[Finding], without_hotwords: _Version) -> bool:
+    """Tell whether only the hotwords made the text suspicious, and the model hears the same without them.
+
+    Then the names were said, and are spelt better with them.
+    """
+    if (
+        not all(Sign.HOTWORDS in one.signs and len(one.signs) == 1 for one in written)
+        or without_hotwords.signs
+    ):
+        return False
+    before, after = (
+        unicodedata.normalize("NFD", letters("".join(one.segment.text for one in found)))
+        for found in (written, without_hotwords.found)
+    )
+    return SequenceMatcher(None, before, after, autojunk=False).ratio() >= _CONFIRMED
+
+
+def _judged(finding: Finding) -> Judged | None:
+    """Return what becomes of a segment: as it is, marked, or None where nobody said it."""
+    if not finding.suspicious:
+        return Judged(finding.segment, finding.spoken)
+    if finding.spoken.nobody_spoke or {Sign.PHRASE, Sign.WEAK_VOICE} <= set(finding.signs):
+        return None
+    suspect = tuple(sign.value for sign in finding.signs)
+    return Judged(replace(finding.segment, suspect=suspect), finding.spoken)
+
+
+def _moved(segment: Segment, by: float) -> Segment:
+    words = tuple(replace(word, start=word.start + by, end=word.end + by) for word in segment.words)
+    return replace(segment, start=segment.start + by, end=segment.end + by, words=words)
