@@ -13,6 +13,7 @@ class Word:
     """One word as Whisper wrote it. ``probability`` is between 0 and 1.
 
     ``overlap``: somebody else talks at the same time. ``unsure``: the word is worth a second look (`confidence`).
+    ``suggestion``: a name that may have been said instead (`hotwords`); a person decides.
     """
 
     start: float
@@ -22,6 +23,7 @@ class Word:
     speaker: str | None = None
     overlap: bool = False
     unsure: bool = False
+    suggestion: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def turns_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[SpeakerTurn, ...
     return tuple(SpeakerTurn(**row) for row in rows)
 
 
-_RARE = frozenset({"overlap", "unsure", "language", "suspect", "heard"})
+_RARE = frozenset({"overlap", "unsure", "suggestion", "language", "suspect", "heard"})
 
 
 def _fields(row: Word | Segment | SpeakerTurn) -> dict[str, Any]:

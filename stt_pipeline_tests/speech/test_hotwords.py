@@ -1,0 +1,107 @@
+"""Hotwords that fit, and suggestions of names: rather none than a wrong one."""
+
+import json
+import re
+
+import pytest
+
+from stt_pipeline.speech.hotwords import MOST_TOKENS, Fitted, fit, suggest
+from stt_pipeline.speech.transcript import segments_from_json, segments_to_json
+from stt_pipeline_tests.conftest import SAMPLES
+from stt_pipeline_tests.minutes import natural_meetings
+from stt_pipeline_tests.speech.korean.heard import heard
+
+NAMES = (
+    "김민석 부장", "이서윤", "박지훈 연구원", "최소연", "정수빈", "강하늘", "윤도혁", "조현우", "한지민", "장민호", "임서준", "오세훈",
+    "서지원", "신동엽", "권나라", "황정민", "안유진", "홍길동", "양준혁", "손예진", "이준", "David Kim", "쿠버네티스",
+)  # fmt: skip
+
+
+def suggestions(text: str, names: tuple[str, ...] = NAMES, language: str = "ko") -> list[tuple[str, str]]:
+    found = suggest([heard(text, language=language)], names)
+    return [(word.text.strip(), word.suggestion) for word in found[0].words if word.suggestion]
+
+
+def test_hotwords_that_fit_are_all_kept_once() -> None:
+    assert fit(["김민석", " API ", "api", "", "예산안"], len) == Fitted(("김민석", "API", "예산안"), ())
+
+
+def test_over_the_limit_the_first_win_and_short_ones_fill_the_rest() -> None:
+    found = fit(["aaaa", "bbbbbb", "cc", "d"], len, most=9)
+    assert found == Fitted(("aaaa", "cc", "d"), ("bbbbbb",))
+    assert fit(["aaaa"], len, most=3) == Fitted((), ("aaaa",))
+
+
+def test_what_fits_is_counted_together_with_the_model_s_own_tokenizer() -> None:
+    from faster_whisper.tokenizer import Tokenizer
+
+    from stt_pipeline.speech.models import load_model
+
+    whisper = load_model("demo", "cpu").whisper
+    tokenizer = Tokenizer(whisper.hf_tokenizer, True, "transcribe", "ko")
+    names = [f"참석자{number}" for number in range(200)]
+    found = fit(names, lambda text: len(tokenizer.encode(f" {text}")))
+    assert found.kept == tuple(names[: len(found.kept)])
+    assert 0 < len(found.kept) < 200 == len(found.kept) + len(found.left_out)
+    assert len(tokenizer.encode(" " + " ".join(found.kept))) <= MOST_TOKENS
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("김민숙 부장님이 보고합니다", [("김민숙", "김민석")]),
+        ("네, 김민숙입니다.", [("김민숙입니다.", "김민석")]),
+        ("박지운 대리가 왔어요", [("박지운", "박지훈")]),
+        ("최서연씨한테 물어보세요", [("최서연씨한테", "최소연")]),
+        ("김민석은 왔습니다", []),  # heard right
+        ("한지금 말씀하신", []),  # words, not a name
+        ("정수기가 고장 났습니다", []),
+        ("이분이 이준입니다 이중 장치", []),  # too short to look for
+        ("David Kin is here", []),
+    ],
+)
+def test_names_that_may_have_been_misheard(text: str, expected: list[tuple[str, str]]) -> None:
+    assert suggestions(text) == expected
+
+
+def test_two_names_as_near_give_none() -> None:
+    assert suggestions("김민섭 부장님", ("김민석", "김민석희")) == [("김민섭", "김민석")]
+    assert suggestions("김민섭 부장님", ("김민석", "김민선")) == []
+    assert suggestions("김민숙 부장님", ("김민석", "김민숙")) == []
+
+
+def test_nothing_but_the_suggestion_changes() -> None:
+    before = heard("김민숙 부장님이 보고합니다.")
+    (after,) = suggest([before], NAMES)
+    assert after.text == before.text
+    assert [word.text for word in after.words] == [word.text for word in before.words]
+    assert after.words[0].suggestion == "김민석"
+    row = segments_to_json([after])[0]
+    assert row["words"][0]["suggestion"] == "김민석" and "suggestion" not in row["words"][1]
+    assert segments_from_json([row]) == (after,)
+
+
+def test_other_languages_and_no_names_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stt_pipeline.speech.korean.morphology._load", None)
+    assert suggestions("김민숙 부장님", language="ja") == []
+    assert suggestions("김민숙 부장님", ()) == []
+    assert suggestions("예산안을 제출합니다") == []
+
+
+def test_no_suggestion_in_meetings_where_nobody_is_called_so() -> None:
+    """Precision: thousands of words of meetings, none of them one of the names, and not one suggestion."""
+    texts = [
+        row["text"]
+        for path in sorted((SAMPLES / "reference").glob("*.json"))
+        for row in json.loads(path.read_text(encoding="utf-8"))["segments"]
+    ]
+    texts += re.findall(r"[가-힣][가-힣 ,.?0-9%]{10,}", _source(natural_meetings))
+    words = sum(len(text.split()) for text in texts)
+    assert words > 1_500
+    assert [found for text in texts if (found := suggestions(text))] == []
+
+
+def _source(module: object) -> str:
+    import inspect
+
+    return inspect.getsource(module)  # type: ignore[arg-type]
