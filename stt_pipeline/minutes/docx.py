@@ -95,7 +95,7 @@ def _add_transcript(document: "Document", transcript: Transcript, word: Mapping[
         paragraph = document.add_paragraph(f"{line.time} ")
         if line.speaker:
             paragraph.add_run(_clean(f"{line.speaker}: ")).bold = True
-        paragraph.add_run(_clean(line.text))
+        paragraph.add_run(_clean(f"{line.text}{line.doubt}"))
     if is_empty:
         document.add_paragraph(word["none"])
 

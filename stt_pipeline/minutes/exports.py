@@ -79,9 +79,12 @@ def to_json(name: str, transcript: Transcript, minutes: Minutes | None = None) -
     """Return one JSON object, times in seconds from the start of the recording.
 
     ``schema`` (1), ``file``, ``language``, ``language_probability``, ``duration``, ``model``, ``notes`` (list of text),
-    ``speakers`` (list of labels), ``segments`` (list of ``start, end, text, speaker, words, avg_logprob, no_speech_prob,
-    compression_ratio``, a word being ``start, end, text, probability, speaker``), and ``minutes``: null, or ``title,
-    summary, topics, decisions, action_items (task, owner, due, start), keywords, model, tokens_used``.
+    ``speakers`` (list of labels), ``speech_seconds``, ``speech_seconds_without_text``, ``quality`` (0 to 1, or null),
+    ``segments`` (list of ``start, end, text, speaker, words, avg_logprob, no_speech_prob, compression_ratio``, a word being
+    ``start, end, text, probability, speaker``), and ``minutes``: null, or ``title, summary, topics, decisions,
+    action_items (task, owner, due, start), keywords, model, tokens_used``. Where there is something to say, a segment
+    also has ``language``, ``suspect`` (list of reasons) and ``heard`` (before it was corrected), and a word ``overlap``,
+    ``unsure`` and ``suggestion``.
     """
     page = {
         "schema": JSON_SCHEMA_VERSION,
@@ -92,6 +95,9 @@ def to_json(name: str, transcript: Transcript, minutes: Minutes | None = None) -
         "model": transcript.model,
         "notes": list(transcript.notes),
         "speakers": list(transcript.speakers),
+        "speech_seconds": transcript.speech_seconds,
+        "speech_seconds_without_text": transcript.speech_seconds_without_text,
+        "quality": transcript.quality,
         "segments": segments_to_json(transcript.segments),
         "minutes": minutes_to_json(minutes) if minutes else None,
     }
@@ -111,7 +117,7 @@ def to_md(name: str, transcript: Transcript, minutes: Minutes | None = None) -> 
     ]
     if minutes:
         page += _minutes_sections(minutes, word)
-    lines = [f"- {_md(str(line))}" for line in spoken_lines(transcript)]
+    lines = [f"- {_md(str(line))}{line.doubt}" for line in spoken_lines(transcript)]
     page += [f"## {word['transcript']}", "\n".join(lines) or word["none"]]
     return "\n\n".join(page) + "\n"
 

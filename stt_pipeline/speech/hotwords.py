@@ -14,6 +14,9 @@ from stt_pipeline.speech.transcript import Segment, Word
 MOST_TOKENS: Final = 223
 """Of hotwords that Whisper takes: half of its 448 positions, less the token that introduces them (faster-whisper)."""
 
+SEPARATOR: Final = ", "
+"""Between hotwords in the prompt."""
+
 _NAME: Final = re.compile("[가-힣]{3,}")
 _SIGNS: Final = ".,?!…"
 _LARGEST_SHARE: Final = 0.25
@@ -37,13 +40,13 @@ def fit(hotwords: Sequence[str], count_tokens: Callable[[str], int], most: int =
 
     Args:
         hotwords: names and terms.
-        count_tokens: how many tokens the model makes of a text; it is asked for the words joined by spaces.
+        count_tokens: how many tokens the model makes of a text; it is asked for the words joined by `SEPARATOR`.
         most: tokens that there is room for.
     """
     kept: list[str] = []
     left_out: list[str] = []
     for word in _unique(hotwords):
-        (kept if count_tokens(" ".join([*kept, word])) <= most else left_out).append(word)
+        (kept if count_tokens(SEPARATOR.join([*kept, word])) <= most else left_out).append(word)
     return Fitted(tuple(kept), tuple(left_out))
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -198,6 +199,25 @@ def test_docx_survives_what_xml_cannot_hold() -> None:
     minutes = Minutes(bad * 300, bad, (bad,), (bad,), (ActionItem(bad, bad, bad),), (bad,))
     page = docx.Document(io.BytesIO(export("docx", name=bad, transcript=transcript, minutes=minutes)))
     assert page.paragraphs[-1].text.endswith("a�b�c�d�e�f\x7f]]>&<w:p/>")
+
+
+def test_what_may_never_have_been_said_is_marked_for_people_and_told_to_programs() -> None:
+    doubted = replace(SEGMENTS[2], suspect=("repetition",), heard="네")
+    said = replace(
+        TRANSCRIPT.with_segments([SEGMENTS[0], doubted]),
+        speech_seconds=4.0,
+        speech_seconds_without_text=1.5,
+        quality=0.75,
+    )
+    page = json.loads(export("json", name="a.wav", transcript=said))
+    assert segments_from_json(page["segments"]) == said.segments
+    assert (page["quality"], page["speech_seconds"], page["speech_seconds_without_text"]) == (0.75, 4.0, 1.5)
+    md = export("md", name="a.wav", transcript=said).decode()
+    assert "SPEAKER\\_00: 네. (?)\n" in md and md.count("(?)") == 1
+    document = docx.Document(io.BytesIO(export("docx", name="a.wav", transcript=said)))
+    assert [p.text for p in document.paragraphs if "(?)" in p.text] == ["[0:04] SPEAKER_00: 네. (?)"]
+    for kind in ("txt", "srt", "vtt"):
+        assert "(?)" not in export(kind, name="a.wav", transcript=said).decode()
 
 
 def test_rttm_holds_the_turns_under_a_name_without_spaces(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_hotwords_that_fit_are_all_kept_once() -> None:
 
 
 def test_over_the_limit_the_first_win_and_short_ones_fill_the_rest() -> None:
-    found = fit(["aaaa", "bbbbbb", "cc", "d"], len, most=9)
+    found = fit(["aaaa", "bbbbbb", "cc", "d"], len, most=11)
     assert found == Fitted(("aaaa", "cc", "d"), ("bbbbbb",))
     assert fit(["aaaa"], len, most=3) == Fitted((), ("aaaa",))
 
@@ -43,7 +43,7 @@ def test_what_fits_is_counted_together_with_the_model_s_own_tokenizer() -> None:
     found = fit(names, lambda text: len(tokenizer.encode(f" {text}")))
     assert found.kept == tuple(names[: len(found.kept)])
     assert 0 < len(found.kept) < 200 == len(found.kept) + len(found.left_out)
-    assert len(tokenizer.encode(" " + " ".join(found.kept))) <= MOST_TOKENS
+    assert len(tokenizer.encode(" " + ", ".join(found.kept))) <= MOST_TOKENS
 
 
 @pytest.mark.parametrize(
