@@ -121,7 +121,7 @@ def checked_options(options: BatchOptions | Mapping[str, Any] | None) -> BatchOp
         return BatchOptions.model_validate(dict(options or {}))
     except ValidationError as error:
         details = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'options'}: {_WRONG.get(e['type'], e['msg'])}"
+            f"{'.'.join(map(str, e['loc'])) or 'options'}: {_WRONG.get(e['type'], e['msg'].removeprefix('Value error, '))}"
             for e in error.errors()
         )
         known = ", ".join(BatchOptions.model_fields)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from stt_pipeline.speech.language_codes import LANGUAGE_CODES
 from stt_pipeline.speech.recordings import SpeechOptions
 
 _MOST_SPEAKERS = 50
@@ -22,17 +23,29 @@ Line = Annotated[str, AfterValidator(_one_line)]
 """Text as people type it: line breaks are spaces, and other control characters are refused."""
 
 
+def _language(code: str) -> str:
+    if code and code.lower() not in LANGUAGE_CODES:
+        raise ValueError(
+            f"{code!r} is no language code that Whisper knows: give one as in ko, en or ja, or none to have it detected"
+        )
+    return code.lower()
+
+
+Language = Annotated[Line, AfterValidator(_language)]
+"""A code of Whisper's (ISO 639-1), or nothing."""
+
+
 class BatchOptions(BaseModel):
     """Overrides of the settings for one batch; what is empty is taken from the settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: Line = Field("", max_length=300, description="Speech model, as STT_MODEL.")
-    language: Line = Field(
+    language: Language = Field(
         "", max_length=20, description="Language code of the recordings; empty detects it."
     )
     hotwords: Line = Field("", max_length=2_000, description="Names and terms that are likely to be said.")
-    languages: list[Line] = Field(
+    languages: list[Language] = Field(
         [], max_length=20, description="Languages that detection may choose from; none given allows all."
     )
     multilingual: bool = Field(
@@ -73,6 +86,43 @@ class BatchOptions(BaseModel):
                 f"min_speakers {self.min_speakers} is more than max_speakers {self.max_speakers}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _one_way_to_a_language(self) -> "BatchOptions":
+        if self.language and self.multilingual:
+            raise ValueError(
+                f"language {self.language} is taken for all that is said, and multilingual looks for it anew: leave out one"
+            )
+        if self.language and self.languages and self.language not in self.languages:
+            raise ValueError(
+                f"language {self.language} is not among the languages {', '.join(self.languages)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _terms_are_clear(self) -> "BatchOptions":
+        spellings: dict[str, str] = {}
+        for spelling, variants in self.terms.items():
+            if not spelling.strip() or not all(heard.strip() for heard in variants):
+                raise ValueError(f"the term {spelling!r} or what is heard instead of it is empty")
+            for heard in variants:
+                other = spellings.setdefault(_as_compared(heard), spelling)
+                if other != spelling:
+                    raise ValueError(
+                        f"{heard!r} is to come out both as {other!r} and as {spelling!r}: keep one of them"
+                    )
+        for spelling in self.terms:
+            other = spellings.get(_as_compared(spelling), spelling)
+            if _as_compared(other) != _as_compared(spelling):
+                raise ValueError(
+                    f"{spelling!r} must come out, and is to be replaced by {other!r}: leave out one of them"
+                )
+        return self
+
+
+def _as_compared(heard: str) -> str:
+    """Return what counts when terms are looked for: neither spaces nor capitals do."""
+    return "".join(heard.split()).casefold()
 
 
 def speech_options(options: BatchOptions, *, language: str = "") -> SpeechOptions:

@@ -69,7 +69,7 @@ def compact(
     """
     shards = data_files.sizes(datasets.shards_folder(root, dataset, batch_key))
     folder = datasets.compacted_folder(root, dataset, batch_key)
-    groups = datasets.grouped(_decoded(shards))
+    groups = datasets.grouped(_decoded(shards, dataset))
     rows = size = 0
     written: list[UPath] = []
     group = next(groups, None)
@@ -102,19 +102,19 @@ def is_current(root: UPath, dataset: Dataset, batch_key: str) -> bool:
     return not shards or (bool(large) and min(large) > max(shards))
 
 
-def _decoded(shards: dict[UPath, int]) -> Iterator[pa.RecordBatch]:
+def _decoded(shards: dict[UPath, int], dataset: Dataset) -> Iterator[pa.RecordBatch]:
     """Yield the rows of shards' files, some at a time."""
     for paths in _groups(shards):
         try:
             for path, content in zip(paths, data_files.read_each(paths), strict=True):
-                yield from _decoded_file(path, content)
+                yield from _decoded_file(path, content, dataset)
         except FileNotFoundError as error:
             raise SourceUnavailableError(
                 f"{error.filename} was deleted while its batch was compacted. Compact the batch again."
             ) from error
 
 
-def _decoded_file(path: UPath, content: bytes) -> Iterator[pa.RecordBatch]:
+def _decoded_file(path: UPath, content: bytes, dataset: Dataset) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -122,7 +122,9 @@ def _decoded_file(path: UPath, content: bytes) -> Iterator[pa.RecordBatch]:
         file = pq.ParquetFile(pa.BufferReader(content))
         size = sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups))
         rows = file.metadata.num_rows
-        yield from file.iter_batches(batch_size=max(1, rows * _DECODED_BYTES // max(1, size)))
+        batch_size = max(1, rows * _DECODED_BYTES // max(1, size))
+        for batch in file.iter_batches(batch_size=batch_size):
+            yield datasets.as_of_today(batch, dataset)
     except (pa.ArrowException, OSError) as error:
         raise SttError(f"{path} is broken: {error} Materialize its shard again.") from error
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from stt_pipeline.store import data_files
 
@@ -39,6 +39,11 @@ def schema(dataset: Dataset) -> pa.Schema:
             "language_probability": rate,
             "model": text,
             "notes": pa.list_(text),
+            "quality": rate,
+            "speech_seconds": time,
+            "speech_seconds_without_text": time,
+            "suspect_segments": pa.int32(),
+            "trust": rate,
             "text": text,
             "segments": rows_of(
                 start=time,
@@ -48,7 +53,18 @@ def schema(dataset: Dataset) -> pa.Schema:
                 avg_logprob=rate,
                 no_speech_prob=rate,
                 compression_ratio=rate,
-                words=rows_of(start=time, end=time, speaker=text, text=text, probability=rate),
+                language=text,
+                suspect=pa.list_(text),
+                heard=text,
+                words=rows_of(
+                    start=time,
+                    end=time,
+                    speaker=text,
+                    text=text,
+                    probability=rate,
+                    overlap=pa.bool_(),
+                    unsure=pa.bool_(),
+                ),
             ),
             "speaker_turns": rows_of(start=time, end=time, speaker=text),
         },
@@ -65,6 +81,15 @@ def schema(dataset: Dataset) -> pa.Schema:
     }
     file = {"batch_id": pa.int64(), "audio_file_id": pa.int64(), "uri": text}
     return pa.schema(list((file | columns[dataset]).items()))
+
+
+_Rows = TypeVar("_Rows", "pa.RecordBatch", "pa.Table")
+
+
+def as_of_today(rows: _Rows, dataset: Dataset) -> _Rows:
+    """Return rows that an older version of the product wrote with today's fields; those it did not know are null."""
+    today = schema(dataset)
+    return rows if rows.schema.equals(today) else type(rows).from_pylist(rows.to_pylist(), schema=today)
 
 
 def shard_path(root: UPath, dataset: Dataset, batch_key: str, shard_stem: str) -> UPath:
@@ -112,7 +137,8 @@ def read(paths: Iterable[UPath], dataset: Dataset) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     tables = [pq.read_table(pa.BufferReader(data_files.read(path))) for path in paths]
-    return pa.concat_tables([schema(dataset).empty_table(), *tables]).to_pandas()
+    known = [as_of_today(table, dataset) for table in tables]
+    return pa.concat_tables([schema(dataset).empty_table(), *known]).to_pandas()
 
 
 def stream(dataset: Dataset, pages: Iterable[Sequence[Mapping[str, Any]]]) -> Iterator[bytes]:

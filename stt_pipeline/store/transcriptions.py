@@ -5,7 +5,7 @@ runs twice writes the same row.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -34,6 +34,7 @@ from stt_pipeline.speech.transcript import (
     turns_from_json,
     turns_to_json,
 )
+from stt_pipeline.speech.trust import Figures
 from stt_pipeline.store.files import AudioFile
 from stt_pipeline.store.tables import audio_files, transcriptions
 
@@ -86,6 +87,9 @@ def _transcription(row: Row[Any]) -> Transcription:
             model=row.model,
             segments=segments_from_json(row.segments),
             notes=tuple(row.notes),
+            speech_seconds=row.speech_seconds,
+            speech_seconds_without_text=row.speech_seconds_without_text,
+            quality=row.quality,
         ),
         turns=turns_from_json(row.speaker_labels or []),
         processing_completed_at=row.processing_completed_at,
@@ -131,10 +135,16 @@ def save(connection: Connection, new: Sequence[NewTranscript]) -> None:
                 "model": one.transcript.model,
                 "notes": list(one.transcript.notes),
                 "started_at": one.started_at,
+                **_figures(one.transcript),
             }
             for one in new
         ],
     )
+
+
+def _figures(transcript: Transcript) -> dict[str, Any]:
+    figures = Figures.of(transcript)
+    return {**asdict(figures), "trust": figures.trust}
 
 
 def save_speakers(connection: Connection, found: Sequence[Transcription]) -> None:
@@ -204,6 +214,11 @@ _ROW = select(
     transcriptions.c.language_probability,
     transcriptions.c.model,
     transcriptions.c.notes,
+    transcriptions.c.quality,
+    transcriptions.c.speech_seconds,
+    transcriptions.c.speech_seconds_without_text,
+    transcriptions.c.suspect_segments,
+    transcriptions.c.trust,
     transcriptions.c.transcription_text.label("text"),
     transcriptions.c.segments,
     transcriptions.c.speaker_labels.label("speaker_turns"),

@@ -25,6 +25,7 @@ from stt_pipeline.batches.results import (
 )
 from stt_pipeline.batches.retention import retire_batches
 from stt_pipeline.batches.retry import ask, retry, work_off
+from stt_pipeline.batches.review import review
 from stt_pipeline.batches.search import search
 from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
 from stt_pipeline.batches.watching import remove_watch
@@ -122,6 +123,7 @@ def _look(database: Database, batch_id: int) -> None:
         # the beginning is as good as all of it
         next(dataset_rows(database, batch_id, dataset))
     next(export_batch(database, batch_id, "txt").chunks)
+    review(database, batch_id, 20)
     with database.begin() as connection:
         shard = shards.of_batch(connection, batch_id, 0, 1)[0]
     for asked in ("보고서를", '"다음 주"', "사다리 보고서"):

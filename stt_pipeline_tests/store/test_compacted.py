@@ -257,3 +257,22 @@ def test_memory_does_not_grow_with_the_batch(tmp_path: Path, monkeypatch: pytest
     assert compacted.compact(root, "transcripts", "000012", file_bytes=10_000).rows == 1_200
     assert len(held) > 40
     assert max(held) < 8_000_000  # of 24 MB; a shard's file is 1 MB
+
+
+def test_files_of_an_older_version_are_read_and_compacted(tmp_path: Path) -> None:
+    root = UPath(tmp_path)
+    write_shards(root, 1, 1)
+    (new,) = data_files.sizes(datasets.shards_folder(root, "transcripts", "000001"))
+    today = pq.read_table(str(new))
+    fields = pa.struct(
+        [field for field in today.schema.field("segments").type.value_type if field.name != "heard"]
+    )
+    rows = today.drop_columns(["quality", "trust"]).to_pylist()
+    for segment in (segment for row in rows for segment in row["segments"]):
+        del segment["heard"]
+    columns = [field for field in today.schema if field.name not in ("quality", "trust", "segments")]
+    older = pa.schema([*columns, pa.field("segments", pa.list_(fields))])
+    pq.write_table(pa.Table.from_pylist(rows, schema=older), str(new.with_name("000001-000001.parquet")))
+    both = list(data_files.sizes(datasets.shards_folder(root, "transcripts", "000001")))
+    assert len(datasets.read(both, "transcripts")) == 2 * len(rows)
+    assert compacted.compact(root, "transcripts", "000001").rows == 2 * len(rows)

@@ -16,6 +16,7 @@ from stt_pipeline.store import (
     leases,
     listing,
     moves,
+    review,
     search,
     shards,
     summaries,
@@ -37,6 +38,7 @@ STORE = (
     leases,
     listing,
     moves,
+    review,
     search,
     shards,
     summaries,
@@ -103,6 +105,7 @@ def test_every_query_uses_an_index_and_needs_it(database: Database, tmp_path: Pa
         "stt_email_logs_minutes_once",
         "stt_search_batch",
         "stt_search_tsv",
+        "stt_transcriptions_trust",
     ):
         assert scans(LARGE_TABLES, without=index) != [], index
 

@@ -1,0 +1,63 @@
+"""How far a person may rely on a transcript, and what there is to say against it. The figures themselves are of `engine`."""
+
+from dataclasses import dataclass
+
+from stt_pipeline.speech.transcript import Transcript
+
+_UNSURE = 0.6  # quality under which a reader is told
+# speech without text that is worth a word: the detector's edges alone leave some
+_MISSED_SECONDS = 2.0
+_MISSED_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What is known about the text of one recording, without the text.
+
+    Attributes:
+        quality: 0 to 1, as :attr:`Transcript.quality`.
+        speech_seconds: how long somebody talks.
+        speech_seconds_without_text: the part of it for which there is no text.
+        suspect_segments: how many segments may never have been said.
+    """
+
+    quality: float | None
+    speech_seconds: float
+    speech_seconds_without_text: float
+    suspect_segments: int
+
+    @classmethod
+    def of(cls, transcript: Transcript) -> "Figures":
+        """Return the figures of ``transcript``."""
+        return cls(
+            transcript.quality,
+            transcript.speech_seconds,
+            transcript.speech_seconds_without_text,
+            sum(bool(segment.suspect) for segment in transcript.segments),
+        )
+
+    @property
+    def trust(self) -> float | None:
+        """0 to 1: the quality, times the share of the speech that has text; None where nobody talks.
+
+        The lowest of many are the most worth a look: words that are missing hurt as much as words that are wrong.
+        """
+        if self.speech_seconds <= 0:
+            return None
+        missing = min(1.0, self.speech_seconds_without_text / self.speech_seconds)
+        return (1.0 if self.quality is None else self.quality) * (1.0 - missing)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What a reader should know, a phrase each; none where nothing speaks against the text."""
+        found = []
+        if self.quality is not None and self.quality < _UNSURE:
+            found.append(f"low confidence ({self.quality:.2f} of 1)")
+        if self.speech_seconds_without_text > max(_MISSED_SECONDS, _MISSED_SHARE * self.speech_seconds):
+            found.append(
+                f"{self.speech_seconds_without_text:.0f} s of {self.speech_seconds:.0f} s of speech without text"
+            )
+        if self.suspect_segments:
+            plural = "s" * (self.suspect_segments != 1)
+            found.append(f"{self.suspect_segments} segment{plural} that may never have been said")
+        return tuple(found)

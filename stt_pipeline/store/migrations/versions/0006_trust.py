@@ -1,0 +1,38 @@
+"""How far each transcript can be trusted, and an index that finds the least of a batch."""
+
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+_UP = (
+    """
+    ALTER TABLE stt_transcriptions
+        ADD quality double precision,
+        ADD speech_seconds double precision NOT NULL DEFAULT 0,
+        ADD speech_seconds_without_text double precision NOT NULL DEFAULT 0,
+        ADD suspect_segments integer NOT NULL DEFAULT 0,
+        ADD trust double precision
+    """,
+    "CREATE INDEX stt_transcriptions_trust ON stt_transcriptions (batch_id, trust, id) WHERE trust IS NOT NULL",
+)
+
+_DOWN = (
+    "DROP INDEX stt_transcriptions_trust",
+    """
+    ALTER TABLE stt_transcriptions DROP quality, DROP speech_seconds, DROP speech_seconds_without_text,
+        DROP suspect_segments, DROP trust
+    """,
+)
+
+
+def upgrade() -> None:
+    """Change the tables."""
+    for statement in _UP:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    """Change them back."""
+    for statement in _DOWN:
+        op.execute(statement)

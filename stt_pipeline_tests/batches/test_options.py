@@ -1,0 +1,65 @@
+"""What a batch may ask of speech: wrong wishes are said in words, and the rest reaches the transcriber."""
+
+from typing import Any
+
+import pytest
+
+from stt_pipeline.batches.creation import checked_options
+from stt_pipeline.batches.options import BatchOptions, speech_options
+from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.speech.language_codes import LANGUAGE_CODES
+from stt_pipeline.speech.recordings import SpeechOptions
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"language": "korean"}, "'korean' is no language code that Whisper knows"),
+        ({"languages": ["ko", "xx"]}, "'xx' is no language code"),
+        ({"language": "ko", "multilingual": True}, "leave out one"),
+        ({"language": "ja", "languages": ["ko", "en"]}, "language ja is not among the languages ko, en"),
+        (
+            {"terms": {"API": ["에이피아이"], "A.P.I.": ["에이 피아이"]}},
+            "'에이 피아이' is to come out both as 'API' and as 'A.P.I.'",
+        ),
+        ({"terms": {"Kim": ["Gim"], "gim": ["짐"]}}, "'gim' must come out, and is to be replaced by 'Kim'"),
+        ({"terms": {"API": [" "]}}, "'API' or what is heard instead of it is empty"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        checked_options(options)
+    assert said in str(refused.value)
+
+
+def test_all_of_it_reaches_the_transcriber() -> None:
+    options = BatchOptions(
+        languages=["KO", "en"],
+        multilingual=True,
+        hotwords="예산안, 김 과장 ,,예산안",
+        attendees=["이 대리", "김 과장"],
+        terms={"API": ["에이피아이", "api"]},
+        remove_fillers=True,
+    )
+    assert speech_options(options, language="ja") == SpeechOptions(
+        language="",
+        languages=("ko", "en"),
+        multilingual=True,
+        hotwords=("예산안", "김 과장", "이 대리"),
+        terms=(("API", ("에이피아이", "api")),),
+        remove_fillers=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "language"),
+    [({}, "ja"), ({"language": "ko"}, "ko"), ({"languages": ["ko", "en"]}, ""), ({"multilingual": True}, "")],
+)
+def test_the_setting_counts_where_a_batch_says_nothing(options: dict[str, Any], language: str) -> None:
+    assert speech_options(BatchOptions(**options), language="ja").language == language
+
+
+def test_the_codes_are_those_of_faster_whisper() -> None:
+    from faster_whisper.tokenizer import _LANGUAGE_CODES
+
+    assert set(_LANGUAGE_CODES) == LANGUAGE_CODES
