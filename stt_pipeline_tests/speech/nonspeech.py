@@ -134,15 +134,15 @@ def _noise(seconds: float, seed: int, slope: float) -> npt.NDArray[np.float64]:
 
 def _tone(note: int, seconds: float, harmonics: int) -> npt.NDArray[np.float64]:
     phase = 2 * np.pi * 440 * 2 ** ((note - 69) / 12) * _time(seconds)
-    return np.sum([np.sin(n * phase) / n**1.5 for n in range(1, harmonics + 1)], axis=0)
+    return np.asarray(sum(np.sin(n * phase) / n**1.5 for n in range(1, harmonics + 1)))
 
 
 def _swell(seconds: float) -> npt.NDArray[np.float64]:
-    return np.sin(np.pi * _time(seconds) / seconds) ** 0.5
+    return np.asarray(np.sin(np.pi * _time(seconds) / seconds) ** 0.5)
 
 
 def _decay(seconds: float, rate: float) -> npt.NDArray[np.float64]:
-    return np.exp(-rate * _time(seconds))
+    return np.asarray(np.exp(-rate * _time(seconds)))
 
 
 def _add(total: npt.NDArray[np.float64], at: float, sound: npt.NDArray[np.float64]) -> None:
@@ -154,4 +154,4 @@ def _add(total: npt.NDArray[np.float64], at: float, sound: npt.NDArray[np.float6
 def _at_level(samples: npt.NDArray[np.float64], level: float) -> Sound:
     """Return ``samples`` with an RMS of ``level`` dBFS, peaks held below full scale."""
     scaled = samples * 10 ** (level / 20) / np.sqrt(np.mean(samples**2))
-    return np.clip(scaled, -0.99, 0.99).astype(np.float32)
+    return np.asarray(np.clip(scaled, -0.99, 0.99), np.float32)

@@ -122,7 +122,12 @@ def _best(
         return written
     versions = [_version(written, start, end, evidence)]
     for step in ladder(start, end, evidence, hotwords=bool(hotwords)):
-        segments = [segment for attempt in step for segment in decode(attempt)]
+        segments = [
+            within
+            for attempt in step
+            for segment in decode(attempt)
+            if (within := _within(segment, attempt.start, end if attempt.end is None else attempt.end))
+        ]
         version = _version(findings(segments, evidence, ()), start, end, evidence)
         if len(versions) == 1 and _is_confirmed(written, version):
             return [replace(finding, signs=()) for finding in written]
@@ -163,6 +168,18 @@ def _judged(finding: Finding) -> Judged | None:
         return None
     suspect = tuple(sign.value for sign in finding.signs)
     return Judged(replace(finding.segment, suspect=suspect), finding.spoken)
+
+
+def _within(segment: Segment, start: float, end: float) -> Segment | None:
+    """Return ``segment`` as far as it lies in ``start`` to ``end``: what is decoded is whole frames, and may pass over."""
+
+    def clipped(time: float) -> float:
+        return min(max(time, start), end)
+
+    if clipped(segment.start) >= clipped(segment.end):
+        return None
+    words = tuple(replace(word, start=clipped(word.start), end=clipped(word.end)) for word in segment.words)
+    return replace(segment, start=clipped(segment.start), end=clipped(segment.end), words=words)
 
 
 def _moved(segment: Segment, by: float) -> Segment:

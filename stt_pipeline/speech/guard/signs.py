@@ -155,14 +155,14 @@ def syllables(text: str) -> int:
 
 def _spans(segments: Sequence[Segment], end: float) -> list[tuple[float, float]]:
     """Return the segments' spans with a little around, up to their neighbours."""
-    before = [0.0, *(segment.end for segment in segments[:-1])]
+    before = [0.0, *(segment.end for segment in segments)]
     after = [*(segment.start for segment in segments[1:]), end]
     return [
         (
             min(segment.start, max(segment.start - _REACH, earlier)),
             max(segment.end, min(segment.end + _REACH, later)),
         )
-        for segment, earlier, later in zip(segments, before, after, strict=True)
+        for segment, earlier, later in zip(segments, before, after, strict=False)
     ]
 
 
