@@ -25,6 +25,7 @@ ROLES: Mapping[str, Role] = {
     "stream_progress": "viewer",
     "list_files": "viewer",
     "list_failures": "viewer",
+    "review_batch": "viewer",
     "export_batch": "viewer",
     "get_transcription": "viewer",
     "get_minutes": "viewer",

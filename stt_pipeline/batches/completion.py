@@ -9,6 +9,7 @@ from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.batch_work import BatchWork
 from stt_pipeline.batches.progress import Progress, progress
 from stt_pipeline.batches.publishing import send_once
+from stt_pipeline.batches.review import ToReview, review
 from stt_pipeline.errors import EmailError, SttError
 from stt_pipeline.mail.mailer import Mailer
 from stt_pipeline.mail.messages import batch_report_mail
@@ -17,6 +18,7 @@ from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
 
 _EXAMPLES = 3  # of each error class
+_TO_REVIEW = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Report:
     Attributes:
         examples: (file name, error class, message) of the first failures of each class.
         throughput: (minute, files ended, seconds of audio done), in order; minutes without any are left out.
+        to_review: the files that are the most worth a human look.
         emails_sent: minutes and reports.
         mail_errors: the addresses that could not be reached, with the reason: the batch is closed all the same.
     """
@@ -33,6 +36,7 @@ class Report:
     progress: Progress
     examples: tuple[tuple[str, str, str], ...]
     throughput: tuple[tuple[datetime, int, float], ...]
+    to_review: tuple[ToReview, ...]
     emails_sent: int
     mail_errors: dict[str, str]
 
@@ -79,7 +83,8 @@ def _report(
     with database.begin() as connection:
         throughput = tuple(counters.throughput_of(connection, figures.batch_id))
         sent = emails.sent_of_batch(connection, figures.batch_id)
-    return Report(figures, examples, throughput, sent, errors)
+    worst = tuple(review(database, figures.batch_id, _TO_REVIEW))
+    return Report(figures, examples, throughput, worst, sent, errors)
 
 
 def _mail_report(

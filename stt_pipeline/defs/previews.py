@@ -9,7 +9,9 @@ import dagster as dg
 
 from stt_pipeline.batches.compaction import Compaction
 from stt_pipeline.batches.completion import Report
+from stt_pipeline.batches.review import ToReview
 from stt_pipeline.batches.throughput_plot import throughput_png
+from stt_pipeline.speech.doubts import Figures
 from stt_pipeline.speech.timeline import speaker_timeline_png
 from stt_pipeline.store.summaries import Summary
 from stt_pipeline.store.transcriptions import Transcription
@@ -33,10 +35,22 @@ def transcript_preview(found: Sequence[tuple[str, Transcription]]) -> dict[str, 
             "\n\n".join(_transcript_md(name, stored) for name, stored in found)
         ),
     }
+    metadata |= _doubts(found)
     notes = sorted({note for transcript in transcripts for note in transcript.notes})
     if notes:
         metadata["note"] = " ".join(notes)
     return metadata
+
+
+def _doubts(found: Sequence[tuple[str, Transcription]]) -> dict[str, Any]:
+    """Return the quality of transcripts, and what speaks against each."""
+    figures = [(name, Figures.of(stored.transcript)) for name, stored in found]
+    rated = [its.quality for _, its in figures if its.quality is not None]
+    said = [f"{name}: {', '.join(its.doubts)}" for name, its in figures if its.doubts]
+    return {
+        **({"quality, 0 to 1": ", ".join(f"{quality:.2f}" for quality in rated)} if rated else {}),
+        **({"doubts": "; ".join(said)} if said else {}),
+    }
 
 
 def speaker_preview(found: Sequence[tuple[str, Transcription]]) -> dict[str, Any]:
@@ -85,6 +99,8 @@ def report_preview(report: Report) -> dict[str, Any]:
         metadata["duration"] = str(timedelta(seconds=round(taken.total_seconds())))
     if report.examples:
         metadata["failures"] = dg.MetadataValue.md(_failures_md(report))
+    if report.to_review:
+        metadata["most worth a look"] = dg.MetadataValue.md(_review_md(report.to_review))
     if report.throughput:
         png = throughput_png(report.throughput)
         metadata["throughput"] = dg.MetadataValue.md(_picture_md("throughput", png))
@@ -133,6 +149,15 @@ def _failures_md(report: Report) -> str:
         ]
         lines += [""]
     return "\n".join(lines)
+
+
+def _review_md(found: Sequence[ToReview]) -> str:
+    rows = []
+    for one in found:
+        figures = one.transcript.figures
+        path = one.path.replace("|", "\\|")
+        rows.append(f"| {path} | {figures.quality:.2f} | {', '.join(figures.doubts)} |")
+    return "\n".join(["| file | quality, 0 to 1 | what speaks against its text |", "|---|---|---|", *rows])
 
 
 def _transcript_md(name: str, stored: Transcription) -> str:

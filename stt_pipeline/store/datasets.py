@@ -43,7 +43,6 @@ def schema(dataset: Dataset) -> pa.Schema:
             "speech_seconds": time,
             "speech_seconds_without_text": time,
             "suspect_segments": pa.int32(),
-            "trust": rate,
             "text": text,
             "segments": rows_of(
                 start=time,

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from stt_pipeline.speech.trust import Figures
+from stt_pipeline.speech.doubts import Figures
 from stt_pipeline.store.tables import transcriptions
 
 
 @dataclass(frozen=True, slots=True)
-class Doubtful:
+class Judged:
     """A transcript without its text; ``duration`` is in seconds."""
 
     transcription_id: int
@@ -17,12 +17,11 @@ class Doubtful:
     uri: str
     duration: float
     language: str
-    trust: float
     figures: Figures
 
 
-def least_trusted(connection: Connection, batch_id: int, limit: int) -> list[Doubtful]:
-    """Return the transcripts of a batch that can be trusted least, the worst first; where nobody talks there is none."""
+def worst(connection: Connection, batch_id: int, limit: int) -> list[Judged]:
+    """Return the transcripts of a batch of the lowest quality, the worst first; where nobody talks there is none."""
     its = transcriptions.c
     rows = connection.execute(
         select(
@@ -31,25 +30,23 @@ def least_trusted(connection: Connection, batch_id: int, limit: int) -> list[Dou
             its.audio_file_path,
             its.duration,
             its.language,
-            its.trust,
             its.quality,
             its.speech_seconds,
             its.speech_seconds_without_text,
             its.suspect_segments,
         )
         # the index has these columns and nothing besides, so the worst of millions are its first rows
-        .where(its.batch_id == batch_id, its.trust.is_not(None), its.status != "outdated")
-        .order_by(its.trust, its.id)
+        .where(its.batch_id == batch_id, its.quality.is_not(None), its.status != "outdated")
+        .order_by(its.quality, its.id)
         .limit(limit)
     )
     return [
-        Doubtful(
+        Judged(
             row.id,
             row.audio_file_id,
             row.audio_file_path,
             row.duration,
             row.language,
-            row.trust,
             Figures(row.quality, row.speech_seconds, row.speech_seconds_without_text, row.suspect_segments),
         )
         for row in rows

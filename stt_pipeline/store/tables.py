@@ -211,11 +211,16 @@ transcriptions = Table(
     _seconds("speech_seconds"),
     _seconds("speech_seconds_without_text"),
     _count("suspect_segments"),
-    Column("trust", Double),
     UniqueConstraint("audio_file_id", "created_at"),
     Index("stt_transcriptions_batch", "batch_id"),
     Index("stt_transcriptions_status", "status"),
-    Index("stt_transcriptions_trust", "batch_id", "trust", "id", postgresql_where=text("trust IS NOT NULL")),
+    Index(
+        "stt_transcriptions_quality",
+        "batch_id",
+        "quality",
+        "id",
+        postgresql_where=text("quality IS NOT NULL"),
+    ),
     postgresql_partition_by="RANGE (created_at)",
 )
 

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from stt_pipeline.errors import NotFoundError
+from stt_pipeline.speech.doubts import Figures
 from stt_pipeline.speech.transcript import (
     SpeakerTurn,
     Transcript,
@@ -34,7 +35,6 @@ from stt_pipeline.speech.transcript import (
     turns_from_json,
     turns_to_json,
 )
-from stt_pipeline.speech.trust import Figures
 from stt_pipeline.store.files import AudioFile
 from stt_pipeline.store.tables import audio_files, transcriptions
 
@@ -135,16 +135,11 @@ def save(connection: Connection, new: Sequence[NewTranscript]) -> None:
                 "model": one.transcript.model,
                 "notes": list(one.transcript.notes),
                 "started_at": one.started_at,
-                **_figures(one.transcript),
+                **asdict(Figures.of(one.transcript)),
             }
             for one in new
         ],
     )
-
-
-def _figures(transcript: Transcript) -> dict[str, Any]:
-    figures = Figures.of(transcript)
-    return {**asdict(figures), "trust": figures.trust}
 
 
 def save_speakers(connection: Connection, found: Sequence[Transcription]) -> None:
@@ -218,7 +213,6 @@ _ROW = select(
     transcriptions.c.speech_seconds,
     transcriptions.c.speech_seconds_without_text,
     transcriptions.c.suspect_segments,
-    transcriptions.c.trust,
     transcriptions.c.transcription_text.label("text"),
     transcriptions.c.segments,
     transcriptions.c.speaker_labels.label("speaker_turns"),

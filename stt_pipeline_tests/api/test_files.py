@@ -198,3 +198,32 @@ def test_a_client_who_goes_away_ends_the_work(spec_version: str) -> None:
 
     asyncio.run(download())
     assert 4 <= len(made) < 10_000
+
+
+def test_what_to_look_at_comes_with_the_reasons(
+    client: TestClient, database: Database, tmp_path: Path
+) -> None:
+    batch = processed_batch(database, tmp_path / "in", ["a.wav", "팀 b/회의.wav"])
+    with database.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE stt_transcriptions SET quality = 0.25, speech_seconds = 50, speech_seconds_without_text = 20"
+                " WHERE audio_file_path NOT LIKE '%/a.wav'"
+            )
+        )
+    worst, other = client.get(f"{BASE}/{batch.id}/review").json()["items"]
+    assert worst == {
+        "transcription_id": worst["transcription_id"],
+        "path": "팀 b/회의.wav",
+        "uri": (tmp_path / "in" / "팀 b" / "회의.wav").as_uri(),
+        "duration": 1.1,
+        "language": "ko",
+        "quality": 0.25,
+        "speech_seconds": 50.0,
+        "speech_seconds_without_text": 20.0,
+        "suspect_segments": 0,
+        "doubts": ["low confidence (0.25 of 1)", "20 s of 50 s of speech without text"],
+    }
+    assert (other["path"], other["doubts"]) == ("a.wav", [])
+    assert len(client.get(f"{BASE}/{batch.id}/review", params={"limit": 1}).json()["items"]) == 1
+    assert client.get(f"{BASE}/77/review").status_code == 404

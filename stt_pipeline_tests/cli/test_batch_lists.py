@@ -1,4 +1,4 @@
-"""`stt batch list|show|failures` on a real database: what is shown of many batches, of one, and of its failed files."""
+"""`stt batch list|show|failures|review` on a real database: what is shown of many batches, of one, and of its files."""
 
 import getpass
 import json
@@ -228,3 +228,28 @@ def test_failures_want_a_place_as_a_page_names_it(
     ended = stt_on_database("batch", "failures", failed_files, "--after", after)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith("--after wants CLASS:ID, as the end of a page names it, such as download:123")
+
+
+def test_review_shows_the_worst_first_and_why(
+    stt_on_database: Stt, database: Database, ended_batch: int
+) -> None:
+    with database.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE stt_transcriptions SET quality = 0.4, suspect_segments = 2 WHERE duration > 2.5 AND batch_id = :batch"
+            ),
+            {"batch": ended_batch},
+        )
+    worst, *_, other = stt_on_database("batch", "review", ended_batch).out.splitlines()[2:]
+    assert worst.split()[0] == "0.40"
+    assert "화요일" in worst
+    assert other.split()[0] == "0.90"
+    assert other.split()[-1] == "nothing"
+    (only,) = stt_on_database("batch", "review", ended_batch, "--limit", 1, "--json").out.splitlines()
+    found = json.loads(only)
+    assert (found["path"], found["quality"], found["suspect_segments"]) == ("화요일/회의 [1].wav", 0.4, 2)
+    assert found["doubts"][0] == "low confidence (0.40 of 1)"
+    assert "There is no batch 77" in stt_on_database("batch", "review", 77).err
+    assert stt_on_database("batch", "create", Path(), "--name", "new").code == 0
+    empty = stt_on_database("batch", "review", ended_batch + 1)
+    assert empty.err == f"Batch {ended_batch + 1} has no transcript yet in which somebody talks.\n"

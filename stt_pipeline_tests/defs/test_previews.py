@@ -5,7 +5,10 @@ from datetime import datetime, timedelta, timezone
 
 from stt_pipeline.batches.completion import Report
 from stt_pipeline.batches.progress import Progress
+from stt_pipeline.batches.review import ToReview
 from stt_pipeline.defs.previews import report_preview
+from stt_pipeline.speech.doubts import Figures
+from stt_pipeline.store.review import Judged
 
 CREATED = datetime(2026, 3, 4, 5, 6, tzinfo=timezone.utc)
 PROGRESS = Progress(
@@ -36,6 +39,10 @@ REPORT = Report(
         ("c.wav", "unreadable", "It is text."),
     ),
     throughput=((CREATED, 1_207, 1_845_000.0),),
+    to_review=(
+        ToReview("팀 a|b.wav", Judged(1, 1, "file:///x/b.wav", 60.0, "ko", Figures(0.41, 50.0, 20.0, 1))),
+        ToReview("fine.wav", Judged(2, 2, "file:///x/fine.wav", 60.0, "ko", Figures(0.93, 50.0, 1.0, 0))),
+    ),
     emails_sent=3,
     mail_errors={},
 )
@@ -49,6 +56,11 @@ def test_a_report_shows_figures_failures_by_class_and_the_throughput() -> None:
         *("#### download: 7", "", "- **a.wav**: The file is gone.", ""),
         *("#### unreadable: 200", "", "- **b.wav**: It has 0 bytes.", "- **c.wav**: It is text.", ""),
     ]
+    assert shown["most worth a look"].md_str.split("\n")[2:] == [
+        "| 팀 a\\|b.wav | 0.41 | low confidence (0.41 of 1), 20 s of 50 s of speech without text, "
+        "1 segment that may never have been said |",
+        "| fine.wav | 0.93 |  |",
+    ]
     assert shown["throughput"].md_str.startswith("![throughput](data:image/png;base64,")
 
 
@@ -56,5 +68,5 @@ def test_a_report_of_a_batch_that_is_not_over_shows_what_there_is() -> None:
     nothing = replace(
         PROGRESS, completed_at=None, avg_processing_time=None, real_time_factor=None, failures_by_class={}
     )
-    shown = report_preview(Report(nothing, (), (), 0, {}))
+    shown = report_preview(Report(nothing, (), (), (), 0, {}))
     assert set(shown) == {"status", "files", "succeeded", "failed", "audio hours", "mails sent"}

@@ -115,13 +115,13 @@ def do_half(connection: Connection, batch_ids: list[int], *, transcripts: int) -
         INSERT INTO stt_transcriptions (
             batch_id, audio_file_id, created_at, audio_file_path, transcription_text, segments, speaker_labels, status,
             language, language_probability, duration, model, processing_started_at, processing_completed_at,
-            processing_duration, quality, speech_seconds, trust)
+            processing_duration, quality, speech_seconds)
         SELECT batch_id, id, created_at, uri, repeat('다음 주 금요일까지 보고서 초안을 보내겠습니다. ', 6),
                (SELECT jsonb_agg(jsonb_build_object('start', 4.0 * n, 'end', 4.0 * n + 4, 'speaker', 'SPEAKER_00',
                                                     'text', '다음 주 금요일까지 보고서 초안을 보내겠습니다.', 'words', '[]'::jsonb))
                 FROM generate_series(1, 6) n),
                '[{"start": 0.0, "end": 24.0, "speaker": "SPEAKER_00"}]', 'completed', 'ko', 0.98, duration, 'large-v3',
-               now(), now(), 2.5, (id % 97) / 97.0, 20, (id % 97) / 97.0
+               now(), now(), 2.5, (id % 97) / 97.0, 20
         FROM stt_audio_files WHERE batch_id = ANY(:batches) AND status IN ('success', 'transcribed')
         -- those that wait for their minutes first
         ORDER BY status DESC, id LIMIT :most

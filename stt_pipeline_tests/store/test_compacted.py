@@ -267,10 +267,10 @@ def test_files_of_an_older_version_are_read_and_compacted(tmp_path: Path) -> Non
     fields = pa.struct(
         [field for field in today.schema.field("segments").type.value_type if field.name != "heard"]
     )
-    rows = today.drop_columns(["quality", "trust"]).to_pylist()
+    rows = today.drop_columns(["quality"]).to_pylist()
     for segment in (segment for row in rows for segment in row["segments"]):
         del segment["heard"]
-    columns = [field for field in today.schema if field.name not in ("quality", "trust", "segments")]
+    columns = [field for field in today.schema if field.name not in ("quality", "segments")]
     older = pa.schema([*columns, pa.field("segments", pa.list_(fields))])
     pq.write_table(pa.Table.from_pylist(rows, schema=older), str(new.with_name("000001-000001.parquet")))
     both = list(data_files.sizes(datasets.shards_folder(root, "transcripts", "000001")))

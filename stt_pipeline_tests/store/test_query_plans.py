@@ -105,7 +105,7 @@ def test_every_query_uses_an_index_and_needs_it(database: Database, tmp_path: Pa
         "stt_email_logs_minutes_once",
         "stt_search_batch",
         "stt_search_tsv",
-        "stt_transcriptions_trust",
+        "stt_transcriptions_quality",
     ):
         assert scans(LARGE_TABLES, without=index) != [], index
 

@@ -1,6 +1,7 @@
 """The files of a batch: lists, failures, and all their results in one download. The queries are in ``batches/``."""
 
 import re
+from dataclasses import asdict
 from typing import Annotated, get_args
 
 from fastapi import APIRouter, Query
@@ -13,6 +14,7 @@ from stt_pipeline.api.problems import documented
 from stt_pipeline.batches import export, file_lists
 from stt_pipeline.batches.export import BatchFormat
 from stt_pipeline.batches.file_lists import ListedFile, Place
+from stt_pipeline.batches.review import ToReview, review
 from stt_pipeline.errors import ErrorClass, InvalidRequestError
 from stt_pipeline.store.datasets import Dataset
 from stt_pipeline.store.files import FileStatus
@@ -41,6 +43,31 @@ class FilePage(Page):
     """Files of a batch."""
 
     items: list[FileView]
+
+
+class ToReviewView(BaseModel):
+    """A transcript that may be worth a look."""
+
+    transcription_id: int = Field(examples=[345])
+    path: str = Field(description="Within the source, readable.", examples=["team a/board.m4a"])
+    uri: str = Field(examples=["file:///data/meetings/2026-03/team%20a/board.m4a"])
+    duration: float = Field(description="Seconds.", examples=[3605.2])
+    language: str = Field(examples=["ko"])
+    quality: float = Field(description="0 to 1: how sure the model was of its words.", examples=[0.581])
+    speech_seconds: float = Field(description="How long somebody talks.", examples=[41.2])
+    speech_seconds_without_text: float = Field(
+        description="The part of it for which there is no text.", examples=[6.4]
+    )
+    suspect_segments: int = Field(description="Segments that may never have been said.", examples=[1])
+    doubts: list[str] = Field(
+        description="What speaks against the text, in words.", examples=[["low confidence (0.58 of 1)"]]
+    )
+
+
+class ToReviewList(BaseModel):
+    """The transcripts of a batch that are the most worth a look."""
+
+    items: list[ToReviewView]
 
 
 OfClass = Annotated[ErrorClass | None, Query(description="Only files that failed under it.")]
@@ -74,6 +101,15 @@ def list_failures(
         store, batch_id, limit + 1, status="failed", error_class=error_class, after=_place(cursor)
     )
     return _page(found, limit)
+
+
+@router.get("/review", responses=documented(404))
+def review_batch(batch_id: Id, store: Store, limit: Limit = 50) -> ToReviewList:
+    """List the files most worth a human look: those with the transcripts of the lowest quality first.
+
+    Files in which nobody talks are not among them.
+    """
+    return ToReviewList(items=[_to_review(one) for one in review(store, batch_id, limit)])
 
 
 @router.get(
@@ -116,6 +152,19 @@ def _page(found: list[ListedFile], limit: int) -> FilePage:
     page = found[:limit]
     more = f"{page[-1].place.group}.{page[-1].place.id}" if len(found) > limit else None
     return FilePage(items=[_view(one) for one in page], next_cursor=more)
+
+
+def _to_review(one: ToReview) -> ToReviewView:
+    found = one.transcript
+    return ToReviewView(
+        transcription_id=found.transcription_id,
+        path=one.path,
+        uri=found.uri,
+        duration=found.duration,
+        language=found.language,
+        doubts=list(found.figures.doubts),
+        **asdict(found.figures),
+    )
 
 
 def _view(one: ListedFile) -> FileView:

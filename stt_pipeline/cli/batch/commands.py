@@ -7,6 +7,7 @@ from stt_pipeline.cli.batch.create import create
 from stt_pipeline.cli.batch.failures import failures
 from stt_pipeline.cli.batch.list import list_batches
 from stt_pipeline.cli.batch.progress import show_progress
+from stt_pipeline.cli.batch.review import review
 from stt_pipeline.cli.batch.show import show
 
 app = typer.Typer(no_args_is_help=True, help="Start batches of recordings, watch them and steer them.")
@@ -15,6 +16,7 @@ app.command("list")(list_batches)
 app.command()(show)
 app.command("progress")(show_progress)
 app.command()(failures)
+app.command()(review)
 app.command()(life.pause)
 app.command()(life.resume)
 app.command()(life.retry)

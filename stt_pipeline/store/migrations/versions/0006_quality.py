@@ -1,4 +1,4 @@
-"""How far each transcript can be trusted, and an index that finds the least of a batch."""
+"""How far each transcript can be trusted, and an index that finds the worst of a batch."""
 
 from alembic import op
 
@@ -11,17 +11,18 @@ _UP = (
         ADD quality double precision,
         ADD speech_seconds double precision NOT NULL DEFAULT 0,
         ADD speech_seconds_without_text double precision NOT NULL DEFAULT 0,
-        ADD suspect_segments integer NOT NULL DEFAULT 0,
-        ADD trust double precision
+        ADD suspect_segments integer NOT NULL DEFAULT 0
     """,
-    "CREATE INDEX stt_transcriptions_trust ON stt_transcriptions (batch_id, trust, id) WHERE trust IS NOT NULL",
+    """
+    CREATE INDEX stt_transcriptions_quality ON stt_transcriptions (batch_id, quality, id) WHERE quality IS NOT NULL
+    """,
 )
 
 _DOWN = (
-    "DROP INDEX stt_transcriptions_trust",
+    "DROP INDEX stt_transcriptions_quality",
     """
     ALTER TABLE stt_transcriptions DROP quality, DROP speech_seconds, DROP speech_seconds_without_text,
-        DROP suspect_segments, DROP trust
+        DROP suspect_segments
     """,
 )
 

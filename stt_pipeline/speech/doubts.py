@@ -1,4 +1,4 @@
-"""How far a person may rely on a transcript, and what there is to say against it. The figures themselves are of `engine`."""
+"""What there is to say against a transcript, in words. The figures are of `engine`, `guard` and `confidence`."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class Figures:
     """What is known about the text of one recording, without the text.
 
     Attributes:
-        quality: 0 to 1, as :attr:`Transcript.quality`.
+        quality: 0 to 1; speech without text and suspect segments count as wrong. None where nobody talks.
         speech_seconds: how long somebody talks.
         speech_seconds_without_text: the part of it for which there is no text.
         suspect_segments: how many segments may never have been said.
@@ -35,17 +35,6 @@ class Figures:
             transcript.speech_seconds_without_text,
             sum(bool(segment.suspect) for segment in transcript.segments),
         )
-
-    @property
-    def trust(self) -> float | None:
-        """0 to 1: the quality, times the share of the speech that has text; None where nobody talks.
-
-        The lowest of many are the most worth a look: words that are missing hurt as much as words that are wrong.
-        """
-        if self.speech_seconds <= 0:
-            return None
-        missing = min(1.0, self.speech_seconds_without_text / self.speech_seconds)
-        return (1.0 if self.quality is None else self.quality) * (1.0 - missing)
 
     @property
     def doubts(self) -> tuple[str, ...]:

@@ -1,0 +1,66 @@
+"""`stt batch review`: the files of a batch that are the most worth a human look."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from stt_pipeline.batches import review as reviews
+from stt_pipeline.batches.review import ToReview
+from stt_pipeline.cli.batch.arguments import AsJsonLines, BatchId
+from stt_pipeline.cli.connection import connected
+from stt_pipeline.cli.terminal import out, print_json, say
+
+
+def review(
+    batch_id: BatchId,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 20,
+    as_json: AsJsonLines = False,
+) -> None:
+    """List the files whose transcripts are the most worth a human look, the worst first.
+
+    The quality is 0 to 1: how sure the model was of its words; what may never have been said, and speech without text,
+    count as wrong.
+    """
+    with connected() as database:
+        found = reviews.review(database, batch_id, limit)
+    if as_json:
+        for one in found:
+            print_json(_described(one))
+    elif found:
+        out.print(_table(found))
+    else:
+        say(f"Batch {batch_id} has no transcript yet in which somebody talks.")
+
+
+def _table(found: Sequence[ToReview]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("quality", justify="right", no_wrap=True)
+    table.add_column("transcript", justify="right", no_wrap=True)
+    table.add_column("file", overflow="fold", ratio=2)
+    table.add_column("what speaks against its text", overflow="fold", ratio=3)
+    for one in found:
+        figures = one.transcript.figures
+        table.add_row(
+            f"{figures.quality:.2f}",
+            str(one.transcript.transcription_id),
+            one.path,
+            ", ".join(figures.doubts) or "nothing",
+        )
+    return table
+
+
+def _described(one: ToReview) -> dict[str, object]:
+    found = one.transcript
+    return {
+        "transcription_id": found.transcription_id,
+        "path": one.path,
+        "uri": found.uri,
+        "duration": found.duration,
+        "language": found.language,
+        **asdict(found.figures),
+        "doubts": found.figures.doubts,
+    }
