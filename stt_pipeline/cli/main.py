@@ -15,6 +15,7 @@ from stt_pipeline.cli.api import api
 from stt_pipeline.cli.batch import commands as batch
 from stt_pipeline.cli.demo import demo
 from stt_pipeline.cli.doctor import doctor
+from stt_pipeline.cli.evaluate import evaluate
 from stt_pipeline.cli.export import export
 from stt_pipeline.cli.terminal import say
 from stt_pipeline.cli.transcribe import transcribe
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command(rich_help_panel="Run it here")(demo)
 app.command(rich_help_panel="Run it here")(up)
 app.command(rich_help_panel="Run it here")(transcribe)
+app.command(rich_help_panel="Run it here")(evaluate)
 app.add_typer(batch.app, name="batch", rich_help_panel="Batches")
 app.command(rich_help_panel="Batches")(export)
 app.add_typer(watch.app, name="watch", rich_help_panel="Batches")

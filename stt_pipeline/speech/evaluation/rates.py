@@ -1,15 +1,14 @@
-"""How good a result is: error rates against a reference, and RTTM, the file format of speaker references.
+"""How good a result is: error rates against a reference.
 
 All rates are fractions, not percent, and carry their counts, so that the rate of a corpus is the sum over its files.
 """
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.speech.evaluation.numbers import numbers_alike, numbers_of
 from stt_pipeline.speech.transcript import SpeakerTurn
 
 if TYPE_CHECKING:
@@ -71,6 +70,25 @@ def word_error_rate(reference: str, hypothesis: str) -> ErrorRate:
     return ErrorRate(found.substitutions + found.deletions + found.insertions, len(words.split()))
 
 
+def number_error_rate(reference: str, hypothesis: str) -> ErrorRate:
+    """Return how many numbers are wrong, left out or made up, over the numbers of the reference.
+
+    Numbers are compared by their value, in order, however they are written ("이백만", "200만" and "2,000,000").
+    """
+    import jiwer
+
+    wanted, found = numbers_of(reference), numbers_of(hypothesis)
+    if not wanted:  # jiwer takes no empty reference
+        return ErrorRate(len(found), 0)
+    result = jiwer.process_words(" ".join(wanted), " ".join(found))
+    return ErrorRate(result.substitutions + result.deletions + result.insertions, len(wanted))
+
+
+def character_error_rate_numbers_alike(reference: str, hypothesis: str) -> ErrorRate:
+    """Return the CER of texts whose numbers are spelled one way, so that "세 시" for "3시" is no error."""
+    return character_error_rate(numbers_alike(reference), numbers_alike(hypothesis))
+
+
 def diarization_error_rate(
     reference: Sequence[SpeakerTurn], hypothesis: Sequence[SpeakerTurn], collar: float = 0.0
 ) -> ErrorRate:
@@ -96,46 +114,6 @@ def diarization_error_rate(
     )
     errors = components["missed detection"] + components["false alarm"] + components["confusion"]
     return ErrorRate(float(errors), float(components["total"]))
-
-
-def read_rttm(path: Path) -> tuple[SpeakerTurn, ...]:
-    """Return the turns of an RTTM file in order of time; lines of other types than SPEAKER are skipped.
-
-    The format is NIST's (Rich Transcription 2009 evaluation plan, appendix A): type, file, channel, start, duration,
-    two unused fields, speaker.
-
-    Raises:
-        InvalidRequestError: a SPEAKER line cannot be read.
-    """
-    turns = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.startswith("SPEAKER"):
-            continue
-        try:
-            _, _, _, start, duration, _, _, speaker = line.split()[:8]
-            turns.append(SpeakerTurn(float(start), float(start) + float(duration), speaker))
-        except ValueError as error:
-            raise InvalidRequestError(
-                f"{path}, line {number}, is not RTTM: expected 'SPEAKER file channel start duration <NA> <NA> speaker', "
-                f"found {line!r}."
-            ) from error
-    return tuple(sorted(turns, key=lambda turn: (turn.start, turn.end)))
-
-
-def write_rttm(turns: Iterable[SpeakerTurn], uri: str) -> str:
-    """Return turns as the text of an RTTM file about the recording ``uri``; :func:`read_rttm` is the way back.
-
-    Fields are separated by spaces, so spaces in names become underscores.
-    """
-    name = _field(uri)
-    return "".join(
-        f"SPEAKER {name} 1 {turn.start:.3f} {turn.end - turn.start:.3f} <NA> <NA> {_field(turn.speaker)} <NA> <NA>\n"
-        for turn in turns
-    )
-
-
-def _field(name: str) -> str:
-    return "_".join(name.split()) or "<NA>"
 
 
 def _annotation(turns: Sequence[SpeakerTurn]) -> "Annotation":

@@ -1,0 +1,235 @@
+"""`stt evaluate`: recordings with references beside them, and how far the results are from what is true."""
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from stt_pipeline.audio.sound import SoundFile
+from stt_pipeline.audio.uris import display_name
+from stt_pipeline.cli.terminal import err, out, say
+from stt_pipeline.errors import FileError, InvalidRequestError
+from stt_pipeline.settings import Settings
+from stt_pipeline.speech.diarization import load_diarizer
+from stt_pipeline.speech.engine import Engine
+from stt_pipeline.speech.evaluation.references import SUBFOLDER, Corpus, Known, read_corpus, read_known
+from stt_pipeline.speech.evaluation.scores import Score, as_table, rates_of, speakers_of, totals
+from stt_pipeline.speech.models import load_model
+from stt_pipeline.speech.recordings import Recording, SpeechOptions
+from stt_pipeline.speech.transcript import Transcript
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def evaluate(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER",
+            help="Recordings, with NAME.json, NAME.txt or NAME.rttm beside them or in reference/.",
+        ),
+    ],
+    hypotheses: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Score the results in this folder (NAME.json as `stt transcribe` writes it, and NAME.rttm if it is there) "
+            "instead of transcribing.",
+        ),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="Speech model, such as small, large-v3, demo or a folder; else STT_MODEL.")
+    ] = "",
+    language: Annotated[
+        str, typer.Option(help="Language code, such as ko; else STT_LANGUAGE, or it is detected.")
+    ] = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="End with one JSON object of figures on stdout.")
+    ] = False,
+) -> None:
+    """Transcribe the recordings of FOLDER and score them against their references, the worst first.
+
+    docs/evaluation.md says what each figure means. Exit code 1 if a recording has no reference or no result.
+    """
+    corpus = read_corpus(folder)
+    if not corpus.references:
+        raise InvalidRequestError(
+            f"No recording in {folder} has a reference: put NAME.json, NAME.txt or NAME.rttm beside it or in "
+            f"{folder / SUBFOLDER}."
+        )
+    if hypotheses is not None and not hypotheses.is_dir():
+        raise InvalidRequestError(f"{hypotheses} is not a folder: give one with results for --hypotheses.")
+    scores = list(_transcribed(corpus, model, language)) if hypotheses is None else _found(corpus, hypotheses)
+    table = as_table(scores)
+    whole = totals(table)
+    (err if as_json else out).print(_shown(table, whole))
+    for row in table[table["error"] != ""].itertuples():
+        say(f"{row.name}: {row.error}", style="red")
+    _say_what_is_missing(corpus)
+    if as_json:
+        typer.echo(json.dumps(_as_json(table, whole, corpus), ensure_ascii=False))
+    if whole["failed"] or corpus.without_reference:
+        raise typer.Exit(1)
+
+
+def _found(corpus: Corpus, folder: Path) -> list[Score]:
+    """Score what lies in ``folder``."""
+    scores = []
+    for path, reference in corpus.references.items():
+        result = read_known((folder,), path.stem, plain_text=False)
+        error = (
+            ""
+            if result
+            else f"there is no {path.stem}.json in {folder}; it counts as a result without a word"
+        )
+        scores.append(_score(path, reference, result or Known(), error=error))
+    return scores
+
+
+def _transcribed(corpus: Corpus, model: str, language: str) -> Iterator[Score]:
+    """Transcribe and score all recordings, and find the speakers of those whose reference knows them."""
+    settings = Settings()
+    loaded = load_model(model or settings.model, settings.device, settings.compute_type, settings.cpu_threads)
+    engine = Engine(loaded, batch_size=settings.model_batch_size)
+    diarizer = load_diarizer(settings.diarizer)
+    options = SpeechOptions(language=language or settings.language)
+    recordings = (
+        # the default binds this path, and not the last one
+        Recording(path, lambda path=path: nullcontext(SoundFile(path)), options)  # type: ignore[misc]
+        for path in corpus.references
+    )
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("", total=len(corpus.references))
+        for outcome in engine.transcribe(recordings):
+            path = outcome.recording.key
+            assert isinstance(path, Path)
+            bar.update(task, description=display_name(path))
+            reference = corpus.references[path]
+            began = time.monotonic()
+            try:
+                if isinstance(outcome.result, Exception):
+                    raise outcome.result
+                turns = diarizer.diarize(SoundFile(path)) if reference.turns is not None else None
+            except FileError as error:
+                yield _score(path, reference, Known(), error=str(error))
+            else:
+                seconds = outcome.seconds + time.monotonic() - began
+                yield _score(path, reference, _known(outcome.result, turns), work_seconds=seconds)
+            bar.advance(task)
+
+
+def _known(transcript: Transcript, turns: Sequence[Any] | None) -> Known:
+    return Known(
+        transcript.text,
+        None if turns is None else tuple(turns),
+        transcript.language,
+        transcript.duration,
+        transcript.quality,
+    )
+
+
+def _score(
+    path: Path, reference: Known, result: Known, *, work_seconds: float | None = None, error: str = ""
+) -> Score:
+    return Score(
+        display_name(path),
+        rates_of(reference, result),
+        speakers_of(reference, result),
+        result.duration or reference.duration,
+        work_seconds,
+        result.language,
+        result.quality,
+        error,
+    )
+
+
+def _shown(table: "pd.DataFrame", whole: Mapping[str, Any]) -> Table:
+    """Return a row for each recording and the totals; 80 columns wide at most."""
+    shown = Table(
+        box=SIMPLE_HEAD,
+        padding=0,
+        show_edge=False,
+        title="Against the references, the worst first",
+        caption="Percent, but for speakers and RTF. CER=: numbers spelled one way. numbers: those that are wrong. "
+        "DER+: with a collar of 0.25 s.",
+    )
+    shown.add_column("file", overflow="fold")
+    for column in ("CER", "CER=", "WER", "numbers", "DER", "DER+", "speakers", "RTF"):
+        shown.add_column(column, justify="right", no_wrap=True)
+    for row in table.to_dict("records"):
+        shown.add_row(
+            row["name"],
+            *(
+                _percent(row[name])
+                for name in ("cer", "cer_numbers_alike", "wer", "numbers", "der", "der_collar")
+            ),
+            _of(row["speakers_found"], row["speakers_expected"]),
+            _ratio(row["rtf"]),
+            style="red" if row["error"] else "",
+        )
+    shown.add_section()
+    shown.add_row(
+        f"total of {whole['files']}",
+        *(
+            _percent(whole[name])
+            for name in ("cer", "cer_numbers_alike", "wer", "numbers", "der", "der_collar")
+        ),
+        _of(whole["speakers_correct"], whole["speakers_scored"] or None),
+        _ratio(whole["rtf"]),
+        style="bold",
+    )
+    return shown
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return a cell of the table as JSON has it: nothing for what is not known, and speakers as whole numbers."""
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return int(value) if name.startswith("speakers") else value
+
+
+def _as_json(table: "pd.DataFrame", whole: Mapping[str, Any], corpus: Corpus) -> dict[str, Any]:
+    files = [
+        {str(name): _plain(str(name), value) for name, value in row.items()}
+        for row in table.round(4).to_dict("records")
+    ]
+    return {
+        **whole,
+        "without_reference": [display_name(path) for path in corpus.without_reference],
+        "without_recording": [display_name(path) for path in corpus.without_recording],
+        "per_file": files,
+    }
+
+
+def _say_what_is_missing(corpus: Corpus) -> None:
+    for path in corpus.without_reference:
+        say(f"{display_name(path)}: no reference, not scored.", style="yellow")
+    for path in corpus.without_recording:
+        say(f"{display_name(path)}: a reference of no recording.", style="yellow")
+
+
+def _percent(rate: float | None) -> str:
+    return "-" if rate is None or math.isnan(rate) else f"{100 * rate:.1f}"
+
+
+def _ratio(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.3f}"
+
+
+def _of(found: float, expected: float | None) -> str:
+    return "-" if expected is None or math.isnan(expected) else f"{found:.0f} of {expected:.0f}"
