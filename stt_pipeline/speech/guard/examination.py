@@ -50,6 +50,10 @@ class _Version:
         return frozenset(sign for one in self.found if one.suspicious for sign in one.signs)
 
     @property
+    def text(self) -> str:
+        return letters("".join(one.segment.text for one in self.found))
+
+    @property
     def is_good(self) -> bool:
         return bool(self.found) and not self.signs and self.speech - self.missing >= _ENOUGH * self.speech
 
@@ -121,7 +125,8 @@ def _best(
     if evidence.between(start, end).nobody_spoke:
         return written
     versions = [_version(written, start, end, evidence)]
-    for step in ladder(start, end, evidence, hotwords=bool(hotwords)):
+    loops = bool(versions[0].signs & {Sign.REPETITION, Sign.COMPRESSION})
+    for step in ladder(start, end, evidence, hotwords=bool(hotwords), loops=loops):
         segments = [
             within
             for attempt in step
@@ -129,10 +134,11 @@ def _best(
             if (within := _within(segment, attempt.start, end if attempt.end is None else attempt.end))
         ]
         version = _version(findings(segments, evidence, ()), start, end, evidence)
-        if len(versions) == 1 and _is_confirmed(written, version):
+        if len(versions) == 1 and _is_confirmed(versions[0], version):
             return [replace(finding, signs=()) for finding in written]
         versions.append(version)
-        if version.is_good:
+        # a loop may come back in the same words; other text that does is what the model hears, and stays so
+        if version.is_good or (not loops and version.text == versions[0].text):
             break
     return min(versions, key=lambda version: version.rank).found
 
@@ -143,19 +149,15 @@ def _version(found: Sequence[Finding], start: float, end: float, evidence: Evide
     return _Version(tuple(found), *speech_without_text(part, moved))
 
 
-def _is_confirmed(written: Sequence[Finding], without_hotwords: _Version) -> bool:
+def _is_confirmed(with_hotwords: _Version, without_hotwords: _Version) -> bool:
     """Tell whether only the hotwords made the text suspicious, and the model hears the same without them.
 
     Then the names were said, and are spelt better with them.
     """
-    if (
-        not all(Sign.HOTWORDS in one.signs and len(one.signs) == 1 for one in written)
-        or without_hotwords.signs
-    ):
+    if with_hotwords.signs != {Sign.HOTWORDS} or without_hotwords.signs:
         return False
     before, after = (
-        unicodedata.normalize("NFD", letters("".join(one.segment.text for one in found)))
-        for found in (written, without_hotwords.found)
+        unicodedata.normalize("NFD", text) for text in (with_hotwords.text, without_hotwords.text)
     )
     return SequenceMatcher(None, before, after, autojunk=False).ratio() >= _CONFIRMED
 

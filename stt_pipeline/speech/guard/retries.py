@@ -38,13 +38,16 @@ Decode = Callable[[Attempt], Sequence[Segment]]
 """Decodes that part of the chunk alone; times are seconds from the chunk's start."""
 
 
-def ladder(start: float, end: float, evidence: Evidence, *, hotwords: bool) -> Iterator[tuple[Attempt, ...]]:
+def ladder(
+    start: float, end: float, evidence: Evidence, *, hotwords: bool, loops: bool
+) -> Iterator[tuple[Attempt, ...]]:
     """Yield what to try in turn for ``start`` to ``end``; the attempts of one step together make its text.
 
     Deterministic steps come first, since one that is drawn at random gives another text each time.
 
     Args:
         hotwords: whether they were shown to the model before.
+        loops: whether the text goes round in circles; else forbidding it to does not help.
     """
     until = None if end >= evidence.seconds else end
     if hotwords or start > 0 or until is not None:  # else it would be the same once more
@@ -52,6 +55,7 @@ def ladder(start: float, end: float, evidence: Evidence, *, hotwords: bool) -> I
     if end - start >= _SHORTEST_CUT:
         cut = evidence.quietest(start, end)
         yield (Attempt(start, cut, hotwords=False), Attempt(cut, until, hotwords=False))
-    yield (Attempt(start, until, hotwords=False, no_repeat_ngram_size=_NGRAM),)
+    if loops:
+        yield (Attempt(start, until, hotwords=False, no_repeat_ngram_size=_NGRAM),)
     for temperature in _TEMPERATURES:
         yield (Attempt(start, until, hotwords=False, temperature=temperature),)

@@ -79,6 +79,22 @@ def test_the_first_attempt_that_is_good_ends_the_search(helps: str) -> None:
     assert len(model.asked) == {"prompt": 1, "cut": 3, "ngram": 4, "sampling": 5}[helps]
 
 
+def test_what_is_heard_the_same_again_is_believed_and_marked() -> None:
+    doubted = [replace(segment, avg_logprob=-1.2) for segment in GOOD]
+    model = always(doubted)
+    judged = examine(doubted, SPEECH, model, hotwords=("베타",))
+    assert model.asked == [Attempt(hotwords=False)]
+    assert [one.segment.suspect for one in judged] == [("log_probability",)] * 2
+
+
+def test_where_nothing_repeats_nothing_is_forbidden_to() -> None:
+    doubted = [replace(segment, avg_logprob=-1.2) for segment in GOOD]
+    model = Model(lambda attempt: [replace(doubted[0], text=f"다른 말 {attempt.temperature}")])
+    examine(doubted, SPEECH, model, hotwords=("베타",))
+    assert not any(attempt.no_repeat_ngram_size for attempt in model.asked)
+    assert [attempt.temperature for attempt in model.asked] == [0, 0, 0, 0.4, 0.8]
+
+
 def test_only_the_suspicious_part_is_decoded_again() -> None:
     loop = [said(8 + n, 9 + n, "다음 영상에서 만나요.") for n in range(6)]
     segments = [said(0, 8, GOOD[0].text), *loop, said(15, 20, "이상으로 마치겠습니다.")]

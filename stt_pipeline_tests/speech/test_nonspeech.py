@@ -1,0 +1,140 @@
+"""Where nobody speaks there is no text: each listed sound through the whole engine, and past its voice activity detector."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+
+import numpy as np
+import pytest
+
+from stt_pipeline.audio.decode import decode
+from stt_pipeline.audio.sound import Sound, SoundInMemory
+from stt_pipeline.speech.engine import Engine, session
+from stt_pipeline.speech.engine.chunks import Chunk
+from stt_pipeline.speech.engine.decoding import DecodeOptions, Decoder
+from stt_pipeline.speech.evaluation import ErrorRate, character_error_rate
+from stt_pipeline.speech.guard import Attempt, Decode, Evidence, Judged, examine
+from stt_pipeline.speech.models import load_model
+from stt_pipeline.speech.recordings import Recording, SpeechOptions
+from stt_pipeline.speech.transcript import Segment, Transcript
+from stt_pipeline.speech.voice_activity import VoiceActivity
+from stt_pipeline_tests.conftest import SHARED
+from stt_pipeline_tests.speech.guard.chunks import Model
+from stt_pipeline_tests.speech.nonspeech import RATE, SOUNDS
+from stt_pipeline_tests.speech.sample_meetings import load_meeting
+
+needs_real_speech = pytest.mark.skipif(
+    not (SHARED / "audio").is_dir(), reason=f"{SHARED / 'audio'} has the real speech for this test"
+)
+
+
+def _lend(samples: np.ndarray) -> AbstractContextManager[Sound]:
+    return nullcontext(SoundInMemory(samples))
+
+
+def transcribe(engine: Engine, samples: Sequence[np.ndarray], language: str = "") -> Iterator[Transcript]:
+    """Yield the transcript of each recording, in order."""
+    recordings = [
+        Recording(number, partial(_lend, one), SpeechOptions(language=language))
+        for number, one in enumerate(samples)
+    ]
+    outcomes = {outcome.recording.key: outcome.result for outcome in engine.transcribe(recordings)}
+    for number in range(len(samples)):
+        result = outcomes[number]
+        assert isinstance(result, Transcript), result
+        yield result
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    """The demo model."""
+    return Engine(load_model("demo", "cpu"))
+
+
+@pytest.mark.parametrize(("language", "gain"), [("", 1.0), ("ko", 0.1)])
+def test_each_gives_an_empty_transcript_and_no_failure(language: str, gain: float, engine: Engine) -> None:
+    sounds = {name: make() * np.float32(gain) for name, make in SOUNDS.items()}
+    for name, transcript in zip(sounds, transcribe(engine, list(sounds.values()), language), strict=True):
+        assert transcript.segments == (), name
+        assert transcript.text == "", name
+        assert transcript.duration == pytest.approx(len(sounds[name]) / RATE), name
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_the_guard_drops_what_the_model_writes_when_it_is_made_to(name: str) -> None:
+    """The demo model writes sentences about nearly all of them, many with a log-probability like that of true ones."""
+    decoder = Decoder(load_model("demo", "cpu"))
+    samples = SOUNDS[name]()[: int(decoder.longest) * RATE]
+    activity = VoiceActivity()
+    chunk = Chunk(0, 0, samples, np.concatenate([activity.feed(samples), activity.rest()]), 0.0)
+    for language in "ko", "en":
+        (decoded,) = decoder.decode(
+            [decoder.row(chunk, DecodeOptions(beam=1), language=language)],
+            lambda _, code=language: [code],  # type: ignore[misc]
+        )
+        model = Model()
+        evidence = Evidence.of(chunk.samples, chunk.probabilities)
+        assert examine(decoded.segments, evidence, model, hotwords=()) == ()
+        assert model.asked == []
+    if name in ("white_noise", "pink_noise", "mains_hum", "music", "organ", "ring_tone"):
+        assert decoded.segments, "the model wrote nothing, so that this tests nothing"
+
+
+def test_speech_between_them_survives(engine: Engine) -> None:
+    meeting = load_meeting("weekly-budget.wav")
+    spoken = decode(meeting.path)
+    said = [segment for segment in meeting.segments if segment.end < 9]
+    speech = spoken[: round((said[-1].end + 0.2) * RATE)]
+    (alone,) = transcribe(engine, [speech], "ko")
+    parts = [make()[: 4 * RATE] for make in SOUNDS.values()]
+    between = np.concatenate([part for sound in parts for part in (sound, speech)])
+    (transcript,) = transcribe(engine, [between], "ko")
+    total = ErrorRate()
+    for number in range(len(parts)):
+        start = number * (4 + len(speech) / RATE) + 4
+        heard = " ".join(
+            one.text for one in transcript.segments if start - 0.7 < one.start < start + len(speech) / RATE
+        )
+        errors = character_error_rate(alone.text, heard)
+        total += errors
+        assert errors.rate < 0.5, list(SOUNDS)[
+            number
+        ]  # a bar of music in the first sentence takes the demo model aback
+    assert total.rate < 0.1
+    assert len(transcript.segments) <= len(parts) * (len(alone.segments) + 1)
+    assert transcript.speech_seconds == pytest.approx(len(parts) * alone.speech_seconds, rel=0.1)
+
+
+@needs_real_speech
+def test_real_audio_does_not_fail(engine: Engine) -> None:
+    """What the demo model writes about it means nothing; that there is an end, and order, does."""
+    names = ["jfk.flac", "multilingual.mp3", "one_second.wav", "two_speakers_phone.wav", "meetings/dev00.wav"]
+    samples = [decode(SHARED / "audio" / name)[: 12 * RATE] for name in names]
+    for name, transcript in zip(names, transcribe(engine, samples), strict=True):
+        assert bool(transcript.segments) == (name != "one_second.wav"), name
+        starts = [segment.start for segment in transcript.segments]
+        assert starts == sorted(starts), name
+        assert all(segment.end <= transcript.duration for segment in transcript.segments), name
+        assert transcript.speech_seconds_without_text <= transcript.speech_seconds, name
+
+
+def test_the_samples_are_hardly_ever_decoded_again(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of 75 chunks is; each attempt costs as much as the chunk."""
+    asked: list[Attempt] = []
+    names = ["hiring-plan.flac", "telephone-support.wav"]
+
+    def counting(
+        segments: Sequence[Segment], evidence: Evidence, again: Decode, *, hotwords: Sequence[str]
+    ) -> tuple[Judged, ...]:
+        def counted(attempt: Attempt) -> Sequence[Segment]:
+            asked.append(attempt)
+            return again(attempt)
+
+        return examine(segments, evidence, counted, hotwords=hotwords)
+
+    monkeypatch.setattr(session, "examine", counting)
+    samples = [decode(load_meeting(name).path)[: 30 * RATE] for name in names]
+    transcripts = list(transcribe(engine, samples))
+    assert all(len(transcript.segments) > 5 for transcript in transcripts)
+    assert not any(segment.suspect for transcript in transcripts for segment in transcript.segments)
+    assert len(asked) <= 1
