@@ -178,11 +178,20 @@ class Decoder:
         ]
 
     def _encode(self, rows: Sequence[Row]) -> Any:
-        """Return the encoder's output for all rows, whole and where the model is."""
+        """Return the encoder's output for all rows, whole and where the model is.
+
+        On a CPU they are encoded one after the other: eight windows at once fall out of its caches, and take 1.5 to 1.8
+        times as long.
+        """
         features = np.zeros((len(rows), rows[0].features.shape[0], WINDOW), np.float32)
         for row, into in zip(rows, features, strict=True):
             into[:, : row.frames] = row.features
-        return self._whisper.encode(features)
+        if self._whisper.model.device != "cpu" or len(rows) == 1:
+            return self._whisper.encode(features)
+        from ctranslate2 import StorageView
+
+        encoded = [np.asarray(self._whisper.encode(one)) for one in features]
+        return StorageView.from_array(np.concatenate(encoded))
 
     def _tell_languages(self, rows: Sequence[Row], encoded: Any) -> list[Languages | None]:
         if all(row.language for row in rows):

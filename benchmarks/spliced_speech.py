@@ -1,0 +1,88 @@
+"""Recordings of any number and length, spliced from the sentences of the sample meetings, with what is said in them."""
+
+import json
+import random
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from stt_pipeline.audio.decode import SAMPLE_RATE, decode
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+
+_MARGIN = 0.15  # seconds of room around a sentence
+_PAUSE = (0.3, 1.2)  # seconds between spliced sentences, at least and at most
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A recording in ``path`` of ``seconds``, in which ``text`` is said."""
+
+    path: Path
+    seconds: float
+    text: str
+
+
+def splice(folder: Path, lengths: list[tuple[float, float]], seed: int = 0) -> list[Spoken]:
+    """Write a 16 kHz WAV file for each (shortest, longest) length in seconds, and return them.
+
+    Each is made of sentences of one meeting after the other, in their order, from a place drawn with ``seed``. The
+    telephone recording is left out: the demo model was not made for it.
+    """
+    draw = random.Random(seed)
+    meetings = [
+        _sentences(path)
+        for path in sorted(SAMPLES.iterdir())
+        if path.suffix != ".md" and "tele" not in path.name
+        if path.is_file()
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    for number, (shortest, longest) in enumerate(lengths):
+        aim = draw.uniform(shortest, longest)
+        parts: list[npt.NDArray[np.float32]] = []
+        said: list[str] = []
+        seconds = 0.0
+        while seconds < shortest:
+            meeting = draw.choice(meetings)
+            for samples, text in meeting[draw.randrange(len(meeting)) :]:
+                pause = draw.uniform(*_PAUSE)
+                more = len(samples) / SAMPLE_RATE + pause
+                if seconds + more > aim and seconds + more > longest:
+                    break
+                parts += [samples, np.zeros(int(pause * SAMPLE_RATE), np.float32)]
+                said.append(text)
+                seconds += more
+                if seconds >= aim:
+                    break
+        path = folder / f"{number:04d}.wav"
+        _write(path, np.concatenate(parts))
+        made.append(Spoken(path, seconds, " ".join(said)))
+    return made
+
+
+def _sentences(path: Path) -> list[tuple[npt.NDArray[np.float32], str]]:
+    samples = decode(path)
+    reference = json.loads((SAMPLES / "reference" / f"{path.stem}.json").read_text(encoding="utf-8"))
+    return [
+        (
+            samples[
+                max(0, int((segment["start"] - _MARGIN) * SAMPLE_RATE)) : int(
+                    (segment["end"] + _MARGIN) * SAMPLE_RATE
+                )
+            ],
+            segment["text"],
+        )
+        for segment in reference["segments"]
+    ]
+
+
+def _write(path: Path, samples: npt.NDArray[np.float32]) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())

@@ -1,0 +1,220 @@
+"""Speed and errors of the engine against loops over faster-whisper, on short, medium and long recordings.
+
+All hear the same stretches of speech (``clip_timestamps``) with the same beam, compute type and timestamps, at
+temperature 0; ``--native`` lets each cut for itself, with its own defaults. Decoding the files and finding speech is
+part of the time; loading the models and a first recording are not. The baseline is the best of one model with two
+threads, and two workers of one thread.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from benchmarks.instances import say
+from benchmarks.spliced_speech import Spoken, splice
+from stt_pipeline.audio.decode import decode
+from stt_pipeline.audio.sound import SoundFile, SoundInMemory
+from stt_pipeline.speech.engine import Engine
+from stt_pipeline.speech.engine.chunks import Cutter
+from stt_pipeline.speech.evaluation import ErrorRate, character_error_rate
+from stt_pipeline.speech.models import find_files, load_model
+from stt_pipeline.speech.recordings import Recording, SpeechOptions
+
+LENGTHS = {
+    "short": [(3.0, 20.0)] * 200,
+    "medium": [(120.0, 126.0)] * 20,
+    "long": [(3600.0, 3606.0)],
+}
+THREADS = 2
+BEAM = 5
+
+Texts = dict[Path, str]
+Hear = Callable[[Sequence[Spoken], str], Texts]
+"""Transcribes recordings in a language, empty to have it detected."""
+
+
+def main() -> None:
+    """Run the benchmark and print its JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="demo")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--kinds", default="short,medium,long")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--part", type=float, default=1.0, help="this share of the recordings (of the long one, its length)"
+    )
+    parser.add_argument("--native", action="store_true", help="own cuts and defaults of each engine")
+    arguments = parser.parse_args()
+    ours = {"ours": _ours(arguments)}
+    sequential, batched = _faster_whisper(arguments)
+    result: dict[str, Any] = {"native": arguments.native, "rounds": arguments.rounds}
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in arguments.kinds.split(","):
+            recordings = splice(Path(folder) / kind, _lengths(kind, arguments.part))
+            result[kind] = {
+                "recordings": len(recordings),
+                "seconds": round(sum(one.seconds for one in recordings)),
+            }
+            for language, suffix in (("", ""), ("ko", "_language_given")):
+                engines = (
+                    ours
+                    | _best("fw", sequential, recordings, language)
+                    | _best("fw_batched", batched, recordings, language)
+                )
+                result[kind] |= {
+                    f"{name}{suffix}": value
+                    for name, value in _compare(engines, recordings, language, arguments.rounds).items()
+                }
+                say(f"{kind}{suffix}: {result[kind]}")
+    print(json.dumps(result))
+
+
+def _lengths(kind: str, part: float) -> list[tuple[float, float]]:
+    lengths = LENGTHS[kind]
+    if len(lengths) == 1:
+        return [(shortest * part, longest * part) for shortest, longest in lengths]
+    return lengths[: max(1, round(len(lengths) * part))]
+
+
+def _best(name: str, ways: dict[str, Hear], recordings: Sequence[Spoken], language: str) -> dict[str, Hear]:
+    """Return the quicker of a baseline's ways, found on the tenth part of the recordings (all, if there are few)."""
+    some = recordings[: max(2, len(recordings) // 10)]
+    seconds = {way: _timed(hear, some, language)[0] for way, hear in ways.items()}
+    best = min(seconds, key=lambda way: seconds[way])
+    say(f"{name}: {best} of {', '.join(f'{way} {took:.1f} s' for way, took in seconds.items())}")
+    return {name: ways[best]}
+
+
+def _compare(
+    engines: dict[str, Hear], recordings: Sequence[Spoken], language: str, rounds: int
+) -> dict[str, Any]:
+    """Run the engines in turn, and return their speeds (seconds of sound a second; median) and errors."""
+    total = sum(one.seconds for one in recordings)
+    speeds: dict[str, list[float]] = {name: [] for name in engines}
+    errors: dict[str, float] = {}
+    for _ in range(rounds):
+        for name, hear in engines.items():
+            seconds, texts = _timed(hear, recordings, language)
+            speeds[name].append(total / seconds)
+            rates = (character_error_rate(one.text, texts[one.path]) for one in recordings)
+            errors[name] = sum(rates, ErrorRate()).rate
+    ratios = [ours / theirs for ours, theirs in zip(speeds["ours"], speeds["fw_batched"], strict=True)]
+    return {
+        **{f"{name}_rtfx": round(statistics.median(found), 1) for name, found in speeds.items()},
+        "ours_over_fw": round(
+            statistics.median(a / b for a, b in zip(speeds["ours"], speeds["fw"], strict=True)), 3
+        ),
+        "ours_over_fw_batched": round(statistics.median(ratios), 3),
+        "spread": [round(min(ratios), 3), round(max(ratios), 3)],
+        **{f"cer_{name}": round(rate, 4) for name, rate in errors.items()},
+    }
+
+
+def _timed(hear: Hear, recordings: Sequence[Spoken], language: str) -> tuple[float, Texts]:
+    began = time.perf_counter()
+    texts = hear(recordings, language)
+    return time.perf_counter() - began, texts
+
+
+def _ours(arguments: argparse.Namespace) -> Hear:
+    engine = Engine(load_model(arguments.model, arguments.device))
+
+    def hear(recordings: Sequence[Spoken], language: str) -> Texts:
+        texts = {}
+        asked = (
+            Recording(
+                one.path, lambda path=one.path: nullcontext(SoundFile(path)), SpeechOptions(language=language)
+            )
+            for one in recordings
+        )
+        for outcome in engine.transcribe(asked):
+            if isinstance(outcome.result, Exception):
+                raise outcome.result
+            texts[outcome.recording.key] = outcome.result.text
+        return texts  # type: ignore[return-value]
+
+    with tempfile.TemporaryDirectory() as folder:
+        hear(splice(Path(folder), [(10.0, 20.0)]), "")
+    return hear
+
+
+def _faster_whisper(arguments: argparse.Namespace) -> tuple[dict[str, Hear], dict[str, Hear]]:
+    """Return the loops over `WhisperModel.transcribe` and over `BatchedInferencePipeline.transcribe`."""
+    from faster_whisper import BatchedInferencePipeline, WhisperModel
+
+    def loop(model: Any, workers: int, is_batched: bool) -> Hear:
+        def transcribe(one: Spoken, language: str) -> tuple[Path, str]:
+            # a pipeline has a state of its own, so that two threads cannot share one
+            listener = BatchedInferencePipeline(model) if is_batched else model
+            return one.path, _heard(listener, one.path, language, is_batched, arguments.native)
+
+        def hear(recordings: Sequence[Spoken], language: str) -> Texts:
+            if workers == 1:
+                return dict(transcribe(one, language) for one in recordings)
+            with ThreadPoolExecutor(workers) as pool:
+                return dict(pool.map(lambda one: transcribe(one, language), recordings))
+
+        return hear
+
+    compute_type = load_model(arguments.model, arguments.device).compute_type
+    models = {
+        way: (
+            WhisperModel(
+                str(find_files(arguments.model)),
+                device=arguments.device,
+                compute_type=compute_type,
+                cpu_threads=threads,
+                num_workers=workers,
+            ),
+            workers,
+        )
+        for way, threads, workers in (("two threads", THREADS, 1), ("two workers", 1, THREADS))
+    }
+    return (
+        {way: loop(model, workers, False) for way, (model, workers) in models.items()},
+        {way: loop(model, workers, True) for way, (model, workers) in models.items()},
+    )
+
+
+def _heard(listener: Any, path: Path, language: str, is_batched: bool, native: bool) -> str:
+    samples = decode(path)
+    if native:
+        segments, _ = listener.transcribe(
+            samples,
+            language=language or None,
+            word_timestamps=True,
+            condition_on_previous_text=False,
+            vad_filter=True,
+        )
+        return " ".join(segment.text for segment in segments)
+    model = listener.model if is_batched else listener
+    chunks = list(Cutter(model.feature_extractor.chunk_length).cut(SoundInMemory(samples)))
+    if not chunks:
+        return ""
+    clips = [(chunk.offset, chunk.offset + chunk.seconds) for chunk in chunks]
+    same = {
+        "language": language or None,
+        "beam_size": BEAM,
+        "temperature": 0.0,
+        "word_timestamps": True,
+        "condition_on_previous_text": False,
+        "without_timestamps": False,
+        "vad_filter": False,
+    }
+    if is_batched:
+        same["clip_timestamps"] = [{"start": start, "end": end} for start, end in clips]
+    else:
+        same["clip_timestamps"] = [time for clip in clips for time in clip]
+    segments, _ = listener.transcribe(samples, **same)
+    return " ".join(segment.text for segment in segments)
+
+
+if __name__ == "__main__":
+    main()
