@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,13 +18,12 @@ from stt_pipeline.audio.uris import display_name
 from stt_pipeline.cli.terminal import err, out, say
 from stt_pipeline.errors import FileError, InvalidRequestError
 from stt_pipeline.settings import Settings
-from stt_pipeline.speech.diarization import load_diarizer
+from stt_pipeline.speech.diarization import Diarizer, load_diarizer
 from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.evaluation.references import SUBFOLDER, Corpus, Known, read_corpus, read_known
 from stt_pipeline.speech.evaluation.scores import Score, as_table, rates_of, speakers_of, totals
 from stt_pipeline.speech.models import load_model
-from stt_pipeline.speech.recordings import Recording, SpeechOptions
-from stt_pipeline.speech.transcript import Transcript
+from stt_pipeline.speech.recordings import Outcome, Recording, SpeechOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +51,9 @@ def evaluate(
     language: Annotated[
         str, typer.Option(help="Language code, such as ko; else STT_LANGUAGE, or it is detected.")
     ] = "",
+    diarizer: Annotated[
+        str, typer.Option(help="Who finds the speakers, as STT_DIARIZER, which it overrides.")
+    ] = "",
     as_json: Annotated[
         bool, typer.Option("--json", help="End with one JSON object of figures on stdout.")
     ] = False,
@@ -68,12 +70,17 @@ def evaluate(
         )
     if hypotheses is not None and not hypotheses.is_dir():
         raise InvalidRequestError(f"{hypotheses} is not a folder: give one with results for --hypotheses.")
-    scores = list(_transcribed(corpus, model, language)) if hypotheses is None else _found(corpus, hypotheses)
+    scores = (
+        list(_transcribed(corpus, model, language, diarizer))
+        if hypotheses is None
+        else _found(corpus, hypotheses)
+    )
     table = as_table(scores)
     whole = totals(table)
     (err if as_json else out).print(_shown(table, whole))
     for row in table[table["error"] != ""].itertuples():
-        say(f"{row.name}: {row.error}", style="red")
+        # what the model says does not name the file
+        say(row.error if row.name in row.error else f"{row.name}: {row.error}", style="red")
     _say_what_is_missing(corpus)
     if as_json:
         typer.echo(json.dumps(_as_json(table, whole, corpus), ensure_ascii=False))
@@ -95,12 +102,12 @@ def _found(corpus: Corpus, folder: Path) -> list[Score]:
     return scores
 
 
-def _transcribed(corpus: Corpus, model: str, language: str) -> Iterator[Score]:
+def _transcribed(corpus: Corpus, model: str, language: str, diarizer: str) -> Iterator[Score]:
     """Transcribe and score all recordings, and find the speakers of those whose reference knows them."""
     settings = Settings()
     loaded = load_model(model or settings.model, settings.device, settings.compute_type, settings.cpu_threads)
     engine = Engine(loaded, batch_size=settings.model_batch_size)
-    diarizer = load_diarizer(settings.diarizer)
+    finds_speakers = load_diarizer(diarizer or settings.diarizer)
     options = SpeechOptions(language=language or settings.language)
     recordings = (
         # the default binds this path, and not the last one
@@ -114,33 +121,34 @@ def _transcribed(corpus: Corpus, model: str, language: str) -> Iterator[Score]:
         TextColumn("{task.description}", markup=False),
     )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("", total=len(corpus.references))
+        hearing = bar.add_task("", total=len(corpus.references))
+        outcomes = []
         for outcome in engine.transcribe(recordings):
-            path = outcome.recording.key
-            assert isinstance(path, Path)
-            bar.update(task, description=display_name(path))
-            reference = corpus.references[path]
-            began = time.monotonic()
-            try:
-                if isinstance(outcome.result, Exception):
-                    raise outcome.result
-                turns = diarizer.diarize(SoundFile(path)) if reference.turns is not None else None
-            except FileError as error:
-                yield _score(path, reference, Known(), error=str(error))
-            else:
-                seconds = outcome.seconds + time.monotonic() - began
-                yield _score(path, reference, _known(outcome.result, turns), work_seconds=seconds)
-            bar.advance(task)
+            bar.update(hearing, advance=1, description=display_name(_path(outcome)))
+            outcomes.append(outcome)
+        # only now, so that nothing runs beside it that would be counted twice
+        telling_apart = bar.add_task("speakers", total=len(outcomes))
+        for outcome in outcomes:
+            yield _heard(outcome, corpus.references[_path(outcome)], finds_speakers)
+            bar.advance(telling_apart)
 
 
-def _known(transcript: Transcript, turns: Sequence[Any] | None) -> Known:
-    return Known(
-        transcript.text,
-        None if turns is None else tuple(turns),
-        transcript.language,
-        transcript.duration,
-        transcript.quality,
-    )
+def _heard(outcome: Outcome, reference: Known, diarizer: Diarizer) -> Score:
+    path, began = _path(outcome), time.monotonic()
+    try:
+        if isinstance(outcome.result, Exception):
+            raise outcome.result
+        turns = diarizer.diarize(SoundFile(path)) if reference.turns is not None else None
+    except FileError as error:
+        return _score(path, reference, Known(), error=str(error))
+    transcript = outcome.result
+    result = Known(transcript.text, turns, transcript.language, transcript.duration, transcript.quality)
+    return _score(path, reference, result, work_seconds=outcome.seconds + time.monotonic() - began)
+
+
+def _path(outcome: Outcome) -> Path:
+    assert isinstance(outcome.recording.key, Path)
+    return outcome.recording.key
 
 
 def _score(
