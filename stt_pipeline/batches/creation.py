@@ -120,11 +120,15 @@ def checked_options(options: BatchOptions | Mapping[str, Any] | None) -> BatchOp
     try:
         return BatchOptions.model_validate(dict(options or {}))
     except ValidationError as error:
-        details = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'options'}: {_WRONG.get(e['type'], e['msg'].removeprefix('Value error, '))}"
-            for e in error.errors()
-        )
         known = ", ".join(BatchOptions.model_fields)
         raise InvalidRequestError(
-            f"The batch's options cannot be used: {details}. The options are {known}."
+            f"The batch's options cannot be used: {what_is_wrong(error)}. The options are {known}."
         ) from error
+
+
+def what_is_wrong(error: ValidationError) -> str:
+    """Return what pydantic says of options, as a part of a sentence."""
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'options'}: {_WRONG.get(e['type'], e['msg'].removeprefix('Value error, '))}"
+        for e in error.errors()
+    )

@@ -1,25 +1,37 @@
 """`stt transcribe`: files in, transcripts with speakers out, without Dagster or a database."""
 
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from pydantic import ValidationError
 
-from stt_pipeline.audio.decode import decode
-from stt_pipeline.audio.sound import SoundInMemory
+from stt_pipeline.audio.sound import Sound, SoundFile
 from stt_pipeline.audio.uris import display_name
+from stt_pipeline.batches.creation import what_is_wrong
+from stt_pipeline.batches.options import BatchOptions, speech_options
 from stt_pipeline.cli.formats import FORMATS_HELP, made_folder, parsed_formats, write_formats
-from stt_pipeline.cli.terminal import err, say
-from stt_pipeline.errors import FileError, InvalidRequestError
+from stt_pipeline.cli.terminal import say
+from stt_pipeline.cli.transcription_bars import TranscriptionBars, spoken_length
+from stt_pipeline.errors import FileError, InvalidRequestError, SttError
 from stt_pipeline.minutes.exports import EXPORT_FORMATS
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.diarization import Diarizer, load_diarizer
+from stt_pipeline.speech.doubts import Figures
+from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.models import load_model
+from stt_pipeline.speech.recordings import Outcome, Recording
 from stt_pipeline.speech.speakers import assign_speakers
-from stt_pipeline.speech.transcriber import Transcriber, WhisperTranscriber
 from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 
 def transcribe(
@@ -35,53 +47,118 @@ def transcribe(
     language: Annotated[
         str, typer.Option(help="Language code, such as ko; else STT_LANGUAGE, or it is detected.")
     ] = "",
+    languages: Annotated[
+        str, typer.Option(help="Codes that detection may choose from, separated by commas, such as ko,en.")
+    ] = "",
+    multilingual: Annotated[
+        bool, typer.Option("--multilingual", help="Detect the language of each stretch of speech.")
+    ] = False,
+    hotwords: Annotated[
+        str, typer.Option(help="Names and terms that are likely to be said, separated by commas.")
+    ] = "",
+    diarizer: Annotated[
+        str,
+        typer.Option(
+            help="Who finds the speakers: auto, pyannote, segmentation, embedded, channel or none; else STT_DIARIZER."
+        ),
+    ] = "",
+    model_batch_size: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Stretches of speech decoded together; 0: STT_MODEL_BATCH_SIZE, or what memory holds."
+        ),
+    ] = 0,
 ) -> None:
     """Transcribe FILE... here and now, without Dagster or a database, and write NAME.FORMAT for each.
 
-    Exit code 1 if a file failed (the others are written), 2 if nothing could be started.
+    All files go through the model together, so results come in the order in which they get done. Exit code 1 if a file
+    failed (the others are written), 2 if nothing could be started.
     """
     settings = Settings()
     kinds = parsed_formats(formats)
     stems = _stems(files, output_dir)
-    made_folder(output_dir)
-    loaded = load_model(model or settings.model, settings.device, settings.compute_type, settings.cpu_threads)
-    transcriber = WhisperTranscriber(loaded)
-    diarizer = load_diarizer(settings.diarizer)
-    summarizer = ExtractiveSummarizer()
-    with_minutes = any(EXPORT_FORMATS[kind].has_minutes for kind in kinds)
-    failed = 0
-    notes = set[str]()
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}", markup=False),
+    asked = _asked(
+        language=language,
+        languages=[code.strip() for code in languages.split(",") if code.strip()],
+        multilingual=multilingual,
+        hotwords=hotwords,
+        diarizer=diarizer,
     )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("", total=len(stems))
-        for file, stem in stems.items():
+    made_folder(output_dir)
+    diarize = load_diarizer(asked.diarizer or settings.diarizer)
+    loaded = load_model(model or settings.model, settings.device, settings.compute_type, settings.cpu_threads)
+    engine = Engine(loaded, batch_size=model_batch_size or settings.model_batch_size)
+    options = speech_options(asked, language=settings.language)
+    recordings = (Recording(file, partial(_opened, file), options) for file in stems)
+    done, failed = list[Transcript](), 0
+    started = time.monotonic()
+    bars = TranscriptionBars(list(stems))
+    outcomes = cast("Generator[Outcome, None, None]", engine.transcribe(recordings, progress=bars.heard))
+    with bars, closing(outcomes):
+        for outcome in outcomes:
+            file = cast(Path, outcome.recording.key)
             name = display_name(file)
-            bar.update(task, description=name)
             try:
-                transcript, turns = _transcribe_one(
-                    file, transcriber, diarizer, language or settings.language
-                )
-            except FileError as error:
+                transcript, turns = _with_speakers(file, outcome, diarize)
+                written = _write(stems[file], kinds, name, transcript, turns)
+            except Exception as error:
+                if isinstance(error, SttError) and not isinstance(error, FileError):
+                    raise  # nothing to do with this file
                 failed += 1
-                # what the model says does not name the file
-                say(str(error) if name in str(error) else f"{name}: {error}", style="red")
+                say(_what_happened(name, error), style="red")
             else:
-                minutes = summarizer.summarize(transcript) if with_minutes else None
-                written = write_formats(
-                    stem, kinds, name=name, transcript=transcript, minutes=minutes, turns=turns
-                )
-                notes.update(transcript.notes)
                 say(f"{_described(name, transcript)} -> {', '.join(str(path) for path in written)}")
-            bar.advance(task)
-    for note in sorted(notes):
+                if doubts := Figures.of(transcript).doubts:
+                    say(f"{name}: worth a look: {', '.join(doubts)}.", style="yellow")
+                done.append(replace(transcript, segments=()))
+            bars.ended(file)
+    for note in sorted({note for transcript in done for note in transcript.notes}):
         say(note, style="yellow")
+    if len(stems) > 1:
+        say(_summary(done, failed, time.monotonic() - started))
     if failed:
         raise typer.Exit(1)
+
+
+def _asked(**wishes: object) -> BatchOptions:
+    """Return the wishes of the command line, held to the same rules as those of a batch.
+
+    Raises:
+        InvalidRequestError: one of them cannot be meant.
+    """
+    try:
+        return BatchOptions.model_validate(wishes)
+    except ValidationError as error:
+        raise InvalidRequestError(f"That cannot be asked for: {what_is_wrong(error)}.") from error
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Sound]:
+    yield SoundFile(file)
+
+
+def _with_speakers(
+    file: Path, outcome: Outcome, diarizer: Diarizer
+) -> tuple[Transcript, tuple[SpeakerTurn, ...]]:
+    if isinstance(outcome.result, Exception):
+        raise outcome.result
+    turns = diarizer.diarize(SoundFile(file))
+    return assign_speakers(outcome.result, turns), turns
+
+
+def _write(
+    stem: Path, kinds: Sequence[str], name: str, transcript: Transcript, turns: Sequence[SpeakerTurn]
+) -> "list[UPath | Path]":
+    with_minutes = any(EXPORT_FORMATS[kind].has_minutes for kind in kinds)
+    minutes = ExtractiveSummarizer().summarize(transcript) if with_minutes else None
+    return write_formats(stem, kinds, name=name, transcript=transcript, minutes=minutes, turns=turns)
+
+
+def _what_happened(name: str, error: Exception) -> str:
+    if not isinstance(error, FileError):
+        return f"{name}: {type(error).__name__}: {error}"
+    # what the model says does not name the file
+    return str(error) if name in str(error) else f"{name}: {error}"
 
 
 def _stems(files: list[Path], output_dir: Path) -> dict[Path, Path]:
@@ -112,10 +189,13 @@ def _described(name: str, transcript: Transcript) -> str:
     return f"{length}, {transcript.language}, {speakers} speaker{'s' * (speakers != 1)}"
 
 
-def _transcribe_one(
-    file: Path, transcriber: Transcriber, diarizer: Diarizer, language: str
-) -> tuple[Transcript, tuple[SpeakerTurn, ...]]:
-    samples = decode(file)
-    transcript = transcriber.transcribe(samples, language=language or None)
-    turns = diarizer.diarize(SoundInMemory(samples))
-    return assign_speakers(transcript, turns), turns
+def _summary(done: Sequence[Transcript], failed: int, seconds: float) -> str:
+    """Say in a line what all of it was, for somebody who has never heard of a real-time factor."""
+    audio = sum(transcript.duration for transcript in done)
+    files = f"{len(done)} of {len(done) + failed} files" if failed else f"All {len(done)} files"
+    said = f"{files} transcribed: {spoken_length(audio)} of audio in {spoken_length(seconds)}"
+    if not audio:
+        return f"{said}."
+    return (
+        f"{said}, {audio / seconds:.1f} times as fast as listening (real-time factor {seconds / audio:.3f})."
+    )

@@ -6,6 +6,7 @@ fakes to ``build_definitions`` instead.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -20,9 +21,9 @@ from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.minutes.model import Summarizer
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.diarization import Diarizer, load_diarizer
-from stt_pipeline.speech.models import load_model
+from stt_pipeline.speech.engine import Engine
+from stt_pipeline.speech.models import LoadedModel, load_model
 from stt_pipeline.speech.recordings import Transcriber
-from stt_pipeline.speech.transcriber import RecordingTranscriber, WhisperTranscriber
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.embedded import with_database
 
@@ -87,6 +88,12 @@ class DatabaseResource(dg.ConfigurableResource[Database]):
                 database.dispose()
 
 
+@cache
+def _engine(loaded: LoadedModel, batch_size: int) -> Engine:
+    """Return the engine of a model: one a process, as the model is."""
+    return Engine(loaded, batch_size=batch_size)
+
+
 class TranscriberResource(dg.ConfigurableResource[TranscriberFor]):
     """The speech model that a batch asks for, else STT_MODEL's; loaded once a process."""
 
@@ -101,7 +108,7 @@ class TranscriberResource(dg.ConfigurableResource[TranscriberFor]):
                 settings.compute_type,
                 settings.cpu_threads,
             )
-            return RecordingTranscriber(WhisperTranscriber(loaded))
+            return _engine(loaded, settings.model_batch_size)
 
         return transcriber_for
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from stt_pipeline_tests.cli.conftest import Stt
+from stt_pipeline_tests.cli.terminals import Terminal
 from stt_pipeline_tests.conftest import SAMPLES
 
 
@@ -47,12 +48,15 @@ def test_every_format_of_several_files_though_one_is_bad(stt: Stt, tmp_path: Pat
     folder = tmp_path / "out" / "["  # "[/b]" would end what "[b]" began, if names were taken for markup
     ended = stt("transcribe", *files, "--output-dir", folder, "--format", "txt,SRT, vtt,json,md,docx,rttm")
     assert (ended.code, ended.out) == (1, "")
-    lines = ended.err.splitlines()
-    assert lines[0].startswith(f"{meeting}.wav: 12 s, ko, ")
-    assert lines[1].startswith("[red]bad.mp3 cannot be decoded as audio")
-    assert lines[2].startswith(f"b].wav: 1 s, no speech -> {folder}/b].txt, ")
-    assert lines[3].startswith("Transcribed by the demo model")
-    assert len(lines) == 4
+    *lines, note, summary = ended.err.splitlines()
+    # in the order in which they get done
+    bad, good, silent = sorted(lines)
+    assert good.startswith(f"{meeting}.wav: 12 s, ko, ")
+    assert bad.startswith("[red]bad.mp3 cannot be decoded as audio")
+    assert silent.startswith(f"b].wav: 1 s, no speech -> {folder}/b].txt, ")
+    assert note.startswith("Transcribed by the demo model")
+    assert summary.startswith("2 of 3 files transcribed: 13 s of audio in ")
+    assert "times as fast as listening (real-time factor 0." in summary
     written = {path.name: path.read_bytes().decode(errors="replace") for path in folder.iterdir()}
     kinds = ("txt", "srt", "vtt", "json", "md", "docx", "rttm")
     assert set(written) == {f"{stem}.{kind}" for stem in (meeting, "b]") for kind in kinds}
@@ -96,7 +100,10 @@ def test_names_that_differ_in_their_ending_only(stt: Stt, tmp_path: Path) -> Non
         (["a.wav", "--output-dir", "a.wav"], "The folder a.wav cannot be written: File exists."),
         (["a.wav", "--model", "lrage"], "STT_MODEL=lrage is neither a folder nor a known model."),
         (["a.wav", "--model", "/no/such"], "/no/such does not exist"),
-        (["a.wav", "--language", "kr"], "does not know the language 'kr'. It knows en, ko"),
+        (["a.wav", "--language", "ja"], "does not know the language 'ja'. It knows en, ko"),
+        (["a.wav", "--language", "kr"], "That cannot be asked for: language: 'kr' is no language code"),
+        (["a.wav", "--language", "ko", "--multilingual"], "leave out one."),
+        (["a.wav", "--diarizer", "best"], "That cannot be asked for: diarizer: "),
     ],
 )
 def test_what_cannot_start_says_why_in_one_line(
@@ -141,3 +148,14 @@ def test_a_hub_that_cannot_be_reached_is_no_stack_trace(tmp_path: Path) -> None:
         "The speech model small (Systran/faster-whisper-small) is not on this machine"
     )
     assert not list(tmp_path.glob("*.txt"))
+
+
+def test_a_terminal_shows_how_far_all_and_each_are(tmp_path: Path) -> None:
+    files = [_excerpt(tmp_path / "a.wav"), _silence(tmp_path / "b.wav")]
+    with Terminal("transcribe", *files, "--output-dir", tmp_path, "--hotwords", "예산, 김 과장") as terminal:
+        assert terminal.end() == 0
+        assert "0 of 2 files" in terminal.shown
+        assert "0 s of 13 s" in terminal.shown
+        assert "x real time" in terminal.shown
+        assert "All 2 files transcribed: 13 s of audio in" in terminal.shown
+    assert (tmp_path / "a.txt").stat().st_size
