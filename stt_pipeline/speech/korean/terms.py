@@ -1,6 +1,7 @@
 """The user's own spellings: terms that a model writes as it hears them. Text in, edits out; for every language."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -45,4 +46,5 @@ def _compiled(terms: Terms, is_korean: bool) -> tuple[dict[str, str], re.Pattern
 
 
 def _key(heard: str) -> str:
-    return "".join(heard.split()).casefold()
+    # people type on macOS too, which takes Hangul apart
+    return "".join(unicodedata.normalize("NFC", heard).split()).casefold()

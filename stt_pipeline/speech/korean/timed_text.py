@@ -62,13 +62,18 @@ class TimedText:
         A word that came from several is as sure as the least sure of them.
         """
         part = self._signs[start:end]
-        opening = [place for place, sign in enumerate(part) if sign.opens and place] if part else []
-        bounds = [0, *opening, len(part)]
-        found = [self._word(part[first:last]) for first, last in pairwise(bounds)]
-        spoken = [word for word in found if word.text.strip()]
-        if spoken and start:
-            spoken[0] = replace(spoken[0], text=spoken[0].text.lstrip())
-        return tuple(spoken)
+        bounds = [0]
+        for place, sign in enumerate(part):
+            # spaces go with what follows them, never alone
+            if sign.opens and not _is_blank(part[bounds[-1] : place]):
+                bounds.append(place)
+        if len(bounds) > 1 and _is_blank(part[bounds[-1] :]):
+            bounds.pop()
+        bounds.append(len(part))
+        found = [self._word(part[first:last]) for first, last in pairwise(bounds) if last > first]
+        if found and start:
+            found[0] = replace(found[0], text=found[0].text.lstrip())
+        return tuple(found)
 
     def heard(self, start: int = 0, end: int | None = None) -> str:
         """Return what the model wrote where the characters from ``start`` to ``end`` are now."""
@@ -132,6 +137,10 @@ def _spread(
             )
         )
     return signs
+
+
+def _is_blank(signs: Sequence[_Sign]) -> bool:
+    return all(sign.character.isspace() for sign in signs)
 
 
 def _between(start: float, end: float, passed: int, total: int) -> float:

@@ -4,6 +4,7 @@ import json
 import random
 import re
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
 
@@ -195,6 +196,22 @@ def test_any_spaces_and_any_options_keep_the_times() -> None:
                 check(before, after)
                 tried += 1
     assert tried > 300
+
+
+def test_words_may_be_cut_anywhere() -> None:
+    """Property: not every tokenizer parts words at spaces."""
+    draw = random.Random(7)
+    for _ in range(40):
+        for spoken in SPOKEN[:6]:
+            cuts = sorted(
+                {0, len(spoken), *(draw.randrange(1, len(spoken)) for _ in range(draw.randrange(6)))}
+            )
+            words = tuple(
+                Word(float(first), float(last), spoken[first:last], draw.random())
+                for first, last in pairwise(cuts)
+            )
+            before = Segment(0.0, float(len(spoken)), spoken, words, language="ko")
+            check(before, correct([before], PLAIN))
 
 
 def test_many_threads_at_once() -> None:

@@ -1,5 +1,7 @@
 """Terms come out as the user spells them, with what hangs on them, and nothing else is touched."""
 
+import unicodedata
+
 import pytest
 
 from stt_pipeline.speech.korean.terms import term_edits
@@ -46,6 +48,13 @@ def test_case_is_restored_in_korean_only() -> None:
 def test_marks_of_regular_expressions_are_letters() -> None:
     (edit,) = term_edits("씨 플플을 씁니다", (("C++", ("씨플플", "c(")),), is_korean=True)
     assert (edit.start, edit.end, edit.text) == (0, 4, "C++")
+
+
+def test_terms_typed_on_macos_are_found() -> None:
+    (edit,) = term_edits(
+        "에이피아이를", (("API", (unicodedata.normalize("NFD", "에이피아이"),)),), is_korean=True
+    )
+    assert (edit.start, edit.end) == (0, 5)
 
 
 def test_no_terms_no_edits() -> None:
