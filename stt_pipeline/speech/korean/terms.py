@@ -23,7 +23,8 @@ def term_edits(text: str, terms: Terms, *, is_korean: bool) -> Iterator[Edit]:
     if pattern is None:
         return
     for match in pattern.finditer(text):
-        spelling = spellings[_key(match.group(1))]
+        # re takes more letters for the same than casefold does, such as the Turkish ı
+        spelling = spellings.get(_key(match.group(1)), match.group(1))
         if spelling != match.group(1):
             yield Edit(match.start(1), match.end(1), spelling)
 

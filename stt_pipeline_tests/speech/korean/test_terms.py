@@ -57,6 +57,10 @@ def test_terms_typed_on_macos_are_found() -> None:
     assert (edit.start, edit.end) == (0, 5)
 
 
+def test_letters_that_are_the_same_only_in_some_eyes_are_left() -> None:
+    assert list(term_edits("apı", (("API", ("api",)),), is_korean=False)) == []
+
+
 def test_no_terms_no_edits() -> None:
     assert list(term_edits("에이피아이", (), is_korean=True)) == []
     assert list(term_edits("에이피아이", (("API", ("", " ")), ("", ("에이피아이",))), is_korean=True)) == []
