@@ -105,6 +105,15 @@ def test_speech_between_them_survives(engine: Engine) -> None:
     assert transcript.speech_seconds == pytest.approx(len(parts) * alone.speech_seconds, rel=0.1)
 
 
+def test_what_is_really_said_again_and_again_is_marked_and_never_dropped(engine: Engine) -> None:
+    meeting = load_meeting("weekly-budget.wav")
+    said = meeting.segments[0]
+    once = decode(meeting.path)[round((said.start - 0.3) * RATE) : round((said.end + 0.3) * RATE)]
+    (transcript,) = transcribe(engine, [np.tile(once, 6)], "ko")
+    assert [segment.text for segment in transcript.segments] == [said.text] * 6
+    assert all("repetition" in segment.suspect for segment in transcript.segments)
+
+
 @needs_real_speech
 def test_real_audio_does_not_fail(engine: Engine) -> None:
     """What the demo model writes about it means nothing; that there is an end, and order, does."""

@@ -137,8 +137,9 @@ def _best(
         if len(versions) == 1 and _is_confirmed(versions[0], version):
             return [replace(finding, signs=()) for finding in written]
         versions.append(version)
-        # a loop may come back in the same words; other text that does is what the model hears, and stays so
-        if version.is_good or (not loops and version.text == versions[0].text):
+        # what is heard the same again is what the model hears, and stays so; a loop must survive a cut for that
+        is_stable = version.text == versions[0].text and (len(step) > 1 or not loops)
+        if version.is_good or is_stable:
             break
     return min(versions, key=lambda version: version.rank).found
 

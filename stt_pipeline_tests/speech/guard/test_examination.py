@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from stt_pipeline.speech.guard import Attempt, Judged, Stretch, examine, settle
+from stt_pipeline.speech.guard.evidence import FRAME_SECONDS
 from stt_pipeline.speech.transcript import Segment
 from stt_pipeline_tests.speech.guard import honest
 from stt_pipeline_tests.speech.guard.chunks import MUSIC, NOBODY, VOICE, Model, always, said, sound
@@ -189,6 +190,16 @@ class TestAnnouncements:
         assert len(judged) == 4
         assert all("repetition" in one.segment.suspect for one in judged)
         assert len(settle(judged)) == 4
+
+    def test_a_loop_that_survives_a_cut_is_what_was_said(self) -> None:
+        segments = [said(5 * n, 5 * n + 5, self.TEXT.strip()) for n in range(4)]
+        evidence = sound((10, VOICE), (0.2, NOBODY), (9.8, VOICE))
+        evidence.levels[round(10 / FRAME_SECONDS) :][:6] = -60
+        model = Model(
+            lambda attempt: [one for one in segments if (one.start < 9) == (attempt.end is not None)]
+        )
+        assert len(examine(segments, evidence, model, hotwords=())) == 4
+        assert len(model.asked) == 2
 
 
 class TestHotwords:
