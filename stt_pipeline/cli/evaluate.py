@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from stt_pipeline.audio.sound import SoundFile
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.cli.terminal import err, out, say
-from stt_pipeline.errors import FileError, InvalidRequestError
+from stt_pipeline.cli.transcription_bars import TranscriptionBars
+from stt_pipeline.errors import ConfigurationError, FileError, InvalidRequestError
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.diarization import Diarizer, load_diarizer
 from stt_pipeline.speech.engine import Engine
@@ -114,23 +114,15 @@ def _transcribed(corpus: Corpus, model: str, language: str, diarizer: str) -> It
         Recording(path, lambda path=path: nullcontext(SoundFile(path)), options)  # type: ignore[misc]
         for path in corpus.references
     )
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}", markup=False),
-    )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        hearing = bar.add_task("", total=len(corpus.references))
+    with TranscriptionBars(list(corpus.references)) as bars:
         outcomes = []
-        for outcome in engine.transcribe(recordings):
-            bar.update(hearing, advance=1, description=display_name(_path(outcome)))
+        for outcome in engine.transcribe(recordings, progress=bars.heard):
+            bars.ended(_path(outcome))
             outcomes.append(outcome)
-        # only now, so that nothing runs beside it that would be counted twice
-        telling_apart = bar.add_task("speakers", total=len(outcomes))
-        for outcome in outcomes:
-            yield _heard(outcome, corpus.references[_path(outcome)], finds_speakers)
-            bar.advance(telling_apart)
+    if any(reference.turns is not None for reference in corpus.references.values()):
+        say(f"Finding the speakers ({finds_speakers.name}) ...")
+    for outcome in outcomes:  # only now, so that nothing runs beside it and is counted twice
+        yield _heard(outcome, corpus.references[_path(outcome)], finds_speakers)
 
 
 def _heard(outcome: Outcome, reference: Known, diarizer: Diarizer) -> Score:
@@ -139,8 +131,11 @@ def _heard(outcome: Outcome, reference: Known, diarizer: Diarizer) -> Score:
         if isinstance(outcome.result, Exception):
             raise outcome.result
         turns = diarizer.diarize(SoundFile(path)) if reference.turns is not None else None
-    except FileError as error:
-        return _score(path, reference, Known(), error=str(error))
+    except ConfigurationError:
+        raise
+    except Exception as error:  # a recording fails alone, whatever is wrong with it
+        reason = str(error) if isinstance(error, FileError) else f"{type(error).__name__}: {error}"
+        return _score(path, reference, Known(), error=reason)
     transcript = outcome.result
     result = Known(transcript.text, turns, transcript.language, transcript.duration, transcript.quality)
     return _score(path, reference, result, work_seconds=outcome.seconds + time.monotonic() - began)
