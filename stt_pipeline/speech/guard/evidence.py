@@ -18,8 +18,9 @@ SPEECH = 0.5
 """Probability from which on a frame counts as speech: Silero's own default, by which chunks are cut."""
 
 STRICT = 0.8
-"""The stricter threshold. Of the frames of a spoken sentence 88 to 96 % are over it (samples, phone, clean meetings), a
-fifth at 10 dB more pink noise than speech; of instrumental music, noise and hum none (nonspeech.py in the tests)."""
+"""The stricter threshold. Of the frames of speech 88 to 95 % are over it in the samples, 60 to 95 % in real calls and
+meetings, a quarter at 10 dB more pink noise than speech; of instrumental music, noise and hum none (`nonspeech.py` of
+the tests)."""
 
 _FLOOR = -120.0  # dBFS, for digital silence
 

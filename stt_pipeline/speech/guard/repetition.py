@@ -12,7 +12,7 @@ import numpy.typing as npt
 # Whisper calls text with a ratio over 2.4 a loop, whatever its length. In UTF-8 a Korean syllable takes three bytes, the
 # first of which is nearly always the same, so that honest Korean compresses better than English, the better the longer
 # it is. Measured on all stretches of 40/80/120/200/300/400 characters of the samples, 4,000 sentences of the demo model's
-# grammar in a row, dictated meetings, and Korean laws (the most repetitive of all): the highest ratios were
+# grammar in a row, made-up meetings, and Korean laws (the most repetitive of all): the highest ratios were
 #     demo grammar 1.55/1.67/1.82/2.06/2.23/2.27, meetings 1.13/1.33/1.44/1.59/1.69/1.79, laws 1.66/1.97/2.03/2.53/2.80/2.99,
 # while a sentence of 15 syllables said three times (45 characters) has 2.1, and one of 37 said three times (111) 2.7.
 # So the threshold is a line over the logarithm of the length that passes over all of these.

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from stt_pipeline.speech.guard.evidence import Evidence
 from stt_pipeline.speech.transcript import Segment
 
-# Tokens. Korean says "하도록 하겠습니다" in every other sentence, some eight tokens, which a smaller size would forbid.
+# Tokens. The three that are often advised come twice in 67 to 100 % of all half minutes of honest Korean ("하겠습니다."),
+# ten in 3 % (samples and made-up meetings; the demo model's tokens, half a syllable to two syllables each).
 _NGRAM = 10
 
 # Two of Whisper's five (0.2 to 1.0): each costs as much as the whole stretch, and what is drawn at random comes last.

@@ -3,6 +3,7 @@
 "The samples" are those of the repository, heard by the demo model, and their references.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -49,7 +50,7 @@ _MOST_SYLLABLES = 14.0
 _FEWEST_SYLLABLES = 8  # below, a word that starts before its voice makes the figure
 _SLACK = 0.3  # seconds: how far Silero may be late at both ends of a segment
 
-# Of 158 segments of the samples one has less (0.31, "동의합니다."), of 75 in real calls and meetings eight; speech under pink
+# Of 158 segments of the samples one has less (0.31, "동의합니다."), of 93 in real calls and meetings ten; speech under pink
 # noise that is 10 dB louder has 0.19, instrumental music 0.
 _WEAKEST_VOICE = 0.35
 
@@ -124,12 +125,11 @@ def looping(texts: Sequence[str]) -> set[int]:
     ends = list(accumulate(map(len, compared)))
     found: set[int] = set()
     for loop in loops("".join(compared)):
-        found.update(
-            index
-            for index, (end, text) in enumerate(zip(ends, compared, strict=True))
+        for index in range(bisect_right(ends, loop.start), min(bisect_left(ends, loop.end) + 1, len(ends))):
+            length = len(compared[index])
             # most of it: a loop may begin with the last syllables of an honest sentence
-            if 2 * (min(end, loop.end) - max(end - len(text), loop.start)) > len(text)
-        )
+            if 2 * (min(ends[index], loop.end) - max(ends[index] - length, loop.start)) > length:
+                found.add(index)
     return found
 
 

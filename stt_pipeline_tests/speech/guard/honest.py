@@ -1,4 +1,4 @@
-"""Honest text of many kinds: what is said in the samples, sentences of the demo model's grammar, dictated meetings."""
+"""Honest text of many kinds: what is said in the samples, sentences of the demo model's grammar, made-up meetings."""
 
 import json
 from collections.abc import Iterator
