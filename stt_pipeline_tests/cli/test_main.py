@@ -35,7 +35,7 @@ def test_help_names_every_command(
 ) -> None:
     assert stt(monkeypatch, "--help") == 0
     said = capsys.readouterr().out
-    for command in ("demo", "up", "transcribe", "batch", "export", "doctor", "db", "env"):
+    for command in ("demo", "up", "transcribe", "evaluate", "batch", "export", "doctor", "db", "env"):
         assert f"{command} " in said
 
 
