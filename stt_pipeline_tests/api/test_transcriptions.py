@@ -32,6 +32,7 @@ def test_a_transcript_with_its_words_and_turns(client: TestClient, recording: Re
     answer = client.get(f"{BASE}/{stored.id}")
     assert answer.status_code == 200
     page = answer.json()
+    of_every_word = {"speaker": "SPEAKER_00", "overlap": False, "unsure": False, "suggestion": ""}
     assert page == {
         "id": stored.id,
         "batch_id": recording.file.batch_id,
@@ -51,19 +52,16 @@ def test_a_transcript_with_its_words_and_turns(client: TestClient, recording: Re
                 "end": 1.0,
                 "text": " 네, 알겠습니다.",
                 "words": [
-                    {"start": 0.0, "end": 0.5, "text": " 네,", "probability": 0.9, "speaker": "SPEAKER_00"},
-                    {
-                        "start": 0.5,
-                        "end": 1.0,
-                        "text": " 알겠습니다.",
-                        "probability": 0.9,
-                        "speaker": "SPEAKER_00",
-                    },
+                    {"start": 0.0, "end": 0.5, "text": " 네,", "probability": 0.9, **of_every_word},
+                    {"start": 0.5, "end": 1.0, "text": " 알겠습니다.", "probability": 0.9, **of_every_word},
                 ],
                 "speaker": "SPEAKER_00",
                 "avg_logprob": 0.0,
                 "no_speech_prob": 0.0,
                 "compression_ratio": 0.0,
+                "language": "",
+                "suspect": [],
+                "heard": "",
             }
         ],
         "speaker_turns": [{"start": 0.0, "end": 1.0, "speaker": "SPEAKER_00"}],
