@@ -19,6 +19,7 @@ def assign_speakers(transcript: Transcript, turns: Sequence[SpeakerTurn]) -> Tra
     A sentence mostly spoken by one person goes to that person as a whole. Otherwise each word goes to whom it
     overlaps most, or else to the nearest turn, but a single word between two of somebody else's is not believed.
     Segments are split where the speaker changes; the words keep their times, and a part's time is that of its words.
+    Words during which somebody else talks for long are marked as ``overlap``.
 
     Args:
         transcript: with or without words; speakers it already has are replaced.
@@ -28,8 +29,15 @@ def assign_speakers(transcript: Transcript, turns: Sequence[SpeakerTurn]) -> Tra
         return transcript.with_segments([_spoken_by(segment, None) for segment in transcript.segments])
     timeline = _Timeline.of(turns)
     return transcript.with_segments(
-        [part for segment in transcript.segments for part in _split(segment, timeline)]
+        [
+            _with_overlaps(part, timeline)
+            for segment in transcript.segments
+            for part in _split(segment, timeline)
+        ]
     )
+
+
+_OVERLAPPED = 0.3  # of a word's time, from which on it counts as overlapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,16 @@ class _Timeline:
             overlap = min(end, turn.end) - max(start, turn.start)
             if overlap > 0:
                 seconds[turn.speaker] = seconds.get(turn.speaker, 0.0) + overlap
+        return seconds
+
+    def covered(self, start: float, end: float) -> float:
+        """Return for how many of the seconds between ``start`` and ``end`` anybody talks."""
+        seconds, done = 0.0, start
+        for turn in self.turns[bisect_right(self.last_end, start) : bisect_left(self.starts, end)]:
+            first, last = max(turn.start, done), min(turn.end, end)
+            if last > first:
+                seconds += last - first
+                done = last
         return seconds
 
     def speaker_at(self, start: float, end: float) -> str:
@@ -123,6 +141,20 @@ def _speakers_of_sentence(words: Sequence[Word], start: float, end: float, timel
     return speakers
 
 
+def _with_overlaps(segment: Segment, timeline: _Timeline) -> Segment:
+    return replace(
+        segment, words=tuple(replace(word, overlap=_overlaps(word, timeline)) for word in segment.words)
+    )
+
+
+def _overlaps(word: Word, timeline: _Timeline) -> bool:
+    """Say whether two people talk during much of a word; its edges are not to be trusted."""
+    talk = sorted(timeline.talk(word.start, word.end).values())
+    # who talks in the first half and who in the second do not overlap: together they must talk longer than the word lasts
+    both = sum(talk) - timeline.covered(word.start, word.end)
+    return len(talk) > 1 and both > _OVERLAPPED * (word.end - word.start)
+
+
 def _spoken_by(segment: Segment, speaker: str | None) -> Segment:
-    words = tuple(replace(word, speaker=speaker) for word in segment.words)
+    words = tuple(replace(word, speaker=speaker, overlap=False) for word in segment.words)
     return replace(segment, speaker=speaker, words=words)

@@ -120,3 +120,21 @@ def test_assigning_again_changes_nothing() -> None:
 
 def test_an_empty_transcript_stays_empty() -> None:
     assert assign_speakers(transcript(), TURNS).segments == ()
+
+
+def test_turns_may_overlap_and_words_know_it() -> None:
+    turns = (SpeakerTurn(0.0, 2.0, "SPEAKER_00"), SpeakerTurn(1.0, 3.0, "SPEAKER_01"))
+    spoken = Segment(
+        0.0, 3.0, "a b c", (Word(0.0, 1.0, " a", 1), Word(1.0, 2.0, " b", 1), Word(2.0, 3.0, " c", 1))
+    )
+    words = assign_speakers(Transcript("en", 1.0, 3.0, "demo", (spoken,)), turns)
+    assert [word.overlap for segment in words.segments for word in segment.words] == [False, True, False]
+
+
+def test_words_at_a_change_of_speakers_do_not_overlap() -> None:
+    """Half of the word is in one turn, half in the next."""
+    result = assign_speakers(
+        transcript(segment_of(words(" 네,", " 알겠습니다.", start=4.5))),
+        (SpeakerTurn(0, 5, A), SpeakerTurn(5, 10, B)),
+    )
+    assert [word.overlap for segment in result.segments for word in segment.words] == [False, False]

@@ -4,7 +4,9 @@ Works on Gaussians only: no audio, no time, no names. After Chen and Gopalakrish
 change detection and clustering via the Bayesian information criterion", DARPA workshop 1998.
 """
 
+import itertools
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,65 +25,96 @@ speech while the penalty grows with its logarithm, and long recordings break int
 PART = 300
 """Sets compared pairwise at once (ten minutes of 2 s)."""
 
+_TOGETHER, _APART = 1.0, 10.0
+"""Nats a vector that a tie is worth: divergence allowed beyond the usual, and what two who are apart must be alike more."""
+
 _MOST_OF_A_PART = PART // 3  # so that a part always shrinks
 
 DEFAULT_MAX_CLUSTERS = 20
 """More voices than this in one meeting are more likely a failure of the criterion than a crowd."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Sets that are clustered together first.
+
+    Attributes:
+        sets: at most :data:`PART` of them.
+        ties: float64 ``(sets, sets)``, symmetric, from -1 to 1: what else than the voice speaks for one speaker (above 0)
+            or for two (below); 0 where nothing is known.
+    """
+
+    sets: Gaussians
+    ties: FloatArray | None = None
+
+
 def cluster(
-    parts: Iterable[Gaussians], min_clusters: int = 1, max_clusters: int = DEFAULT_MAX_CLUSTERS
+    parts: Iterable[Part], min_clusters: int = 1, max_clusters: int = DEFAULT_MAX_CLUSTERS
 ) -> tuple[IntArray, Gaussians]:
     """Return a label 0..k-1 for each set, and each cluster's statistics; ``min_clusters`` <= k <= ``max_clusters``.
 
     Args:
-        parts: the sets, in parts of at most :data:`PART`, which are asked for one after the other: each is clustered
-            alone, and then the parts' clusters are, so that time and memory grow linearly with long recordings.
+        parts: the sets in order of time; parts are asked for one after the other, each is clustered alone, and then
+            the parts' clusters are, so that time and memory grow linearly with long recordings.
         min_clusters: given as many sets.
         max_clusters: at least 1.
+
+    Raises:
+        ValueError: there are no parts.
     """
     labels: list[IntArray] = []
     clusters: list[Gaussians] = []
-    waiting: Gaussians | None = None  # so that a recording of one part is known as such
-    for part in parts:
+    waiting: Part | None = None  # so that the only part of a short recording is known as such
+    for part in itertools.chain(parts, [None]):
         if waiting is not None:
-            _add_part(waiting, min_clusters, max_clusters, labels, clusters)
+            limits = (min_clusters, max_clusters)
+            if part is not None or labels:
+                # a limit on the whole must not force different voices together in a part
+                at_most = min(max(max_clusters, DEFAULT_MAX_CLUSTERS), _MOST_OF_A_PART)
+                limits = (min(min_clusters, _MOST_OF_A_PART), at_most)
+            found = _agglomerate(waiting, *limits)
+            labels.append(found + sum(len(earlier) for earlier in clusters))
+            clusters.append(waiting.sets.merged(found))
         waiting = part
-    if waiting is None:
+    if not clusters:
         raise ValueError("There is nothing to cluster.")
-    if not labels:
-        found = _agglomerate(waiting, min_clusters, max_clusters)
-        return found, waiting.merged(found)
-    _add_part(waiting, min_clusters, max_clusters, labels, clusters)
+    if len(clusters) == 1:
+        return labels[0], clusters[0]
     together = Gaussians.concatenated(clusters)
-    found, merged = cluster(
-        (together[slice(first, first + PART)] for first in range(0, len(together), PART)),
-        min_clusters,
-        max_clusters,
-    )
+    again = (Part(together[slice(first, first + PART)]) for first in range(0, len(together), PART))
+    found, merged = cluster(again, min_clusters, max_clusters)
     return found[np.concatenate(labels)], merged
 
 
-def _add_part(
-    part: Gaussians, min_clusters: int, max_clusters: int, labels: list[IntArray], clusters: list[Gaussians]
-) -> None:
-    found = _agglomerate(
-        part,
-        min(min_clusters, _MOST_OF_A_PART),
-        # a limit on the whole must not force different voices together in a part
-        min(max(max_clusters, DEFAULT_MAX_CLUSTERS), _MOST_OF_A_PART),
-    )
-    labels.append(found + sum(len(earlier) for earlier in clusters))
-    clusters.append(part.merged(found))
+class _Ties:
+    """What is known of sets beside their voices, kept while they merge: the mean over all pairs that something is known of."""
+
+    def __init__(self, ties: FloatArray | None, sets: int) -> None:
+        known = np.zeros((sets, sets)) if ties is None else ties
+        self._sums = known.copy()
+        self._counts = (known != 0).astype(np.float64)
+
+    def merge(self, i: int, j: int) -> None:
+        for whole in (self._sums, self._counts):
+            whole[i] += whole[j]
+            whole[:, i] += whole[:, j]
+
+    def nats(self, i: int, others: "slice | IntArray") -> FloatArray:
+        """Return what a merge of set ``i`` with each other set saves, in nats a vector."""
+        mean = self._sums[i, others] / np.maximum(self._counts[i, others], 1)
+        return np.asarray(np.where(mean > 0, _TOGETHER * mean, _APART * mean))
 
 
-def _agglomerate(sets: Gaussians, min_clusters: int, max_clusters: int) -> IntArray:
+def _agglomerate(part: Part, min_clusters: int, max_clusters: int) -> IntArray:
     """Merge the cheapest pair until every merge costs more than it saves."""
+    sets = part.sets
     merged = Gaussians(sets.counts.copy(), sets.sums.copy(), sets.squares.copy())
+    ties = _Ties(part.ties, len(sets))
     labels = np.arange(len(sets))
     costs = np.full((len(sets), len(sets)), np.inf)
     for i in range(len(sets) - 1):
-        costs[i, i + 1 :] = costs[i + 1 :, i] = _merge_costs(sets[i : i + 1], sets[i + 1 :])
+        rest = slice(i + 1, None)
+        costs[i, rest] = costs[rest, i] = _merge_costs(sets[i : i + 1], sets[rest], ties.nats(i, rest))
     alive = labels.copy()
     while len(alive) > min_clusters:
         i, j = sorted(int(index) for index in np.unravel_index(np.argmin(costs), costs.shape))
@@ -89,15 +122,18 @@ def _agglomerate(sets: Gaussians, min_clusters: int, max_clusters: int) -> IntAr
             break
         for whole in (merged.counts, merged.sums, merged.squares):
             whole[i] += whole[j]
+        ties.merge(i, j)
         labels[labels == j] = i
         costs[j, :] = costs[:, j] = np.inf
         alive = alive[alive != j]
         others = alive[alive != i]
-        costs[i, others] = costs[others, i] = _merge_costs(merged[i : i + 1], merged[others])
+        costs[i, others] = costs[others, i] = _merge_costs(
+            merged[i : i + 1], merged[others], ties.nats(i, others)
+        )
     return np.asarray(np.unique(labels, return_inverse=True)[1])
 
 
-def _merge_costs(one: Gaussians, many: Gaussians) -> FloatArray:
+def _merge_costs(one: Gaussians, many: Gaussians, saved: FloatArray) -> FloatArray:
     """Return float64[k], in nats: what describing ``one`` and each of ``many`` by a single Gaussian loses over two."""
     both = one + many
     dimensions = one.sums.shape[1]
@@ -108,4 +144,5 @@ def _merge_costs(one: Gaussians, many: Gaussians) -> FloatArray:
         - many.counts * many.log_determinants()
     )
     penalty = 0.5 * _BIC_WEIGHT * parameters * np.log(both.counts)
-    return np.asarray(loss - penalty - _DIVERGENCE_ALLOWED * one.counts * many.counts / both.counts)
+    allowed = _DIVERGENCE_ALLOWED + saved
+    return np.asarray(loss - penalty - allowed * one.counts * many.counts / both.counts)

@@ -1,5 +1,7 @@
 """What a diarizer is, and the one that sees a single speaker."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from stt_pipeline.audio.sound import Sound
@@ -49,6 +51,15 @@ class SingleSpeaker:
         """See :meth:`Diarizer.diarize`; the limits are checked, and there is one speaker whatever they say."""
         check_speaker_limits(min_speakers, max_speakers)
         return tuple(SpeakerTurn(region.start, region.end, "SPEAKER_00") for region in speech_regions(sound))
+
+
+def in_order(turns: Iterable[SpeakerTurn]) -> tuple[SpeakerTurn, ...]:
+    """Return turns in order of time, with any labels replaced by SPEAKER_00, SPEAKER_01, ... in order of appearance."""
+    names: dict[str, str] = {}
+    return tuple(
+        replace(turn, speaker=names.setdefault(turn.speaker, f"SPEAKER_{len(names):02d}"))
+        for turn in sorted(turns, key=lambda turn: (turn.start, turn.end, turn.speaker))
+    )
 
 
 def check_speaker_limits(min_speakers: int | None, max_speakers: int | None) -> None:

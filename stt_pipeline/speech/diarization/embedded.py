@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.audio.sound import Sound
-from stt_pipeline.speech.diarization.clustering import DEFAULT_MAX_CLUSTERS, PART, cluster
+from stt_pipeline.speech.diarization.clustering import DEFAULT_MAX_CLUSTERS, PART, Part, cluster
 from stt_pipeline.speech.diarization.diarizer import check_speaker_limits
 from stt_pipeline.speech.diarization.features import FRAME_RATE
 from stt_pipeline.speech.diarization.gaussians import Gaussians, IntArray
 from stt_pipeline.speech.diarization.resegmentation import resegment
 from stt_pipeline.speech.diarization.spoken import SpokenFeatures
+from stt_pipeline.speech.diarization.voice_activity import SpeechDetector
 from stt_pipeline.speech.transcript import SpeakerTurn
 
 _UNIT = 2.0
@@ -48,7 +49,7 @@ class EmbeddedDiarizer:
         check_speaker_limits(min_speakers, max_speakers)
         fewest = min_speakers or 1
         most = max_speakers or max(DEFAULT_MAX_CLUSTERS, fewest)
-        with SpokenFeatures(sound) as features:
+        with SpokenFeatures(sound, SpeechDetector()) as features:
             if not len(features):
                 return ()
             _, voices = cluster(_units(features), fewest, most)
@@ -57,7 +58,7 @@ class EmbeddedDiarizer:
             return _turns(features.bounds, speakers)
 
 
-def _units(features: SpokenFeatures) -> Iterator[Gaussians]:
+def _units(features: SpokenFeatures) -> Iterator[Part]:
     """Yield the statistics of stretches cut evenly into units of about 2 s, :data:`PART` units after the other."""
     too_short = min(_SHORTEST_UNIT * FRAME_RATE, features.lengths.max())
     units: list[Gaussians] = []
@@ -70,10 +71,10 @@ def _units(features: SpokenFeatures) -> Iterator[Gaussians]:
             vectors = features.read(first, last)
             units.append(Gaussians.of(vectors, np.zeros(len(vectors), dtype=np.intp)))
             if len(units) == PART:
-                yield Gaussians.concatenated(units)
+                yield Part(Gaussians.concatenated(units))
                 units = []
     if units:
-        yield Gaussians.concatenated(units)
+        yield Part(Gaussians.concatenated(units))
 
 
 def _turns(bounds: IntArray, speakers: npt.NDArray[np.uint8]) -> tuple[SpeakerTurn, ...]:

@@ -20,11 +20,18 @@ _CHANGE_PENALTY = 60.0
 
 _PASSES = 2  # the first corrects the 2 s grid, the second learns from cleaner labels; a third changes nothing
 
+_IMPOSSIBLE = 1e6  # nats
+
 _AT_ONCE = 2_000  # steps that are in memory with their features
 
 
 def resegment(
-    features: SpokenFeatures, voices: Gaussians, *, min_speakers: int, min_frames: int
+    features: SpokenFeatures,
+    voices: Gaussians,
+    *,
+    min_speakers: int,
+    min_frames: int,
+    allowed: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Return the speaker of each spoken frame, 0 to at most 254, as numbered in ``voices``.
 
@@ -33,16 +40,25 @@ def resegment(
         voices: a first guess of how the speakers sound, as statistics of some of the frames.
         min_speakers: so many speakers stay however little they say.
         min_frames: a speaker who has fewer frames than this after a pass was a mistake and goes to the others.
+        allowed: bool ``(stretches, voices)``, who may speak in each stretch; where that is nobody, everybody.
     """
     starts, pauses = _steps(features.lengths)
     lengths = np.diff(np.append(starts, len(features)))
     names = np.arange(len(voices), dtype=np.uint8)
+    stretches = np.cumsum(pauses) - 1
     for done in range(_PASSES):
         keep = _speakers(voices.counts, min_speakers, min_frames)
         names, voices = names[keep], voices[keep]
         if len(names) == 1:
             return np.full(len(features), names[0])
-        path = _viterbi(_scores(features, starts, voices), pauses, len(names))
+        scores = _scores(features, starts, voices)
+        if allowed is not None:
+            open_to = allowed[:, keep] | ~allowed[:, keep].any(axis=1, keepdims=True)
+            scores = map(
+                np.add, scores, (np.where(open_to, 0.0, -_IMPOSSIBLE)[stretch] for stretch in stretches)
+            )
+            allowed = allowed[:, keep]
+        path = _viterbi(scores, pauses, len(names))
         if done < _PASSES - 1:
             voices = _voices(features, starts, path, len(names))
     return np.repeat(names[path], lengths)

@@ -4,20 +4,34 @@ Reads a recording once, block by block. Knows no speakers.
 """
 
 import tempfile
+from collections.abc import Sequence
 from types import TracebackType
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from stt_pipeline.audio.sound import Sound
+from stt_pipeline.audio.sound import Samples, Sound
 from stt_pipeline.speech.diarization.features import FRAME_RATE, Cepstra
 from stt_pipeline.speech.diarization.gaussians import FloatArray
-from stt_pipeline.speech.diarization.voice_activity import Region, SpeechDetector
+from stt_pipeline.speech.diarization.voice_activity import Region
 
 _STORED = np.dtype(
     np.float16
 )  # ten hours are 115 MB; a rounding of 0.05 % is far below what tells voices apart
 _AT_ONCE = 30_000  # frames copied at once: 1 MB
+
+
+class Listener(Protocol):
+    """Hears a recording block by block, and says at its end where somebody speaks."""
+
+    def feed(self, block: Samples) -> None:
+        """Hear the next block, float32 ``(samples,)``, 16 kHz."""
+        ...
+
+    def rest(self) -> Sequence[Region]:
+        """Return the stretches to keep features of, in order of time; they must not overlap."""
+        ...
 
 
 class SpokenFeatures:
@@ -26,23 +40,23 @@ class SpokenFeatures:
     A context manager that owns a temporary file.
 
     Attributes:
-        bounds: int ``(stretches, 2)``, first and end frame of each stretch with speech, in the recording.
+        kept: int ``(stretches,)``, which of the listener's stretches there are features of: those that are not empty.
+        bounds: int ``(stretches, 2)``, first and end frame of each, in the recording.
         lengths: int ``(stretches,)``, in frames.
     """
 
-    def __init__(self, sound: Sound) -> None:
-        """Hear all of ``sound``.
+    def __init__(self, sound: Sound, listener: Listener) -> None:
+        """Hear all of ``sound``, together with who says where there is speech.
 
         Raises:
             FileError: the recording cannot be read.
         """
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by __exit__)
         try:
-            regions, frames, self._dimensions = self._write(sound)
-            self.bounds = np.clip(
-                np.rint(np.array(regions).reshape(-1, 2) * FRAME_RATE).astype(np.intp), 0, frames
-            )
-            self.bounds = self.bounds[self.bounds[:, 1] > self.bounds[:, 0]]
+            regions, frames, self._dimensions = self._write(sound, listener)
+            bounds = np.rint(np.array(regions).reshape(-1, 2) * FRAME_RATE).astype(np.intp).clip(0, frames)
+            self.kept = np.flatnonzero(bounds[:, 1] > bounds[:, 0])
+            self.bounds = bounds[self.kept]
             self.lengths = self.bounds[:, 1] - self.bounds[:, 0]
             self._mean, self._deviation = self._keep_speech()
         except BaseException:
@@ -64,19 +78,17 @@ class SpokenFeatures:
         """Return the features of the spoken frames ``first`` to ``end``, float32 ``(frames, d)``; pauses do not count."""
         return (self._read(first, end) - self._mean) / self._deviation
 
-    def _write(self, sound: Sound) -> tuple[list[Region], int, int]:
-        cepstra, detector = Cepstra(), SpeechDetector()
-        regions: list[Region] = []
+    def _write(self, sound: Sound, listener: Listener) -> tuple[Sequence[Region], int, int]:
+        cepstra = Cepstra()
         frames = 0
         for block in sound.blocks():
-            regions += detector.feed(block)
+            listener.feed(block)
             found = cepstra.feed(block)
             frames += len(found)
             found.astype(_STORED).tofile(self._file)
-        regions += detector.rest()
         found = cepstra.rest()
         found.astype(_STORED).tofile(self._file)
-        return regions, frames + len(found), found.shape[1]
+        return listener.rest(), frames + len(found), found.shape[1]
 
     def _keep_speech(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Move the speech to the beginning of the file; return its mean and its deviation."""

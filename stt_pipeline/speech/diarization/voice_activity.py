@@ -1,6 +1,6 @@
 """Where somebody speaks, in stretches as short as turns are. Nothing here knows who speaks."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from stt_pipeline.audio.decode import SAMPLE_RATE
@@ -33,26 +33,28 @@ class SpeechDetector:
             threshold=_THRESHOLD, shortest_pause=_SHORTEST_PAUSE, shortest_speech=_SHORTEST_SPEECH
         )
         self._samples = 0
+        self._found: list[Region] = []
 
-    def feed(self, block: Samples) -> Iterator[Region]:
-        """Yield the stretches that end within ``block``, float32 ``(samples,)``, 16 kHz, any loudness."""
+    def feed(self, block: Samples) -> None:
+        """Hear the next block, float32 ``(samples,)``, 16 kHz, any loudness."""
         self._samples += len(block)
-        yield from self._in_seconds(self._regions.feed(self._activity.feed(block)))
+        self._take(self._regions.feed(self._activity.feed(block)))
 
-    def rest(self) -> Iterator[Region]:
-        """Yield what is left at the recording's end."""
-        yield from self._in_seconds(self._regions.feed(self._activity.rest()))
-        yield from self._in_seconds(self._regions.rest())
+    def rest(self) -> list[Region]:
+        """Return the stretches in order of time; none in silence, noise or an empty recording."""
+        self._take(self._regions.feed(self._activity.rest()))
+        self._take(self._regions.rest())
+        return self._found
 
-    def _in_seconds(self, regions: Iterable[tuple[int, int]]) -> Iterator[Region]:
+    def _take(self, regions: Iterable[tuple[int, int]]) -> None:
         for start, end in regions:
             first, last = max(start * FRAME - _PAD, 0), min(end * FRAME + _PAD, self._samples)
-            yield Region(first / SAMPLE_RATE, last / SAMPLE_RATE)
+            self._found.append(Region(first / SAMPLE_RATE, last / SAMPLE_RATE))
 
 
-def speech_regions(sound: Sound) -> Iterator[Region]:
-    """Yield the stretches with speech in order of time; none in silence, noise or an empty recording."""
+def speech_regions(sound: Sound) -> list[Region]:
+    """Return the stretches with speech in order of time; none in silence, noise or an empty recording."""
     detector = SpeechDetector()
     for block in sound.blocks():
-        yield from detector.feed(block)
-    yield from detector.rest()
+        detector.feed(block)
+    return detector.rest()

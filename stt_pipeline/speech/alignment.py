@@ -1,0 +1,155 @@
+"""When exactly each word is said, by forced alignment: whisperx and a wav2vec2 model of the language.
+
+Takes a transcript and gives it back with other times. Needs the whisperx extra; off by default, since Whisper's own times
+of Korean words have not been beaten by it yet. Finds neither words nor speakers.
+"""
+
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stt_pipeline.audio.decode import SAMPLE_RATE
+from stt_pipeline.audio.sound import Samples, Sound
+from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.speech.diarization.segmentation_model import (
+    extra_needed,
+    is_installed,
+    one_thread,
+    torch_device,
+)
+from stt_pipeline.speech.transcript import Segment, Transcript, Word
+
+_MARGIN = 0.2  # seconds heard around a segment, whose own times are Whisper's and rough
+
+_PUNKT_FILES = ("abbrev_types.txt", "collocations.tab", "ortho_context.tab", "sent_starters.txt")
+
+
+def align(transcript: Transcript, sound: Sound, device: str = "auto", *, model: str = "") -> Transcript:
+    """Return the transcript with the times of its words refined; segments without words, and words that cannot be found, keep theirs.
+
+    The sound is heard once, and no more of it is in memory than a block and a segment.
+
+    Args:
+        transcript: of ``sound``.
+        sound: the recording.
+        device: "cpu", "cuda", "cuda:1" or "auto".
+        model: a wav2vec2 model with a CTC head: a name on the Hugging Face hub or a local folder; empty takes whisperx's
+            own choice for each language.
+
+    Raises:
+        ConfigurationError: the extra is not installed, or there is no model for the language, or it cannot be had.
+        FileError: the recording cannot be read.
+    """
+    if not is_installed():
+        raise ConfigurationError(extra_needed("alignment of words (options.align)"))
+    if not any(segment.words for segment in transcript.segments):
+        return transcript
+    order = sorted(range(len(transcript.segments)), key=lambda index: transcript.segments[index].start)
+    aligned = list(transcript.segments)
+    tape = _Tape(sound)
+    for index in order:
+        segment = aligned[index]
+        samples, start = tape.read(segment.start - _MARGIN, segment.end + _MARGIN)
+        if segment.words and len(samples):
+            loaded = _model(segment.language or transcript.language, model, torch_device(device))
+            aligned[index] = _aligned(segment, _found(segment.words, samples, loaded), start)
+    return transcript.with_segments(aligned)
+
+
+class _Tape:
+    """The last seconds of a sound that is read once, from front to back."""
+
+    def __init__(self, sound: Sound) -> None:
+        self._blocks = sound.blocks()
+        self._samples = np.zeros(0, np.float32)
+        self._start = 0  # samples that are gone
+
+    def read(self, start: float, end: float) -> tuple[Samples, float]:
+        """Return what is between two times, and where it really starts; ``start`` must not go back."""
+        first = max(round(start * SAMPLE_RATE), 0)
+        last = round(end * SAMPLE_RATE)
+        while self._start + len(self._samples) < last and (block := next(self._blocks, None)) is not None:
+            kept = self._samples[max(first - self._start, 0) :]
+            self._start += len(self._samples) - len(kept)
+            self._samples = np.concatenate([kept, block])
+        first = max(first, self._start)
+        return self._samples[first - self._start : max(last - self._start, 0)], first / SAMPLE_RATE
+
+
+def _found(
+    words: Sequence[Word], samples: Samples, loaded: tuple[Any, Any, str]
+) -> list[tuple[str, float, float]]:
+    """Return what whisperx found, in order: text (a word, or a character where a language has no spaces), start and end."""
+    model, metadata, device = loaded
+    text = " ".join("".join(word.text.split()) for word in words)
+    with warnings.catch_warnings(), one_thread():
+        warnings.simplefilter("ignore")  # of means of words that have no known character
+        import whisperx
+
+        segments = [{"text": text, "start": 0.0, "end": len(samples) / SAMPLE_RATE}]
+        result = whisperx.align(segments, model, metadata, samples.copy(), device)
+    return [
+        ("".join(word["word"].split()), float(word.get("start", np.nan)), float(word.get("end", np.nan)))
+        for word in result["word_segments"]
+    ]
+
+
+def _aligned(segment: Segment, found: list[tuple[str, float, float]], offset: float) -> Segment:
+    """Return the segment with the times found; times stay monotone, and a word that was not found keeps its own."""
+    pieces = iter(found)
+    words: list[Word] = []
+    earliest = 0.0
+    for word in segment.words:
+        text = "".join(word.text.split())
+        heard, starts, ends = "", list[float](), list[float]()
+        while len(heard) < len(text) and (piece := next(pieces, None)) is not None:
+            heard += piece[0]
+            starts.append(piece[1])
+            ends.append(piece[2])
+        start, end = word.start, word.end
+        if heard == text and starts and np.isfinite([starts[0], ends[-1]]).all():
+            start, end = starts[0] + offset, ends[-1] + offset
+        start = max(start, earliest)
+        end = max(end, start)
+        earliest = end
+        words.append(replace(word, start=round(start, 3), end=round(end, 3)))
+    return replace(segment, start=words[0].start, end=words[-1].end, words=tuple(words))
+
+
+@lru_cache(maxsize=2)
+def _model(language: str, name: str, device: str) -> tuple[Any, Any, str]:
+    """Return whisperx's alignment model of a language, what it says of it, and the device."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of decoders that nobody needs here
+        import whisperx
+
+        _without_sentences()
+        try:
+            model, metadata = whisperx.load_align_model(language, device, model_name=name or None)
+        except Exception as error:  # of the hub, of torch, and whisperx's own
+            raise ConfigurationError(
+                f"Words of language {language!r} cannot be aligned: {error}. Switch options.align off, or name a wav2vec2 model "
+                "of the language that is in reach."
+            ) from error
+    return model, metadata, device
+
+
+@lru_cache(maxsize=1)
+def _without_sentences() -> None:
+    """Give NLTK empty sentence models: whisperx would download them, and what it does with sentences is not used."""
+    import nltk
+    from whisperx.alignment import PUNKT_LANGUAGES
+
+    folder = Path(tempfile.mkdtemp(prefix="stt-punkt-"))
+    for language in {"english", *PUNKT_LANGUAGES.values()}:
+        models = folder / "tokenizers" / "punkt_tab" / language
+        models.mkdir(parents=True)
+        for name in _PUNKT_FILES:
+            (models / name).touch()
+    nltk.data.path.append(str(folder))

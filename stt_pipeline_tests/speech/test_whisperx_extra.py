@@ -1,0 +1,202 @@
+"""The whisperx extra for real, offline: its bundled model on real speech, its pipeline and its alignment with tiny models."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stt_pipeline.audio.decode import SAMPLE_RATE, decode
+from stt_pipeline.audio.sound import Samples, SoundFile, SoundInMemory
+from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.speech.alignment import align
+from stt_pipeline.speech.diarization import PyannoteDiarizer, SegmentationDiarizer, load_diarizer
+from stt_pipeline.speech.evaluation import ErrorRate, diarization_error_rate, read_rttm
+from stt_pipeline.speech.speakers import assign_speakers
+from stt_pipeline.speech.transcript import Segment, Transcript, Word
+from stt_pipeline_tests.conftest import SAMPLES, SHARED
+from stt_pipeline_tests.speech.whisperx_extra import build_pipeline, build_wav2vec2, needs_whisperx
+
+pytestmark = needs_whisperx
+
+REAL = SHARED / "audio"
+needs_real_speech = pytest.mark.skipif(not REAL.is_dir(), reason=f"no real recordings at {REAL}")
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_pipeline(tmp_path_factory.mktemp("models") / "pipeline")
+
+
+@pytest.fixture(scope="module")
+def wav2vec2(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(build_wav2vec2(tmp_path_factory.mktemp("models") / "wav2vec2"))
+
+
+@pytest.fixture(scope="module")
+def meeting() -> Samples:
+    return decode(SAMPLES / "weekly-budget.wav")[: 20 * SAMPLE_RATE]
+
+
+class TestSegmentation:
+    def test_it_is_what_auto_means_where_the_extra_is_installed(self) -> None:
+        assert isinstance(load_diarizer("auto"), SegmentationDiarizer)
+
+    @needs_real_speech
+    def test_real_meetings_with_their_overlaps(self) -> None:
+        total = ErrorRate()
+        overlaps = 0.0
+        for path in sorted((REAL / "meetings").glob("*.wav")):
+            turns = SegmentationDiarizer().diarize(SoundFile(path))
+            total += diarization_error_rate(read_rttm(path.with_suffix(".rttm")), turns)
+            overlaps += sum(
+                max(0.0, min(one.end, other.end) - other.start)
+                for index, one in enumerate(turns)
+                for other in turns[index + 1 :]
+                if other.speaker != one.speaker
+            )
+        assert total.rate <= 0.35  # measured: 0.324
+        assert overlaps >= 10  # seconds; 35 of 198 are in the reference
+
+    @needs_real_speech
+    def test_a_real_telephone_call(self) -> None:
+        turns = SegmentationDiarizer().diarize(SoundFile(REAL / "two_speakers_phone.wav"))
+        reference = read_rttm(REAL / "two_speakers_phone.rttm")
+        assert len({turn.speaker for turn in turns}) == 2
+        assert diarization_error_rate(reference, turns).rate <= 0.09  # measured: 0.069
+
+    def test_speakers_of_the_samples_are_counted_right(self) -> None:
+        for stem, count in (("product-launch", 3), ("server-migration", 2), ("year-end", 2)):
+            path = next(path for path in SAMPLES.iterdir() if path.stem == stem)
+            turns = SegmentationDiarizer().diarize(SoundFile(path))
+            assert len({turn.speaker for turn in turns}) == count, stem
+
+    @pytest.mark.parametrize(("limits", "count"), [((None, 1), 1), ((3, 3), 3)])
+    def test_limits_are_kept(
+        self, meeting: Samples, limits: tuple[int | None, int | None], count: int
+    ) -> None:
+        turns = SegmentationDiarizer().diarize(
+            SoundInMemory(meeting), min_speakers=limits[0], max_speakers=limits[1]
+        )
+        assert len({turn.speaker for turn in turns}) == count
+
+
+class TestPyannote:
+    def test_a_local_pipeline_finds_turns(self, pipeline: Path, meeting: Samples) -> None:
+        turns = load_diarizer("pyannote", pyannote_pipeline=str(pipeline), device="cpu").diarize(
+            SoundInMemory(meeting), max_speakers=2
+        )
+        assert turns
+        assert {turn.speaker for turn in turns} <= {"SPEAKER_00", "SPEAKER_01"}
+        assert all(0 <= turn.start < turn.end <= 20.1 for turn in turns)
+
+    def test_silence_has_no_turns(self, pipeline: Path) -> None:
+        silence = SoundInMemory(np.zeros(3 * SAMPLE_RATE, np.float32))
+        assert PyannoteDiarizer(str(pipeline), "cpu").diarize(silence) == ()
+
+    def test_nothing_is_reported_to_anybody(self, pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("PYANNOTE_METRICS_ENABLED", raising=False)
+        PyannoteDiarizer(str(pipeline), "cpu")
+        assert os.environ["PYANNOTE_METRICS_ENABLED"] == "0"
+
+    def test_what_is_missing_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        with pytest.raises(ConfigurationError, match=r"set HF_TOKEN, or set STT_PYANNOTE_PIPELINE"):
+            load_diarizer("pyannote")
+        with pytest.raises(ConfigurationError, match="There is no folder /nowhere"):
+            load_diarizer("pyannote", pyannote_pipeline="/nowhere")
+        with pytest.raises(ConfigurationError, match="cannot be loaded"):
+            load_diarizer("pyannote", pyannote_pipeline=str(tmp_path), device="cpu")
+
+    def test_its_overlaps_reach_the_words(self, pipeline: Path, meeting: Samples) -> None:
+        import pandas as pd
+        import whisperx
+
+        turns = PyannoteDiarizer(str(pipeline), "cpu").diarize(SoundInMemory(meeting))
+        word = Word(5.0, 5.4, " 네,", 0.9)
+        transcript = Transcript("ko", 1.0, 20.0, "demo", (Segment(5.0, 5.4, "네,", (word,)),))
+        ours = assign_speakers(transcript, turns).segments[0].words[0].speaker
+        table = pd.DataFrame(
+            [(turn.start, turn.end, turn.speaker) for turn in turns], columns=["start", "end", "speaker"]
+        )
+        said = {
+            "segments": [
+                {
+                    "start": 5.0,
+                    "end": 5.4,
+                    "text": "네,",
+                    "words": [{"word": "네,", "start": 5.0, "end": 5.4}],
+                }
+            ]
+        }
+        theirs = whisperx.assign_word_speakers(table, said, fill_nearest=True)["segments"][0]["words"][0][
+            "speaker"
+        ]
+        talking = {turn.speaker for turn in turns if turn.start <= 5.0 and turn.end >= 5.4}
+        assert ours == theirs or {ours, theirs} <= talking  # whoever talks all the time is right
+
+
+class TestAlignment:
+    @staticmethod
+    def transcript(language: str, *segments: tuple[float, float, str]) -> Transcript:
+        return Transcript(
+            language,
+            1.0,
+            20.0,
+            "demo",
+            tuple(
+                Segment(start, end, text, tuple(_words(start, end, text)), language=language)
+                for start, end, text in segments
+            ),
+        )
+
+    @pytest.mark.parametrize(
+        ("language", "text"),
+        [("ko", "네, 알겠습니다. 3월 다시"), ("en", "and so my fellow"), ("ja", "가나다라")],
+    )
+    def test_words_get_other_times_and_keep_their_order(
+        self, wav2vec2: str, meeting: Samples, language: str, text: str
+    ) -> None:
+        given = self.transcript(language, (1.0, 4.0, text), (10.0, 14.0, text))
+        result = align(given, SoundInMemory(meeting), "cpu", model=wav2vec2)
+        before = [word for segment in given.segments for word in segment.words]
+        after = [word for segment in result.segments for word in segment.words]
+        assert [word.text for word in after] == [word.text for word in before]
+        assert [word.probability for word in after] == [word.probability for word in before]
+        assert [word.start for word in after] != [word.start for word in before]
+        edges = [edge for word in after for edge in (word.start, word.end)]
+        assert edges == sorted(edges)
+        for was, segment in zip(given.segments, result.segments, strict=True):
+            assert was.start - 0.21 <= segment.start <= segment.end <= was.end + 0.21
+            assert (segment.start, segment.end) == (segment.words[0].start, segment.words[-1].end)
+
+    def test_the_sound_is_heard_once_and_no_further_than_needed(
+        self, wav2vec2: str, meeting: Samples
+    ) -> None:
+        heard: list[int] = []
+
+        class Counted(SoundInMemory):
+            def blocks(self) -> Iterator[Samples]:
+                for first in range(0, len(meeting), SAMPLE_RATE):
+                    heard.append(first // SAMPLE_RATE)
+                    yield meeting[first : first + SAMPLE_RATE]
+
+        align(
+            self.transcript("ko", (1.0, 3.0, "네, 알겠습니다."), (2.5, 5.0, "가나 다라")),
+            Counted(meeting),
+            "cpu",
+            model=wav2vec2,
+        )
+        assert heard == list(range(6))
+
+    def test_an_alignment_that_cannot_be_had_is_said(self, meeting: Samples, tmp_path: Path) -> None:
+        with pytest.raises(ConfigurationError, match="Words of language 'ko' cannot be aligned"):
+            align(self.transcript("ko", (1.0, 3.0, "네")), SoundInMemory(meeting), "cpu", model=str(tmp_path))
+
+
+def _words(start: float, end: float, text: str) -> Iterator[Word]:
+    texts = text.split()
+    each = (end - start) / len(texts)
+    for index, one in enumerate(texts):
+        yield Word(start + index * each, start + (index + 1) * each, f" {one}", 0.9)
