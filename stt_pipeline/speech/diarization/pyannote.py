@@ -5,6 +5,7 @@ Needs the whisperx extra. The most exact one, and the slowest without a GPU.
 
 import os
 import warnings
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ class PyannoteDiarizer:
         )
 
 
+@lru_cache(maxsize=1)
 def _loaded(pipeline: str, device: str) -> Any:
     token = os.environ.get("HF_TOKEN") or None
     is_local = bool(pipeline) and Path(pipeline).is_dir()

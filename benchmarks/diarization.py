@@ -1,0 +1,160 @@
+"""How well and how fast each diarizer finds the speakers of real recordings and of the samples.
+
+Give the folder of the real ones by --audio: two_speakers_phone.wav and meetings/*.wav with an RTTM file beside each. Diarizers
+of the whisperx extra are measured where it is installed. --leave-one-out tunes thresholds on all meetings but one, scores
+that one, and so on for each: what to expect of recordings that nobody tuned for.
+"""
+
+import argparse
+import contextlib
+import itertools
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from rich.console import Console
+from rich.table import Table
+
+from stt_pipeline.audio.decode import SAMPLE_RATE
+from stt_pipeline.audio.sound import SoundFile, SoundInMemory, all_samples
+from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.speech.diarization import Diarizer, load_diarizer
+from stt_pipeline.speech.evaluation import ErrorRate, diarization_error_rate, read_rttm
+
+_SAMPLES = Path(__file__).parents[1] / "samples"
+_NAMES = ("none", "embedded", "segmentation")
+_DIARIZATION = "stt_pipeline.speech.diarization"
+
+# what is tuned, around the values that are in use
+_GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
+    "embedded": {
+        f"{_DIARIZATION}.clustering._BIC_WEIGHT": (1.25, 1.5, 1.75),
+        f"{_DIARIZATION}.clustering._DIVERGENCE_ALLOWED": (0.8, 1.0, 1.2),
+        f"{_DIARIZATION}.voice_activity._THRESHOLD": (0.3, 0.4, 0.5),
+    },
+    "segmentation": {
+        f"{_DIARIZATION}.segmentation._THRESHOLD": (0.4, 0.45, 0.5, 0.55),
+        f"{_DIARIZATION}.segmentation._LEAST_SHARE": (0.02, 0.05),
+        f"{_DIARIZATION}.clustering._APART": (3.0, 10.0),
+    },
+}
+
+
+def main() -> None:
+    """Print a table, and the figures as one JSON object on the last line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--audio", type=Path, default=Path("../shared/audio"), help="folder of the real recordings"
+    )
+    parser.add_argument(
+        "--leave-one-out", action="store_true", help="tune on the other meetings; takes minutes"
+    )
+    arguments = parser.parse_args()
+    sets = {
+        "phone": [arguments.audio / "two_speakers_phone.wav"],
+        "meetings": sorted((arguments.audio / "meetings").glob("*.wav")),
+        "samples": [_sample(path) for path in sorted((_SAMPLES / "reference").glob("*.rttm"))],
+    }
+    result: dict[str, Any] = {}
+    for name in _NAMES:
+        try:
+            diarizer = load_diarizer(name)
+        except ConfigurationError as error:
+            print(f"{name} is left out: {error}")
+            continue
+        diarizer.diarize(SoundFile(sets["samples"][0]))  # models are loaded
+        result[name] = {
+            kind: _measured(diarizer, paths) for kind, paths in sets.items() if paths and paths[0].exists()
+        }
+        if arguments.leave_one_out and name in _GRIDS and "meetings" in result[name]:
+            result[name]["meetings_leave_one_out"] = _leave_one_out(name, sets["meetings"])
+    _print(result)
+    print(json.dumps(result))
+
+
+def _measured(diarizer: Diarizer, paths: Sequence[Path]) -> dict[str, Any]:
+    without, with_collar = ErrorRate(), ErrorRate()
+    seconds = busy = 0.0
+    right = 0
+    for path in paths:
+        sound = SoundInMemory(all_samples(SoundFile(path)))
+        seconds += len(all_samples(sound)) / SAMPLE_RATE
+        started = time.perf_counter()
+        turns = diarizer.diarize(sound)
+        busy += time.perf_counter() - started
+        reference = read_rttm(_reference(path))
+        without += diarization_error_rate(reference, turns)
+        with_collar += diarization_error_rate(reference, turns, collar=0.25)
+        right += len({turn.speaker for turn in turns}) == len({turn.speaker for turn in reference})
+    return {
+        "recordings": len(paths),
+        "der": round(without.rate, 4),
+        "der_collar": round(with_collar.rate, 4),
+        "speakers_right": right,
+        "rtf": round(busy / seconds, 4),
+    }
+
+
+def _leave_one_out(name: str, paths: Sequence[Path]) -> dict[str, float]:
+    references = [read_rttm(_reference(path)) for path in paths]
+    sounds = [SoundInMemory(all_samples(SoundFile(path))) for path in paths]
+    rates = []
+    for setting in _settings(_GRIDS[name]):
+        with setting:
+            diarizer = load_diarizer(name)
+            rates.append(
+                [
+                    diarization_error_rate(reference, diarizer.diarize(sound))
+                    for reference, sound in zip(references, sounds, strict=True)
+                ]
+            )
+    total = ErrorRate()
+    for left_out in range(len(paths)):
+        tuned = min(rates, key=lambda row: _sum(row[:left_out] + row[left_out + 1 :]).rate)
+        total += tuned[left_out]
+    return {
+        "der": round(total.rate, 4),
+        "best_setting": round(min(_sum(row).rate for row in rates), 4),
+        "worst_setting": round(max(_sum(row).rate for row in rates), 4),
+        "settings": len(rates),
+    }
+
+
+def _settings(grid: Mapping[str, Sequence[float]]) -> Iterator[contextlib.ExitStack]:
+    for values in itertools.product(*grid.values()):
+        stack = contextlib.ExitStack()
+        for target, value in zip(grid, values, strict=True):
+            stack.enter_context(mock.patch(target, value))
+        yield stack
+
+
+def _sum(rates: Sequence[ErrorRate]) -> ErrorRate:
+    return sum(rates, ErrorRate())
+
+
+def _sample(reference: Path) -> Path:
+    return next(path for path in _SAMPLES.iterdir() if path.stem == reference.stem)
+
+
+def _reference(path: Path) -> Path:
+    beside = path.with_suffix(".rttm")
+    return beside if beside.exists() else path.parent / "reference" / beside.name
+
+
+def _print(result: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+    table = Table("diarizer", "recordings", "DER %", "with 0.25 s collar", "speakers right", "RTF")
+    for name, kinds in result.items():
+        for kind, figures in kinds.items():
+            cells = [f"{100 * figures['der']:.1f}"]
+            if "rtf" in figures:
+                right = f"{figures['speakers_right']} of {figures['recordings']}"
+                cells += [f"{100 * figures['der_collar']:.1f}", right, f"{figures['rtf']:.3f}"]
+            table.add_row(name, kind, *cells)
+    Console(width=110).print(table)
+
+
+if __name__ == "__main__":
+    main()
