@@ -107,7 +107,9 @@ def _transcribed(corpus: Corpus, model: str, language: str, diarizer: str) -> It
     settings = Settings()
     loaded = load_model(model or settings.model, settings.device, settings.compute_type, settings.cpu_threads)
     engine = Engine(loaded, batch_size=settings.model_batch_size)
-    finds_speakers = load_diarizer(diarizer or settings.diarizer)
+    finds_speakers = load_diarizer(
+        diarizer or settings.diarizer, pyannote_pipeline=settings.pyannote_pipeline, device=settings.device
+    )
     options = SpeechOptions(language=language or settings.language)
     recordings = (
         # the default binds this path, and not the last one

@@ -85,7 +85,11 @@ def transcribe(
         diarizer=diarizer,
     )
     made_folder(output_dir)
-    diarize = load_diarizer(asked.diarizer or settings.diarizer)
+    diarize = load_diarizer(
+        asked.diarizer or settings.diarizer,
+        pyannote_pipeline=settings.pyannote_pipeline,
+        device=settings.device,
+    )
     loaded = load_model(model or settings.model, settings.device, settings.compute_type, settings.cpu_threads)
     engine = Engine(loaded, batch_size=model_batch_size or settings.model_batch_size)
     options = speech_options(asked, language=settings.language)

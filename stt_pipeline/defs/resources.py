@@ -121,7 +121,11 @@ class DiarizerResource(dg.ConfigurableResource[DiarizerFor]):
         settings = Settings()
 
         def diarizer_for(options: BatchOptions) -> Diarizer:
-            return load_diarizer(options.diarizer or settings.diarizer)
+            return load_diarizer(
+                options.diarizer or settings.diarizer,
+                pyannote_pipeline=settings.pyannote_pipeline,
+                device=settings.device,
+            )
 
         return diarizer_for
 
