@@ -1,5 +1,7 @@
 """What every diarizer promises, and how well the embedded one does on the samples and on real speech."""
 
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +85,17 @@ class TestEveryDiarizer:
 
     def test_the_same_recording_gives_the_same_turns(self, diarizer: Diarizer, meeting: Samples) -> None:
         assert diarizer.diarize(SoundInMemory(meeting)) == diarizer.diarize(SoundInMemory(meeting.copy()))
+
+    def test_it_makes_no_difference_where_blocks_end(self, diarizer: Diarizer, meeting: Samples) -> None:
+        class Crumbled(SoundInMemory):
+            def blocks(self) -> Iterator[Samples]:
+                cuts = [0, 1, 700, 5_000, 5_001, *range(100_000, len(meeting), 33_333), len(meeting)]
+                return (meeting[first:end] for first, end in pairwise(cuts))
+
+            def stereo_blocks(self) -> Iterator[Samples]:
+                return (np.stack([block, block], axis=1) for block in self.blocks())
+
+        assert diarizer.diarize(Crumbled(meeting)) == diarizer.diarize(SoundInMemory(meeting))
 
     def test_the_samples_are_left_alone(self, diarizer: Diarizer, meeting: Samples) -> None:
         frozen = meeting.copy()
