@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from stt_pipeline.errors import ConfigurationError
-from stt_pipeline.speech.word_times import AnchoredWords
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -190,15 +189,12 @@ def _from_hub(name: str, repository: str) -> Path:
 def _load(name: str, device: str, compute_type: str, cpu_threads: int) -> LoadedModel:
     from faster_whisper import WhisperModel
 
-    class AnchoredWhisper(AnchoredWords, WhisperModel):  # type: ignore[misc]
-        """Defined here because its base is a heavy import."""
-
     folder = find_files(name)
     cores = len(os.sched_getaffinity(0))
     threads = min(cores, cpu_threads or (_DEMO_THREADS if name == DEMO else _THREADS))
     workers = cores // threads if device == "cpu" else 1
     try:
-        whisper = AnchoredWhisper(
+        whisper = WhisperModel(
             str(folder),
             device=device,
             compute_type=compute_type,

@@ -4,7 +4,7 @@ The one interface of everything that transcribes; Whisper behind it is `engine`.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -88,3 +88,19 @@ class Transcriber(Protocol):
                 none is blamed.
         """
         ...
+
+
+def transcribe_one(
+    transcriber: Transcriber, sound: Sound, options: SpeechOptions | None = None, *, halvings: int = 0
+) -> Transcript:
+    """Return the transcript of a single ``sound``.
+
+    Raises:
+        FileError: it failed.
+        ConfigurationError: as for :meth:`Transcriber.transcribe`.
+    """
+    recording = Recording(None, lambda: nullcontext(sound), options or SpeechOptions(), halvings)
+    (outcome,) = transcriber.transcribe([recording])
+    if isinstance(outcome.result, Exception):
+        raise outcome.result
+    return outcome.result

@@ -8,9 +8,11 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
+from stt_pipeline.audio.sound import SoundInMemory
+from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.evaluation import ErrorRate, character_error_rate, word_error_rate
 from stt_pipeline.speech.models import load_model
-from stt_pipeline.speech.transcriber import WhisperTranscriber
+from stt_pipeline.speech.recordings import transcribe_one
 from tools.demo_model.corpus import draw_corpus
 from tools.demo_model.grammar import Language
 from tools.demo_model.slots import Phrase
@@ -51,7 +53,7 @@ class Score:
 
 def evaluate(model: Path, groups: Sequence[Group] = GROUPS) -> list[Score]:
     """Return how the product, with the model in this folder, hears each group; equal for equal models."""
-    transcriber = WhisperTranscriber(load_model(str(model), device="cpu"))
+    transcriber = Engine(load_model(str(model), device="cpu"))
     rng = Random(_SEED)
     held_out = draw_corpus().held_out
     scores = []
@@ -60,7 +62,7 @@ def evaluate(model: Path, groups: Sequence[Group] = GROUPS) -> list[Score]:
         cer, wer, right = ErrorRate(), ErrorRate(), 0
         for index in range(group.recordings):
             audio, text = _recording(group, sentences, rng, _NOISE_LEVELS[index % len(_NOISE_LEVELS)])
-            heard = transcriber.transcribe(audio)
+            heard = transcribe_one(transcriber, SoundInMemory(audio))
             cer += character_error_rate(text, heard.text)
             wer += word_error_rate(text, heard.text)
             right += heard.language == group.language

@@ -7,11 +7,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from stt_pipeline.audio.decode import decode
-from stt_pipeline.audio.sound import SoundInMemory
+from stt_pipeline.audio.sound import SoundFile
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.minutes.matching import matched_action_items
 from stt_pipeline.speech.diarization.embedded import EmbeddedDiarizer
+from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.evaluation import (
     ErrorRate,
     character_error_rate,
@@ -19,7 +19,7 @@ from stt_pipeline.speech.evaluation import (
     read_rttm,
 )
 from stt_pipeline.speech.models import load_model
-from stt_pipeline.speech.transcriber import WhisperTranscriber
+from stt_pipeline.speech.recordings import transcribe_one
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Heard:
 def hear(audio_file: Path, references: Path) -> Heard:
     """Return how the product hears ``audio_file``, judged by the files of its stem in the folder ``references``."""
     reference = json.loads((references / f"{audio_file.stem}.json").read_text(encoding="utf-8"))
-    samples = decode(audio_file)
-    transcript = WhisperTranscriber(load_model("demo", device="cpu")).transcribe(samples)
-    turns = EmbeddedDiarizer().diarize(SoundInMemory(samples))
+    sound = SoundFile(audio_file)
+    transcript = transcribe_one(Engine(load_model("demo", device="cpu")), sound)
+    turns = EmbeddedDiarizer().diarize(sound)
     minutes = ExtractiveSummarizer().summarize(transcript)
     text = " ".join(segment["text"] for segment in reference["segments"])
     return Heard(

@@ -24,7 +24,7 @@ _THRESHOLD = 0.5  # Silero's own
 _SAMPLE_SECONDS = FRAME / SAMPLE_RATE
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
     """A stretch of a recording with speech in it, at most as long as the model hears at once.
 
@@ -116,6 +116,8 @@ class Cutter:
                 yield from self._cut_speech(start)
                 start = self._cut_until
                 self._regions.cut(start)
+        if self._window and self._tape.frames - self._window[0] > self._longest + _SHORTEST_PAUSE + 1:
+            yield from self._emit()  # no speech that ends from now on would fit into it
 
     def _take(self, region: tuple[int, int]) -> Iterator[Chunk]:
         start, end = self._padded(region[0]), min(region[1] + _PADDING, self._tape.frames)
@@ -194,9 +196,7 @@ class _Tape:
             self._first = frame
 
     def sound(self, start: int, end: int) -> Samples:
-        samples: Samples = self._samples[(start - self._first) * FRAME : (end - self._first) * FRAME]
-        return samples.copy()
+        return np.array(self._samples[(start - self._first) * FRAME : (end - self._first) * FRAME])
 
     def probabilities(self, start: int, end: int) -> npt.NDArray[np.float32]:
-        found: npt.NDArray[np.float32] = self._probabilities[start - self._first : end - self._first]
-        return found.copy()
+        return np.array(self._probabilities[start - self._first : end - self._first])

@@ -59,7 +59,7 @@ class DecodeOptions:
     temperature: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Row:
     """One chunk to be decoded; ``language`` is empty where it has to be told, then among ``languages`` (empty: all)."""
 

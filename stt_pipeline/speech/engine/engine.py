@@ -8,6 +8,7 @@ from stt_pipeline.speech.engine.decoding import BEAM, DecodeOptions, Decoder
 from stt_pipeline.speech.engine.hearing import Hearing
 from stt_pipeline.speech.engine.session import Plan, Session
 from stt_pipeline.speech.engine.sizes import model_batch_size
+from stt_pipeline.speech.hotwords import MOST_TOKENS, SEPARATOR, Fitted, fit
 from stt_pipeline.speech.models import DEMO, LoadedModel
 from stt_pipeline.speech.recordings import Outcome, Progress, Recording, SpeechOptions
 
@@ -57,8 +58,14 @@ class Engine:
         size, beam = self._plan.batch_size >> recording.halvings, BEAM
         if not size:
             beam = max(1, BEAM >> (recording.halvings - self._plan.batch_size.bit_length() + 1))
-        hotwords = ", ".join(options.hotwords)
-        return Hearing(recording, DecodeOptions(hotwords, beam), max(1, size))
+        fitted = fit(options.hotwords, self._decoder.count_tokens) if options.hotwords else Fitted((), ())
+        notes: tuple[str, ...] = ()
+        if fitted.left_out:
+            notes = (
+                f"{len(fitted.left_out)} of {len(options.hotwords)} hotwords were not shown to the model, which has room "
+                f"for {MOST_TOKENS} tokens: {SEPARATOR.join(fitted.left_out)}.",
+            )
+        return Hearing(recording, DecodeOptions(SEPARATOR.join(fitted.kept), beam), max(1, size), notes)
 
     def _check_languages(self, options: SpeechOptions) -> None:
         known = self._loaded.languages

@@ -21,7 +21,7 @@ from stt_pipeline.speech.engine.finishing import finished
 from stt_pipeline.speech.engine.hearing import Heard, Hearing
 from stt_pipeline.speech.guard import Attempt, Evidence, Judged, examine, speech_without_text
 from stt_pipeline.speech.recordings import Outcome, Progress
-from stt_pipeline.speech.transcript import Segment
+from stt_pipeline.speech.transcript import Segment, Transcript
 
 _log = logging.getLogger(__name__)
 
@@ -327,7 +327,11 @@ class Session:
                 self._changed.notify_all()
                 return
             hearing.over = True
-        result = finished(hearing.transcript(self._model, self._notes), hearing.recording.options)
+        result: Transcript | Exception
+        try:
+            result = finished(hearing.transcript(self._model, self._notes), hearing.recording.options)
+        except Exception as error:
+            result = error
         self._outcomes.put(Outcome(hearing.recording, result, hearing.seconds))
 
     def _fail(self, hearing: Hearing, error: Exception) -> None:

@@ -12,6 +12,7 @@ from difflib import SequenceMatcher
 from itertools import groupby
 
 from stt_pipeline.speech.guard.evidence import Evidence, Stretch
+from stt_pipeline.speech.guard.left_out import with_what_was_left_out
 from stt_pipeline.speech.guard.missing import speech_without_text
 from stt_pipeline.speech.guard.phrases import is_of_videos
 from stt_pipeline.speech.guard.repetition import letters
@@ -75,7 +76,7 @@ def examine(
         decode: asked for other attempts, only where something is suspicious.
         hotwords: what was shown to the model.
     """
-    first = findings(segments, evidence, hotwords)
+    first = list(with_what_was_left_out(findings(segments, evidence, hotwords), evidence, decode))
     if not any(finding.suspicious for finding in first):
         return tuple(Judged(finding.segment, finding.spoken) for finding in first)
     kept: list[Judged] = []
@@ -85,7 +86,7 @@ def examine(
         at += len(found)
         if suspicious:
             start = kept[-1].segment.end if kept else 0.0
-            end = segments[at].start if at < len(segments) else evidence.seconds
+            end = first[at].segment.start if at < len(first) else evidence.seconds
             found = _best(found, start, max(start, end), evidence, decode, hotwords)
         kept += [judged for finding in found if (judged := _judged(finding))]
     return tuple(kept)

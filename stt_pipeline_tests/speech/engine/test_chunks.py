@@ -1,0 +1,126 @@
+"""How a recording is cut: all speech is in a chunk, none is too long, and it does not matter how the sound comes."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stt_pipeline.audio.decode import decode
+from stt_pipeline.speech.engine.chunks import Chunk, Cutter
+from stt_pipeline.speech.voice_activity import FRAME, VoiceActivity
+from stt_pipeline_tests.conftest import SAMPLES
+from stt_pipeline_tests.speech.engine.sounds import RATE, InBlocks, silence
+
+NOISE = np.random.default_rng(0).normal(0, 0.3, 10 * RATE).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def meeting() -> np.ndarray:
+    return decode(SAMPLES / "weekly-budget.wav")
+
+
+@pytest.fixture(scope="module")
+def monologue(meeting: np.ndarray) -> np.ndarray:
+    """Somebody who talks for a minute without a breath: the sample without its pauses."""
+    activity = VoiceActivity()
+    speech = np.repeat(np.concatenate([activity.feed(meeting), activity.rest()]) > 0.5, FRAME)
+    spoken = meeting[speech[: len(meeting)]]
+    return np.concatenate([spoken, spoken])[: 60 * RATE]
+
+
+def cut(samples: np.ndarray, block: int = 10**9, longest: float = 10.0) -> tuple[list[Chunk], float]:
+    cutter = Cutter(longest)
+    return list(cutter.cut(InBlocks(samples, block))), cutter.seconds
+
+
+@pytest.mark.parametrize(
+    "samples", [silence(0), silence(0.1), silence(30), NOISE], ids=["nothing", "0.1 s", "silence", "noise"]
+)
+def test_where_nobody_talks_there_are_none(samples: np.ndarray) -> None:
+    assert cut(samples) == ([], len(samples) / RATE)
+
+
+def test_they_hold_all_speech_and_nothing_else(meeting: np.ndarray) -> None:
+    chunks, seconds = cut(meeting)
+    assert seconds == len(meeting) / RATE
+    assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
+    activity = VoiceActivity()
+    probabilities = np.concatenate([activity.feed(meeting), activity.rest()])
+    taken = np.zeros(len(probabilities), bool)
+    end = 0
+    for chunk in chunks:
+        assert chunk.start % FRAME == 0
+        assert chunk.start >= end
+        assert chunk.silence == pytest.approx((chunk.start - end) / RATE)
+        end = chunk.start + len(chunk.samples)
+        assert np.array_equal(chunk.samples, meeting[chunk.start : end])
+        first = chunk.start // FRAME
+        assert np.array_equal(chunk.probabilities, probabilities[first : first + len(chunk.probabilities)])
+        assert chunk.seconds <= 10
+        taken[first : first + len(chunk.probabilities)] = True
+    assert not np.any(probabilities[~taken] >= 0.5)
+    assert sum(chunk.seconds for chunk in chunks) < 0.99 * seconds
+
+
+@pytest.mark.parametrize("longest", [2.0, 10.0, 30.0])
+@pytest.mark.parametrize("block", [777, FRAME, 50_000])
+def test_seams_of_blocks_are_not_heard(
+    block: int, longest: float, meeting: np.ndarray, monologue: np.ndarray
+) -> None:
+    """Seams fall into speech, into silence and into a minute of talk."""
+    for samples in (meeting, np.concatenate([silence(3), monologue, silence(3), meeting[: 20 * RATE]])):
+        whole, _ = cut(samples, longest=longest)
+        parts, seconds = cut(samples, block, longest)
+        assert seconds == len(samples) / RATE
+        assert [(one.start, one.silence) for one in parts] == [(one.start, one.silence) for one in whole]
+        assert all(np.array_equal(a.samples, b.samples) for a, b in zip(parts, whole, strict=True))
+        assert all(
+            np.array_equal(a.probabilities, b.probabilities) for a, b in zip(parts, whole, strict=True)
+        )
+
+
+def test_talk_without_a_breath_is_cut_where_it_is_quietest(monologue: np.ndarray) -> None:
+    chunks, _ = cut(monologue)
+    assert len(chunks) >= 6
+    assert all(5 <= chunk.seconds <= 10 for chunk in chunks[:-1])
+    assert sum(chunk.seconds for chunk in chunks) > 59, "nothing is lost between them"
+    for before, after in pairwise(chunks):
+        if after.silence == 0 and before.seconds > 9:
+            half = before.probabilities[len(before.probabilities) // 2 :]
+            assert after.probabilities[0] <= half.min() + 1e-6
+
+
+def test_no_more_is_held_than_a_chunk_and_a_block(meeting: np.ndarray) -> None:
+    cutter = Cutter(10.0)
+    held = []
+
+    class Watched(InBlocks):
+        def blocks(self):  # type: ignore[no-untyped-def]
+            for block in super().blocks():
+                held.append(len(cutter._tape._samples))
+                yield block
+
+    list(cutter.cut(Watched(np.concatenate([meeting] * 5 + [silence(120)]), RATE)))
+    assert max(held) <= 22 * RATE
+    assert held[-1] <= RATE, "silence is forgotten"
+
+
+def test_a_part_of_a_chunk_is_a_chunk(meeting: np.ndarray) -> None:
+    chunk = cut(meeting)[0][1]
+    part = chunk.part(2.0, 5.0)
+    assert abs(part.offset - chunk.offset - 2.0) < 0.033
+    assert abs(part.seconds - 3.0) < 0.07
+    assert np.array_equal(part.samples, meeting[part.start : part.start + len(part.samples)])
+    assert len(part.probabilities) == len(part.samples) / FRAME
+    assert np.array_equal(chunk.part(0.0, chunk.seconds).samples, chunk.samples)
+    assert chunk.part(chunk.seconds, chunk.seconds).seconds == 0
+    assert chunk.seconds / 3 - 0.1 <= chunk.quietest() <= 2 * chunk.seconds / 3 + 0.1
+
+
+def test_a_file_is_cut_like_its_samples() -> None:
+    from stt_pipeline.audio.sound import SoundFile
+
+    path: Path = SAMPLES / "year-end.mp3"
+    cutter = Cutter(10.0)
+    assert [one.start for one in cutter.cut(SoundFile(path))] == [one.start for one in cut(decode(path))[0]]

@@ -1,0 +1,191 @@
+"""What the model does with chunks of many recordings at once: the same as alone, and nothing that was said is lost."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stt_pipeline.audio.decode import decode
+from stt_pipeline.speech.engine.chunks import Chunk, Cutter
+from stt_pipeline.speech.engine.decoding import Decoded, DecodeOptions, Decoder, Row, _levelled
+from stt_pipeline.speech.models import load_model
+from stt_pipeline_tests.conftest import SAMPLES
+from stt_pipeline_tests.speech.engine.sounds import RATE, InBlocks
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Decoder:
+    return Decoder(load_model("demo", "cpu"))
+
+
+def chunks_of(name: str) -> list[Chunk]:
+    samples = decode(SAMPLES / name)
+    return list(Cutter(10.0).cut(InBlocks(samples, 10**9)))
+
+
+@pytest.fixture(scope="module")
+def chunks() -> list[Chunk]:
+    """Of two recordings in two formats, mixed."""
+    pairs = zip(chunks_of("weekly-budget.wav")[:5], chunks_of("year-end.mp3")[:5], strict=True)
+    return [chunk for pair in pairs for chunk in pair]
+
+
+def heard(decoder: Decoder, rows: Sequence[Row]) -> list[Decoded]:
+    return decoder.decode(rows, lambda told: [row.language or "ko" for row in rows])
+
+
+def rows_of(decoder: Decoder, chunks: Sequence[Chunk], language: str = "ko", **options: Any) -> list[Row]:
+    return [decoder.row(chunk, DecodeOptions(**options), language=language) for chunk in chunks]
+
+
+def words(decoded: Decoded) -> list[tuple[float, float, str]]:
+    return [(word.start, word.end, word.text) for segment in decoded.segments for word in segment.words]
+
+
+class TestTogether:
+    def test_many_give_what_each_gives_alone(self, decoder: Decoder, chunks: list[Chunk]) -> None:
+        rows = rows_of(decoder, chunks)
+        alone = [heard(decoder, [row])[0] for row in rows]
+        for size in (3, 10):
+            together = [
+                one
+                for first in range(0, len(rows), size)
+                for one in heard(decoder, rows[first : first + size])
+            ]
+            for one, other in zip(together, alone, strict=True):
+                assert [s.text for s in one.segments] == [s.text for s in other.segments]
+                assert [(s.start, s.end) for s in one.segments] == [(s.start, s.end) for s in other.segments]
+                assert words(one) == words(other)
+                assert (one.rest, one.full) == (other.rest, other.full)
+
+    def test_each_row_has_its_own_language(self, decoder: Decoder, chunks: list[Chunk]) -> None:
+        rows = [
+            decoder.row(chunk, DecodeOptions(), language=code)
+            for chunk, code in zip(chunks[:4], ("ko", "en", "en", "ko"), strict=True)
+        ]
+        for row, together in zip(rows, heard(decoder, rows), strict=True):
+            (alone,) = heard(decoder, [row])
+            assert together.language == row.language
+            assert {segment.language for segment in together.segments} <= {row.language}
+            assert [s.text for s in together.segments] == [s.text for s in alone.segments]
+            assert words(together) == words(alone)
+
+    def test_an_empty_row_leaves_its_neighbours_alone(self, decoder: Decoder, chunks: list[Chunk]) -> None:
+        click = Chunk(0, 0, np.zeros(512, np.float32), np.ones(1, np.float32), 0.0)
+        rows = rows_of(decoder, [chunks[0], click, chunks[1]])
+        first, _, last = heard(decoder, rows)
+        assert words(first) == words(heard(decoder, rows[:1])[0])
+        assert words(last) == words(heard(decoder, rows[2:])[0])
+
+    def test_the_language_is_told_from_what_was_encoded(self, decoder: Decoder, chunks: list[Chunk]) -> None:
+        encoded: list[int] = []
+        encode = decoder._whisper.encode
+
+        def counting(features: np.ndarray) -> Any:
+            encoded.append(1 if features.ndim == 2 else len(features))
+            return encode(features)
+
+        decoder._whisper.encode = counting
+        try:
+            found = decoder.decode(rows_of(decoder, chunks, language=""), lambda told: ["ko"] * len(told))
+        finally:
+            decoder._whisper.encode = encode
+        assert sum(encoded) == len(chunks)
+        assert all(one.languages and one.languages["ko"] > 0.9 for one in found)
+        assert all(abs(sum(one.languages.values()) - 1) < 1e-3 for one in found if one.languages)
+
+    def test_only_allowed_languages_are_told(self, decoder: Decoder, chunks: list[Chunk]) -> None:
+        row = decoder.row(chunks[0], DecodeOptions(), languages=("en",))
+        (found,) = decoder.decode([row], lambda told: ["en"])
+        assert found.languages == {"en": 1.0}
+
+
+class TestNothingIsLost:
+    def tokens(self, decoder: Decoder, *parts: str | float) -> list[int]:
+        tokenizer = decoder._any
+        return [
+            token
+            for part in parts
+            for token in (
+                [tokenizer.timestamp_begin + round(part / 0.02)]
+                if isinstance(part, float)
+                else tokenizer.encode(part)
+            )
+        ]
+
+    def read(
+        self, decoder: Decoder, chunk: Chunk, tokens: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> Decoded:
+        """Decode ``chunk`` with a model that writes ``tokens``."""
+
+        class Result:
+            sequences_ids = (tokens,)
+            scores = (-0.2,)
+            no_speech_prob = 0.0
+
+        class Model:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(real, name)
+
+            def generate(self, *_: Any, **__: Any) -> list[Result]:
+                return [Result()]
+
+        real = decoder._whisper.model
+        monkeypatch.setattr(decoder._whisper, "model", Model())
+        return heard(decoder, rows_of(decoder, [chunk]))[0]
+
+    def test_text_after_the_last_timestamp_is_decoded_again(
+        self, decoder: Decoder, chunks: list[Chunk], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        chunk = next(one for one in chunks if one.seconds > 6)
+        tokens = self.tokens(decoder, 0.0, " 네.", 2.0, 2.0, " 알겠습니다.", 3.0, 3.0, " 그런데 예산")
+        decoded = self.read(decoder, chunk, tokens, monkeypatch)
+        assert [segment.text for segment in decoded.segments] == ["네.", "알겠습니다."]
+        assert decoded.rest == 3.0
+
+    def test_text_that_would_come_out_the_same_stays(
+        self, decoder: Decoder, chunks: list[Chunk], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tokens = self.tokens(decoder, 0.0, 0.0, " 그런데 예산")
+        decoded = self.read(decoder, chunks[0], tokens, monkeypatch)
+        assert [segment.text for segment in decoded.segments] == ["그런데 예산"]
+        assert decoded.segments[0].end == pytest.approx(chunks[0].seconds, abs=0.02)
+        assert decoded.rest is None
+
+    def test_times_in_the_padding_are_held_within_the_chunk(
+        self, decoder: Decoder, chunks: list[Chunk], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decoded = self.read(decoder, chunks[0], self.tokens(decoder, 0.0, " 네.", 29.0), monkeypatch)
+        (segment,) = decoded.segments
+        assert segment.end <= chunks[0].seconds
+        assert all(word.end <= segment.end for word in segment.words)
+
+    def test_a_chunk_with_more_text_than_the_model_can_say_is_told(
+        self, decoder: Decoder, chunks: list[Chunk], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tokens = self.tokens(decoder, 0.0, *[" 네"] * 300)[:224]
+        assert self.read(decoder, chunks[0], tokens, monkeypatch).full
+        assert not self.read(decoder, chunks[0], tokens[:200], monkeypatch).full
+
+
+def test_quiet_speech_is_lifted_and_other_speech_left_alone(decoder: Decoder, chunks: list[Chunk]) -> None:
+    chunk = chunks[0]
+    assert _levelled(chunk) is chunk.samples
+    quiet = Chunk(0, 0, chunk.samples * np.float32(10 ** (-45 / 20)), chunk.probabilities, 0.0)
+    loud = _levelled(quiet)
+    assert np.abs(loud).max() <= 1.0
+    assert np.sqrt(np.mean(loud**2)) > 30 * np.sqrt(np.mean(quiet.samples**2))
+    text = [segment.text for segment in heard(decoder, rows_of(decoder, [chunk]))[0].segments]
+    assert [segment.text for segment in heard(decoder, rows_of(decoder, [quiet]))[0].segments] == text
+    silent = Chunk(0, 0, np.zeros(RATE, np.float32), np.zeros(32, np.float32), 0.0)
+    assert not _levelled(silent).any()
+
+
+def test_rows_share_a_model_batch_by_the_length_of_their_prompt(decoder: Decoder) -> None:
+    plain = DecodeOptions()
+    assert decoder.key(plain) == decoder.key(DecodeOptions())
+    assert decoder.key(plain) != decoder.key(DecodeOptions(hotwords="예산"))
+    assert decoder.key(plain) != decoder.key(DecodeOptions(beam=1))
+    assert decoder.key(plain) != decoder.key(DecodeOptions(no_repeat_ngram_size=3))
+    assert decoder.key(plain) != decoder.key(DecodeOptions(temperature=0.4))

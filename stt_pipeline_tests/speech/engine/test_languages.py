@@ -1,0 +1,62 @@
+"""In which language a recording is, when its chunks do not agree."""
+
+from itertools import permutations
+
+import pytest
+
+from stt_pipeline.speech.engine.languages import LanguageVote, clear
+
+
+def vote(*votes: tuple[float, dict[str, float]]) -> tuple[str, float]:
+    counted = LanguageVote()
+    for index, (seconds, languages) in enumerate(votes):
+        counted.add(index, seconds, languages)
+    return counted.result()
+
+
+def test_nobody_votes() -> None:
+    assert vote() == ("", 0.0)
+
+
+def test_more_speech_weighs_more() -> None:
+    assert vote((20.0, {"ko": 0.9, "en": 0.1}), (9.0, {"en": 1.0}), (9.0, {"en": 1.0}))[0] == "en"
+    assert vote((29.0, {"ko": 0.9, "en": 0.1}), (9.0, {"en": 1.0}), (9.0, {"en": 1.0}))[0] == "ko"
+
+
+def test_the_share_is_how_sure_it_is() -> None:
+    assert vote((10.0, {"ko": 0.8, "en": 0.2}), (10.0, {"ko": 1.0}))[1] == pytest.approx(0.9)
+
+
+def test_short_and_uncertain_chunks_have_no_say_beside_clear_ones() -> None:
+    short = [(2.9, {"ja": 1.0})] * 50
+    uncertain = [(10.0, {"zh": 0.4, "ja": 0.35, "ko": 0.25})] * 50
+    assert vote(*short, *uncertain, (3.0, {"ko": 0.6, "en": 0.4})) == ("ko", pytest.approx(0.6))
+
+
+def test_where_all_are_short_all_count() -> None:
+    assert vote((1.0, {"en": 0.9, "ko": 0.1}), (2.0, {"ko": 0.9, "en": 0.1}))[0] == "ko"
+
+
+def test_the_order_makes_no_difference() -> None:
+    votes = [(3.1, {"ko": 0.7, "en": 0.3}), (7.7, {"en": 0.55, "ko": 0.45}), (4.9, {"ko": 0.9, "en": 0.1})]
+    found = set()
+    for order in permutations(range(3)):
+        counted = LanguageVote()
+        for index in order:
+            counted.add(index, *votes[index])
+        found.add(counted.result())
+    assert len(found) == 1
+
+
+def test_a_chunk_votes_once() -> None:
+    counted = LanguageVote()
+    for _ in range(5):
+        counted.add(0, 4.0, {"en": 1.0})
+    counted.add(1, 5.0, {"ko": 1.0})
+    assert counted.result()[0] == "ko"
+
+
+def test_what_is_clear() -> None:
+    assert clear(3.0, {"ko": 0.5})
+    assert not clear(2.9, {"ko": 1.0})
+    assert not clear(30.0, {"ko": 0.49, "ja": 0.48})
