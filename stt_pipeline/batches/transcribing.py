@@ -18,7 +18,9 @@ from stt_pipeline.batches.options import BatchOptions, speech_options
 from stt_pipeline.batches.shard_work import Done, ShardWork
 from stt_pipeline.batches.steps import for_each_file, transcribe_each_file
 from stt_pipeline.batches.work import Work
+from stt_pipeline.speech.alignment import align
 from stt_pipeline.speech.diarization import Diarizer
+from stt_pipeline.speech.freed_memory import give_back_freed_memory
 from stt_pipeline.speech.recordings import Outcome, Recording, Transcriber
 from stt_pipeline.speech.speakers import assign_speakers
 from stt_pipeline.speech.transcript import Transcript
@@ -108,12 +110,20 @@ def transcribe_files(work: Work, transcriber_for: TranscriberFor, *, language: s
     transcribe_each_file(
         work, lambda shard: transcriber_for(shard.options), begin, finish, read=read, write=write
     )
+    give_back_freed_memory()
 
 
-def find_speakers(work: Work, diarizer_for: DiarizerFor) -> None:
+def find_speakers(work: Work, diarizer_for: DiarizerFor, *, device: str = "auto") -> None:
     """Find the speakers of each file that has a transcript, and so complete its stage.
 
-    A failure here may cost a file its minutes, but never its transcript.
+    Where the batch asks for it, the times of words are refined first. A failure here may cost a file its minutes, but
+    never its transcript.
+
+    Args:
+        device: where words are aligned, as STT_DEVICE.
+
+    Raises:
+        ConfigurationError: the diarizer, or what aligns words, cannot be had; no file is blamed.
     """
 
     def read(
@@ -138,12 +148,14 @@ def find_speakers(work: Work, diarizer_for: DiarizerFor) -> None:
             shard.report(file, NO_TRANSCRIPT)
             return None
         with shard.source.local_copy(file.uri, file.etag) as path:
+            sound = SoundFile(path)
             turns = diarizer_for(shard.options).diarize(
-                SoundFile(path),
+                sound,
                 min_speakers=shard.options.min_speakers,
                 max_speakers=shard.options.max_speakers,
             )
-        transcript = assign_speakers(stored.transcript, turns)
+            aligned = align(stored.transcript, sound, device) if shard.options.align else stored.transcript
+        transcript = assign_speakers(aligned, turns)
         spoken = replace(stored, transcript=transcript, turns=turns)
         return Done(file, (spoken, indexed_transcript(spoken)), transcript.duration)
 

@@ -113,6 +113,12 @@ class TranscriberResource(dg.ConfigurableResource[TranscriberFor]):
         return transcriber_for
 
 
+@cache
+def _diarizer(name: str, pyannote_pipeline: str, device: str) -> Diarizer:
+    """Return the diarizer of that name: one a process, since it holds models."""
+    return load_diarizer(name, pyannote_pipeline=pyannote_pipeline, device=device)
+
+
 class DiarizerResource(dg.ConfigurableResource[DiarizerFor]):
     """The diarizer that a batch asks for, else STT_DIARIZER's."""
 
@@ -121,11 +127,8 @@ class DiarizerResource(dg.ConfigurableResource[DiarizerFor]):
         settings = Settings()
 
         def diarizer_for(options: BatchOptions) -> Diarizer:
-            return load_diarizer(
-                options.diarizer or settings.diarizer,
-                pyannote_pipeline=settings.pyannote_pipeline,
-                device=settings.device,
-            )
+            name = options.diarizer or settings.diarizer
+            return _diarizer(name, settings.pyannote_pipeline, settings.device)
 
         return diarizer_for
 

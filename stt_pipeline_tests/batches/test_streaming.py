@@ -14,7 +14,8 @@ from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
 from stt_pipeline.batches.work import Claim, Work
-from stt_pipeline.errors import UnreadableError
+from stt_pipeline.errors import ConfigurationError, UnreadableError
+from stt_pipeline.speech.diarization.segmentation_model import is_installed
 from stt_pipeline.speech.recordings import Outcome, Progress, Recording
 from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store import files
@@ -195,3 +196,15 @@ def test_a_deadly_file_among_many_shards_fails_alone(database: Database, tmp_pat
         find_speakers(work, lambda options: OneSpeaker())
     figures = progress(database, batch.id)
     assert (figures.failures_by_class, len(_transcribed(database))) == ({"internal": 1}, 5)
+
+
+def test_alignment_that_cannot_be_had_blames_no_file(database: Database, tmp_path: Path) -> None:
+    if is_installed():
+        pytest.skip("the whisperx extra is installed, and its models are not for this test")
+    batch, _, keys = scanned(database, _folder(tmp_path / "in", 1), options={"align": True})
+    with pytest.raises(ConfigurationError, match="whisperx"), _work(database, keys) as work:
+        probe_files(work)
+        transcribe_files(work, lambda options: CountingTranscriber())
+        find_speakers(work, lambda options: OneSpeaker())
+    assert progress(database, batch.id).failures_by_class == {}
+    assert len(_transcribed(database)) == 1

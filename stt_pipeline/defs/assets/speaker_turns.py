@@ -39,6 +39,6 @@ def speaker_turns(
         return speaker_preview(first_transcriptions(database, shard.shard.id, SHOWN_FILES))
 
     with claimed_shards(context, config, database, settings, sources) as work:
-        find_speakers(work, diarizer_for)
+        find_speakers(work, diarizer_for, device=settings.device)
         rows = ((shard.key, transcript_rows(database, shard.shard.id)) for shard in work.shards)
         yield from events(context, work, describe=describe, value=rows)
