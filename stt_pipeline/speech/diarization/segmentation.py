@@ -37,7 +37,7 @@ _NOBODY = 255
 class SegmentationDiarizer:
     """Finds speakers, and overlaps of two or three of them, with the model in whisperx's package: no token, no network.
 
-    Time grows linearly with the length of the recording (about 2 % of it on one CPU core); memory hardly grows.
+    Time grows linearly with the length of the recording (about 5 % of it on one CPU core); memory hardly grows.
     """
 
     name = "segmentation"
