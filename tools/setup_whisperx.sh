@@ -11,7 +11,7 @@ fi
 [ -x "$venv/bin/python" ] || .venv/bin/python -m venv "$venv"
 
 # pip rather than uv, because it knows where this machine keeps its wheels; the next step finds it installed
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check torch==2.13.0 2>/dev/null
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check torch==2.13.0
 
 overrides=$(mktemp)
 constraints=$(mktemp)
