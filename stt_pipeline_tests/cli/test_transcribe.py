@@ -56,7 +56,7 @@ def test_every_format_of_several_files_though_one_is_bad(stt: Stt, tmp_path: Pat
     assert silent.startswith(f"b].wav: 1 s, no speech -> {folder}/b].txt, ")
     assert note.startswith("Transcribed by the demo model")
     assert summary.startswith("2 of 3 files transcribed: 13 s of audio in ")
-    assert "times as fast as listening (real-time factor 0." in summary
+    assert "times as fast as listening (real-time factor " in summary
     written = {path.name: path.read_bytes().decode(errors="replace") for path in folder.iterdir()}
     kinds = ("txt", "srt", "vtt", "json", "md", "docx", "rttm")
     assert set(written) == {f"{stem}.{kind}" for stem in (meeting, "b]") for kind in kinds}
