@@ -5,7 +5,7 @@ Each function is one step; a file that fails in one is recorded there, and left 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import cast
 
@@ -13,6 +13,8 @@ from sqlalchemy import Connection
 
 from stt_pipeline.audio.probe import AudioInfo, probe
 from stt_pipeline.audio.sound import Sound, SoundFile
+from stt_pipeline.audio.sources import Source
+from stt_pipeline.batches.ahead import Ahead
 from stt_pipeline.batches.indexing import indexed_transcript
 from stt_pipeline.batches.options import BatchOptions, speech_options
 from stt_pipeline.batches.shard_work import Done, ShardWork
@@ -21,6 +23,7 @@ from stt_pipeline.batches.work import Work
 from stt_pipeline.speech.alignment import align
 from stt_pipeline.speech.diarization import Diarizer
 from stt_pipeline.speech.freed_memory import give_back_freed_memory
+from stt_pipeline.speech.models import usable_cores
 from stt_pipeline.speech.recordings import Outcome, Recording, Transcriber
 from stt_pipeline.speech.speakers import assign_speakers
 from stt_pipeline.speech.transcript import Transcript
@@ -32,27 +35,45 @@ from stt_pipeline.store.transcriptions import NewTranscript, Transcription, Tran
 TranscriberFor = Callable[[BatchOptions], Transcriber]
 DiarizerFor = Callable[[BatchOptions], Diarizer]
 
+_FETCHED_AT_ONCE = 8  # probing is next to nothing, and waits for the source
+_DIARIZED_AT_ONCE = 4  # at most, each on a core of its own
+
 NO_TRANSCRIPT = "It has no transcript yet: transcribe first."
 
 
 def probe_files(work: Work) -> None:
     """Find out what each file is that was not looked at yet; what cannot be read is recorded."""
 
-    def probe_one(shard: ShardWork, file: AudioFile, known: None) -> Done[AudioInfo] | None:
+    def probed(source: Source, file: AudioFile) -> AudioInfo:
+        with source.local_copy(file.uri, file.etag) as path:
+            return probe(path)
+
+    def read(
+        connection: Connection, shard: ShardWork, some: Sequence[AudioFile]
+    ) -> Mapping[int, Callable[[], AudioInfo]]:
+        return {
+            file.id: ahead(probed, shard.source, file)
+            for file in some
+            if file.duration is None and file.status != "failed"
+        }
+
+    def probe_one(
+        shard: ShardWork, file: AudioFile, info_of: Callable[[], AudioInfo] | None
+    ) -> Done[AudioInfo] | None:
         if file.duration is not None:
             shard.count(file)
-            return None
-        if file.status == "failed":
+        elif info_of is None:
             shard.report(file, file.error or "")
-            return None
-        with shard.source.local_copy(file.uri, file.etag) as path:
-            info = probe(path)
-        return Done(file, info, info.duration)
+        else:
+            info = info_of()
+            return Done(file, info, info.duration)
+        return None
 
     def write(connection: Connection, shard: ShardWork, done: Sequence[Done[AudioInfo]]) -> None:
         files.save_probes(connection, {one.file.id: one.result for one in done})
 
-    for_each_file(work, probe_one, write=write)
+    with Ahead(work, _FETCHED_AT_ONCE) as ahead:
+        for_each_file(work, probe_one, read=read, write=write)
 
 
 def transcribe_files(work: Work, transcriber_for: TranscriberFor, *, language: str = "") -> None:
@@ -113,6 +134,14 @@ def transcribe_files(work: Work, transcriber_for: TranscriberFor, *, language: s
     give_back_freed_memory()
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """The status of a stored transcript, and what waits for its speakers, if they are to be found."""
+
+    status: TranscriptionStatus
+    spoken: Callable[[], Transcription] | None
+
+
 def find_speakers(work: Work, diarizer_for: DiarizerFor, *, device: str = "auto") -> None:
     """Find the speakers of each file that has a transcript, and so complete its stage.
 
@@ -126,17 +155,35 @@ def find_speakers(work: Work, diarizer_for: DiarizerFor, *, device: str = "auto"
         ConfigurationError: the diarizer, or what aligns words, cannot be had; no file is blamed.
     """
 
-    def read(
-        connection: Connection, shard: ShardWork, some: Sequence[AudioFile]
-    ) -> Mapping[int, Transcription]:
-        return transcriptions.of_files(
-            connection, [file for file in some if file.status in ("pending", "failed")]
-        )
+    def spoken_by(
+        source: Source, options: BatchOptions, file: AudioFile, stored: Transcription
+    ) -> Transcription:
+        with source.local_copy(file.uri, file.etag) as path:
+            sound = SoundFile(path)
+            turns = diarizer_for(options).diarize(
+                sound, min_speakers=options.min_speakers, max_speakers=options.max_speakers
+            )
+            aligned = align(stored.transcript, sound, device) if options.align else stored.transcript
+        return replace(stored, transcript=assign_speakers(aligned, turns), turns=turns)
+
+    def read(connection: Connection, shard: ShardWork, some: Sequence[AudioFile]) -> Mapping[int, _Waiting]:
+        waiting = {file.id: file for file in some if file.status in ("pending", "failed")}
+        found = transcriptions.of_files(connection, list(waiting.values()))
+        return {
+            id: _Waiting(
+                stored.status,
+                ahead(spoken_by, shard.source, shard.options, file, stored)
+                if file.status == "pending" and stored.status != "outdated"
+                else None,
+            )
+            for id, file in waiting.items()
+            if (stored := found.get(id))
+        }
 
     def find_speakers_of(
-        shard: ShardWork, file: AudioFile, stored: Transcription | None
+        shard: ShardWork, file: AudioFile, known: _Waiting | None
     ) -> Done[tuple[Transcription, Indexed]] | None:
-        status = stored.status if stored else None
+        status = known.status if known else None
         if file.status in ("transcribed", "success") or (file.status == "failed" and status == "completed"):
             shard.count(file)
             return None
@@ -144,20 +191,11 @@ def find_speakers(work: Work, diarizer_for: DiarizerFor, *, device: str = "auto"
             if status == "transcribed":
                 shard.report(file, file.error or "")
             return None
-        if stored is None or status == "outdated":
+        if known is None or known.spoken is None:
             shard.report(file, NO_TRANSCRIPT)
             return None
-        with shard.source.local_copy(file.uri, file.etag) as path:
-            sound = SoundFile(path)
-            turns = diarizer_for(shard.options).diarize(
-                sound,
-                min_speakers=shard.options.min_speakers,
-                max_speakers=shard.options.max_speakers,
-            )
-            aligned = align(stored.transcript, sound, device) if shard.options.align else stored.transcript
-        transcript = assign_speakers(aligned, turns)
-        spoken = replace(stored, transcript=transcript, turns=turns)
-        return Done(file, (spoken, indexed_transcript(spoken)), transcript.duration)
+        spoken = known.spoken()
+        return Done(file, (spoken, indexed_transcript(spoken)), spoken.transcript.duration)
 
     def write(
         connection: Connection, shard: ShardWork, done: Sequence[Done[tuple[Transcription, Indexed]]]
@@ -166,4 +204,5 @@ def find_speakers(work: Work, diarizer_for: DiarizerFor, *, device: str = "auto"
         search.replace(connection, [one.result[1] for one in done])
         files.set_status(connection, [one.file.id for one in done], "transcribed")
 
-    for_each_file(work, find_speakers_of, read=read, write=write)
+    with Ahead(work, min(_DIARIZED_AT_ONCE, usable_cores())) as ahead:
+        for_each_file(work, find_speakers_of, read=read, write=write)

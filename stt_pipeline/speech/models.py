@@ -87,6 +87,11 @@ def load_model(
         return _loaded[key]
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use; not all systems let one ask for fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def resolve_name(name: str, device: Literal["cpu", "cuda"]) -> str:
     """Return the model's own name: what ``auto`` (or nothing) means on ``device``, and a folder by its absolute path."""
     if name in ("", "auto"):
@@ -190,7 +195,7 @@ def _load(name: str, device: str, compute_type: str, cpu_threads: int) -> Loaded
     from faster_whisper import WhisperModel
 
     folder = find_files(name)
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     threads = min(cores, cpu_threads or (_DEMO_THREADS if name == DEMO else _THREADS))
     workers = cores // threads if device == "cpu" else 1
     try:

@@ -1,6 +1,5 @@
 """The door of the engine: one model, and streams of recordings through it."""
 
-import os
 from collections.abc import Iterable, Iterator
 
 from stt_pipeline.errors import ConfigurationError
@@ -9,7 +8,7 @@ from stt_pipeline.speech.engine.hearing import Hearing
 from stt_pipeline.speech.engine.session import Plan, Session
 from stt_pipeline.speech.engine.sizes import model_batch_size
 from stt_pipeline.speech.hotwords import MOST_TOKENS, SEPARATOR, Fitted, fit
-from stt_pipeline.speech.models import DEMO, LoadedModel
+from stt_pipeline.speech.models import DEMO, LoadedModel, usable_cores
 from stt_pipeline.speech.recordings import Outcome, Progress, Recording, SpeechOptions
 
 DEMO_NOTE = (
@@ -35,7 +34,7 @@ class Engine:
         self._loaded = loaded
         self._decoder = Decoder(loaded)
         size = batch_size or model_batch_size(loaded.whisper, loaded.device, loaded.compute_type)
-        readers = max(2, min(_MOST_READERS, len(os.sched_getaffinity(0)) // 2))
+        readers = max(2, min(_MOST_READERS, usable_cores() // 2))
         self._plan = Plan(readers, loaded.workers, size, fill_up=loaded.device == "cuda")
         self._notes = (DEMO_NOTE,) if loaded.name == DEMO else ()
 
