@@ -60,7 +60,9 @@ class SmtpMailer:
             self._connected().send_message(message)
         except smtplib.SMTPRecipientsRefused as error:
             reason = "; ".join(_reply(*reply) for reply in error.recipients.values())
-            raise EmailError(f"The mail server {self._where} refused {mail.recipient}: {reason}") from error
+            raise EmailError(
+                f"The mail server {self._where} refused {mail.recipient}: {reason}. Check the address."
+            ) from error
         except smtplib.SMTPResponseException as error:
             reason = _reply(error.smtp_code, error.smtp_error)
             raise EmailError(f"The mail server {self._where} refused the mail: {reason}") from error

@@ -44,7 +44,8 @@ class Recording:
         open: fetches the recording and lends its sound; called in another thread, perhaps more than once, one call
             after the other. It may raise a FileError.
         options: how it is to be heard.
-        halvings: how often to halve what is decoded beside it, because it ran out of memory before.
+        halvings: how often to halve what is decoded side by side, other chunks as well as hypotheses of its own, because
+            it ran out of memory before.
     """
 
     key: Hashable

@@ -32,7 +32,7 @@ def write_bad_files(folder: Path) -> None:
     sample = (SAMPLES / "product-launch.mp3").read_bytes()
     (folder / "empty.wav").touch()
     (folder / "text.mp3").write_text("These are the minutes, not the recording.\n" * 50)
-    _write_silent_video(folder / "video without sound.mp4")
+    write_silent_video(folder / "video without sound.mp4")
     (folder / "truncated.mp3").write_bytes(sample[: len(sample) // 3])
     write_tone(folder / "tenth of a second.wav", 0.1)
     _write_wav(folder / "silence.wav", np.zeros(RATE * 5))
@@ -53,7 +53,7 @@ def _write_wav(path: Path, samples: "np.ndarray[tuple[int], np.dtype[np.float64]
         file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
 
 
-def _write_silent_video(path: Path) -> None:
+def write_silent_video(path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=10)
         stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"

@@ -53,10 +53,9 @@ class Engine:
     def _hearing(self, recording: Recording) -> Hearing:
         options = recording.options
         self._check_languages(options)
-        # first less beside it, and when it is alone, fewer hypotheses
-        size, beam = self._plan.batch_size >> recording.halvings, BEAM
-        if not size:
-            beam = max(1, BEAM >> (recording.halvings - self._plan.batch_size.bit_length() + 1))
+        # it fails for want of memory only when it is alone already, so that fewer hypotheses are all that can help
+        size = max(1, self._plan.batch_size >> recording.halvings)
+        beam = max(1, BEAM >> recording.halvings)
         fitted = fit(options.hotwords, self._decoder.count_tokens) if options.hotwords else Fitted((), ())
         notes: tuple[str, ...] = ()
         if fitted.left_out:
@@ -64,7 +63,7 @@ class Engine:
                 f"{len(fitted.left_out)} of {len(options.hotwords)} hotwords were not shown to the model, which has room "
                 f"for {MOST_TOKENS} tokens: {SEPARATOR.join(fitted.left_out)}.",
             )
-        return Hearing(recording, DecodeOptions(SEPARATOR.join(fitted.kept), beam), max(1, size), notes)
+        return Hearing(recording, DecodeOptions(SEPARATOR.join(fitted.kept), beam), size, notes)
 
     def _check_languages(self, options: SpeechOptions) -> None:
         known = self._loaded.languages

@@ -1,0 +1,245 @@
+"""Every class under which a file can fail, each raised by a file in a folder of real ones that goes through both stages.
+
+Source, engine, diarizer, summarizer and mail server are the real ones. Where no file can be made on which the real thing
+fails, the failure is put in for one recording only, as near to its place as can be: ``model`` and ``out_of_memory`` where
+CTranslate2 is called (Whisper makes some text of any sound; what fails there are drivers and devices), ``llm`` where the
+summarizer answers (the extractive one cannot fail), ``internal`` as a bug in the diarizer.
+"""
+
+import copy
+import wave
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from sqlalchemy import text
+
+from stt_pipeline.audio.decode import SAMPLE_RATE, decode
+from stt_pipeline.audio.sound import Sound, SoundFile, all_samples
+from stt_pipeline.audio.uris import display_name
+from stt_pipeline.batches import dispatch
+from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches.publishing import notify, write_minutes
+from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
+from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.errors import ErrorClass, SummaryError
+from stt_pipeline.mail.smtp import SmtpMailer
+from stt_pipeline.minutes.extractive import ExtractiveSummarizer
+from stt_pipeline.minutes.model import Minutes
+from stt_pipeline.speech.diarization.embedded import EmbeddedDiarizer
+from stt_pipeline.speech.engine import Engine
+from stt_pipeline.speech.engine.chunks import Cutter
+from stt_pipeline.speech.engine.decoding import DecodeOptions, Decoder
+from stt_pipeline.speech.models import LoadedModel, load_model
+from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
+from stt_pipeline.store import batches, files
+from stt_pipeline.store.batches import Batch
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.files import AudioFile
+from stt_pipeline_tests.batches.recordings import report, scan
+from stt_pipeline_tests.conftest import SAMPLES
+from stt_pipeline_tests.defs.bad_files import write_silent_video
+from stt_pipeline_tests.mail.smtp_servers import Inbox, smtp_server
+
+MAX_ATTEMPTS = 3
+MAX_BYTES = 500_000
+ABSENT, PRESENT = "gone@example.com", "kim@example.com"
+
+# recordings of speech, by their length in seconds: what hears them later tells them apart by it
+SECONDS = {
+    "good.wav": 3.2,
+    "gone.wav": 3.3,
+    "driver.wav": 3.4,
+    "no memory.wav": 3.5,
+    "little memory.wav": 3.6,
+    "no answer.wav": 3.7,
+    "bug.wav": 3.8,
+}
+
+# what each file ends as: its class, how often it was tried, and what its message says happened and is to be done
+EXPECTED: dict[str, tuple[ErrorClass, int, str, str]] = {
+    "empty.wav": ("unreadable", 1, "0 bytes", "upload it again"),
+    "large.wav": ("too_large", 0, "more than the limit", "Raise STT_MAX_FILE_BYTES"),
+    "video without sound.mp4": ("no_audio", 1, "no audio track", "export the meeting again"),
+    "gone.wav": ("download", 3, "no longer in the source", "Put it back"),
+    "driver.wav": ("model", 3, "cuDNN failed", "will be tried again"),
+    "no memory.wav": ("out_of_memory", 3, "out of memory", "Take a smaller model"),
+    "no answer.wav": ("llm", 3, "no answer", "Check"),
+    "bug.wav": ("internal", 3, "IndexError: a bug", ""),
+    "not delivered.wav": ("email", 3, f"refused {ABSENT}: 550 5.1.1 no such user here", "Check the address"),
+}
+
+Fault = Callable[[int], None]
+"""Raises, or does not, for a number of hypotheses side by side."""
+
+
+@dataclass
+class FaultyModel:
+    """CTranslate2's Whisper, failing on model batches with some chunks in them; these it knows by what was encoded.
+
+    Attributes:
+        faults: what happens to a chunk, by the bytes of what the encoder made of it.
+    """
+
+    model: Any
+    faults: dict[bytes, Fault] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def generate(self, encoded: Any, prompts: Any, *, beam_size: int, **how: Any) -> Any:
+        for row in np.asarray(encoded):
+            if fault := self.faults.get(row.tobytes()):
+                fault(beam_size)
+        return self.model.generate(encoded, prompts, beam_size=beam_size, **how)
+
+
+@dataclass
+class Memory:
+    """A device that has memory for so many hypotheses of a chunk, and notes how many it was asked for."""
+
+    most: int
+    asked: list[int] = field(default_factory=list)
+
+    def __call__(self, hypotheses: int) -> None:
+        self.asked.append(hypotheses)
+        if hypotheses > self.most:
+            raise RuntimeError("CUDA failed with error out of memory")
+
+
+def driver_fault(hypotheses: int) -> None:
+    raise RuntimeError("cuDNN failed with status CUDNN_STATUS_EXECUTION_FAILED")
+
+
+class Buggy(EmbeddedDiarizer):
+    """Has a bug that one recording finds."""
+
+    def diarize(
+        self, sound: Sound, *, min_speakers: int | None = None, max_speakers: int | None = None
+    ) -> tuple[SpeakerTurn, ...]:
+        if len(all_samples(sound)) == _samples("bug.wav"):
+            raise IndexError("a bug")
+        return super().diarize(sound, min_speakers=min_speakers, max_speakers=max_speakers)
+
+
+class Unanswered(ExtractiveSummarizer):
+    """Has no answer about one recording."""
+
+    def summarize(self, transcript: Transcript) -> Minutes:
+        if round(transcript.duration * SAMPLE_RATE) == _samples("no answer.wav"):
+            raise SummaryError("The language model gave no answer. Check that it runs.")
+        return super().summarize(transcript)
+
+
+def _samples(name: str) -> int:
+    return round(SECONDS[name] * SAMPLE_RATE)
+
+
+def _write_folders(all_but_mail: Path, mail: Path) -> None:
+    speech = (decode(SAMPLES / "weekly-budget.wav") * 32767).astype("<i2")
+    all_but_mail.mkdir()
+    mail.mkdir()
+    for path, samples in {
+        **{all_but_mail / name: _samples(name) for name in SECONDS},
+        all_but_mail / "large.wav": MAX_BYTES,
+        mail / "not delivered.wav": 3 * SAMPLE_RATE,
+    }.items():
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
+            file.writeframes(speech[:samples].tobytes())
+    (all_but_mail / "empty.wav").touch()
+    write_silent_video(all_but_mail / "video without sound.mp4")
+
+
+def _scanned(database: Database, folder: Path, recipient: str) -> Batch:
+    batch = create_batch(
+        database, source_path=str(folder), notify_emails=[recipient], options={"language": "ko"}
+    )
+    with database.begin() as connection:
+        batches.fix_shard_size(connection, batch.id, len(EXPECTED) + 2)  # all files are neighbours
+    scan(database, batch, [], max_bytes=MAX_BYTES)
+    return batch
+
+
+def _faulty(loaded: LoadedModel, faults: dict[Path, Fault]) -> LoadedModel:
+    """Return the model with a fault for the chunks of each of these files; ``loaded`` is left as it is."""
+    decoder = Decoder(loaded)
+    whisper = copy.copy(loaded.whisper)
+    whisper.model = FaultyModel(
+        loaded.whisper.model,
+        {
+            np.asarray(decoder._encode([decoder.row(chunk, DecodeOptions())]))[0].tobytes(): fault
+            for path, fault in faults.items()
+            for chunk in Cutter(decoder.longest).cut(SoundFile(path))
+        },
+    )
+    return replace(loaded, whisper=whisper)
+
+
+def _work_until_done(database: Database, engine: Engine, mailer: SmtpMailer) -> None:
+    """Do what the dispatcher orders, without the waiting, until it orders nothing more."""
+    while True:
+        with database.begin() as connection:
+            connection.execute(text("UPDATE stt_shards SET not_before = NULL"))
+        orders = dispatch.tick(
+            database, max_shards_in_flight=99, max_active_batches=9, max_attempts=MAX_ATTEMPTS
+        )
+        orders = [order for order in orders if order.job in ("transcribe", "publish")]
+        if not orders:
+            return
+        for order in orders:
+            claim = Claim(order.keys, order.job, f"run {order.token}", order.token)  # type: ignore[arg-type]
+            with Work(database, claim, lease_seconds=60, max_attempts=MAX_ATTEMPTS) as work:
+                if order.job == "transcribe":
+                    probe_files(work)
+                    transcribe_files(work, lambda options: engine)
+                    find_speakers(work, lambda options: Buggy())
+                else:
+                    write_minutes(work, lambda options: Unanswered())
+                    notify(work, mailer)
+
+
+def _files(database: Database, batch: Batch) -> dict[str, AudioFile]:
+    with database.begin() as connection:
+        return {display_name(file.uri): file for file in files.of_batch(connection, batch.id)}
+
+
+def test_each_class_is_raised_by_a_file_and_those_beside_it_succeed(
+    database: Database, tmp_path: Path
+) -> None:
+    folder, mailed = tmp_path / "in", tmp_path / "mailed"
+    _write_folders(folder, mailed)
+    none, little = Memory(0), Memory(2)
+    faults = {"driver.wav": driver_fault, "no memory.wav": none, "little memory.wav": little}
+    engine = Engine(_faulty(load_model("demo", "cpu"), {folder / name: it for name, it in faults.items()}))
+    main, refused = _scanned(database, folder, PRESENT), _scanned(database, mailed, ABSENT)
+    (folder / "gone.wav").unlink()
+    inbox = Inbox(refuse=ABSENT)
+    with smtp_server(inbox) as host:
+        mailer = SmtpMailer(f"smtp://{host}", "stt@localhost")
+        _work_until_done(database, engine, mailer)
+        ends = [report(database, batch.id, mailer) for batch in (main, refused)]
+
+    found = {**_files(database, main), **_files(database, refused)}
+    assert {name: (file.status, file.error_class, file.attempts) for name, file in found.items()} == {
+        **{name: ("failed", error_class, tries) for name, (error_class, tries, *_) in EXPECTED.items()},
+        "good.wav": ("success", None, 0),
+        "little memory.wav": ("success", None, 0),
+    }
+    for name, (_, _, happened, to_do) in EXPECTED.items():
+        message = found[name].error or ""
+        assert happened in message and to_do in message, message
+    # what people see of it: each class once, and minutes of what succeeded
+    counted = sum((Counter(end.progress.failures_by_class) for end in ends), Counter[str]())
+    assert counted == dict.fromkeys(get_args(ErrorClass), 1)
+    assert [(end.progress.status, list(end.mail_errors)) for end in ends] == [
+        ("completed", []),
+        ("failed", [ABSENT]),
+    ]
+    subjects = sorted(mail["Subject"].split(" - ")[-1] for mail in inbox.messages)
+    assert subjects == ["[음성 변환 결과] in: 완료 2/10", "good.wav", "little memory.wav"]
+    # each try for want of memory is with fewer hypotheses
+    assert (sorted(set(none.asked)), sorted(set(little.asked))) == ([1, 2, 5], [2, 5])
