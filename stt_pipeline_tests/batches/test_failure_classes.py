@@ -48,15 +48,15 @@ MAX_ATTEMPTS = 3
 MAX_BYTES = 500_000
 ABSENT, PRESENT = "gone@example.com", "kim@example.com"
 
-# recordings of speech, by their length in seconds: what hears them later tells them apart by it
+# recordings of one sentence, by their length in seconds: what hears them later tells them apart by it
 SECONDS = {
-    "good.wav": 3.2,
-    "gone.wav": 3.3,
-    "driver.wav": 3.4,
-    "no memory.wav": 3.5,
-    "little memory.wav": 3.6,
-    "no answer.wav": 3.7,
-    "bug.wav": 3.8,
+    "good.wav": 2.6,
+    "gone.wav": 2.7,
+    "driver.wav": 2.8,
+    "no memory.wav": 2.9,
+    "little memory.wav": 3.0,
+    "no answer.wav": 3.1,
+    "bug.wav": 3.2,
 }
 
 # what each file ends as: its class, how often it was tried, and what its message says happened and is to be done
