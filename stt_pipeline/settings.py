@@ -72,7 +72,10 @@ class Settings(BaseSettings):
         "auto", description="CTranslate2 compute type. auto: float16 on a GPU, int8 on a CPU."
     )
     cpu_threads: int = Field(
-        0, ge=0, description="Threads of the speech model on a CPU; 0 lets CTranslate2 choose."
+        0,
+        ge=0,
+        description="Threads of each worker of the speech model on a CPU, which has as many workers as there are cores "
+        "for. 0 takes four, or one for the demo model.",
     )
     language: str = Field("", description="Language code of the recordings; empty detects it file by file.")
     model_batch_size: int = Field(
