@@ -6,6 +6,7 @@ must stop a batch, not fail each of its files.
 
 import logging
 import os
+import re
 import threading
 from dataclasses import dataclass
 from importlib import resources
@@ -26,6 +27,9 @@ Device = Literal["auto", "cpu", "cuda"]
 
 _log = logging.getLogger(__name__)
 
+_FILE_VERSION = 6
+_DECODER_LAYER = re.compile(r"decoder/layer_(\d+)/")
+
 # so small that threads wait for each other longer than they work: 554 s of audio took 24 s with two, 16 s with one
 _DEMO_THREADS = 1
 _THREADS = 4  # CTranslate2's own number; more cores make more workers
@@ -38,6 +42,9 @@ _REQUIRED_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
 _HUB_TIMEOUT = 4.0
 
 
+_LARGEST = (32, 1280)  # layers and width of large-v3's decoder
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A Whisper model in memory.
@@ -45,7 +52,9 @@ class LoadedModel:
     Attributes:
         name: what ``auto`` and other aliases came to.
         languages: that it can be asked for.
-        workers: how many model batches it decodes side by side.
+        workers: how many model batches it can decode side by side.
+        layers: of its decoder.
+        width: of its layers.
     """
 
     name: str
@@ -54,6 +63,8 @@ class LoadedModel:
     compute_type: str
     languages: tuple[str, ...]
     workers: int = 1
+    layers: int = _LARGEST[0]
+    width: int = _LARGEST[1]
 
 
 _loaded: dict[tuple[str, str, str, int], LoadedModel] = {}
@@ -215,7 +226,15 @@ def _load(name: str, device: str, compute_type: str, cpu_threads: int) -> Loaded
             f"The speech model {name} in {folder} does not run on {device} with compute type {compute_type}: {error} "
             f"({_compute_types(device)}. A damaged model folder must be fetched again.)"
         ) from error
-    return LoadedModel(name, whisper, device, whisper.model.compute_type, _languages(whisper), workers)
+    return LoadedModel(
+        name,
+        whisper,
+        device,
+        whisper.model.compute_type,
+        _languages(whisper),
+        workers,
+        *_decoder_shape(folder / "model.bin"),
+    )
 
 
 def _check(whisper: "WhisperModel", device: str) -> None:
@@ -229,6 +248,36 @@ def _check(whisper: "WhisperModel", device: str) -> None:
     if device == "cuda":
         # CTranslate2 looks for cuBLAS and cuDNN only at the first sound, which must not be somebody's file
         whisper.encode(np.zeros((bands, whisper.feature_extractor.nb_max_frames), np.float32))
+
+
+def _decoder_shape(model: Path) -> tuple[int, int]:
+    """Return layers and width of the decoder, from the names and shapes in CTranslate2's file; its API has neither.
+
+    The file is what `ctranslate2.specs.model_spec` writes: a head, and for each variable its name, shape, type and data.
+    """
+    with model.open("rb") as file:
+
+        def number(size: int) -> int:
+            return int.from_bytes(file.read(size), "little")
+
+        def text() -> str:
+            return file.read(number(2)).rstrip(b"\0").decode()
+
+        layers, width = set(), 0
+        if number(4) != _FILE_VERSION:
+            return _LARGEST
+        text()
+        number(4)
+        for _ in range(number(4)):
+            name = text()
+            shape = [number(4) for _ in range(number(1))]
+            number(1)
+            file.seek(number(4), os.SEEK_CUR)
+            if found := _DECODER_LAYER.match(name):
+                layers.add(found[1])
+            if name == "decoder/position_encodings/encodings":
+                width = shape[-1]
+        return (len(layers), width) if layers and width else _LARGEST
 
 
 def _compute_types(device: str) -> str:

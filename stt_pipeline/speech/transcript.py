@@ -94,6 +94,12 @@ class Transcript:
         return replace(self, segments=tuple(segments))
 
 
+def shifted(segment: Segment, by: float) -> Segment:
+    """Return ``segment`` and its words ``by`` seconds later."""
+    words = tuple(replace(word, start=word.start + by, end=word.end + by) for word in segment.words)
+    return replace(segment, start=segment.start + by, end=segment.end + by, words=words)
+
+
 def segments_to_json(segments: Sequence[Segment]) -> list[dict[str, Any]]:
     """Return segments as JSON-ready dicts; :func:`segments_from_json` is the way back.
 

@@ -8,14 +8,16 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
+from stt_pipeline.audio.sound import Sound
 from stt_pipeline.batches import indexing
 from stt_pipeline.search.blocks import transcript_blocks
+from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Segment, Transcript
 from stt_pipeline.store import search
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.search import Indexed
 from stt_pipeline_tests.api.conftest import ADMIN
-from stt_pipeline_tests.batches.recordings import OneSpeaker, scanned, write_tone
+from stt_pipeline_tests.batches.recordings import OneByOne, OneSpeaker, scanned, write_tone
 from stt_pipeline_tests.cli.processed_batches import process
 
 DAY = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -26,14 +28,14 @@ LINES = (
 )
 
 
-class Saying:
+class Saying(OneByOne):
     """Hears the same lines in every recording."""
 
     model = "saying"
 
-    def transcribe(self, samples: object, **how: object) -> Transcript:
-        segments = [Segment(10.0 * n, 10.0 * n + 9, line) for n, line in enumerate(LINES)]
-        return Transcript("ko", 1.0, 30.0, self.model, tuple(segments))
+    def hear(self, recording: Recording, sound: Sound) -> Transcript:
+        segments = tuple(Segment(10.0 * n, 10.0 * n + 9, line) for n, line in enumerate(LINES))
+        return Transcript("ko", 1.0, 30.0, self.model, segments)
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def batch_id(database: Database, tmp_path: Path) -> int:
     """A batch of one recording, with transcript and minutes."""
     write_tone(tmp_path / "in" / "주간 회의.wav", 30.0)
     batch, _, keys = scanned(database, tmp_path / "in")
-    process(database, batch.id, keys, Saying(), OneSpeaker(), tmp_path / "outbox")  # type: ignore[arg-type]
+    process(database, batch.id, keys, Saying(), OneSpeaker(), tmp_path / "outbox")
     return batch.id
 
 

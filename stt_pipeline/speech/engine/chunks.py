@@ -69,12 +69,6 @@ class Chunk:
             self.silence if first == 0 else 0.0,
         )
 
-    def quietest(self) -> float:
-        """Return the time, in the middle third, at which it is least likely that somebody talks; in seconds."""
-        third = len(self.probabilities) // 3
-        middle = self.probabilities[third : len(self.probabilities) - third]
-        return (third + int(np.argmin(middle))) * _SAMPLE_SECONDS
-
 
 class Cutter:
     """Cuts one recording into chunks while it is being read, and counts its length."""

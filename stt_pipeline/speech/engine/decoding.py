@@ -6,6 +6,7 @@ lets word times of one row lead those of the next, and encodes twice to tell the
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,7 +45,7 @@ Languages = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """How to decode; rows whose :meth:`Decoder.key` is the same may share a model batch.
+    """How to decode; rows with the same :attr:`Row.key` may share a model batch.
 
     Attributes:
         hotwords: shown to the model as text that came before.
@@ -61,11 +62,18 @@ class DecodeOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """One chunk to be decoded; ``language`` is empty where it has to be told, then among ``languages`` (empty: all)."""
+    """One chunk to be decoded.
+
+    Attributes:
+        features: the spectrogram, float32 ``(bands, frames)``, without padding.
+        key: what rows of one model batch have in common: the prompt's length and how to decode.
+        language: empty where it has to be told, then among ``languages`` (empty: all).
+    """
 
     chunk: Chunk
     features: npt.NDArray[np.float32]
     options: DecodeOptions
+    key: tuple[object, ...]
     language: str
     languages: tuple[str, ...] = ()
 
@@ -110,6 +118,9 @@ class Decoder:
         self._tokenizers = {code: self._tokenizer(code) for code in loaded.languages}
         self._any = next(iter(self._tokenizers.values()))
         self._suppressed = list(get_suppressed_tokens(self._any, [-1]))
+        self._key = lru_cache(maxsize=256)(
+            self._key_of
+        )  # hotwords are many tokens, and the same for a whole batch
         self.longest = float(self._whisper.feature_extractor.chunk_length)
         """Seconds that the model hears at once."""
 
@@ -123,12 +134,14 @@ class Decoder:
         """Return ``chunk`` as the model hears it."""
         extractor = self._whisper.feature_extractor
         features = extractor(_levelled(chunk))[..., :-1][..., : extractor.nb_max_frames]
-        return Row(chunk, np.ascontiguousarray(features, np.float32), options, language, languages)
-
-    def key(self, options: DecodeOptions) -> tuple[int, int, int, float]:
-        """Return what rows of one model batch have in common: the prompt's length and how to decode."""
-        prompt = len(self._prompt(self._any, options.hotwords))
-        return prompt, options.beam, options.no_repeat_ngram_size, options.temperature
+        return Row(
+            chunk,
+            np.ascontiguousarray(features, np.float32),
+            options,
+            self._key(options),
+            language,
+            languages,
+        )
 
     def decode(self, rows: Sequence[Row], choose: Choose) -> list[Decoded]:
         """Decode ``rows``, whose options have the same key.
@@ -287,6 +300,10 @@ class Decoder:
             if piece["start"] < piece["end"] and (text := tokenizer.decode(piece["tokens"]).strip())
         )
         return Decoded(code, likely, segments, rest, full)
+
+    def _key_of(self, options: DecodeOptions) -> tuple[object, ...]:
+        prompt = len(self._prompt(self._any, options.hotwords))
+        return prompt, options.beam, options.no_repeat_ngram_size, options.temperature
 
     def _prompt(self, tokenizer: "Tokenizer", hotwords: str) -> list[int]:
         return list(self._whisper.get_prompt(tokenizer, [], hotwords=hotwords or None))

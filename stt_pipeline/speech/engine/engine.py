@@ -1,12 +1,14 @@
 """The door of the engine: one model, and streams of recordings through it."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import lru_cache
 
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.speech.engine.decoding import BEAM, DecodeOptions, Decoder
 from stt_pipeline.speech.engine.hearing import Hearing
 from stt_pipeline.speech.engine.session import Plan, Session
-from stt_pipeline.speech.engine.sizes import model_batch_size
+from stt_pipeline.speech.engine.sizes import side_by_side
 from stt_pipeline.speech.hotwords import MOST_TOKENS, SEPARATOR, Fitted, fit
 from stt_pipeline.speech.models import DEMO, LoadedModel, usable_cores
 from stt_pipeline.speech.recordings import Outcome, Progress, Recording, SpeechOptions
@@ -33,10 +35,11 @@ class Engine:
         """
         self._loaded = loaded
         self._decoder = Decoder(loaded)
-        size = batch_size or model_batch_size(loaded.whisper, loaded.device, loaded.compute_type)
+        workers, size = side_by_side(loaded)
         readers = max(2, min(_MOST_READERS, usable_cores() // 2))
-        self._plan = Plan(readers, loaded.workers, size, fill_up=loaded.device == "cuda")
+        self._plan = Plan(readers, workers, batch_size or size, fill_up=loaded.device == "cuda")
         self._notes = (DEMO_NOTE,) if loaded.name == DEMO else ()
+        self._fitted = lru_cache(maxsize=64)(self._fit)  # the same for all recordings of a batch
 
     @property
     def model(self) -> str:
@@ -48,7 +51,10 @@ class Engine:
     ) -> Iterator[Outcome]:
         """See :meth:`Transcriber.transcribe`."""
         session = Session(self._decoder, self.model, self._plan, self._notes, progress)
-        yield from session.run(map(self._hearing, recordings))
+        try:
+            yield from session.run(map(self._hearing, recordings))
+        finally:  # what did not fit into the device's memory does not fit the next time
+            self._plan = replace(self._plan, batch_size=min(self._plan.batch_size, session.batch_size))
 
     def _hearing(self, recording: Recording) -> Hearing:
         options = recording.options
@@ -56,7 +62,7 @@ class Engine:
         # it fails for want of memory only when it is alone already, so that fewer hypotheses are all that can help
         size = max(1, self._plan.batch_size >> recording.halvings)
         beam = max(1, BEAM >> recording.halvings)
-        fitted = fit(options.hotwords, self._decoder.count_tokens) if options.hotwords else Fitted((), ())
+        fitted = self._fitted(options.hotwords)
         notes: tuple[str, ...] = ()
         if fitted.left_out:
             notes = (
@@ -64,6 +70,9 @@ class Engine:
                 f"for {MOST_TOKENS} tokens: {SEPARATOR.join(fitted.left_out)}.",
             )
         return Hearing(recording, DecodeOptions(SEPARATOR.join(fitted.kept), beam), size, notes)
+
+    def _fit(self, hotwords: tuple[str, ...]) -> Fitted:
+        return fit(hotwords, self._decoder.count_tokens)
 
     def _check_languages(self, options: SpeechOptions) -> None:
         known = self._loaded.languages

@@ -28,6 +28,7 @@ def explained(error: Exception, model: str) -> Exception:
         )
     if isinstance(error, (RuntimeError, ValueError)):
         return ModelError(
-            f"The speech model {model} failed on this recording: {reason}. It will be tried again."
+            f"The speech model {model} failed on this recording: {reason}. "
+            "Try it again, or with another model (STT_MODEL)."
         )
     return error

@@ -49,6 +49,7 @@ class Hearing:
     _heard: dict[int, list[Heard]] = field(default_factory=dict)
     _waiting: int = 0
     _read: bool = False
+    _last_read: int = -1
 
     def __post_init__(self) -> None:
         self._language = self.recording.options.language
@@ -62,9 +63,15 @@ class Hearing:
         """Tell whether ``chunk`` is to be decoded: when a recording is read again, most are not."""
         return self._again is None or chunk.index in self._again
 
-    def expect(self, more: int) -> None:
-        """Count chunks, or parts of one, that are going to be decoded."""
-        self._waiting += more
+    @property
+    def has_all(self) -> bool:
+        """Whether nothing more need be read: it is over, or read again as far as the last chunk that is wanted."""
+        return self.over or (self._again is not None and self._last_read >= max(self._again))
+
+    def expect(self, chunk: Chunk) -> None:
+        """Count a chunk that is going to be decoded."""
+        self._waiting += 1
+        self._last_read = chunk.index
 
     def choose(self, row: Row, languages: Languages | None) -> str:
         """Return the language in which to decode ``row``, given what the model says of it.
@@ -80,8 +87,7 @@ class Hearing:
             if clear(chunk.speech_seconds, languages):
                 return max(sorted(languages), key=lambda code: languages[code])
             self._unclear.add(chunk.index)
-        language, _ = self._vote.result()
-        return language or max(sorted(languages), key=lambda code: languages[code])
+        return self._vote.leading() or max(sorted(languages), key=lambda code: languages[code])
 
     def hear(self, chunk: Chunk, language: str, heard: Heard | None, *, more: int = 0) -> None:
         """Take what became of ``chunk``, of which ``more`` parts are still going to be decoded."""
@@ -92,7 +98,9 @@ class Hearing:
 
     def end_reading(self, duration: float) -> None:
         """Note that all chunks have been cut, of a recording that plays for ``duration`` seconds."""
-        self._read, self.duration = True, duration
+        self._read = True
+        if self._again is None:
+            self.duration = duration
 
     def is_done(self) -> bool:
         """Tell whether nothing is left to be decoded, for now."""
@@ -110,7 +118,7 @@ class Hearing:
         )
         if not wrong:
             return False
-        self._language, self._again, self._read = language, wrong, False
+        self._language, self._again, self._read, self._last_read = language, wrong, False, -1
         for index in wrong:
             self._heard.pop(index, None)
         return True

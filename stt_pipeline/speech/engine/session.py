@@ -1,7 +1,7 @@
 """The threads of one call of the engine: readers cut recordings into chunks, workers decode them in model batches.
 
 Everything that is shared is behind one lock; queues are bounded, so that readers wait for workers. What is decoded how
-is for `decoding`, what becomes of one recording for `hearing`.
+is for `decoding` and `judging`, which chunks go together for `waiting`, what becomes of one recording for `hearing`.
 """
 
 import logging
@@ -12,31 +12,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
-from stt_pipeline.audio.decode import SAMPLE_RATE
+from stt_pipeline.audio.sound import Samples, Sound
 from stt_pipeline.errors import ConfigurationError
-from stt_pipeline.speech.engine.chunks import Chunk, Cutter
-from stt_pipeline.speech.engine.decoding import Decoded, DecodeOptions, Decoder, Languages, Row
+from stt_pipeline.speech.engine.chunks import Cutter
+from stt_pipeline.speech.engine.decoding import Decoded, Decoder, Languages
 from stt_pipeline.speech.engine.failures import explained, is_out_of_memory
 from stt_pipeline.speech.engine.finishing import finished
-from stt_pipeline.speech.engine.hearing import Heard, Hearing
-from stt_pipeline.speech.guard import Attempt, Evidence, Judged, examine, speech_without_text
+from stt_pipeline.speech.engine.hearing import Hearing
+from stt_pipeline.speech.engine.judging import Judge, Verdict
+from stt_pipeline.speech.engine.waiting import Job, Waiting
 from stt_pipeline.speech.recordings import Outcome, Progress
-from stt_pipeline.speech.transcript import Segment, Transcript
+from stt_pipeline.speech.transcript import Transcript
 
 _log = logging.getLogger(__name__)
 
 _BATCHES_AHEAD = 2  # model batches a worker that readers may be ahead
-_LEAST_SPEECH = 0.1  # seconds; with less, nothing was said after the last timestamp
-_SHORTEST_HALF = 2.0  # seconds; a chunk that is full of text is cut down to this, and then believed
 _FILL_UP = 0.1  # seconds that a GPU waits for more chunks while readers are at work: half a batch takes it as long as a whole
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A chunk to be decoded, and the recording that it is of."""
-
-    hearing: Hearing
-    row: Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +51,26 @@ class Plan:
 
 
 class Session:
-    """One stream of recordings through one model."""
+    """One stream of recordings through one model.
+
+    Attributes:
+        batch_size: as many chunks are decoded together; it shrinks when the device's memory is too small for them.
+    """
 
     def __init__(
         self, decoder: Decoder, model: str, plan: Plan, notes: Sequence[str], progress: Progress | None
     ):
         """Prepare; threads start with :meth:`run`."""
+        self.batch_size = plan.batch_size
         self._decoder = decoder
+        self._judge = Judge(decoder, lambda: self._stopped)
         self._model = model
         self._plan = plan
         self._notes = notes
         self._progress = progress
-        self._batch_size = plan.batch_size
         self._changed = threading.Condition()
         self._to_read = deque[Hearing]()
-        self._ready = deque[Job]()
+        self._waiting = Waiting()
         self._reading = 0
         self._stopped = False
         self._outcomes = SimpleQueue[Outcome | BaseException]()
@@ -99,15 +95,16 @@ class Session:
     def _feed(self, hearings: Iterator[Hearing]) -> Iterator[Outcome]:
         in_hand, more = 0, True
         while True:
-            while more and in_hand < self._plan.most_recordings:
+            if more and in_hand < self._plan.most_recordings:
                 hearing = next(hearings, None)
-                if hearing is None:
-                    more = False
-                    break
-                in_hand += 1
-                with self._changed:
-                    self._to_read.append(hearing)
-                    self._changed.notify_all()
+                if hearing:
+                    in_hand += 1
+                    with self._changed:
+                        self._to_read.append(hearing)
+                        self._changed.notify_all()
+                more = hearing is not None
+                if more and self._outcomes.empty():
+                    continue
             if not in_hand:
                 return
             outcome = self._outcomes.get()
@@ -135,8 +132,8 @@ class Session:
                 self._reading += 1
             try:
                 self._read_one(hearing)
-            except ConfigurationError as error:
-                self._outcomes.put(error)
+            except ConfigurationError:
+                raise
             except Exception as error:
                 self._fail(hearing, error)
             finally:
@@ -149,16 +146,17 @@ class Session:
         options = hearing.recording.options
         began, waited = time.monotonic(), 0.0
         with hearing.recording.open() as sound:
-            for chunk in cutter.cut(sound):
-                if not hearing.wants(chunk):
-                    continue
-                row = self._decoder.row(
-                    chunk, hearing.options, language=hearing.language, languages=options.languages
-                )
-                waited += self._offer(Job(hearing, row))
+            for chunk in cutter.cut(_Abridged(sound, lambda: self._stopped or hearing.has_all)):
                 if self._stopped or hearing.over:
                     return
+                if hearing.wants(chunk):
+                    row = self._decoder.row(
+                        chunk, hearing.options, language=hearing.language, languages=options.languages
+                    )
+                    waited += self._offer(Job(hearing, row, hearing.limit))
         with self._changed:
+            if self._stopped or hearing.over:
+                return
             hearing.end_reading(cutter.seconds)
             hearing.seconds += time.monotonic() - began - waited
         self._finish_if_done(hearing)
@@ -167,10 +165,10 @@ class Session:
         """Hand a job to the workers; return the seconds waited for them."""
         began = time.monotonic()
         with self._changed:
-            while len(self._ready) >= self._plan.most_ready and not self._stopped:
+            while len(self._waiting) >= self._plan.most_ready and not (self._stopped or job.hearing.over):
                 self._changed.wait()
-            job.hearing.expect(1)
-            self._ready.append(job)
+            job.hearing.expect(job.row.chunk)
+            self._waiting.append(job)
             self._changed.notify_all()
         return time.monotonic() - began
 
@@ -180,9 +178,7 @@ class Session:
         while jobs := self._take():
             began = time.monotonic()
             try:
-                decoded = self._decoder.decode(
-                    [job.row for job in jobs], lambda told: self._choose(jobs, told)
-                )
+                decoded = self._decoded(jobs)
             except ConfigurationError:
                 raise
             except Exception as error:
@@ -190,130 +186,83 @@ class Session:
                 continue
             share = (time.monotonic() - began) / len(jobs)
             for job, what in zip(jobs, decoded, strict=True):
-                began = time.monotonic()
-                try:
-                    self._digest(job, what)
-                except Exception as error:
-                    self._fail(job.hearing, error)
-                with self._changed:
-                    job.hearing.seconds += share + time.monotonic() - began
-                self._finish_if_done(job.hearing)
+                if self._stopped:
+                    return
+                if not job.hearing.over:
+                    self._digest(job, what, share)
+
+    def _decoded(self, jobs: Sequence[Job]) -> list[Decoded]:
+        def choose(told: Sequence[Languages | None]) -> list[str]:
+            with self._changed:
+                return [job.hearing.choose(job.row, likely) for job, likely in zip(jobs, told, strict=True)]
+
+        return self._decoder.decode([job.row for job in jobs], choose)
 
     def _take(self) -> list[Job]:
         """Return the next model batch, waiting for it; none when the session is over."""
         with self._changed:
             patient_until = 0.0
             while not self._stopped:
-                while self._ready and self._ready[0].hearing.over:
-                    self._ready.popleft()
-                if self._ready:
-                    now = time.monotonic()
-                    patient_until = patient_until or now + _FILL_UP
-                    is_short = len(self._ready) < self._batch_size and (self._reading or self._to_read)
-                    if not (self._plan.fill_up and is_short and now < patient_until):
-                        return self._next_batch()
-                    self._changed.wait(patient_until - now)
-                else:
+                if not len(self._waiting):
+                    patient_until = 0.0
                     self._changed.wait()
+                    continue
+                now = time.monotonic()
+                patient_until = patient_until or now + _FILL_UP
+                may_fill_up = len(self._waiting) < self.batch_size and (self._reading or self._to_read)
+                if self._plan.fill_up and may_fill_up and now < patient_until:
+                    self._changed.wait(patient_until - now)
+                    continue
+                most = self.batch_size
+                if not self._plan.fill_up:  # the other workers shall have something to do
+                    most = min(most, -(-len(self._waiting) // self._plan.workers))
+                jobs = self._waiting.take(most)
+                self._changed.notify_all()
+                return jobs
             return []
 
-    def _next_batch(self) -> list[Job]:
-        first = self._ready[0]
-        key, limit = self._key(first), min(self._batch_size, first.hearing.limit)
-        if not self._plan.fill_up:  # the other workers shall have something to do
-            limit = max(1, min(limit, -(-len(self._ready) // self._plan.workers)))
-        jobs: list[Job] = []
-        others: list[Job] = []
-        while self._ready and len(jobs) < limit:
-            job = self._ready.popleft()
-            if self._key(job) == key and not job.hearing.over:
-                jobs.append(job)
-            elif not job.hearing.over:
-                others.append(job)
-        self._ready.extendleft(reversed(others))
-        self._changed.notify_all()
-        return jobs
-
-    def _key(self, job: Job) -> tuple[object, ...]:
-        return (job.hearing.limit, *self._decoder.key(job.row.options))
-
-    def _choose(self, jobs: Sequence[Job], told: Sequence[Languages | None]) -> list[str]:
-        with self._changed:
-            return [job.hearing.choose(job.row, likely) for job, likely in zip(jobs, told, strict=True)]
-
-    def _digest(self, job: Job, decoded: Decoded) -> None:
-        """Judge what was decoded, and have decoded what is missing."""
-        chunk = job.row.chunk
-        if decoded.full and chunk.seconds >= 2 * _SHORTEST_HALF:
-            at = chunk.quietest()
-            self._go_on(job, decoded, None, [chunk.part(0.0, at), chunk.part(at, chunk.seconds)])
+    def _digest(self, job: Job, decoded: Decoded, seconds: float) -> None:
+        """Judge what was decoded in ``seconds``, and have decoded what is missing."""
+        began = time.monotonic()
+        hearing, chunk = job.hearing, job.row.chunk
+        try:
+            verdict = self._judge.judge(job.row, decoded, hearing.recording.options.hotwords)
+            more = self._jobs(job, verdict, decoded.language)
+        except Exception as error:
+            self._fail(hearing, explained(error, self._model))
             return
-        rests = []
-        if decoded.rest is not None:
-            rest = chunk.part(decoded.rest, chunk.seconds)
-            rests = [rest] if rest.speech_seconds >= _LEAST_SPEECH else []
-            chunk = chunk.part(0.0, decoded.rest) if rests else chunk
-        self._go_on(job, decoded, self._judged(job, chunk, decoded), rests)
-
-    def _go_on(self, job: Job, decoded: Decoded, heard: Heard | None, parts: Sequence[Chunk]) -> None:
-        more = [
-            Job(job.hearing, self._decoder.row(part, job.row.options, language=decoded.language))
-            for part in parts
-        ]
         with self._changed:
-            job.hearing.hear(job.row.chunk, decoded.language, heard, more=len(more))
-            self._ready.extendleft(
-                reversed(more)
-            )  # before others: the recording may be waiting for these alone
+            hearing.hear(chunk, decoded.language, verdict.heard, more=len(more))
+            hearing.seconds += seconds + time.monotonic() - began
+            self._waiting.put_first(more)
             self._changed.notify_all()
         if self._progress and not more:
-            self._progress(job.hearing.recording, job.row.chunk.offset + job.row.chunk.seconds)
+            self._progress(hearing.recording, chunk.offset + chunk.seconds)
+        self._finish_if_done(hearing)
 
-    def _judged(self, job: Job, chunk: Chunk, decoded: Decoded) -> Heard:
-        evidence = Evidence.of(chunk.samples, chunk.probabilities)
-
-        def decode(attempt: Attempt) -> Sequence[Segment]:
-            return self._decode_alone(job.row, chunk, attempt, decoded.language)
-
-        judged = examine(decoded.segments, evidence, decode, hotwords=job.hearing.recording.options.hotwords)
-        speech, without = speech_without_text(evidence, [one.segment for one in judged])
-        return Heard(tuple(_at(chunk.offset, one) for one in judged), speech, without)
-
-    def _decode_alone(self, row: Row, chunk: Chunk, attempt: Attempt, language: str) -> list[Segment]:
-        """Decode a part of ``chunk`` alone, to its end; times are seconds from the chunk's start."""
-        options = DecodeOptions(
-            row.options.hotwords if attempt.hotwords else "",
-            row.options.beam,
-            attempt.no_repeat_ngram_size,
-            attempt.temperature,
-        )
-        end = chunk.seconds if attempt.end is None else attempt.end
-        part: Chunk | None = chunk.part(attempt.start, end)
-        segments: list[Segment] = []
-        while part and part.speech_seconds >= _LEAST_SPEECH:
-            (decoded,) = self._decoder.decode(
-                [self._decoder.row(part, options, language=language)], lambda _: [language]
-            )
-            shift = (part.start - chunk.start) / SAMPLE_RATE
-            segments += [_shifted(segment, shift) for segment in decoded.segments]
-            part = part.part(decoded.rest, part.seconds) if decoded.rest is not None else None
-        return segments
+    def _jobs(self, job: Job, verdict: Verdict, language: str) -> list[Job]:
+        return [
+            replace(job, row=self._decoder.row(part, job.row.options, language=language))
+            for part in verdict.parts
+        ]
 
     def _recover(self, jobs: Sequence[Job], error: Exception) -> None:
         """Try again with less side by side; what fails alone fails its recording."""
         if len(jobs) == 1:
-            self._fail(jobs[0].hearing, error)
+            self._fail(jobs[0].hearing, explained(error, self._model))
             return
-        size = 1
-        if is_out_of_memory(error):
-            size = len(jobs) // 2
-            _log.warning("Not enough memory for %d chunks side by side; going on with %d.", len(jobs), size)
         with self._changed:
-            for job in jobs:
-                job.hearing.limit = min(job.hearing.limit, size)
             if is_out_of_memory(error):
-                self._batch_size = min(self._batch_size, size)
-            self._ready.extendleft(reversed(jobs))
+                self.batch_size = max(1, min(self.batch_size, len(jobs) // 2))
+                _log.warning(
+                    "Not enough memory for %d chunks side by side; going on with %d.",
+                    len(jobs),
+                    self.batch_size,
+                )
+                again = list(jobs)
+            else:
+                again = [replace(job, most=1) for job in jobs]
+            self._waiting.put_first(again)
             self._changed.notify_all()
 
     # ends
@@ -339,14 +288,23 @@ class Session:
             if hearing.over:
                 return
             hearing.over = True
+            self._waiting.drop(hearing)  # before others are told, so that readers see the room that it leaves
             self._changed.notify_all()
-        self._outcomes.put(Outcome(hearing.recording, explained(error, self._model), hearing.seconds))
+        self._outcomes.put(Outcome(hearing.recording, error, hearing.seconds))
 
 
-def _at(offset: float, judged: Judged) -> Judged:
-    return replace(judged, segment=_shifted(judged.segment, offset))
+class _Abridged:
+    """A sound that ends where nobody wants to hear more of it: silence of hours is not read to its end in vain."""
 
+    def __init__(self, sound: Sound, is_enough: Callable[[], bool]) -> None:
+        self._sound = sound
+        self._is_enough = is_enough
 
-def _shifted(segment: Segment, by: float) -> Segment:
-    words = tuple(replace(word, start=word.start + by, end=word.end + by) for word in segment.words)
-    return replace(segment, start=segment.start + by, end=segment.end + by, words=words)
+    def blocks(self) -> Iterator[Samples]:
+        for block in self._sound.blocks():
+            if self._is_enough():
+                return
+            yield block
+
+    def stereo_blocks(self) -> Iterator[Samples]:
+        return self._sound.stereo_blocks()

@@ -18,7 +18,7 @@ from stt_pipeline.speech.guard.phrases import is_of_videos
 from stt_pipeline.speech.guard.repetition import letters
 from stt_pipeline.speech.guard.retries import Decode, ladder
 from stt_pipeline.speech.guard.signs import Finding, Sign, findings, looping
-from stt_pipeline.speech.transcript import Segment
+from stt_pipeline.speech.transcript import Segment, shifted
 
 _ENOUGH = 0.7
 """Of the speech in a stretch, what an attempt must have text for to end the search: the rest are pauses and breaths."""
@@ -147,7 +147,7 @@ def _best(
 
 def _version(found: Sequence[Finding], start: float, end: float, evidence: Evidence) -> _Version:
     part = evidence.part(start, end)
-    moved = [_moved(finding.segment, -start) for finding in found]
+    moved = [shifted(finding.segment, -start) for finding in found]
     return _Version(tuple(found), *speech_without_text(part, moved))
 
 
@@ -184,8 +184,3 @@ def _within(segment: Segment, start: float, end: float) -> Segment | None:
         return None
     words = tuple(replace(word, start=clipped(word.start), end=clipped(word.end)) for word in segment.words)
     return replace(segment, start=clipped(segment.start), end=clipped(segment.end), words=words)
-
-
-def _moved(segment: Segment, by: float) -> Segment:
-    words = tuple(replace(word, start=word.start + by, end=word.end + by) for word in segment.words)
-    return replace(segment, start=segment.start + by, end=segment.end + by, words=words)

@@ -182,10 +182,14 @@ def test_quiet_speech_is_lifted_and_other_speech_left_alone(decoder: Decoder, ch
     assert not _levelled(silent).any()
 
 
-def test_rows_share_a_model_batch_by_the_length_of_their_prompt(decoder: Decoder) -> None:
-    plain = DecodeOptions()
-    assert decoder.key(plain) == decoder.key(DecodeOptions())
-    assert decoder.key(plain) != decoder.key(DecodeOptions(hotwords="예산"))
-    assert decoder.key(plain) != decoder.key(DecodeOptions(beam=1))
-    assert decoder.key(plain) != decoder.key(DecodeOptions(no_repeat_ngram_size=3))
-    assert decoder.key(plain) != decoder.key(DecodeOptions(temperature=0.4))
+def test_rows_share_a_model_batch_by_the_length_of_their_prompt(
+    decoder: Decoder, chunks: list[Chunk]
+) -> None:
+    def key(**options: Any) -> object:
+        return decoder.row(chunks[0], DecodeOptions(**options)).key
+
+    assert key() == decoder.row(chunks[1], DecodeOptions(), language="en").key
+    assert (
+        len({key(), key(hotwords="예산"), key(beam=1), key(no_repeat_ngram_size=3), key(temperature=0.4)})
+        == 5
+    )

@@ -25,7 +25,10 @@ from stt_pipeline.errors import (
 )
 from stt_pipeline.speech.engine import DEMO_NOTE, Engine
 from stt_pipeline.speech.engine.decoding import Decoded, Decoder
+from stt_pipeline.speech.engine.judging import Judge
+from stt_pipeline.speech.engine.waiting import Waiting
 from stt_pipeline.speech.evaluation import ErrorRate, character_error_rate
+from stt_pipeline.speech.guard import Attempt, examine
 from stt_pipeline.speech.models import load_model
 from stt_pipeline.speech.recordings import Outcome, Recording, SpeechOptions, Transcriber, transcribe_one
 from stt_pipeline.speech.transcript import Transcript, segments_to_json
@@ -196,6 +199,36 @@ class TestContract:
         with pytest.raises(ConfigurationError, match="no such profile"):
             list(transcriber.transcribe([Recording("a", wrong)]))
 
+    def test_what_is_done_is_handed_out_while_recordings_come_slowly(
+        self, transcriber: Transcriber, beginning: np.ndarray
+    ) -> None:
+        is_out = threading.Event()
+
+        def slowly() -> Iterator[Recording]:
+            yield recording("first", silence(0.5), KO)
+            for number in range(100):
+                if is_out.wait(0.1):
+                    return
+                yield recording(number, silence(0.1), KO)
+            pytest.fail("nothing was handed out")
+
+        for outcome in transcriber.transcribe(slowly()):
+            assert isinstance(outcome.result, Transcript)
+            is_out.set()
+
+    def test_it_can_be_stopped_in_the_middle_of_hours_of_silence(
+        self, transcriber: Transcriber, beginning: np.ndarray
+    ) -> None:
+        class Endless(SoundInMemory):
+            def blocks(self) -> Iterator[np.ndarray]:
+                while True:
+                    yield silence(1)
+
+        endless = Recording("endless", lambda: lent(Endless(beginning)), KO)
+        outcomes = transcriber.transcribe([endless, recording("short", beginning[: 4 * RATE], KO)])
+        assert next(outcomes).recording.key == "short"
+        outcomes.close()  # type: ignore[attr-defined]
+
     def test_streams_side_by_side_share_it(self, transcriber: Transcriber, beginning: np.ndarray) -> None:
         alone = hear(transcriber, beginning)
         found: list[Transcript] = []
@@ -282,6 +315,57 @@ class TestManyTogether:
         asked = [recording("talk", beginning, KO), recording("silence", silence(1), KO)]
         seconds = {outcome.recording.key: outcome.seconds for outcome in demo.transcribe(asked)}
         assert seconds["talk"] > seconds["silence"] > 0
+
+
+class TestReading:
+    def test_a_recording_is_read_again_only_as_far_as_it_must(
+        self, demo: Engine, beginning: np.ndarray, english: np.ndarray
+    ) -> None:
+        read: list[float] = []
+
+        class Counted(SoundInMemory):
+            def blocks(self) -> Iterator[np.ndarray]:
+                for first in range(0, len(mixed), RATE):
+                    read.append(first / RATE)
+                    yield mixed[first : first + RATE]
+
+        mixed = np.concatenate([english, silence(2), beginning, silence(2), beginning, silence(120)])
+        transcript = transcribe_one(demo, Counted(mixed))
+        assert transcript.language == "ko"
+        assert transcript.duration == pytest.approx(len(mixed) / RATE)
+        again = read[read.index(0.0, 1) :]
+        assert again[-1] < 60
+
+    def test_a_recording_that_breaks_while_others_wait_for_room_holds_nobody_up(
+        self, beginning: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its chunks leave the queue when it fails, and those who wait for room must hear of it."""
+        is_full = threading.Event()
+
+        class Breaks(SoundInMemory):
+            def blocks(self) -> Iterator[np.ndarray]:
+                yield np.concatenate([beginning] * 3)
+                is_full.wait(20)
+                raise UnreadableError("broken in the middle")
+
+        def slow(self: Decoder, rows: Any, choose: Any) -> list[Decoded]:
+            is_full.wait(20)
+            return decode_(self, rows, choose)
+
+        def full(self: Waiting) -> int:
+            if len(self._jobs) >= 2:
+                is_full.set()
+            return len(self._jobs)
+
+        decode_ = Decoder.decode
+        monkeypatch.setattr(Decoder, "decode", slow)
+        monkeypatch.setattr(Waiting, "__len__", full)
+        engine = Engine(replace(load_model("demo", "cpu"), workers=1), batch_size=1)
+        broken = Recording("broken", lambda: lent(Breaks(beginning)), KO)
+        others = [recording(n, beginning[: 3 * RATE], KO) for n in range(3)]
+        found = {outcome.recording.key: outcome.result for outcome in engine.transcribe([broken, *others])}
+        assert isinstance(found.pop("broken"), UnreadableError)
+        assert all(isinstance(transcript, Transcript) for transcript in found.values())
 
 
 class TestLanguages:
@@ -421,6 +505,67 @@ class TestFailures:
         assert max(sizes) > 2, "it was full once"
         too_many = [size for size in sizes if size > 2]
         assert len(too_many) <= 3, "and does not try again and again"
+
+    def test_what_did_not_fit_is_not_tried_again_by_the_next_stream(
+        self, beginning: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sizes: list[int] = []
+
+        def small(self: Decoder, rows: Any, choose: Any) -> list[Decoded]:
+            sizes.append(len(rows))
+            if len(rows) > 1:
+                raise RuntimeError("CUDA failed with error out of memory")
+            return decode_(self, rows, choose)
+
+        decode_ = Decoder.decode
+        monkeypatch.setattr(Decoder, "decode", small)
+        engine = Engine(replace(load_model("demo", "cpu"), workers=1), batch_size=2)
+        for _ in range(2):
+            list(engine.transcribe([recording(n, beginning[: 3 * RATE], KO) for n in range(6)]))
+        assert sizes.count(2) == 1
+
+    def test_a_second_look_that_does_not_fit_leaves_the_first_text(
+        self, beginning: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def doubted(segments: Any, evidence: Any, decode: Any, *, hotwords: Any) -> Any:
+            assert decode(Attempt(hotwords=False)) == ()
+            return examine(segments, evidence, decode, hotwords=hotwords)
+
+        def small(self: Decoder, rows: Any, choose: Any) -> list[Decoded]:
+            if threading.current_thread() in doubting:
+                raise RuntimeError("CUDA failed with error out of memory")
+            return decode_(self, rows, choose)
+
+        def judge(self: Judge, *given: Any) -> Any:
+            doubting.add(threading.current_thread())
+            try:
+                return judge_(self, *given)
+            finally:
+                doubting.discard(threading.current_thread())
+
+        doubting: set[threading.Thread] = set()
+        decode_, judge_ = Decoder.decode, Judge.judge
+        monkeypatch.setattr(Decoder, "decode", small)
+        monkeypatch.setattr(Judge, "judge", judge)
+        monkeypatch.setattr("stt_pipeline.speech.engine.judging.examine", doubted)
+        transcript = hear(Engine(load_model("demo", "cpu")), beginning, KO)
+        assert transcript.segments
+
+    def test_a_progress_that_cannot_be_shown_is_told_to_the_caller(
+        self, demo: Engine, beginning: np.ndarray
+    ) -> None:
+        def gone(*_: Any) -> None:
+            raise OSError("terminal gone")
+
+        with pytest.raises(OSError, match="terminal gone"):
+            list(demo.transcribe([recording("a", beginning[: 4 * RATE], KO)], progress=gone))
+
+    def test_what_fails_while_reading_is_no_fault_of_the_model(self, demo: Engine) -> None:
+        def busy() -> Any:
+            raise RuntimeError("can't start new thread")
+
+        (outcome,) = demo.transcribe([Recording("a", busy)])
+        assert type(outcome.result) is RuntimeError
 
     def test_a_bug_is_no_fault_of_the_model(
         self, beginning: np.ndarray, monkeypatch: pytest.MonkeyPatch

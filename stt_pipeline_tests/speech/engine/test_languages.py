@@ -56,6 +56,15 @@ def test_a_chunk_votes_once() -> None:
     assert counted.result()[0] == "ko"
 
 
+def test_who_leads_is_known_on_the_way() -> None:
+    counted = LanguageVote()
+    assert counted.leading() == ""
+    counted.add(0, 1.0, {"en": 0.9, "ko": 0.1})
+    assert counted.leading() == "en"
+    counted.add(1, 4.0, {"ko": 0.6, "en": 0.4})
+    assert counted.leading() == counted.result()[0] == "ko"
+
+
 def test_what_is_clear() -> None:
     assert clear(3.0, {"ko": 0.5})
     assert not clear(2.9, {"ko": 1.0})
