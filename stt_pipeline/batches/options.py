@@ -35,6 +35,10 @@ Language = Annotated[Line, AfterValidator(_language)]
 """A code of Whisper's (ISO 639-1), or nothing."""
 
 
+def _distinct(codes: list[str]) -> list[str]:
+    return list(dict.fromkeys(code for code in codes if code))
+
+
 class BatchOptions(BaseModel):
     """Overrides of the settings for one batch; what is empty is taken from the settings."""
 
@@ -45,7 +49,7 @@ class BatchOptions(BaseModel):
         "", max_length=20, description="Language code of the recordings; empty detects it."
     )
     hotwords: Line = Field("", max_length=2_000, description="Names and terms that are likely to be said.")
-    languages: list[Language] = Field(
+    languages: Annotated[list[Language], AfterValidator(_distinct)] = Field(
         [], max_length=20, description="Languages that detection may choose from; none given allows all."
     )
     multilingual: bool = Field(

@@ -51,6 +51,11 @@ def test_all_of_it_reaches_the_transcriber() -> None:
     )
 
 
+def test_languages_are_those_that_are_named_each_once() -> None:
+    assert BatchOptions(languages=["", "KO", " ", "ko", "en"]).languages == ["ko", "en"]
+    assert speech_options(BatchOptions(languages=[""]), language="ja").language == "ja"
+
+
 @pytest.mark.parametrize(
     ("options", "language"),
     [({}, "ja"), ({"language": "ko"}, "ko"), ({"languages": ["ko", "en"]}, ""), ({"multilingual": True}, "")],

@@ -35,6 +35,27 @@ def test_create_writes_what_was_asked_for(stt_on_database: Stt, database: Databa
     assert batch.created_by == f"{getpass.getuser()} (stt batch create)"
 
 
+@pytest.mark.parametrize(
+    ("option", "meant"),
+    [
+        ("languages=ko, en", {"languages": ["ko", "en"]}),
+        ('languages=["ko"]', {"languages": ["ko"]}),
+        ("languages=", {}),
+        ("attendees=김 과장,이 대리", {"attendees": ["김 과장", "이 대리"]}),
+        ('attendees=["Kim, Min"]', {"attendees": ["Kim, Min"]}),
+        ('terms={"API": ["에이피아이"]}', {"terms": {"API": ["에이피아이"]}}),
+        ("hotwords=[a]", {"hotwords": "[a]"}),
+    ],
+)
+def test_options_that_are_lists_or_tables(
+    stt_on_database: Stt, database: Database, option: str, meant: dict[str, object]
+) -> None:
+    ended = stt_on_database("batch", "create", ".", "--option", option, "--json")
+    assert ended.code == 0, ended.err
+    with database.begin() as connection:
+        assert batches.get(connection, json.loads(ended.out)["id"]).options == meant
+
+
 def test_create_says_what_to_do_next(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
     with database.begin() as connection:
         counters.beat(connection, HEARTBEAT)
@@ -59,6 +80,8 @@ def test_create_says_what_to_do_next(stt_on_database: Stt, database: Database, t
             "max_speakers, mail_minutes.",
         ),
         ([".", "--option", "max_speakers=many"], "max_speakers: "),
+        ([".", "--option", "languages=[ko]"], '--option languages wants JSON as in languages=["ko", "en"]'),
+        ([".", "--option", "terms=API"], '--option terms wants JSON as in terms={"API": ["에이피아이"]}'),
         (
             [".", "--option", "min_speakers=3", "--option", "max_speakers=2"],
             "min_speakers 3 is more than max_speakers 2",

@@ -1,7 +1,9 @@
 """Arguments that several commands take."""
 
+import json
+import json
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
 import typer
 
@@ -43,8 +45,8 @@ Options = Annotated[
     list[str] | None,
     typer.Option(
         "--option",
-        help="NAME=VALUE that overrides a setting, such as model=demo; repeatable. "
-        f"Names: {', '.join(BatchOptions.model_fields)}.",
+        help="NAME=VALUE that overrides a setting, such as model=demo; repeatable. Lists are separated by commas, or JSON "
+        f"(languages=ko,en). Names: {', '.join(BatchOptions.model_fields)}.",
     ),
 ]
 
@@ -53,12 +55,27 @@ def parsed_options(pairs: Sequence[str]) -> dict[str, Any]:
     """Turn NAME=VALUE arguments into options; what names and values may be is for the options' type to say.
 
     Raises:
-        InvalidRequestError: an argument has no ``=``.
+        InvalidRequestError: an argument has no ``=``, or its value is to be JSON and is none.
     """
     options: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
             raise InvalidRequestError(f"--option wants NAME=VALUE, not {pair!r}.")
-        options[name.strip()] = value
+        options[name.strip()] = _value(name.strip(), value.strip())
     return options
+
+
+def _value(name: str, text: str) -> Any:
+    """Return what ``text`` means as the value of an option: a list and a table are more than their text."""
+    field = BatchOptions.model_fields.get(name)
+    kind = get_origin(field.annotation) if field else None
+    if kind not in (list, dict):
+        return text
+    if kind is list and not text.startswith("["):
+        return [part.strip() for part in text.split(",")] if text else []
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        example = '["ko", "en"]' if kind is list else '{"API": ["에이피아이"]}'
+        raise InvalidRequestError(f"--option {name} wants JSON as in {name}={example}: {error}.") from error
