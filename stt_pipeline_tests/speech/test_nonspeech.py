@@ -9,7 +9,7 @@ import pytest
 
 from stt_pipeline.audio.decode import decode
 from stt_pipeline.audio.sound import Sound, SoundInMemory
-from stt_pipeline.speech.engine import Engine, session
+from stt_pipeline.speech.engine import Engine, judging
 from stt_pipeline.speech.engine.chunks import Chunk
 from stt_pipeline.speech.engine.decoding import DecodeOptions, Decoder
 from stt_pipeline.speech.evaluation import ErrorRate, character_error_rate
@@ -141,7 +141,7 @@ def test_the_samples_are_hardly_ever_decoded_again(engine: Engine, monkeypatch: 
 
         return examine(segments, evidence, counted, hotwords=hotwords)
 
-    monkeypatch.setattr(session, "examine", counting)
+    monkeypatch.setattr(judging, "examine", counting)
     samples = [  # up to a pause
         decode(meeting.path)[: round((meeting.segments[10].end + 0.2) * RATE)] for meeting in meetings
     ]

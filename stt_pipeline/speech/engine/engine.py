@@ -46,6 +46,11 @@ class Engine:
         """See :attr:`Transcriber.model`."""
         return self._loaded.name
 
+    @property
+    def batch_size(self) -> int:
+        """How many chunks are decoded together at most."""
+        return self._plan.batch_size
+
     def transcribe(
         self, recordings: Iterable[Recording], *, progress: Progress | None = None
     ) -> Iterator[Outcome]:
