@@ -1,7 +1,6 @@
 """Arguments that several commands take."""
 
 import json
-import json
 from collections.abc import Sequence
 from typing import Annotated, Any, get_origin
 
