@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _JITTER = 0.1
 _BROKEN_CLOCK = 600.0
 
+# Pauses may add up to so many seconds, and so many times what sounds; more is a broken clock too. A small file could
+# play for weeks otherwise.
+_PAUSES_ALWAYS, _PAUSES_FOR_SOUND = 3600.0, 10.0
+
 
 # Random bytes hold a packet now and then that decodes by luck: above this share of damaged ones a file is not audio.
 _DAMAGED_AT_MOST = 0.9
@@ -125,12 +129,18 @@ class Clock:
     def __init__(self) -> None:
         self.elapsed = 0.0
         self._due: float | None = None
+        self._paused = 0.0
 
     def advance(self, time: float | None, length: float) -> float:
         """Take the next piece, which starts at ``time`` if the file says so; return the pause before it, or 0."""
         step = time - self._due if time is not None and self._due is not None else 0.0
         if not -_JITTER <= step < _BROKEN_CLOCK:
             step = 0.0
+        if step > _JITTER:
+            sounding = self.elapsed - self._paused
+            if self._paused + step > _PAUSES_ALWAYS + _PAUSES_FOR_SOUND * sounding:
+                step = 0.0
+            self._paused += step
         start = time if time is not None else self._due
         self._due = start + length if start is not None else None
         self.elapsed += step + length

@@ -3,11 +3,12 @@
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from stt_pipeline.audio.channels import Layout, Mixer, turn_back
 from stt_pipeline.audio.container import Clock, open_audio
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ SAMPLE_RATE = 16_000
 # Frames are joined to blocks of this many samples: resampling each alone takes twice the time.
 _BLOCK = 1 << 19
 
-
-Layout = Literal["mono", "stereo"]
+# Loud mixes of floating point numbers pass full scale, but not by more than 18 dB; what does is no sound.
+_LOUDEST = 8.0
 
 
 def decode(path: Path, sample_rate: int = SAMPLE_RATE) -> npt.NDArray[np.float32]:
@@ -37,7 +38,10 @@ def decode_blocks(
     """Yield the first audio track of ``path``, block after block, each some seconds long and none empty.
 
     Mono blocks are float32 ``(samples,)``, all channels mixed; stereo ones ``(samples, 2)``, a mono track twice. Full
-    scale is 1; equal channels add up to a little more, up to 1.42 for loud stereo.
+    scale is 1; the two channels of loud stereo add up to a little more, up to 1.42, and stereo of a mono track is as much
+    quieter. More channels are mixed so that equal ones stay as loud as they are. Where the second channel of stereo is
+    the first turned around, the mix is the louder one. Files of floating point numbers may hold what is no number or
+    beyond all scale; it becomes silence, or 8 at most.
 
     Sample ``n`` is what plays at ``n / sample_rate`` seconds: damaged packets are skipped, and where the file's clock
     shows a pause (lost packets, or a recorder that writes nothing while nobody talks) there is silence. A truncated
@@ -78,7 +82,14 @@ class _Run:
 
         self._format = _format(first)
         self._fifo = AudioFifo()
-        self._resampler = AudioResampler(format="flt", layout=layout, rate=sample_rate)
+        channels = first.layout.nb_channels
+        self._resampler = (
+            AudioResampler(format="flt", layout=layout, rate=sample_rate)
+            if channels <= 2
+            else Mixer(first, sample_rate, layout)
+        )
+        self._may_cancel = channels == 2 and layout == "mono"
+        self._block = _BLOCK if channels <= 2 else 2 * _BLOCK // channels  # of the same size in memory
         self._shape = (-1,) if layout == "mono" else (-1, 2)
 
     def accepts(self, frame: "AudioFrame") -> bool:
@@ -89,8 +100,8 @@ class _Run:
         """Take ``frame``; yield what has come out so far, often nothing."""
         frame.pts = None  # the clock is our caller's; the fifo would refuse jitter
         self._fifo.write(frame)
-        if self._fifo.samples >= _BLOCK:
-            yield from self._resampled(self._fifo.read(_BLOCK))
+        if self._fifo.samples >= self._block:
+            yield from self._resampled(self._fifo.read(self._block))
 
     def rest(self) -> Iterator[npt.NDArray[np.float32]]:
         """Yield all that is left; the run is over."""
@@ -98,9 +109,19 @@ class _Run:
         yield from self._resampled(None)
 
     def _resampled(self, frame: "AudioFrame | None") -> Iterator[npt.NDArray[np.float32]]:
+        if frame is not None and self._may_cancel:
+            turn_back(frame)
         for block in self._resampler.resample(frame):
             if block.samples:
-                yield block.to_ndarray().reshape(self._shape).astype(np.float32, copy=False)
+                yield _cleaned(block.to_ndarray().reshape(self._shape).astype(np.float32, copy=False))
+
+
+def _cleaned(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return samples that can be reckoned with; one that cannot would spoil all that is heard together with it."""
+    if samples.min() >= -_LOUDEST and samples.max() <= _LOUDEST:  # not so if one is no number
+        return samples
+    finite = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.clip(finite, -_LOUDEST, _LOUDEST)
 
 
 def _format(frame: "AudioFrame") -> tuple[str, str, int]:

@@ -1,5 +1,6 @@
 """Writes sound files of any container and codec with PyAV, for tests: no ffmpeg binary, no files in the repository."""
 
+import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -48,6 +49,46 @@ def write_sound(
                 container.mux(_delayed(packet, silent_from))
         for packet in stream.encode(None):
             container.mux(_delayed(packet, silent_from))
+    return path
+
+
+def write_channels(path: Path, samples: npt.NDArray[np.float32], places: int, rate: int = 16_000) -> Path:
+    """Write a WAV of 16 bits with any number of channels, (n, channels); ``places`` has a bit for each, or is 0.
+
+    The places are the dwChannelMask of Microsoft's WAVEFORMATEXTENSIBLE: 4 is the centre, 0x7000 are three above.
+    """
+    channels = samples.shape[1]
+    content = np.round(samples * 32_767).astype("<i2").tobytes()
+    form = struct.pack(
+        "<HHIIHHHHI", 0xFFFE, channels, rate, 2 * rate * channels, 2 * channels, 16, 22, 16, places
+    ) + bytes.fromhex("0100000000001000800000aa00389b71")
+    riff = (
+        b"WAVEfmt "
+        + struct.pack("<I", len(form))
+        + form
+        + b"data"
+        + struct.pack("<I", len(content))
+        + content
+    )
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(riff)) + riff)
+    return path
+
+
+def write_pauses(path: Path, *, packets: int, pause: float) -> Path:
+    """Write a second of sound for each 50 ``packets``, and so many seconds of nothing after each packet."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libopus", rate=48_000)
+        stream.layout = "mono"
+        columns = tone(packets / 50, 48_000).reshape(-1, 1)
+        encoded = [
+            p
+            for frame in _frames(columns, 48_000, "mono", stream.codec_context)
+            for p in stream.encode(frame)
+        ]
+        for number, packet in enumerate(encoded):
+            packet.pts += round(number * pause / packet.time_base)
+            packet.dts = packet.pts
+            container.mux(packet)
     return path
 
 

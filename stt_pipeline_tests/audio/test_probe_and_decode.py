@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stt_pipeline.audio.decode import decode
+from stt_pipeline.audio.decode import decode, decode_blocks
 from stt_pipeline.audio.probe import probe
 from stt_pipeline.errors import FileError, NoAudioError, UnreadableError
-from stt_pipeline_tests.audio.sound_files import CODECS, damage, tone, write_film, write_sound
+from stt_pipeline_tests.audio.sound_files import CODECS, damage, tone, write_film, write_pauses, write_sound
 from stt_pipeline_tests.conftest import SHARED
 
 REAL = SHARED / "audio"
@@ -119,6 +119,20 @@ def test_a_recorder_that_paused_leaves_silence(tmp_path: Path) -> None:
     assert loudness(samples, 0.5, 1.5) > 0.2
     assert loudness(samples, 2.5, 6.5) == 0
     assert loudness(samples, 7.5, 8.5) > 0.2
+
+
+def test_pauses_add_up_to_ten_times_what_sounds_and_an_hour(tmp_path: Path) -> None:
+    """A small file cannot play for weeks."""
+    path = write_pauses(tmp_path / "a.mkv", packets=500, pause=599.0)
+    duration = probe(path).duration
+    assert 10 <= duration < 3600 + 11 * 10.1
+    decoded = sum(len(block) for block in decode_blocks(path, sample_rate=8000)) / 8000
+    assert decoded == pytest.approx(duration, abs=0.1)
+
+
+def test_long_pauses_of_a_recorder_are_kept(tmp_path: Path) -> None:
+    path = write_pauses(tmp_path / "a.mkv", packets=50, pause=60.0)
+    assert probe(path).duration == pytest.approx(1 + 49 * 60, abs=0.1)
 
 
 def test_a_recording_that_changes_its_format_midway(tmp_path: Path) -> None:
