@@ -14,6 +14,8 @@ from rich.table import Table
 
 from stt_pipeline.audio.sound import SoundFile
 from stt_pipeline.audio.uris import display_name
+from stt_pipeline.batches.options import BatchOptions, speech_options
+from stt_pipeline.cli.speech_wishes import Wishes, wishes
 from stt_pipeline.cli.terminal import err, out, say
 from stt_pipeline.cli.transcription_bars import TranscriptionBars
 from stt_pipeline.errors import ConfigurationError, FileError, InvalidRequestError
@@ -23,7 +25,7 @@ from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.evaluation.references import SUBFOLDER, Corpus, Known, read_corpus, read_known
 from stt_pipeline.speech.evaluation.scores import Score, as_table, rates_of, speakers_of, totals
 from stt_pipeline.speech.models import load_model
-from stt_pipeline.speech.recordings import Outcome, Recording, SpeechOptions
+from stt_pipeline.speech.recordings import Outcome, Recording
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,11 +59,13 @@ def evaluate(
     as_json: Annotated[
         bool, typer.Option("--json", help="End with one JSON object of figures on stdout.")
     ] = False,
+    option: Wishes = None,
 ) -> None:
     """Transcribe the recordings of FOLDER and score them against their references, the worst first.
 
     docs/evaluation.md says what each figure means. Exit code 1 if a recording has no reference or no result.
     """
+    asked = wishes(option, language=language, diarizer=diarizer)
     corpus = read_corpus(folder)
     if not corpus.references:
         raise InvalidRequestError(
@@ -71,7 +75,7 @@ def evaluate(
     if hypotheses is not None and not hypotheses.is_dir():
         raise InvalidRequestError(f"{hypotheses} is not a folder: give one with results for --hypotheses.")
     scores = (
-        list(_transcribed(corpus, model, language, diarizer))
+        list(_transcribed(corpus, model or asked.model, asked))
         if hypotheses is None
         else _found(corpus, hypotheses)
     )
@@ -102,15 +106,17 @@ def _found(corpus: Corpus, folder: Path) -> list[Score]:
     return scores
 
 
-def _transcribed(corpus: Corpus, model: str, language: str, diarizer: str) -> Iterator[Score]:
+def _transcribed(corpus: Corpus, model: str, asked: BatchOptions) -> Iterator[Score]:
     """Transcribe and score all recordings, and find the speakers of those whose reference knows them."""
     settings = Settings()
     loaded = load_model(model or settings.model, settings.device, settings.compute_type, settings.cpu_threads)
     engine = Engine(loaded, batch_size=settings.model_batch_size)
     finds_speakers = load_diarizer(
-        diarizer or settings.diarizer, pyannote_pipeline=settings.pyannote_pipeline, device=settings.device
+        asked.diarizer or settings.diarizer,
+        pyannote_pipeline=settings.pyannote_pipeline,
+        device=settings.device,
     )
-    options = SpeechOptions(language=language or settings.language)
+    options = speech_options(asked, language=settings.language)
     recordings = (
         # the default binds this path, and not the last one
         Recording(path, lambda path=path: nullcontext(SoundFile(path)), options)  # type: ignore[misc]
@@ -119,20 +125,26 @@ def _transcribed(corpus: Corpus, model: str, language: str, diarizer: str) -> It
     with TranscriptionBars(list(corpus.references)) as bars:
         outcomes = []
         for outcome in engine.transcribe(recordings, progress=bars.heard):
-            bars.ended(_path(outcome))
+            bars.ended(_path(outcome), getattr(outcome.result, "duration", None))
             outcomes.append(outcome)
     if any(reference.turns is not None for reference in corpus.references.values()):
         say(f"Finding the speakers ({finds_speakers.name}) ...")
     for outcome in outcomes:  # only now, so that nothing runs beside it and is counted twice
-        yield _heard(outcome, corpus.references[_path(outcome)], finds_speakers)
+        yield _heard(outcome, corpus.references[_path(outcome)], finds_speakers, asked)
 
 
-def _heard(outcome: Outcome, reference: Known, diarizer: Diarizer) -> Score:
+def _heard(outcome: Outcome, reference: Known, diarizer: Diarizer, asked: BatchOptions) -> Score:
     path, began = _path(outcome), time.monotonic()
     try:
         if isinstance(outcome.result, Exception):
             raise outcome.result
-        turns = diarizer.diarize(SoundFile(path)) if reference.turns is not None else None
+        turns = (
+            diarizer.diarize(
+                SoundFile(path), min_speakers=asked.min_speakers, max_speakers=asked.max_speakers
+            )
+            if reference.turns is not None
+            else None
+        )
     except ConfigurationError:
         raise
     except Exception as error:  # a recording fails alone, whatever is wrong with it

@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
-from pydantic import ValidationError
 
 from stt_pipeline.audio.sound import Sound, SoundFile
 from stt_pipeline.audio.uris import display_name
-from stt_pipeline.batches.creation import what_is_wrong
 from stt_pipeline.batches.options import BatchOptions, speech_options
 from stt_pipeline.cli.formats import FORMATS_HELP, made_folder, parsed_formats, write_formats
+from stt_pipeline.cli.speech_wishes import Wishes, wishes
 from stt_pipeline.cli.terminal import say
 from stt_pipeline.cli.transcription_bars import TranscriptionBars, spoken_length
-from stt_pipeline.errors import FileError, InvalidRequestError, SttError
+from stt_pipeline.errors import ConfigurationError, FileError, InvalidRequestError, SttError
 from stt_pipeline.minutes.exports import EXPORT_FORMATS
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.settings import Settings
+from stt_pipeline.speech.alignment import align
 from stt_pipeline.speech.diarization import Diarizer, load_diarizer
+from stt_pipeline.speech.diarization.segmentation_model import extra_needed, is_installed
 from stt_pipeline.speech.doubts import Figures
 from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.models import load_model
@@ -68,6 +69,7 @@ def transcribe(
             min=0, help="Stretches of speech decoded together; 0: STT_MODEL_BATCH_SIZE, or what memory holds."
         ),
     ] = 0,
+    option: Wishes = None,
 ) -> None:
     """Transcribe FILE... here and now, without Dagster or a database, and write NAME.FORMAT for each.
 
@@ -77,20 +79,25 @@ def transcribe(
     settings = Settings()
     kinds = parsed_formats(formats)
     stems = _stems(files, output_dir)
-    asked = _asked(
+    asked = wishes(
+        option,
         language=language,
         languages=[code.strip() for code in languages.split(",") if code.strip()],
         multilingual=multilingual,
         hotwords=hotwords,
         diarizer=diarizer,
     )
+    if asked.align and not is_installed():  # now, and not after the first file is transcribed
+        raise ConfigurationError(extra_needed("alignment of words (--option align)"))
     made_folder(output_dir)
     diarize = load_diarizer(
         asked.diarizer or settings.diarizer,
         pyannote_pipeline=settings.pyannote_pipeline,
         device=settings.device,
     )
-    loaded = load_model(model or settings.model, settings.device, settings.compute_type, settings.cpu_threads)
+    loaded = load_model(
+        model or asked.model or settings.model, settings.device, settings.compute_type, settings.cpu_threads
+    )
     engine = Engine(loaded, batch_size=model_batch_size or settings.model_batch_size)
     options = speech_options(asked, language=settings.language)
     recordings = (Recording(file, partial(_opened, file), options) for file in stems)
@@ -103,7 +110,7 @@ def transcribe(
             file = cast(Path, outcome.recording.key)
             name = display_name(file)
             try:
-                transcript, turns = _with_speakers(file, outcome, diarize)
+                transcript, turns = _with_speakers(file, outcome, diarize, asked, settings.device)
                 written = _write(stems[file], kinds, name, transcript, turns)
             except Exception as error:
                 if isinstance(error, SttError) and not isinstance(error, FileError):
@@ -115,7 +122,7 @@ def transcribe(
                 if doubts := Figures.of(transcript).doubts:
                     say(f"{name}: worth a look: {', '.join(doubts)}.", style="yellow")
                 done.append(replace(transcript, segments=()))
-            bars.ended(file)
+            bars.ended(file, getattr(outcome.result, "duration", None))
     for note in sorted({note for transcript in done for note in transcript.notes}):
         say(note, style="yellow")
     if len(stems) > 1:
@@ -124,30 +131,20 @@ def transcribe(
         raise typer.Exit(1)
 
 
-def _asked(**wishes: object) -> BatchOptions:
-    """Return the wishes of the command line, held to the same rules as those of a batch.
-
-    Raises:
-        InvalidRequestError: one of them cannot be meant.
-    """
-    try:
-        return BatchOptions.model_validate(wishes)
-    except ValidationError as error:
-        raise InvalidRequestError(f"That cannot be asked for: {what_is_wrong(error)}.") from error
-
-
 @contextmanager
 def _opened(file: Path) -> Iterator[Sound]:
     yield SoundFile(file)
 
 
 def _with_speakers(
-    file: Path, outcome: Outcome, diarizer: Diarizer
+    file: Path, outcome: Outcome, diarizer: Diarizer, asked: BatchOptions, device: str
 ) -> tuple[Transcript, tuple[SpeakerTurn, ...]]:
     if isinstance(outcome.result, Exception):
         raise outcome.result
-    turns = diarizer.diarize(SoundFile(file))
-    return assign_speakers(outcome.result, turns), turns
+    sound = SoundFile(file)
+    turns = diarizer.diarize(sound, min_speakers=asked.min_speakers, max_speakers=asked.max_speakers)
+    aligned = align(outcome.result, sound, device) if asked.align else outcome.result
+    return assign_speakers(aligned, turns), turns
 
 
 def _write(

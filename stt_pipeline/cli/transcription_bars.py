@@ -17,6 +17,9 @@ from stt_pipeline.speech.recordings import Recording
 
 _MOST_FILES = 4  # shown at once
 _LOOK_SECONDS = 0.1  # into each file, for its length
+_LOOK_SECONDS_IN_ALL = (
+    3.0  # before the work begins; files that are left are taken to be as long as the others
+)
 
 
 class TranscriptionBars:
@@ -44,8 +47,7 @@ class TranscriptionBars:
     def __enter__(self) -> "TranscriptionBars":
         """Show the bar over all files."""
         if not self._progress.disable:
-            self._lengths = {file: _length(file) for file in self._files}
-        self._progress.update(self._all, total=sum(self._lengths.values()) or None)
+            self._lengths = _lengths(self._files)
         self._started = time.monotonic()
         self._progress.start()
         self._show_all()
@@ -73,12 +75,14 @@ class TranscriptionBars:
                 self._progress.update(self._bars[file], completed=self._heard[file])
             self._show_all()
 
-    def ended(self, file: Path) -> None:
-        """Show that a file is written, or has failed."""
+    def ended(self, file: Path, seconds: float | None = None) -> None:
+        """Show that a file of so many ``seconds`` is written, or that it has failed."""
         if self._progress.disable:
             return
         with self._lock:
-            self._heard[file] = self._lengths.get(file, 0.0)
+            if seconds is not None or file not in self._lengths:
+                self._lengths[file] = seconds or 0.0
+            self._heard[file] = self._lengths[file]
             self._ended += 1
             bar = self._bars.pop(file, None)
             if bar is not None:
@@ -86,15 +90,17 @@ class TranscriptionBars:
             self._show_all()
 
     def _show_all(self) -> None:
-        total = sum(self._lengths.values())
+        total = sum(self._lengths.values()) * len(self._files) / max(len(self._lengths), 1)
         heard = min(total, sum(self._heard.values()))
         seconds = time.monotonic() - self._started
-        figures = f"{spoken_length(heard)} of {spoken_length(total)}"
+        about = "about " if len(self._lengths) < len(self._files) else ""
+        figures = f"{spoken_length(heard)} of {about}{spoken_length(total)}"
         if heard and seconds:
             left = spoken_length(seconds * (total - heard) / heard)
             figures += f", {heard / seconds:.1f}x real time, {left} left"
         self._progress.update(
             self._all,
+            total=total or None,
             completed=heard,
             description=f"{self._ended} of {len(self._files)} files",
             figures=figures,
@@ -108,6 +114,17 @@ def spoken_length(seconds: float) -> str:
     if hours:
         return f"{hours:,} h {minute} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _lengths(files: Sequence[Path]) -> dict[Path, float]:
+    """Return the lengths of as many files as there is time for."""
+    until = time.monotonic() + _LOOK_SECONDS_IN_ALL
+    lengths: dict[Path, float] = {}
+    for file in files:
+        if time.monotonic() > until:
+            break
+        lengths[file] = _length(file)
+    return lengths
 
 
 def _length(file: Path) -> float:

@@ -82,6 +82,8 @@ def test_what_cannot_be_scored_at_all(stt: Stt, folder: Path, tmp_path: Path) ->
         ([tmp_path / "bare"], "No recording in"),
         ([tmp_path / "none"], "is not a folder"),
         ([folder, "--hypotheses", tmp_path / "none"], "is not a folder: give one with results"),
+        ([folder, "--language", "kr"], "That cannot be asked for: language: 'kr' is no language code"),
+        ([folder, "--option", "modle=demo"], "That cannot be asked for: modle: there is no such option."),
     ):
         ended = stt("evaluate", *arguments)
         assert (ended.code, ended.out) == (2, "")
@@ -99,7 +101,7 @@ def test_recordings_are_transcribed_and_timed(
         shutil.copy(SAMPLES / "reference" / f"server-migration.{kind}", corpus)
     (corpus / "broken.wav").write_text("this is text")
     (corpus / "broken.txt").write_text("네, 확인했습니다.", encoding="utf-8")
-    ended = stt("evaluate", corpus, "--model", "demo", "--json")
+    ended = stt("evaluate", corpus, "--model", "demo", "--language", "KO", "--json")
     assert ended.code == 1
     assert "broken.wav cannot be decoded" in ended.err
     page = json.loads(ended.out)
@@ -107,4 +109,20 @@ def test_recordings_are_transcribed_and_timed(
     assert (broken["name"], broken["cer"], broken["der"], broken["rtf"]) == ("broken.wav", 1.0, None, None)
     assert sample["cer"] < 0.03 and sample["der"] < 0.06 and sample["language"] == "ko"
     assert 0 < sample["rtf"] == page["rtf"]
+    assert sample["speakers_found"] > 1
     assert sample["work_seconds"] == pytest.approx(sample["rtf"] * sample["audio_seconds"], rel=0.01)
+    terms = 'terms={"SERVER": ["서버"]}'  # spelled so in no reference
+    ended = stt(
+        "evaluate",
+        corpus,
+        "--option",
+        "model=demo",
+        "--option",
+        "max_speakers=1",
+        "--option",
+        terms,
+        "--json",
+    )
+    (other,) = [row for row in json.loads(ended.out)["per_file"] if row["name"] == sample["name"]]
+    assert other["speakers_found"] == 1
+    assert other["cer"] > sample["cer"]

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from stt_pipeline.audio.sound import Sound
+from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline_tests.cli.conftest import Stt
 from stt_pipeline_tests.cli.terminals import Terminal
 from stt_pipeline_tests.conftest import SAMPLES
@@ -18,6 +20,7 @@ from stt_pipeline_tests.conftest import SAMPLES
 @pytest.fixture(autouse=True)
 def _demo_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STT_MODEL", "demo")
+    monkeypatch.setenv("STT_DEVICE", "cpu")
     monkeypatch.setenv("STT_CPU_THREADS", "1")
 
 
@@ -78,6 +81,32 @@ def test_json_alone_has_minutes_too(stt: Stt, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a.json").read_text())["minutes"]["model"] == "extractive"
 
 
+def test_options_that_have_no_flag(stt: Stt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terms come out as spelled, words are aligned, and no more speakers are found than there may be."""
+    aligned = []
+
+    def align(transcript: Transcript, sound: Sound, device: str) -> Transcript:
+        aligned.append(device)
+        return transcript
+
+    monkeypatch.setattr("stt_pipeline.cli.transcribe.is_installed", lambda: True)
+    monkeypatch.setattr("stt_pipeline.cli.transcribe.align", align)
+    file = _excerpt(tmp_path / "a.wav", 25)
+    assert stt("transcribe", file, "--language", "KO", "--format", "json").code == 0
+    plain = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["segments"]
+    assert len({segment["speaker"] for segment in plain}) == 2
+    assert aligned == []
+    options = ["max_speakers=1", 'terms={"MEETING": ["회의"]}', "align=true", "attendees=김 과장,이 대리"]
+    ended = stt(
+        "transcribe", file, "--format", "json", *(part for option in options for part in ("--option", option))
+    )
+    assert ended.code == 0, ended.err
+    segments = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["segments"]
+    assert len({segment["speaker"] for segment in segments}) == 1
+    assert aligned == ["cpu"]
+    assert "MEETING" in " ".join(segment["text"] for segment in segments)
+
+
 def test_names_that_differ_in_their_ending_only(stt: Stt, tmp_path: Path) -> None:
     files = [_silence(tmp_path / "a.wav"), tmp_path / "a.wave"]
     files[1].write_bytes(files[0].read_bytes())
@@ -104,6 +133,17 @@ def test_names_that_differ_in_their_ending_only(stt: Stt, tmp_path: Path) -> Non
         (["a.wav", "--language", "kr"], "That cannot be asked for: language: 'kr' is no language code"),
         (["a.wav", "--language", "ko", "--multilingual"], "leave out one."),
         (["a.wav", "--diarizer", "best"], "That cannot be asked for: diarizer: "),
+        (["a.wav", "--option", "model"], "--option wants NAME=VALUE, not 'model'."),
+        (["a.wav", "--option", "modle=demo"], "That cannot be asked for: modle: there is no such option."),
+        (["a.wav", "--option", "terms=API"], "--option terms wants JSON"),
+        (["a.wav", "--option", "max_speakers=0"], "That cannot be asked for: max_speakers: "),
+        (["a.wav", "--option", "model=lrage"], "STT_MODEL=lrage is neither a folder nor a known model."),
+        (
+            ["a.wav", "--option", "language=ko", "--language", "ko"],
+            "--option language and --language ask for the same thing: leave out one.",
+        ),
+        (["a.wav", "--option", "mail_minutes=true"], "nothing is mailed from here."),
+        (["a.wav", "--option", "align=true"], "needs the whisperx extra, which is not installed"),
     ],
 )
 def test_what_cannot_start_says_why_in_one_line(

@@ -1,0 +1,41 @@
+"""How recordings are to be heard, as the command lines that transcribe here and now take it: their flags and ``--option``."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from stt_pipeline.batches.creation import what_is_wrong
+from stt_pipeline.batches.options import BatchOptions
+from stt_pipeline.cli.batch.arguments import parsed_options
+from stt_pipeline.errors import InvalidRequestError
+
+Wishes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        help="NAME=VALUE as of `stt batch create`, such as max_speakers=4; repeatable. "
+        "Names: attendees, terms, remove_fillers, align, min_speakers, max_speakers and those of the flags.",
+    ),
+]
+
+
+def wishes(pairs: Sequence[str] | None, **flags: Any) -> BatchOptions:
+    """Return what ``--option`` and the flags that are given ask for, held to the same rules as a batch's options.
+
+    Raises:
+        InvalidRequestError: one of them cannot be meant, or is asked for twice.
+    """
+    options = parsed_options(pairs or ())
+    for name, value in flags.items():
+        if value and name in options:
+            raise InvalidRequestError(f"--option {name} and --{name} ask for the same thing: leave out one.")
+        if value:
+            options[name] = value
+    if "mail_minutes" in options:
+        raise InvalidRequestError("--option mail_minutes is for batches: nothing is mailed from here.")
+    try:
+        return BatchOptions.model_validate(options)
+    except ValidationError as error:
+        raise InvalidRequestError(f"That cannot be asked for: {what_is_wrong(error)}.") from error
