@@ -1,5 +1,7 @@
 """Who said which word, on transcripts and turns made by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from stt_pipeline.speech.speakers import assign_speakers
@@ -53,6 +55,14 @@ def test_a_segment_is_split_where_the_speaker_changes_and_words_keep_their_times
     assert {(s.avg_logprob, s.no_speech_prob, s.compression_ratio) for s in result.segments} == {
         (-0.2, 0.1, 1.3)
     }
+
+
+def test_parts_of_a_segment_share_its_doubts_but_only_the_first_has_what_was_heard() -> None:
+    given = segment_of(words(" 언제까지", " 가능합니까?", " 다음", " 주까지", " 가능합니다.", start=3.0))
+    doubtful = replace(given, heard="언제까지 가능합니까 담주까지 가능합니다", suspect=("speed",))
+    result = assign_speakers(transcript(doubtful), TURNS)
+    assert [segment.heard for segment in result.segments] == [doubtful.heard, ""]
+    assert [segment.suspect for segment in result.segments] == [("speed",), ("speed",)]
 
 
 def test_rough_word_times_do_not_tear_a_sentence_apart() -> None:
