@@ -47,6 +47,13 @@ def test_workers_of_a_cpu_share_its_memory(
     assert side_by_side(on_cpu) == expected
 
 
+def test_a_tiny_decoder_takes_one_chunk_at_a_time_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sizes, "_free_on_cpu", lambda: 256 * GIB)
+    loaded = load_model("demo", "cpu")
+    assert side_by_side(loaded) == (loaded.workers, 1)
+    assert side_by_side(replace(loaded, layers=12, width=768))[1] == 8
+
+
 @pytest.mark.parametrize("version", [2, 1])
 def test_a_control_groups_limit_counts_but_not_the_files_it_has_read(
     version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
