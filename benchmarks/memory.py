@@ -9,7 +9,6 @@ model batches of 8 and the embedded diarizer.
 import argparse
 import gc
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -81,7 +80,7 @@ def _shards(folder: Path, count: int, server: str) -> dict[str, object]:
             if failed:
                 raise SystemExit(f"{failed[0].name}: {failed[0].error}")
             gc.collect()
-            resident.append(_resident_mb())
+            resident.append(_own_mb("VmRSS"))
             say(f"{first + SHARDS_A_RUN} of {count} shards: {resident[-1]:.0f} MB")
     return {
         "shards": count,
@@ -153,11 +152,11 @@ def _hear(path: Path) -> dict[str, float]:
     (outcome,) = engine.transcribe([Recording("it", opened)])
     if isinstance(outcome.result, Exception):
         raise outcome.result
-    transcribed = _peak_mb()
+    transcribed = peak_mb()
     turns = diarizer.diarize(SoundFile(path))
     transcript = assign_speakers(outcome.result, turns)
     return {
-        "peak_mb": round(_peak_mb(), 1),
+        "peak_mb": round(peak_mb(), 1),
         "peak_mb_before_diarization": round(transcribed, 1),
         "seconds": round(time.monotonic() - started, 1),
         "segments": len(transcript.segments),
@@ -165,15 +164,14 @@ def _hear(path: Path) -> dict[str, float]:
     }
 
 
-def _resident_mb() -> float:
-    (line,) = [
-        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS")
-    ]
+def peak_mb() -> float:
+    """Return the most memory that this process has had; getrusage would tell its parent's peak if that was higher."""
+    return _own_mb("VmHWM")
+
+
+def _own_mb(what: str) -> float:
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(what)]
     return int(line.split()[1]) / 1024
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

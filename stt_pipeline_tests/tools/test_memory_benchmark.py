@@ -1,0 +1,16 @@
+"""The benchmark of memory: a process' peak is its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.memory import peak_mb
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def test_the_peak_of_a_child_is_not_that_of_its_parent() -> None:
+    large = b"\1" * (400 << 20)
+    command = [sys.executable, "-c", "from benchmarks.memory import peak_mb; print(peak_mb())"]
+    ended = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=True)
+    assert peak_mb() > len(large) >> 20 > float(ended.stdout) > 10
