@@ -110,12 +110,12 @@ def segments_to_json(segments: Sequence[Segment]) -> list[dict[str, Any]]:
 
 
 def segments_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[Segment, ...]:
-    """Rebuild segments from what :func:`segments_to_json` made."""
+    """Rebuild segments from what :func:`segments_to_json` made; what a newer version knows besides is left out."""
     return tuple(
         Segment(
             **{
-                **row,
-                "words": tuple(Word(**word) for word in row["words"]),
+                **_known(Segment, row),
+                "words": tuple(Word(**_known(Word, word)) for word in row["words"]),
                 "suspect": tuple(row.get("suspect", ())),
             }
         )
@@ -131,6 +131,11 @@ def turns_to_json(turns: Sequence[SpeakerTurn]) -> list[dict[str, Any]]:
 def turns_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[SpeakerTurn, ...]:
     """Rebuild speaker turns from what :func:`turns_to_json` made."""
     return tuple(SpeakerTurn(**row) for row in rows)
+
+
+def _known(kind: type[Word] | type[Segment], row: Mapping[str, Any]) -> Mapping[str, Any]:
+    fields = kind.__dataclass_fields__
+    return row if row.keys() <= fields.keys() else {name: row[name] for name in row if name in fields}
 
 
 _RARE = frozenset({"overlap", "unsure", "suggestion", "language", "suspect", "heard"})

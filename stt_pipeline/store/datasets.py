@@ -63,6 +63,7 @@ def schema(dataset: Dataset) -> pa.Schema:
                     probability=rate,
                     overlap=pa.bool_(),
                     unsure=pa.bool_(),
+                    suggestion=text,
                 ),
             ),
             "speaker_turns": rows_of(start=time, end=time, speaker=text),

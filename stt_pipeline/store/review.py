@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, literal_column, select
 
 from stt_pipeline.speech.doubts import Figures
 from stt_pipeline.store.tables import transcriptions
+
+# not as a parameter: a plan for any value cannot use an index of one
+_OUTDATED: ColumnElement[str] = literal_column("'outdated'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,8 @@ def worst(connection: Connection, batch_id: int, limit: int) -> list[Judged]:
             its.speech_seconds_without_text,
             its.suspect_segments,
         )
-        # the index has these columns and nothing besides, so the worst of millions are its first rows
-        .where(its.batch_id == batch_id, its.quality.is_not(None), its.status != "outdated")
+        # the index is of these rows and nothing besides, so the worst of millions are its first rows
+        .where(its.batch_id == batch_id, its.quality.is_not(None), its.status != _OUTDATED)
         .order_by(its.quality, its.id)
         .limit(limit)
     )

@@ -219,7 +219,7 @@ transcriptions = Table(
         "batch_id",
         "quality",
         "id",
-        postgresql_where=text("quality IS NOT NULL"),
+        postgresql_where=text("quality IS NOT NULL AND status <> 'outdated'"),
     ),
     postgresql_partition_by="RANGE (created_at)",
 )

@@ -164,6 +164,7 @@ def save_speakers(connection: Connection, found: Sequence[Transcription]) -> Non
                 "transcription_text": one.transcript.text,
                 "speaker_labels": turns_to_json(one.turns),
                 "notes": list(one.transcript.notes),
+                **asdict(Figures.of(one.transcript)),
             }
             for one in found
         ],

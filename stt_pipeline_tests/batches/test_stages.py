@@ -29,7 +29,7 @@ from stt_pipeline.mail.mailer import Mailer, load_mailer
 from stt_pipeline.mail.outbox import OutboxMailer
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.speech.recordings import Recording, Transcriber
-from stt_pipeline.speech.transcript import Transcript
+from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
 from stt_pipeline.store import files, shards
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, report, scanned, write_tone
@@ -248,6 +248,34 @@ def test_a_wrong_setting_blames_no_file_and_is_shown_on_the_batch(database: Data
     assert progress(database, batch.id).error == "no such model"
     _transcribe(database, keys, CountingTranscriber())
     assert progress(database, batch.id).error is None
+
+
+def test_figures_are_of_the_segments_that_are_stored_with_their_speakers(
+    database: Database, tmp_path: Path
+) -> None:
+    write_tone(tmp_path / "in" / "a.wav", 2.0)
+    _, _, keys = scanned(database, tmp_path / "in")
+
+    class _Doubtful(CountingTranscriber):
+        def hear(self, recording: Recording, sound: Sound) -> Transcript:
+            heard = super().hear(recording, sound)
+            return heard.with_segments([replace(one, suspect=("speed",)) for one in heard.segments])
+
+    class _TwoSpeakers(OneSpeaker):
+        def diarize(
+            self, sound: Sound, *, min_speakers: int | None = None, max_speakers: int | None = None
+        ) -> tuple[SpeakerTurn, ...]:
+            return (SpeakerTurn(0.0, 1.0, "SPEAKER_00"), SpeakerTurn(1.0, 2.0, "SPEAKER_01"))
+
+    with _work(database, keys) as work:
+        probe_files(work)
+        transcribe_files(work, lambda options: _Doubtful())
+        find_speakers(work, lambda options: _TwoSpeakers())
+    with database.begin() as connection:
+        stored = connection.execute(
+            text("SELECT suspect_segments, jsonb_array_length(segments), quality FROM stt_transcriptions")
+        ).one()
+    assert tuple(stored) == (2, 2, 0.9)
 
 
 def test_a_live_lease_keeps_other_runs_out_and_they_say_whose_it_is(

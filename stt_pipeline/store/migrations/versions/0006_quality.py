@@ -14,7 +14,8 @@ _UP = (
         ADD suspect_segments integer NOT NULL DEFAULT 0
     """,
     """
-    CREATE INDEX stt_transcriptions_quality ON stt_transcriptions (batch_id, quality, id) WHERE quality IS NOT NULL
+    CREATE INDEX stt_transcriptions_quality ON stt_transcriptions (batch_id, quality, id)
+        WHERE quality IS NOT NULL AND status <> 'outdated'
     """,
 )
 
