@@ -4,10 +4,11 @@ A model is held by its room for the life of the process, never by a resource, wh
 fakes to ``build_definitions`` instead.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import dagster as dg
 
@@ -88,7 +89,23 @@ class DatabaseResource(dg.ConfigurableResource[Database]):
                 database.dispose()
 
 
-@cache
+_Asked = ParamSpec("_Asked")
+_Model = TypeVar("_Model")
+
+
+def _once_a_process(load: Callable[_Asked, _Model]) -> Callable[_Asked, _Model]:
+    """Return ``load`` for use in any thread; what it returned is kept, and nobody loads beside another."""
+    lock, kept = threading.Lock(), cache(load)
+
+    @wraps(load)
+    def loaded(*asked: _Asked.args, **wishes: _Asked.kwargs) -> _Model:
+        with lock:
+            return kept(*asked, **wishes)  # type: ignore[arg-type]  # they are all hashable
+
+    return loaded
+
+
+@_once_a_process
 def _engine(loaded: LoadedModel, batch_size: int) -> Engine:
     """Return the engine of a model: one a process, as the model is."""
     return Engine(loaded, batch_size=batch_size)
@@ -113,7 +130,7 @@ class TranscriberResource(dg.ConfigurableResource[TranscriberFor]):
         return transcriber_for
 
 
-@cache
+@_once_a_process
 def _diarizer(name: str, pyannote_pipeline: str, device: str) -> Diarizer:
     """Return the diarizer of that name: one a process, since it holds models."""
     return load_diarizer(name, pyannote_pipeline=pyannote_pipeline, device=device)
