@@ -7,9 +7,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
+from stt_pipeline.batches.shard_work import ShardWork
 from stt_pipeline.batches.work import Work
+from stt_pipeline.errors import LeaseLostError
 
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
@@ -20,15 +22,30 @@ class Ahead:
 
     def __init__(self, work: Work, threads: int) -> None:
         """Use so many threads, and none in a careful run, where one file is in hand at a time."""
+        self._work = work
         self._pool = None if work.is_careful else ThreadPoolExecutor(threads, "ahead")
 
     def __call__(
-        self, task: Callable[_Given, _Result], *given: _Given.args, **wishes: _Given.kwargs
+        self,
+        task: Callable[Concatenate[ShardWork, _Given], _Result],
+        shard: ShardWork,
+        *given: _Given.args,
+        **wishes: _Given.kwargs,
     ) -> Callable[[], _Result]:
-        """Begin ``task`` as soon as a thread is free; return what waits for its result, or raises what it raised."""
+        """Begin ``task`` on a file of ``shard`` as soon as a thread is free.
+
+        Returns:
+            What waits for its result, or raises what it raised: a LeaseLostError if the shard was lost before.
+        """
         if self._pool is None:
-            return partial(task, *given, **wishes)
-        return self._pool.submit(task, *given, **wishes).result
+            return partial(task, shard, *given, **wishes)
+
+        def unless_lost() -> _Result:
+            if not self._work.holds(shard):
+                raise LeaseLostError(self._work.refused[shard.key])
+            return task(shard, *given, **wishes)
+
+        return self._pool.submit(unless_lost).result
 
     def __enter__(self) -> "Ahead":
         """Nothing has begun yet."""

@@ -3,6 +3,7 @@
 Claiming shards is in ``work``, taking their files through a step in ``steps``.
 """
 
+import threading
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -13,7 +14,7 @@ from stt_pipeline.audio.patterns import DEFAULT_PATTERN
 from stt_pipeline.audio.sources import OpenSource, Source
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.options import BatchOptions
-from stt_pipeline.errors import ConfigurationError, InvalidRequestError
+from stt_pipeline.errors import ConfigurationError, InvalidRequestError, SttError
 from stt_pipeline.store import leases
 from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.files import AudioFile
@@ -61,7 +62,8 @@ class ShardWork:
     busy_seconds: float = 0.0
     failures: list[FileFailure] = field(default_factory=list)
     open_source: OpenSource = open_source
-    _source: Source | None = None
+    _source: Source | SttError | None = None
+    _opening: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def key(self) -> str:
@@ -70,19 +72,29 @@ class ShardWork:
 
     @property
     def source(self) -> Source:
-        """Where the shard's files are.
+        """Where the shard's files are; opened once, in whatever thread asks first.
 
         Raises:
             ConfigurationError: the whole source is away, so no file is blamed.
+            SourceUnavailableError: it does not answer at the moment.
         """
-        if self._source is None:
-            try:
-                self._source = self.open_source(
-                    self.batch.source_path, self.batch.file_pattern or DEFAULT_PATTERN
-                )
-            except InvalidRequestError as error:
-                raise ConfigurationError(f"The batch's source cannot be used now. {error}") from error
+        with self._opening:
+            if self._source is None:
+                self._source = self._opened()
+        if isinstance(self._source, SttError):
+            raise self._source
         return self._source
+
+    def _opened(self) -> Source | SttError:
+        """Return the source, or what is wrong with it: who asks next need not wait for the same answer."""
+        try:
+            return self.open_source(self.batch.source_path, self.batch.file_pattern or DEFAULT_PATTERN)
+        except InvalidRequestError as error:
+            wrong = ConfigurationError(f"The batch's source cannot be used now. {error}")
+            wrong.__cause__ = error
+            return wrong
+        except SttError as error:
+            return error
 
     def count(self, file: AudioFile, *, seconds: float | None = None) -> None:
         """Count ``file`` as past this step; ``seconds`` is its length if it was worked on now."""

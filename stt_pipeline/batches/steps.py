@@ -4,9 +4,10 @@ Either way a file that raises fails alone, and what came out is written about on
 in which its lease was proved. What the steps are is in ``transcribing`` and ``publishing``.
 """
 
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -14,6 +15,7 @@ from sqlalchemy import Connection
 
 from stt_pipeline.batches.shard_work import Done, ShardWork
 from stt_pipeline.batches.work import Work
+from stt_pipeline.errors import ConfigurationError, SourceUnavailableError
 from stt_pipeline.speech.recordings import Outcome, Recording, Transcriber
 from stt_pipeline.store.files import AudioFile
 
@@ -62,17 +64,22 @@ def for_each_file(
         with work.unless_lost(shard):
             done: list[Done[_Result]] = []
             written_at = started
-            for file, known in _files(work, shard, read):
-                work.take_in_hand(shard, file)
-                try:
-                    result = step(shard, file, known)
-                except Exception as error:
-                    work.record(shard, file, error)
-                else:
-                    done += [result] if result else []
-                if time.monotonic() - written_at > _WRITE_SECONDS:
+            try:
+                for file, known in _files(work, shard, read):
+                    work.take_in_hand(shard, file)
+                    try:
+                        result = step(shard, file, known)
+                    except Exception as error:
+                        work.record(shard, file, error)
+                    else:
+                        done += [result] if result else []
+                    if time.monotonic() - written_at > _WRITE_SECONDS:
+                        some, done, written_at = done, [], time.monotonic()
+                        _write(work, shard, some, write)
+            except (ConfigurationError, SourceUnavailableError):  # what came out all the same is kept
+                with work.unless_lost(shard):
                     _write(work, shard, done, write)
-                    done, written_at = [], time.monotonic()
+                raise
             _write(work, shard, done, write)
             if work.holds(shard):
                 work.end(shard, time.monotonic() - started)
@@ -102,8 +109,8 @@ def transcribe_each_file(
     for shard in work.shards:
         groups.setdefault(shard.options.model, []).append(shard)
     for shards in groups.values():
-        stream = _Stream(work, transcriber_of, begin, finish, read, write)
-        recordings = stream.recordings(shards)
+        stream = _Stream(work, shards, transcriber_of, begin, finish, read, write)
+        recordings = stream.recordings()
         if work.is_careful:
             for recording in recordings:
                 stream.transcribe([recording])
@@ -158,12 +165,14 @@ class _InWork(Generic[_Result]):
 class _Stream(Generic[_Known, _Result]):
     """Recordings of some shards on their way through a transcriber, and back in any order.
 
-    All of it happens in one thread: the transcriber asks for recordings while it is asked for outcomes.
+    Nearly all of it happens in one thread: the transcriber asks for recordings while it is asked for outcomes. Where it
+    works on long ones for long, what came back before is written when it tells how far it is, in a thread of its own.
     """
 
     def __init__(
         self,
         work: Work,
+        shards: Sequence[ShardWork],
         transcriber_of: Callable[[ShardWork], Transcriber],
         begin: Begin[_Known],
         finish: Finish[_Result],
@@ -171,6 +180,7 @@ class _Stream(Generic[_Known, _Result]):
         write: Write[_Result],
     ) -> None:
         self._work = work
+        self._shards = shards
         self._transcriber_of = transcriber_of
         self._begin = begin
         self._finish = finish
@@ -179,14 +189,18 @@ class _Stream(Generic[_Known, _Result]):
         self._away: dict[int, tuple[_InWork[_Result], AudioFile]] = {}
         self._unwritten: list[_InWork[_Result]] = []
         self._written_at = time.monotonic()
+        # held but for when the transcriber is at work
+        self._writing = threading.RLock()
 
-    def recordings(self, shards: Sequence[ShardWork]) -> Iterator[Recording]:
+    def recordings(self) -> Iterator[Recording]:
         """Yield what is to be transcribed; a shard is begun when the first of its files is asked for."""
-        for shard in shards:
+        for shard in self._shards:
             in_work: _InWork[_Result] = _InWork(shard)
-            with self._work.unless_lost(shard):
+            with self._unless_lost(in_work):
                 for file, known in _files(self._work, shard, self._read):
-                    recording = self._recording(shard, file, known)
+                    with self._writing:
+                        self._write_if_due()
+                        recording = self._recording(shard, file, known)
                     if recording is None:
                         continue
                     in_work.away += 1
@@ -194,8 +208,9 @@ class _Stream(Generic[_Known, _Result]):
                     yield recording
                     if not self._work.holds(shard):
                         break  # lost by what came back meanwhile
-                in_work.is_given = True
-                self._end_if_back(in_work)
+                with self._writing:
+                    in_work.is_given = True
+                    self._end_if_back(in_work)
 
     def transcribe(self, recordings: Iterable[Recording]) -> None:
         """Take what ``recordings`` yields through the transcriber."""
@@ -204,14 +219,44 @@ class _Stream(Generic[_Known, _Result]):
         if first is None:
             return
         in_work, _ = self._away[first.key]  # type: ignore[index]  # a file's id, by `_recording`
-        transcriber = self._transcriber_of(in_work.shard)
-        with ExitStack() as at_the_end:
-            outcomes = transcriber.transcribe(_chain(first, coming))
-            if isinstance(outcomes, Generator):
-                at_the_end.enter_context(closing(outcomes))
-            for outcome in outcomes:
-                self._take_back(outcome)
+        try:
+            transcriber = self._transcriber_of(in_work.shard)
+        except ConfigurationError as error:  # the shards here all ask for that one
+            self._work.blame(self._shards, error)
+            raise
+        try:
+            with ExitStack() as at_the_end:
+                outcomes = transcriber.transcribe(_chain(first, coming), progress=self._heard)
+                if isinstance(outcomes, Generator):
+                    at_the_end.enter_context(closing(outcomes))
+                for outcome in outcomes:
+                    with self._writing:
+                        self._take_back(outcome)
+        except ConfigurationError as error:
+            self._write_all()
+            # of what it had in hand; that may have been more than what it is about
+            self._work.blame([in_work.shard for in_work, _ in self._away.values()], error)
+            raise
         self._write_all()
+
+    def _heard(self, recording: Recording, seconds: float) -> None:
+        """Write what waits while the transcriber is at work; called in a thread of its own."""
+        if self._unwritten and self._writing.acquire(blocking=False):
+            try:
+                self._write_if_due()
+            finally:
+                self._writing.release()
+
+    @contextmanager
+    def _unless_lost(self, in_work: _InWork[_Result]) -> Iterator[None]:
+        """As ``Work.unless_lost``; what came back of a shard before its source was away is kept."""
+        with self._work.unless_lost(in_work.shard):
+            try:
+                yield
+            except SourceUnavailableError:
+                with self._work.unless_lost(in_work.shard), self._writing:
+                    self._write_one(in_work)
+                raise
 
     def _recording(self, shard: ShardWork, file: AudioFile, known: _Known | None) -> Recording | None:
         try:
@@ -231,14 +276,13 @@ class _Stream(Generic[_Known, _Result]):
         if not self._work.holds(shard):
             return
         if isinstance(outcome.result, Exception):
-            with self._work.unless_lost(shard):
+            with self._unless_lost(in_work):
                 self._work.record(shard, file, outcome.result)
         else:
             in_work.done.append(self._finish(file, outcome))
             if len(in_work.done) == 1:
                 self._unwritten.append(in_work)
-        if time.monotonic() - self._written_at > _WRITE_SECONDS:
-            self._write_all()
+        self._write_if_due()
         with self._work.unless_lost(shard):
             self._end_if_back(in_work)
 
@@ -247,6 +291,10 @@ class _Stream(Generic[_Known, _Result]):
         if in_work.is_given and not in_work.away and self._work.holds(in_work.shard):
             self._write_one(in_work)
             self._work.end(in_work.shard, in_work.seconds)
+
+    def _write_if_due(self) -> None:
+        if time.monotonic() - self._written_at > _WRITE_SECONDS:
+            self._write_all()
 
     def _write_all(self) -> None:
         for in_work in list(self._unwritten):

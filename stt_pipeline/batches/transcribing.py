@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 
 from stt_pipeline.audio.probe import AudioInfo, probe
 from stt_pipeline.audio.sound import Sound, SoundFile
-from stt_pipeline.audio.sources import Source
 from stt_pipeline.batches.ahead import Ahead
 from stt_pipeline.batches.indexing import indexed_transcript
 from stt_pipeline.batches.options import BatchOptions, speech_options
@@ -44,15 +43,15 @@ NO_TRANSCRIPT = "It has no transcript yet: transcribe first."
 def probe_files(work: Work) -> None:
     """Find out what each file is that was not looked at yet; what cannot be read is recorded."""
 
-    def probed(source: Source, file: AudioFile) -> AudioInfo:
-        with source.local_copy(file.uri, file.etag) as path:
+    def probed(shard: ShardWork, file: AudioFile) -> AudioInfo:
+        with shard.source.local_copy(file.uri, file.etag) as path:
             return probe(path)
 
     def read(
         connection: Connection, shard: ShardWork, some: Sequence[AudioFile]
     ) -> Mapping[int, Callable[[], AudioInfo]]:
         return {
-            file.id: ahead(probed, shard.source, file)
+            file.id: ahead(probed, shard, file)
             for file in some
             if file.duration is None and file.status != "failed"
         }
@@ -155,10 +154,9 @@ def find_speakers(work: Work, diarizer_for: DiarizerFor, *, device: str = "auto"
         ConfigurationError: the diarizer, or what aligns words, cannot be had; no file is blamed.
     """
 
-    def spoken_by(
-        source: Source, options: BatchOptions, file: AudioFile, stored: Transcription
-    ) -> Transcription:
-        with source.local_copy(file.uri, file.etag) as path:
+    def spoken_by(shard: ShardWork, file: AudioFile, stored: Transcription) -> Transcription:
+        options = shard.options
+        with shard.source.local_copy(file.uri, file.etag) as path:
             sound = SoundFile(path)
             turns = diarizer_for(options).diarize(
                 sound, min_speakers=options.min_speakers, max_speakers=options.max_speakers
@@ -172,7 +170,7 @@ def find_speakers(work: Work, diarizer_for: DiarizerFor, *, device: str = "auto"
         return {
             id: _Waiting(
                 stored.status,
-                ahead(spoken_by, shard.source, shard.options, file, stored)
+                ahead(spoken_by, shard, file, stored)
                 if file.status == "pending" and stored.status != "outdated"
                 else None,
             )

@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.sources import OpenSource
 from stt_pipeline.audio.uris import display_name
+from stt_pipeline.batches.creation import checked_options
 from stt_pipeline.batches.heartbeat import Heartbeat
-from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.batches.shard_work import FileFailure, ShardWork
 from stt_pipeline.errors import (
     ConfigurationError,
@@ -23,12 +23,14 @@ from stt_pipeline.errors import (
     InvalidRequestError,
     LeaseLostError,
     OutOfMemoryError,
+    SourceUnavailableError,
     SttError,
     error_class_of,
 )
 from stt_pipeline.store import batches, counters, files, leases, moves, shards
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.files import AudioFile
+from stt_pipeline.store.leases import Lease
 from stt_pipeline.store.shards import Shard, Stage
 from stt_pipeline.store.tables import shards as shards_table
 
@@ -93,6 +95,8 @@ class Work:
         self._claim = claim
         self._lease_seconds = lease_seconds
         self._max_attempts = max_attempts
+        self._put_off_batches: set[int] = set()  # they show why
+        self._blamed: ConfigurationError | None = None  # likewise
         self._heartbeat = Heartbeat(
             database, shards_table, lambda: [work.lease for work in self.shards], lease_seconds
         )
@@ -123,9 +127,14 @@ class Work:
                     run_id=self._claim.run_id,
                     seconds=self._lease_seconds,
                 )
+                try:
+                    options = checked_options(batch.options)
+                except InvalidRequestError as error:  # an older version took them
+                    self._put_off(connection, shard, lease, str(error))
+                    self.refused[shard.key] = str(error)
+                    continue
                 if self._claim.token is None and self._claim.first_step:
                     self._reopen(connection, shard)
-                options = BatchOptions.model_validate(dict(batch.options))
                 self.shards.append(ShardWork(shard, lease, batch, options, open_source=self._open_source))
             missing = set(self._claim.keys) - {shard.key for shard, _ in found}
         self.is_careful = any(is_last_chance(shard.shard.deaths, self._max_attempts) for shard in self.shards)
@@ -146,18 +155,12 @@ class Work:
         with self.database.begin() as connection:
             batches.lock_of_shards(connection, [work.key for work in self.shards])
             for work in self.shards:
-                shards.give_back(
-                    connection,
-                    work.lease,
-                    advance=error is None,
-                    retry_seconds=min(
-                        _LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** max(0, work.shard.tries - 1)
-                    ),
-                    next_stage_seconds=_LEAVE_TO_PERSON_SECONDS if self._claim.token is None else 0.0,
-                )
+                self._give_back(connection, work.shard, work.lease, advance=error is None)
             if isinstance(error, InvalidRequestError):
                 return  # a person's mistake, and no news about the batch
-            for batch_id in {work.batch.id for work in self.shards}:
+            if error is not None and error is self._blamed:
+                return
+            for batch_id in {work.batch.id for work in self.shards} - self._put_off_batches:
                 batches.note_error(connection, batch_id, self._note(error))
 
     def _note(self, error: BaseException | None) -> str | None:
@@ -174,11 +177,36 @@ class Work:
 
     @contextmanager
     def unless_lost(self, shard: ShardWork) -> Iterator[None]:
-        """Leave the shard where it is, and report it as refused, when its lease turns out to be lost in the block."""
+        """Leave the shard where it is, and report it as refused, when it turns out in the block that it cannot be worked on.
+
+        Its lease is lost; or its source is away, and then it is given back, to be tried again.
+
+        Raises:
+            ConfigurationError: no file can succeed; the shard's batch will show it, and no other one.
+        """
         try:
             yield
         except LeaseLostError as lost:
             self._let_go(shard, str(lost))
+        except SourceUnavailableError as away:
+            if self.holds(shard):
+                with self.database.begin() as connection:
+                    batches.lock_of_shards(connection, [shard.key])
+                    self._put_off(connection, shard.shard, shard.lease, str(away))
+                self._let_go(shard, str(away))
+        except ConfigurationError as error:
+            self.blame([shard], error)
+            raise
+
+    def blame(self, shards: Sequence[ShardWork], error: ConfigurationError) -> None:
+        """Show why the run cannot go on, on the batches of these shards alone; who says so of an error first is right."""
+        concerned = {shard.batch.id for shard in shards if self.holds(shard)}
+        if error is self._blamed or not concerned:
+            return
+        with self.database.begin() as connection:
+            for batch_id in sorted(concerned):
+                batches.note_error(connection, batch_id, str(error))
+        self._blamed = error
 
     def begin(self, shard: ShardWork) -> list[AudioFile]:
         """Return the files of a shard, in order; none if it was given back, because somebody paused its batch.
@@ -226,9 +254,10 @@ class Work:
 
         Raises:
             LeaseLostError: the shard is another run's.
+            SourceUnavailableError: no file of the shard can be had at the moment.
             ConfigurationError: no file can succeed.
         """
-        if isinstance(error, (LeaseLostError, ConfigurationError)):
+        if isinstance(error, (LeaseLostError, SourceUnavailableError, ConfigurationError)):
             raise error
         if isinstance(error, MemoryError):
             error = OutOfMemoryError(f"There was not enough memory for this file: {error}")
@@ -254,8 +283,24 @@ class Work:
         )
 
     def _let_go(self, shard: ShardWork, reason: str) -> None:
-        self.shards.remove(shard)
-        self.refused[shard.key] = reason
+        if self.holds(shard):
+            self.shards.remove(shard)
+            self.refused[shard.key] = reason
+
+    def _put_off(self, connection: Connection, shard: Shard, lease: Lease, reason: str) -> None:
+        """Give a shard back that cannot be worked on now, and show why on its batch."""
+        self._put_off_batches.add(shard.batch_id)
+        batches.note_error(connection, shard.batch_id, reason)
+        self._give_back(connection, shard, lease, advance=False)
+
+    def _give_back(self, connection: Connection, shard: Shard, lease: Lease, *, advance: bool) -> None:
+        shards.give_back(
+            connection,
+            lease,
+            advance=advance,
+            retry_seconds=min(_LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** max(0, shard.tries - 1)),
+            next_stage_seconds=_LEAVE_TO_PERSON_SECONDS if self._claim.token is None else 0.0,
+        )
 
     def _reopen(self, connection: Connection, shard: Shard) -> None:
         again = files.reopen(

@@ -1,6 +1,8 @@
 """Files of several shards with the transcriber at once: results go to their own shards, and a deadly file is still found."""
 
 import itertools
+import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from stt_pipeline.audio.sound import Sound
-from stt_pipeline.batches import dispatch, life
+from stt_pipeline.batches import dispatch, life, steps
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
@@ -156,6 +158,40 @@ def test_recordings_go_to_the_model_that_their_batch_asks_for(database: Database
         probe_files(work)
         transcribe_files(work, transcriber_for)
     assert [[len(taken) for taken in its.together] for its in transcribers.values()] == [[2], [1]]
+
+
+@pytest.mark.parametrize("sign", ["progress", "asks for more"])
+def test_what_came_back_is_written_while_a_long_one_is_in_work(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: str
+) -> None:
+    _, _, keys = scanned(database, _folder(tmp_path / "in", 4), files_per_shard=4)
+    monkeypatch.setattr(steps, "_WRITE_SECONDS", 0.2)
+    written: list[int] = []
+
+    class _Long(CountingTranscriber):
+        def transcribe(
+            self, recordings: Iterable[Recording], *, progress: Progress | None = None
+        ) -> Iterator[Outcome]:
+            coming = iter(recordings)
+            yield from super().transcribe([next(coming), next(coming)])
+            long = next(coming)
+            assert progress
+            time.sleep(0.3)
+            if sign == "progress":
+                worker = threading.Thread(target=progress, args=(long, 30.0))
+                worker.start()
+                worker.join()
+                written.append(len(_transcribed(database)))
+            last = next(coming)
+            if sign == "asks for more":
+                written.append(len(_transcribed(database)))
+            yield from super().transcribe([long, last])
+
+    with _work(database, keys) as work:
+        probe_files(work)
+        transcribe_files(work, lambda options: _Long())
+        assert [shard.done for shard in work.shards] == [4 + 4]  # probed, transcribed
+    assert (written, len(_transcribed(database))) == ([2], 4)
 
 
 class _KilledError(BaseException):

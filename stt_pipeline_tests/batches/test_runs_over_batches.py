@@ -1,0 +1,205 @@
+"""What is wrong with one batch of a run that works on several: the others go on, and no file is blamed."""
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from stt_pipeline.audio.opening import open_source
+from stt_pipeline.audio.sound import Sound
+from stt_pipeline.audio.sources import OpenSource, Source
+from stt_pipeline.batches import dispatch
+from stt_pipeline.batches.options import BatchOptions
+from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
+from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.errors import ConfigurationError, SourceUnavailableError
+from stt_pipeline.speech.recordings import Recording
+from stt_pipeline.speech.transcript import Transcript
+from stt_pipeline.store.database import Database
+from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
+
+AWAY = "S3 does not answer. Try again later."
+
+
+def _two_batches(database: Database, folder: Path, files: int = 2) -> list[str]:
+    """Scan a batch of ``folder``/one and one of ``folder``/two, of so many files each; return their shards' keys."""
+    keys = []
+    for name in ("one", "two"):
+        for number in range(files):
+            write_tone(folder / name / f"{number}.wav", 0.1)
+        keys += scanned(database, folder / name, files_per_shard=files)[2]
+    return keys
+
+
+def _away(path: str, pattern: str) -> Source:
+    if path.rstrip("/").endswith("one"):
+        raise SourceUnavailableError(AWAY)
+    return open_source(path, pattern)
+
+
+def _work(
+    database: Database, keys: list[str], open_source: OpenSource = open_source, token: str | None = None
+) -> Work:
+    claim = Claim(keys, "transcribe", str(uuid.uuid4()), token, first_step=False)
+    return Work(database, claim, lease_seconds=60, max_attempts=3, open_source=open_source)
+
+
+def _files(database: Database) -> list[tuple[object, ...]]:
+    return _rows(
+        database,
+        """SELECT f.batch_id, f.status, f.attempts, t.id IS NOT NULL FROM stt_audio_files f
+           LEFT JOIN stt_transcriptions t ON t.audio_file_id = f.id ORDER BY f.id""",
+    )
+
+
+def _rows(database: Database, statement: str) -> list[tuple[object, ...]]:
+    with database.begin() as connection:
+        return [tuple(row) for row in connection.execute(text(statement))]
+
+
+def _errors(database: Database) -> list[object]:
+    return [error for (error,) in _rows(database, "SELECT error FROM stt_batches ORDER BY id")]
+
+
+def _waits(database: Database) -> list[object]:
+    """Return of each shard whether it is free, and not to be dispatched for some time."""
+    rows = _rows(
+        database,
+        "SELECT token IS NULL AND not_before > now() + interval '20 seconds' FROM stt_shards ORDER BY id",
+    )
+    return [waits for (waits,) in rows]
+
+
+def _probe(work: Work) -> None:
+    probe_files(work)
+
+
+def _transcribe(work: Work) -> None:
+    transcribe_files(work, lambda options: CountingTranscriber())
+
+
+def _diarize(work: Work) -> None:
+    find_speakers(work, lambda options: OneSpeaker())
+
+
+@pytest.mark.parametrize("away_in", [_probe, _transcribe, _diarize])
+def test_a_source_that_is_away_puts_its_shards_off_and_blames_no_file(
+    database: Database, tmp_path: Path, away_in: Callable[[Work], None]
+) -> None:
+    keys = _two_batches(database, tmp_path)
+    for earlier in (_probe, _transcribe, _diarize):
+        if earlier is away_in:
+            break
+        with _work(database, keys) as work:
+            earlier(work)
+    transcribed = away_in is _diarize
+    for _ in range(4):
+        with _work(database, keys, _away) as work:
+            away_in(work)
+            assert [shard.key for shard in work.shards] == keys[1:]
+            assert work.refused == {keys[0]: AWAY}
+            assert [shard.done for shard in work.shards] == [2]
+        assert _waits(database)[0]
+        assert _errors(database) == [AWAY, None]
+    found = [status[:3] for status in _files(database)[:2]]
+    assert found == [(1, "pending", 0)] * 2
+    assert [has for *_, has in _files(database)[:2]] == [transcribed] * 2
+    with _work(database, keys) as work:
+        away_in(work)
+        assert [shard.done for shard in work.shards] == [2, 2]
+    assert _errors(database) == [None, None]
+
+
+def test_a_source_that_goes_away_meanwhile_costs_nothing_that_came_back(
+    database: Database, tmp_path: Path
+) -> None:
+    keys = _two_batches(database, tmp_path, files=3)
+
+    class _Failing(CountingTranscriber):
+        def hear(self, recording: Recording, sound: Sound) -> Transcript:
+            if self.calls == 1:
+                self.calls += 1
+                raise SourceUnavailableError(AWAY)
+            return super().hear(recording, sound)
+
+    with _work(database, keys) as work:
+        probe_files(work)
+        transcribe_files(work, lambda options: _Failing())
+        assert work.refused == {keys[0]: AWAY}
+    assert [(attempts, has) for *_, attempts, has in _files(database)] == [
+        *((0, True), (0, False), (0, False)),
+        *[(0, True)] * 3,
+    ]
+
+
+def test_an_order_whose_source_is_away_is_given_again_later(database: Database, tmp_path: Path) -> None:
+    keys = _two_batches(database, tmp_path)
+    orders = dispatch.tick(database, max_shards_in_flight=9, max_active_batches=9, max_attempts=3)
+    token = next(order.token for order in orders if keys[0] in order.keys)
+    with _work(database, keys[:1], _away, token) as work:
+        probe_files(work)
+        assert work.shards == []
+    with _work(database, keys[:1], token=token) as later_step:
+        assert list(later_step.refused) == keys[:1]
+    assert (_waits(database)[0], _errors(database)) == (True, [AWAY, None])
+
+
+def test_options_of_an_older_version_stop_their_batch_alone(database: Database, tmp_path: Path) -> None:
+    keys = _two_batches(database, tmp_path)
+    with database.begin() as connection:
+        connection.execute(text("""UPDATE stt_batches SET options = '{"language": "korean"}' WHERE id = 1"""))
+    with _work(database, keys) as work:
+        assert [shard.key for shard in work.shards] == keys[1:]
+        assert "language: 'korean' is no language code" in work.refused[keys[0]]
+    first, second = _errors(database)
+    assert "language: 'korean' is no language code" in str(first)
+    assert second is None
+    assert _waits(database)[0]
+
+
+def test_a_wrong_setting_is_shown_on_the_batch_that_it_is_about_and_what_came_back_is_kept(
+    database: Database, tmp_path: Path
+) -> None:
+    keys = _two_batches(database, tmp_path, files=3)
+
+    class _Failing(CountingTranscriber):
+        def hear(self, recording: Recording, sound: Sound) -> Transcript:
+            if self.calls == 4:
+                raise ConfigurationError("It does not know the language.")
+            return super().hear(recording, sound)
+
+    with pytest.raises(ConfigurationError), _work(database, keys) as work:
+        probe_files(work)
+        transcribe_files(work, lambda options: _Failing())
+    assert sum(has is True for *_, has in _files(database)) == 4
+    assert _errors(database) == [None, "It does not know the language."]
+
+    def diarizer_for(options: BatchOptions) -> OneSpeaker:
+        if not options.diarizer:
+            return OneSpeaker()
+        raise ConfigurationError("It cannot be had.")
+
+    with database.begin() as connection:
+        connection.execute(
+            text("""UPDATE stt_batches SET options = '{"diarizer": "pyannote"}' WHERE id = 2""")
+        )
+    with pytest.raises(ConfigurationError), _work(database, keys) as work:
+        find_speakers(work, diarizer_for)
+    assert _errors(database) == [None, "It cannot be had."]
+    assert [status for _, status, *_ in _files(database)] == ["transcribed"] * 3 + ["pending"] * 3
+
+
+def test_a_model_that_cannot_be_had_is_shown_on_all_that_ask_for_it(
+    database: Database, tmp_path: Path
+) -> None:
+    keys = _two_batches(database, tmp_path)
+
+    def transcriber_for(options: BatchOptions) -> CountingTranscriber:
+        raise ConfigurationError("There is no such model.")
+
+    with pytest.raises(ConfigurationError), _work(database, keys) as work:
+        probe_files(work)
+        transcribe_files(work, transcriber_for)
+    assert _errors(database) == ["There is no such model."] * 2
