@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.speech.engine.chunks import Chunk
+from stt_pipeline.speech.engine.spectrogram import Spectrogram
 from stt_pipeline.speech.engine.words import timed_words
 from stt_pipeline.speech.models import LoadedModel
 from stt_pipeline.speech.transcript import Segment
@@ -114,6 +115,7 @@ class Decoder:
         from faster_whisper.transcribe import get_suppressed_tokens
 
         self._whisper = loaded.whisper
+        self._spectrogram = Spectrogram(loaded.whisper.feature_extractor)
         self._languages = loaded.languages
         self._tokenizers = {code: self._tokenizer(code) for code in loaded.languages}
         self._any = next(iter(self._tokenizers.values()))
@@ -132,16 +134,8 @@ class Decoder:
         self, chunk: Chunk, options: DecodeOptions, *, language: str = "", languages: tuple[str, ...] = ()
     ) -> Row:
         """Return ``chunk`` as the model hears it."""
-        extractor = self._whisper.feature_extractor
-        features = extractor(_levelled(chunk))[..., :-1][..., : extractor.nb_max_frames]
-        return Row(
-            chunk,
-            np.ascontiguousarray(features, np.float32),
-            options,
-            self._key(options),
-            language,
-            languages,
-        )
+        features = self._spectrogram(_levelled(chunk))[:, : self._whisper.feature_extractor.nb_max_frames]
+        return Row(chunk, features, options, self._key(options), language, languages)
 
     def decode(self, rows: Sequence[Row], choose: Choose) -> list[Decoded]:
         """Decode ``rows``, whose options have the same key.
