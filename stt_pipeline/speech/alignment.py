@@ -4,11 +4,14 @@ Takes a transcript and gives it back with other times. Needs the whisperx extra;
 of Korean words have not been beaten by it yet. Finds neither words nor speakers.
 """
 
+import atexit
+import shutil
 import tempfile
-import warnings
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +25,13 @@ from stt_pipeline.speech.diarization.segmentation_model import (
     is_installed,
     one_thread,
     torch_device,
+    without_warnings,
 )
 from stt_pipeline.speech.transcript import Segment, Transcript, Word
 
 _MARGIN = 0.2  # seconds heard around a segment, whose own times are Whisper's and rough
+
+_NO_ALIGNER = "Words in language {!r} keep Whisper's own times: whisperx has no aligner for it."
 
 _PUNKT_FILES = ("abbrev_types.txt", "collocations.tab", "ortho_context.tab", "sent_starters.txt")
 
@@ -33,17 +39,19 @@ _PUNKT_FILES = ("abbrev_types.txt", "collocations.tab", "ortho_context.tab", "se
 def align(transcript: Transcript, sound: Sound, device: str = "auto", *, model: str = "") -> Transcript:
     """Return the transcript with the times of its words refined; segments without words, and words that cannot be found, keep theirs.
 
-    The sound is heard once, and no more of it is in memory than a block and a segment.
+    So do segments in a language that whisperx has no aligner for, which a note says. Segments that did not overlap
+    do not afterwards. The sound is heard once, and no more of it is in memory than a block and a segment. May be called
+    from several threads at once.
 
     Args:
         transcript: of ``sound``.
         sound: the recording.
         device: "cpu", "cuda", "cuda:1" or "auto".
         model: a wav2vec2 model with a CTC head: a name on the Hugging Face hub or a local folder; empty takes whisperx's
-            own choice for each language.
+            own choice for each language; a model that is named here is taken for every language.
 
     Raises:
-        ConfigurationError: the extra is not installed, or there is no model for the language, or it cannot be had.
+        ConfigurationError: the extra is not installed, or the model cannot be had.
         FileError: the recording cannot be read.
     """
     if not is_installed():
@@ -52,14 +60,29 @@ def align(transcript: Transcript, sound: Sound, device: str = "auto", *, model: 
         return transcript
     order = sorted(range(len(transcript.segments)), key=lambda index: transcript.segments[index].start)
     aligned = list(transcript.segments)
+    notes = list(transcript.notes)
     tape = _Tape(sound)
-    for index in order:
+    done = 0.0
+    for index, following in zip_longest(order, order[1:]):
         segment = aligned[index]
-        samples, start = tape.read(segment.start - _MARGIN, segment.end + _MARGIN)
-        if segment.words and len(samples):
-            loaded = _model(segment.language or transcript.language, model, torch_device(device))
-            aligned[index] = _aligned(segment, _found(segment.words, samples, loaded), start)
-    return transcript.with_segments(aligned)
+        language = segment.language or transcript.language
+        if not (model or language in _languages()):
+            if (note := _NO_ALIGNER.format(language)) not in notes:
+                notes.append(note)
+        elif segment.words:
+            # a word must be found neither in the segment before nor in the next one
+            first = max(segment.start - _MARGIN, min(done, segment.start))
+            last = segment.end + _MARGIN
+            if following is not None:
+                last = min(last, max(aligned[following].start, segment.end))
+            samples, start = tape.read(first, last)
+            if len(samples):
+                with _loading:  # the cache alone would let each thread load it
+                    loaded = _model(language, model, torch_device(device))
+                found = _found(segment.words, samples, loaded)
+                aligned[index] = _aligned(segment, found, start, first, last)
+        done = max(done, aligned[index].end)
+    return replace(transcript, segments=tuple(aligned), notes=tuple(notes))
 
 
 class _Tape:
@@ -88,23 +111,31 @@ def _found(
     """Return what whisperx found, in order: text (a word, or a character where a language has no spaces), start and end."""
     model, metadata, device = loaded
     text = " ".join("".join(word.text.split()) for word in words)
-    with warnings.catch_warnings(), one_thread():
-        warnings.simplefilter("ignore")  # of means of words that have no known character
+    with one_thread():
         import whisperx
 
         segments = [{"text": text, "start": 0.0, "end": len(samples) / SAMPLE_RATE}]
-        result = whisperx.align(segments, model, metadata, samples.copy(), device)
+        result = whisperx.align(segments, model, metadata, samples, device)
     return [
         ("".join(word["word"].split()), float(word.get("start", np.nan)), float(word.get("end", np.nan)))
         for word in result["word_segments"]
     ]
 
 
-def _aligned(segment: Segment, found: list[tuple[str, float, float]], offset: float) -> Segment:
-    """Return the segment with the times found; times stay monotone, and a word that was not found keeps its own."""
+def _aligned(
+    segment: Segment, found: list[tuple[str, float, float]], offset: float, earliest: float, latest: float
+) -> Segment:
+    """Return the segment with the times found; times stay monotone, and a word that was not found keeps its own.
+
+    Args:
+        segment: with words.
+        found: from :func:`_found`.
+        offset: where the sound began in which they were found.
+        earliest: no word starts before this.
+        latest: no word ends after this.
+    """
     pieces = iter(found)
     words: list[Word] = []
-    earliest = 0.0
     for word in segment.words:
         text = "".join(word.text.split())
         heard, starts, ends = "", list[float](), list[float]()
@@ -115,18 +146,28 @@ def _aligned(segment: Segment, found: list[tuple[str, float, float]], offset: fl
         start, end = word.start, word.end
         if heard == text and starts and np.isfinite([starts[0], ends[-1]]).all():
             start, end = starts[0] + offset, ends[-1] + offset
-        start = max(start, earliest)
-        end = max(end, start)
+        start = min(max(round(start, 3), earliest), latest)
+        end = min(max(round(end, 3), start), latest)
         earliest = end
-        words.append(replace(word, start=round(start, 3), end=round(end, 3)))
+        words.append(replace(word, start=start, end=end))
     return replace(segment, start=words[0].start, end=words[-1].end, words=tuple(words))
+
+
+_loading = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _languages() -> frozenset[str]:
+    """Return the languages that whisperx has a model for."""
+    with without_warnings():  # of decoders that nobody needs here
+        from whisperx.alignment import DEFAULT_ALIGN_MODELS_HF, DEFAULT_ALIGN_MODELS_TORCH
+    return frozenset([*DEFAULT_ALIGN_MODELS_TORCH, *DEFAULT_ALIGN_MODELS_HF])
 
 
 @lru_cache(maxsize=2)
 def _model(language: str, name: str, device: str) -> tuple[Any, Any, str]:
     """Return whisperx's alignment model of a language, what it says of it, and the device."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of decoders that nobody needs here
+    with without_warnings():
         import whisperx
 
         _without_sentences()
@@ -147,6 +188,7 @@ def _without_sentences() -> None:
     from whisperx.alignment import PUNKT_LANGUAGES
 
     folder = Path(tempfile.mkdtemp(prefix="stt-punkt-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for language in {"english", *PUNKT_LANGUAGES.values()}:
         models = folder / "tokenizers" / "punkt_tab" / language
         models.mkdir(parents=True)

@@ -1,8 +1,11 @@
 """What every diarizer promises, and how well the embedded one does on the samples and on real speech."""
 
+import resource
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from tempfile import gettempdir
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +13,7 @@ import pytest
 
 from stt_pipeline.audio.decode import SAMPLE_RATE, decode
 from stt_pipeline.audio.sound import SoundFile, SoundInMemory
-from stt_pipeline.errors import ConfigurationError, InvalidRequestError
+from stt_pipeline.errors import ConfigurationError, InvalidRequestError, ModelError
 from stt_pipeline.speech.alignment import align
 from stt_pipeline.speech.diarization import (
     ChannelDiarizer,
@@ -96,6 +99,14 @@ class TestEveryDiarizer:
                 return (np.stack([block, block], axis=1) for block in self.blocks())
 
         assert diarizer.diarize(Crumbled(meeting)) == diarizer.diarize(SoundInMemory(meeting))
+
+    def test_recordings_of_several_threads_do_not_disturb_each_other(
+        self, diarizer: Diarizer, meeting: Samples
+    ) -> None:
+        some = [SoundInMemory(meeting[first * SAMPLE_RATE :][: 15 * SAMPLE_RATE]) for first in (0, 12, 25)]
+        with ThreadPoolExecutor(len(some)) as threads:
+            together = list(threads.map(diarizer.diarize, some))
+        assert together == [diarizer.diarize(sound) for sound in some]
 
     def test_the_samples_are_left_alone(self, diarizer: Diarizer, meeting: Samples) -> None:
         frozen = meeting.copy()
@@ -227,6 +238,24 @@ def test_dual_mono_is_left_to_another_diarizer(meeting: Samples) -> None:
     same = (np.stack([meeting, 0.5 * meeting], axis=1) + noise).astype(np.float32)
     turns = ChannelDiarizer(SingleSpeaker()).diarize(SoundInMemory(same))
     assert turns == SingleSpeaker().diarize(SoundInMemory(same))
+
+
+def test_a_silent_channel_is_no_speaker_where_two_are_asked_for(meeting: Samples) -> None:
+    left = SoundInMemory(np.stack([meeting, np.zeros_like(meeting)], axis=1))
+    assert speakers_of(ChannelDiarizer().diarize(left)) == ["SPEAKER_00"]
+    turns = ChannelDiarizer().diarize(left, min_speakers=2)
+    assert turns == EmbeddedDiarizer().diarize(left, min_speakers=2)
+    assert speakers_of(turns) == ["SPEAKER_00", "SPEAKER_01"]
+
+
+def test_a_full_temporary_folder_is_said(meeting: Samples) -> None:
+    was = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, was[1]))
+    try:
+        with pytest.raises(ModelError, match=rf"temporary folder {gettempdir()} \(.*set TMPDIR to a folder"):
+            EmbeddedDiarizer().diarize(SoundInMemory(meeting))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, was)
 
 
 @needs_real_speech

@@ -1,8 +1,16 @@
 """The whisperx extra for real, offline: its bundled model on real speech, its pipeline and its alignment with tiny models."""
 
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -10,8 +18,16 @@ import pytest
 from stt_pipeline.audio.decode import SAMPLE_RATE, decode
 from stt_pipeline.audio.sound import Samples, SoundFile, SoundInMemory
 from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.speech import alignment
 from stt_pipeline.speech.alignment import align
-from stt_pipeline.speech.diarization import PyannoteDiarizer, SegmentationDiarizer, load_diarizer
+from stt_pipeline.speech.diarization import (
+    PyannoteDiarizer,
+    SegmentationDiarizer,
+    load_diarizer,
+    pyannote,
+    segmentation_model,
+)
+from stt_pipeline.speech.diarization.segmentation_model import SegmentationModel, one_thread
 from stt_pipeline.speech.evaluation import ErrorRate, diarization_error_rate, read_rttm
 from stt_pipeline.speech.speakers import assign_speakers
 from stt_pipeline.speech.transcript import Segment, Transcript, Word
@@ -19,6 +35,8 @@ from stt_pipeline_tests.conftest import SAMPLES, SHARED
 from stt_pipeline_tests.speech.whisperx_extra import build_pipeline, build_wav2vec2, needs_whisperx
 
 pytestmark = needs_whisperx
+
+Result = TypeVar("Result")
 
 REAL = SHARED / "audio"
 needs_real_speech = pytest.mark.skipif(not REAL.is_dir(), reason=f"no real recordings at {REAL}")
@@ -81,8 +99,63 @@ class TestSegmentation:
         )
         assert len({turn.speaker for turn in turns}) == count
 
+    def test_threads_share_one_model(self) -> None:
+        segmentation_model._loaded.cache_clear()
+        assert len(of_threads(lambda: id(SegmentationModel()._model))) == 1
+
+    def test_torch_has_its_threads_again_when_all_who_asked_for_one_are_done(self) -> None:
+        import torch
+
+        usual = torch.get_num_threads()
+        torch.set_num_threads(3)
+        first, second = one_thread(), one_thread()
+        both = threading.Barrier(2)
+
+        def ask_after_the_first() -> int:
+            with second:
+                both.wait()  # both are in
+                both.wait()  # the first is out
+                return torch.get_num_threads()
+
+        try:
+            with ThreadPoolExecutor(1) as pool:
+                with first:
+                    asked = pool.submit(ask_after_the_first)
+                    both.wait()
+                both.wait()
+                assert asked.result() == 1
+            with ThreadPoolExecutor(1) as pool:
+                assert pool.submit(torch.get_num_threads).result() == 3
+            assert torch.get_num_threads() == 3
+        finally:
+            torch.set_num_threads(usual)
+
 
 class TestPyannote:
+    def test_threads_share_one_pipeline_which_hears_one_recording_at_a_time(
+        self, pipeline: Path, meeting: Samples
+    ) -> None:
+        pyannote._loaded.cache_clear()
+        assert len(of_threads(lambda: id(PyannoteDiarizer(str(pipeline), "cpu")._pipeline))) == 1
+
+        diarizer = PyannoteDiarizer(str(pipeline), "cpu")
+        real, hearing, most = diarizer._pipeline, [], []
+
+        def watched(samples: Samples, **limits: int | None) -> Any:
+            hearing.append(samples)
+            most.append(len(hearing))
+            time.sleep(0.05)
+            found = real(samples, **limits)
+            hearing.pop()
+            return found
+
+        diarizer._pipeline = watched
+        sound = SoundInMemory(meeting[: 6 * SAMPLE_RATE])
+        filters = list(warnings.filters)
+        assert of_threads(lambda: diarizer.diarize(sound)) == {diarizer.diarize(sound)}
+        assert most == [1, 1, 1, 1]
+        assert warnings.filters == filters
+
     def test_a_local_pipeline_finds_turns(self, pipeline: Path, meeting: Samples) -> None:
         turns = load_diarizer("pyannote", pyannote_pipeline=str(pipeline), device="cpu").diarize(
             SoundInMemory(meeting), max_speakers=2
@@ -190,9 +263,88 @@ class TestAlignment:
         )
         assert heard == list(range(6))
 
+    def test_words_stay_behind_those_of_the_segment_before(self, wav2vec2: str, meeting: Samples) -> None:
+        """The first segment's words fill all that is heard around it, which reaches into the second."""
+        text = " ".join(["가나다라"] * 11)
+        given = self.transcript("ko", (1.0, 2.0, text), (2.0, 3.0, text))
+        result = align(given, SoundInMemory(meeting), "cpu", model=wav2vec2)
+        for was, segment in zip(given.segments, result.segments, strict=True):
+            assert [word.start for word in segment.words] != [word.start for word in was.words]
+        edges = [
+            edge for segment in result.segments for word in segment.words for edge in (word.start, word.end)
+        ]
+        assert edges == sorted(edges)
+
+    def test_a_language_without_an_aligner_keeps_whispers_times_and_says_so(
+        self, wav2vec2: str, meeting: Samples, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(whisperx_alignment().DEFAULT_ALIGN_MODELS_HF, "ko", wav2vec2)
+        latin = self.transcript("la", (1.0, 3.0, "gallia est omnis"), (7.0, 9.0, "divisa in partes"))
+        korean = self.transcript("ko", (4.0, 6.0, "네, 알겠습니다."))
+        given = replace(latin, segments=(*latin.segments, *korean.segments), notes=("Made by hand.",))
+        result = align(given, SoundInMemory(meeting), "cpu")
+        assert result.segments[:2] == latin.segments
+        assert result.segments[2] != korean.segments[0]
+        assert result.notes == (
+            "Made by hand.",
+            "Words in language 'la' keep Whisper's own times: whisperx has no aligner for it.",
+        )
+        assert align(result, SoundInMemory(meeting), "cpu").notes == result.notes
+
+    def test_threads_share_one_aligner(
+        self, wav2vec2: str, meeting: Samples, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        alignment._model.cache_clear()
+        loads = []
+        load = whisperx_alignment().load_align_model
+        monkeypatch.setattr(
+            "whisperx.load_align_model", lambda *a, **kw: (loads.append(a), load(*a, **kw))[1]
+        )
+        given = self.transcript("ko", (1.0, 3.0, "네, 알겠습니다."), (4.0, 6.0, "가나 다라"))
+        sound = SoundInMemory(meeting)
+        found = of_threads(lambda: align(given, sound, "cpu", model=wav2vec2))
+        assert found == {align(given, sound, "cpu", model=wav2vec2)}
+        assert len(loads) == 1
+
+    def test_nothing_is_left_in_the_temporary_folder(self, wav2vec2: str, tmp_path: Path) -> None:
+        code = f"from stt_pipeline.speech import alignment; alignment._model('ko', {wav2vec2!r}, 'cpu')"
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-W",
+                "ignore",
+                "-c",
+                code + "; import tempfile, os; print(os.listdir(tempfile.gettempdir()))",
+            ],
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        assert "stt-punkt-" in done.stdout
+        assert not list(tmp_path.glob("stt-punkt-*"))
+
     def test_an_alignment_that_cannot_be_had_is_said(self, meeting: Samples, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match="Words of language 'ko' cannot be aligned"):
             align(self.transcript("ko", (1.0, 3.0, "네")), SoundInMemory(meeting), "cpu", model=str(tmp_path))
+
+
+def of_threads(task: Callable[[], Result], threads: int = 3) -> set[Result]:
+    """Return the different results of a task that several threads begin at once."""
+    together = threading.Barrier(threads)
+
+    def begin(_: int) -> Result:
+        together.wait()
+        return task()
+
+    with ThreadPoolExecutor(threads) as pool:
+        return set(pool.map(begin, range(threads)))
+
+
+def whisperx_alignment() -> Any:
+    import whisperx.alignment
+
+    return whisperx.alignment
 
 
 def _words(start: float, end: float, text: str) -> Iterator[Word]:

@@ -1,6 +1,7 @@
 """One speaker a channel: for telephone calls and podcasts that were recorded with a microphone for each of two people.
 
-Recordings whose channels are the same, or hear the same, are left to another diarizer.
+Recordings whose channels are the same, or hear the same, are left to another diarizer; so are those of which only one
+channel hears anybody, where two speakers are asked for.
 """
 
 from collections.abc import Iterator
@@ -50,7 +51,8 @@ class ChannelDiarizer:
             for block in sound.stereo_blocks():
                 channels.feed(block)
             turns = in_order(channels.turns())
-            if turns or channels.is_silent:
+            speakers = {turn.speaker for turn in turns}
+            if channels.is_silent or len(speakers) >= (min_speakers or 1):
                 return turns
         return self._otherwise.diarize(sound, min_speakers=min_speakers, max_speakers=max_speakers)
 

@@ -11,7 +11,10 @@ from stt_pipeline.speech.transcript import SpeakerTurn
 
 
 class Diarizer(Protocol):
-    """Finds who speaks when. Must accept any recording: empty, silent, noisy, or hours long."""
+    """Finds who speaks when. Must accept any recording: empty, silent, noisy, or hours long.
+
+    ``diarize`` may be called from several threads at once, each with its own recording.
+    """
 
     name: str
 
@@ -30,7 +33,7 @@ class Diarizer(Protocol):
             max_speakers: at most so many.
 
         Raises:
-            FileError: the recording cannot be read.
+            FileError: the recording cannot be read, or there is no room on disk for what is kept of it.
             InvalidRequestError: the limits are below 1, or the lower is above the upper.
         """
         ...

@@ -4,7 +4,7 @@ Needs the whisperx extra. The most exact one, and the slowest without a GPU.
 """
 
 import os
-import warnings
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,12 @@ from typing import Any
 from stt_pipeline.audio.sound import Sound, all_samples
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.speech.diarization.diarizer import check_speaker_limits, in_order
-from stt_pipeline.speech.diarization.segmentation_model import extra_needed, is_installed, torch_device
+from stt_pipeline.speech.diarization.segmentation_model import (
+    extra_needed,
+    is_installed,
+    torch_device,
+    without_warnings,
+)
 from stt_pipeline.speech.diarization.voice_activity import speech_regions
 from stt_pipeline.speech.transcript import SpeakerTurn
 
@@ -20,7 +25,8 @@ from stt_pipeline.speech.transcript import SpeakerTurn
 class PyannoteDiarizer:
     """Finds speakers by ``whisperx.diarize.DiarizationPipeline``; turns may overlap.
 
-    The samples of the whole recording are in memory, 230 MB an hour, which is what the pipeline asks for.
+    The samples of the whole recording are in memory, 230 MB an hour, which is what the pipeline asks for. So it works on
+    one recording at a time, however many threads ask.
     """
 
     name = "pyannote"
@@ -39,7 +45,8 @@ class PyannoteDiarizer:
             raise ConfigurationError(extra_needed("diarizer 'pyannote'"))
         # pyannote reports each use to its makers unless told not to; who wants that sets it
         os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")
-        self._pipeline = _loaded(pipeline, torch_device(device))
+        with _loading:  # the cache alone would let each thread load it
+            self._pipeline = _loaded(pipeline, torch_device(device))
 
     def diarize(
         self,
@@ -53,15 +60,17 @@ class PyannoteDiarizer:
         # without speech the pipeline fails in its clustering, or invents a speaker
         if not speech_regions(sound):
             return ()
-        samples = all_samples(sound)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of variances of stretches that are a frame long
-            found = self._pipeline(samples.copy(), min_speakers=min_speakers, max_speakers=max_speakers)
+        with _working, without_warnings():  # of variances of stretches that are a frame long
+            found = self._pipeline(all_samples(sound), min_speakers=min_speakers, max_speakers=max_speakers)
         return in_order(
             SpeakerTurn(max(0.0, float(turn.start)), float(turn.end), str(turn.speaker))
             for turn in found.itertuples()
             if turn.end > max(0.0, turn.start)
         )
+
+
+_loading = threading.Lock()
+_working = threading.Lock()
 
 
 @lru_cache(maxsize=1)
@@ -79,8 +88,7 @@ def _loaded(pipeline: str, device: str) -> Any:
                 "https://huggingface.co/pyannote/speaker-diarization-community-1 and set HF_TOKEN, or set "
                 "STT_PYANNOTE_PIPELINE to a local folder."
             )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of decoders that nobody needs here
+    with without_warnings():  # of decoders that nobody needs here
         from whisperx.diarize import DiarizationPipeline
 
         try:

@@ -5,6 +5,7 @@ Needs the whisperx extra, and neither network nor token. Knows a window at a tim
 
 import logging
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,7 +53,8 @@ class SegmentationModel:
         Raises:
             ConfigurationError: the whisperx extra is not installed.
         """
-        self._model = _loaded()
+        with _loading:  # the cache alone would let each thread load them
+            self._model = _loaded()
 
     def activities(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return how likely each of three people talks in each frame, float32 ``(frames, 3)``, between 0 and 1.
@@ -73,6 +75,9 @@ class SegmentationModel:
         return found
 
 
+_loading = threading.Lock()
+
+
 @lru_cache(maxsize=1)
 def _loaded() -> Any:
     spec = find_spec("whisperx")
@@ -81,9 +86,7 @@ def _loaded() -> Any:
     # pyannote reports each use to its makers unless told not to; who wants that sets it
     os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")
     weights = Path(spec.origin).parent / "assets" / "pytorch_model.bin"
-    with warnings.catch_warnings():
-        # pyannote warns of decoders that nobody needs here, and of the weights' age
-        warnings.simplefilter("ignore")
+    with without_warnings():  # of decoders that nobody needs here, and of the weights' age
         from pyannote.audio import Model
 
         lightning = logging.getLogger("lightning.pytorch.utilities.migration.utils")
@@ -94,17 +97,47 @@ def _loaded() -> Any:
             lightning.disabled = False
 
 
+_filters = threading.Lock()
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Silence what libraries warn of; one caller at a time, since all threads of a process share the filters."""
+    with _filters, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+class _Threads:
+    """How many threads torch takes where nobody asks for one, and how many callers are asking."""
+
+    lock = threading.Lock()
+    usual = 0
+    asking = 0
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch use one thread: its LSTM takes ten times as long with more where cores are shared."""
+    """Let torch use one thread for the caller: its LSTM takes ten times as long with more where cores are shared.
+
+    Each thread has its own number, but new ones begin with what was set last, so the first to ask keeps the usual number.
+    """
     import torch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    with _Threads.lock:
+        number = (
+            torch.get_num_threads()
+        )  # also makes torch settle this thread's number, which it else would do later
+        if not _Threads.asking:
+            _Threads.usual = number
+        _Threads.asking += 1
+        torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        with _Threads.lock:
+            _Threads.asking -= 1
+            torch.set_num_threads(_Threads.usual)
 
 
 def torch_device(device: str) -> str:

@@ -4,7 +4,8 @@ Reads a recording once, block by block. Knows no speakers.
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol
 
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.audio.sound import Samples, Sound
+from stt_pipeline.errors import ModelError
 from stt_pipeline.speech.diarization.features import FRAME_RATE, Cepstra
 from stt_pipeline.speech.diarization.gaussians import FloatArray
 from stt_pipeline.speech.diarization.voice_activity import Region
@@ -50,8 +52,10 @@ class SpokenFeatures:
 
         Raises:
             FileError: the recording cannot be read.
+            ModelError: there is no room in the temporary folder.
         """
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by __exit__)
+        with _disk_errors():
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by __exit__)
         try:
             regions, frames, self._dimensions = self._write(sound, listener)
             bounds = np.rint(np.array(regions).reshape(-1, 2) * FRAME_RATE).astype(np.intp).clip(0, frames)
@@ -85,9 +89,9 @@ class SpokenFeatures:
             listener.feed(block)
             found = cepstra.feed(block)
             frames += len(found)
-            found.astype(_STORED).tofile(self._file)
+            self._store(found)
         found = cepstra.rest()
-        found.astype(_STORED).tofile(self._file)
+        self._store(found)
         return listener.rest(), frames + len(found), found.shape[1]
 
     def _keep_speech(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -99,14 +103,29 @@ class SpokenFeatures:
                 part = self._read(first, min(first + _AT_ONCE, end))
                 sums += part.sum(axis=0, dtype=np.float64), np.square(part, dtype=np.float64).sum(axis=0)
                 self._file.seek(done * self._dimensions * _STORED.itemsize)
-                part.astype(_STORED).tofile(self._file)
+                self._store(part)
                 done += len(part)
         self._file.truncate(done * self._dimensions * _STORED.itemsize)
         mean, square = sums / max(done, 1)
         deviation = np.sqrt(np.maximum(square - mean**2, 0)) + 1e-6
         return mean.astype(np.float32), deviation.astype(np.float32)
 
+    def _store(self, features: npt.NDArray[np.float32]) -> None:
+        with _disk_errors():
+            features.astype(_STORED).tofile(self._file)
+
     def _read(self, first: int, end: int) -> npt.NDArray[np.float32]:
         self._file.seek(first * self._dimensions * _STORED.itemsize)
         stored = np.fromfile(self._file, _STORED, (end - first) * self._dimensions)
         return stored.reshape(-1, self._dimensions).astype(np.float32)
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # numpy's, of a full disk, says nothing but two numbers
+        raise ModelError(
+            f"What tells the voices apart does not fit into the temporary folder {tempfile.tempdir or ''} ({error}): free some "
+            "space there, or set TMPDIR to a folder with more; 12 MB for an hour of recording are enough."
+        ) from error
