@@ -17,7 +17,8 @@ from stt_pipeline.batches.ahead import Ahead
 from stt_pipeline.batches.indexing import indexed_transcript
 from stt_pipeline.batches.options import BatchOptions, speech_options
 from stt_pipeline.batches.shard_work import Done, ShardWork
-from stt_pipeline.batches.steps import for_each_file, transcribe_each_file
+from stt_pipeline.batches.steps import for_each_file
+from stt_pipeline.batches.streaming import transcribe_each_file
 from stt_pipeline.batches.work import Work
 from stt_pipeline.speech.alignment import align
 from stt_pipeline.speech.diarization import Diarizer

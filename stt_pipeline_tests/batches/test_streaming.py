@@ -165,7 +165,7 @@ def test_what_came_back_is_written_while_a_long_one_is_in_work(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: str
 ) -> None:
     _, _, keys = scanned(database, _folder(tmp_path / "in", 4), files_per_shard=4)
-    monkeypatch.setattr(steps, "_WRITE_SECONDS", 0.2)
+    monkeypatch.setattr(steps, "WRITE_SECONDS", 0.2)
     written: list[int] = []
 
     class _Long(CountingTranscriber):

@@ -1,6 +1,7 @@
 """No query reads a large table in full: plans at 200,000 files, in batches large and small, after ANALYZE."""
 
 import inspect
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -129,3 +130,20 @@ def test_what_hangs_on_a_deleted_row_is_found_by_an_index(database: Database, ta
         for key in look.get_foreign_keys(table):
             columns = key["constrained_columns"]
             assert columns in [names[: len(columns)] for names in indexed], columns
+
+
+def test_a_review_does_not_read_what_is_outdated(database: Database) -> None:
+    with database.begin() as connection:
+        batch_id = large_store.add_batches(connection, 1, files=2_000, files_per_shard=100)[0]
+        large_store.do_half(connection, [batch_id], transcripts=1_000)
+        connection.execute(text("UPDATE stt_transcriptions SET quality = 0.5, status = 'outdated'"))
+        connection.execute(text("ANALYZE"))
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+        with recorded() as statements:
+            assert review.worst(connection, batch_id, 20) == []
+        (asked,) = statements
+        (plan,) = connection.exec_driver_sql(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {asked.sql}", dict(asked.parameters)
+        ).scalars()
+    assert "stt_transcriptions" in str(plan)
+    assert re.findall(r"'Rows Removed by Filter': [1-9]", str(plan)) == []
