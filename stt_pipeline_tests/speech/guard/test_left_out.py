@@ -48,6 +48,13 @@ def test_who_speaks_slowly_without_a_pause_is_not_asked_again() -> None:
     assert model.asked == []
 
 
+def test_numbers_are_longer_than_they_look() -> None:
+    model = Model(both)
+    evidence = sound((1.6, VOICE), (0.3, NOBODY), (2.2, VOICE), (0.4, NOBODY))
+    examine([said(0.0, 4.1, "연말 행사는 현재 30% 진행되었습니다.")], evidence, model, hotwords=())
+    assert model.asked == []
+
+
 def test_a_pause_within_enough_text_is_not_asked_again() -> None:
     model = Model(both)
     examine(
