@@ -24,9 +24,8 @@ demo: $(INSTALLED)  ## Transcribe the sample meetings through a whole Dagster in
 up: $(INSTALLED)  ## Start Postgres, the Dagster UI and its daemon here; Ctrl-C ends all
 	$(BIN)/stt up
 
-# whole files, each in one process: their tests share servers. The slowest begin (stt_pipeline_tests/conftest.py). One more
-# process than cores, up to four: some tests wait for servers most of their time
-SIDE_BY_SIDE := -n $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); echo $$((n < 4 ? n + 1 : 4))) --dist loadfile --no-loadscope-reorder
+# whole files, each in one process: their tests share servers. The slowest begin (stt_pipeline_tests/conftest.py)
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: $(INSTALLED)  ## Run every test
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)

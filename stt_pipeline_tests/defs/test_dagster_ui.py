@@ -35,7 +35,7 @@ from stt_pipeline_tests.defs.bad_files import EXPECTED, write_bad_files
 from stt_pipeline_tests.defs.dagster_ui import LOCATION, DagsterUI
 
 RESULTS = "s3://stack-results/stt"
-COUNTS = {"one": 35, "two": 26}  # files of the batches that are backfilled
+COUNTS = {"one": 55, "two": 46}  # files of the batches that are backfilled
 WAITING = ("NOT_STARTED", "QUEUED", "STARTING")
 SHARD_ASSETS = [asset for assets in ASSETS.values() for asset in assets]
 
@@ -269,7 +269,7 @@ def test_a_backfill_over_two_batches_runs_many_partitions_at_a_time_with_stages_
     scans = [ui.materialize(["audio_manifest"], f"{batch_id:06d}") for batch_id in batch_ids]
     assert {ui.wait_for_run(run) for run in scans} == {"SUCCESS"}, list(map(ui.errors, scans))
     keys = [key for batch_id in batch_ids for key in sorted(_keys(store, batch_id).values())]
-    assert len(keys) == sum(COUNTS.values()) > 3 * SHARDS_PER_RUN["transcribe"]
+    assert len(keys) == sum(COUNTS.values()) > 100
 
     backfill = ui.backfill(SHARD_ASSETS, keys)
     assert ui.wait_for_backfill(backfill) == "COMPLETED_SUCCESS"
