@@ -15,16 +15,14 @@ from rich.table import Table
 from stt_pipeline.audio.sound import SoundFile
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.options import BatchOptions, speech_options
-from stt_pipeline.cli.speech_wishes import Wishes, wishes
+from stt_pipeline.cli.speech_wishes import Wishes, speech_tools, wishes
 from stt_pipeline.cli.terminal import err, out, say
 from stt_pipeline.cli.transcription_bars import TranscriptionBars
 from stt_pipeline.errors import ConfigurationError, FileError, InvalidRequestError
 from stt_pipeline.settings import Settings
-from stt_pipeline.speech.diarization import Diarizer, load_diarizer
-from stt_pipeline.speech.engine import Engine
+from stt_pipeline.speech.diarization import Diarizer
 from stt_pipeline.speech.evaluation.references import SUBFOLDER, Corpus, Known, read_corpus, read_known
 from stt_pipeline.speech.evaluation.scores import Score, as_table, rates_of, speakers_of, totals
-from stt_pipeline.speech.models import load_model
 from stt_pipeline.speech.recordings import Outcome, Recording
 
 if TYPE_CHECKING:
@@ -109,13 +107,7 @@ def _found(corpus: Corpus, folder: Path) -> list[Score]:
 def _transcribed(corpus: Corpus, model: str, asked: BatchOptions) -> Iterator[Score]:
     """Transcribe and score all recordings, and find the speakers of those whose reference knows them."""
     settings = Settings()
-    loaded = load_model(model or settings.model, settings.device, settings.compute_type, settings.cpu_threads)
-    engine = Engine(loaded, batch_size=settings.model_batch_size)
-    finds_speakers = load_diarizer(
-        asked.diarizer or settings.diarizer,
-        pyannote_pipeline=settings.pyannote_pipeline,
-        device=settings.device,
-    )
+    engine, finds_speakers = speech_tools(asked, settings, model=model)
     options = speech_options(asked, language=settings.language)
     recordings = (
         # the default binds this path, and not the last one

@@ -10,6 +10,10 @@ from stt_pipeline.batches.creation import what_is_wrong
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.cli.batch.arguments import parsed_options
 from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.settings import Settings
+from stt_pipeline.speech.diarization import Diarizer, load_diarizer
+from stt_pipeline.speech.engine import Engine
+from stt_pipeline.speech.models import load_model
 
 Wishes = Annotated[
     list[str] | None,
@@ -39,3 +43,22 @@ def wishes(pairs: Sequence[str] | None, **flags: Any) -> BatchOptions:
         return BatchOptions.model_validate(options)
     except ValidationError as error:
         raise InvalidRequestError(f"That cannot be asked for: {what_is_wrong(error)}.") from error
+
+
+def speech_tools(
+    asked: BatchOptions, settings: Settings, *, model: str = "", batch_size: int = 0
+) -> tuple[Engine, Diarizer]:
+    """Return what transcribes and what finds the speakers: as asked for, else as the settings say.
+
+    Raises:
+        ConfigurationError: one of them cannot be had.
+    """
+    diarizer = load_diarizer(
+        asked.diarizer or settings.diarizer,
+        pyannote_pipeline=settings.pyannote_pipeline,
+        device=settings.device,
+    )
+    loaded = load_model(
+        model or asked.model or settings.model, settings.device, settings.compute_type, settings.cpu_threads
+    )
+    return Engine(loaded, batch_size=batch_size or settings.model_batch_size), diarizer

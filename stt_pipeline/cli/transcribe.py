@@ -14,7 +14,7 @@ from stt_pipeline.audio.sound import Sound, SoundFile
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.options import BatchOptions, speech_options
 from stt_pipeline.cli.formats import FORMATS_HELP, made_folder, parsed_formats, write_formats
-from stt_pipeline.cli.speech_wishes import Wishes, wishes
+from stt_pipeline.cli.speech_wishes import Wishes, speech_tools, wishes
 from stt_pipeline.cli.terminal import say
 from stt_pipeline.cli.transcription_bars import TranscriptionBars, spoken_length
 from stt_pipeline.errors import ConfigurationError, FileError, InvalidRequestError, SttError
@@ -22,11 +22,9 @@ from stt_pipeline.minutes.exports import EXPORT_FORMATS
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.alignment import align
-from stt_pipeline.speech.diarization import Diarizer, load_diarizer
+from stt_pipeline.speech.diarization import Diarizer
 from stt_pipeline.speech.diarization.segmentation_model import extra_needed, is_installed
 from stt_pipeline.speech.doubts import Figures
-from stt_pipeline.speech.engine import Engine
-from stt_pipeline.speech.models import load_model
 from stt_pipeline.speech.recordings import Outcome, Recording
 from stt_pipeline.speech.speakers import assign_speakers
 from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
@@ -90,15 +88,7 @@ def transcribe(
     if asked.align and not is_installed():  # now, and not after the first file is transcribed
         raise ConfigurationError(extra_needed("alignment of words (--option align)"))
     made_folder(output_dir)
-    diarize = load_diarizer(
-        asked.diarizer or settings.diarizer,
-        pyannote_pipeline=settings.pyannote_pipeline,
-        device=settings.device,
-    )
-    loaded = load_model(
-        model or asked.model or settings.model, settings.device, settings.compute_type, settings.cpu_threads
-    )
-    engine = Engine(loaded, batch_size=model_batch_size or settings.model_batch_size)
+    engine, diarize = speech_tools(asked, settings, model=model, batch_size=model_batch_size)
     options = speech_options(asked, language=settings.language)
     recordings = (Recording(file, partial(_opened, file), options) for file in stems)
     done, failed = list[Transcript](), 0

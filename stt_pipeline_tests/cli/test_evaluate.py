@@ -126,3 +126,9 @@ def test_recordings_are_transcribed_and_timed(
     (other,) = [row for row in json.loads(ended.out)["per_file"] if row["name"] == sample["name"]]
     assert other["speakers_found"] == 1
     assert other["cer"] > sample["cer"]
+
+
+def test_the_model_may_be_an_option_as_of_a_batch(stt: Stt, folder: Path) -> None:
+    ended = stt("evaluate", folder, "--option", "model=no-such-model")
+    assert ended.code == 2
+    assert "no-such-model" in ended.err
