@@ -22,8 +22,12 @@ class Spectrogram:
 
     def __init__(self, extractor: "FeatureExtractor") -> None:
         """Take the model's own figures from faster-whisper's extractor."""
+        from scipy.sparse import csr_array
+
         self._size, self._hop = extractor.n_fft, extractor.hop_length
-        self._bands = np.ascontiguousarray(extractor.mel_filters, np.float32)
+        # each band is a few frequencies wide; a product of dense matrices would also wake BLAS' threads, which then wait
+        # busily for the next one, on cores that the model could use
+        self._bands = csr_array(np.asarray(extractor.mel_filters, np.float32))
         self._window = np.hanning(self._size + 1)[:-1].astype(np.float32)
 
     def __call__(self, samples: Samples) -> npt.NDArray[np.float32]:
