@@ -97,6 +97,23 @@ def test_definitions_load_in_an_empty_environment_without_what_is_heavy() -> Non
     assert ran.stdout.strip() == "[]"
 
 
+def test_blas_has_one_thread_unless_somebody_asks_for_more() -> None:
+    script = (
+        "import stt_pipeline, numpy, threadpoolctl;"
+        "print(*{pool['num_threads'] for pool in threadpoolctl.threadpool_info() if pool['user_api'] == 'blas'})"
+    )
+    for asked, threads in ({}, "1"), ({"OPENBLAS_NUM_THREADS": "2"}, "2"):
+        ran = subprocess.run(
+            [sys.executable, "-c", script],
+            env={"PATH": os.environ["PATH"], **asked},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert ran.stdout.strip() == threads
+
+
 def test_the_postgres_that_is_installed_is_the_one_that_is_meant() -> None:
     said = subprocess.run(
         [binary("postgres"), "--version"], capture_output=True, text=True, check=True

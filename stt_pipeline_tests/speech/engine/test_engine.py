@@ -33,7 +33,7 @@ from stt_pipeline.speech.models import load_model
 from stt_pipeline.speech.recordings import Outcome, Recording, SpeechOptions, Transcriber, transcribe_one
 from stt_pipeline.speech.transcript import Transcript, segments_to_json
 from stt_pipeline_tests.conftest import SAMPLES, SHARED
-from stt_pipeline_tests.speech.engine.sounds import RATE, lent, recording, results, silence
+from stt_pipeline_tests.speech.engine.sounds import RATE, InBlocks, lent, recording, results, silence
 from stt_pipeline_tests.speech.sample_meetings import Meeting, all_meetings, load_meeting
 from tools.demo_model.corpus import draw_corpus
 from tools.demo_model.synthesis import TRAINING_VARIANTS, Voice, speak
@@ -297,6 +297,14 @@ class TestManyTogether:
         assert [(w.start, w.end, w.text) for s in alone.segments for w in s.words] == [
             (w.start, w.end, w.text) for s in together.segments for w in s.words
         ]
+
+    def test_seams_of_blocks_change_neither_words_nor_times(
+        self, demo: Engine, heard: dict[str, tuple[Meeting, Transcript]]
+    ) -> None:
+        """A file is decoded in blocks of its container's making; here they end every three seconds, in speech too."""
+        meeting, as_a_file = heard["weekly-budget.wav"]
+        in_blocks = transcribe_one(demo, InBlocks(decode(meeting.path), 50_000))
+        assert in_blocks.segments == as_a_file.segments
 
     def test_short_ones_overtake_long_ones(self, beginning: np.ndarray) -> None:
         demo = Engine(load_model("demo", "cpu"), batch_size=1)
