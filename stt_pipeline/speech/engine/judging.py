@@ -34,9 +34,8 @@ class Judge:
     def judge(self, row: Row, decoded: Decoded, hotwords: Sequence[str]) -> Verdict:
         """Return what is to be kept of ``decoded``, with times of the recording, and what is missing."""
         chunk = row.chunk
-        evidence = Evidence.of(chunk.samples, chunk.probabilities)
         if decoded.full and chunk.seconds >= 2 * _SHORTEST_HALF:
-            at = evidence.quietest(0.0, chunk.seconds)
+            at = Evidence.of(chunk.samples, chunk.probabilities).quietest(0.0, chunk.seconds)
             return Verdict(None, (chunk.part(0.0, at), chunk.part(at, chunk.seconds)))
         if decoded.rest is not None:
             rest = chunk.part(decoded.rest, chunk.seconds)
