@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from stt_pipeline.speech.diarization import SpeakerBounds
 from stt_pipeline.speech.language_codes import LANGUAGE_CODES
 from stt_pipeline.speech.recordings import SpeechOptions
 
@@ -144,6 +145,11 @@ def speech_options(options: BatchOptions, *, language: str = "") -> SpeechOption
         terms=tuple((spelling, tuple(heard)) for spelling, heard in options.terms.items()),
         remove_fillers=options.remove_fillers,
     )
+
+
+def speaker_bounds(options: BatchOptions) -> SpeakerBounds:
+    """Return how many people there may be in each recording of a batch."""
+    return SpeakerBounds(options.min_speakers or 1, options.max_speakers)
 
 
 def listed_words(hotwords: str, attendees: Sequence[str] = ()) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from stt_pipeline.audio.probe import AudioInfo, probe
 from stt_pipeline.audio.sound import Sound, SoundFile
 from stt_pipeline.batches.ahead import Ahead
 from stt_pipeline.batches.indexing import indexed_transcript
-from stt_pipeline.batches.options import BatchOptions, speech_options
+from stt_pipeline.batches.options import BatchOptions, speaker_bounds, speech_options
 from stt_pipeline.batches.shard_work import Done, ShardWork
 from stt_pipeline.batches.steps import for_each_file
 from stt_pipeline.batches.streaming import transcribe_each_file
@@ -159,9 +159,7 @@ def find_speakers(work: Work, diarizer_for: DiarizerFor, *, device: str = "auto"
         options = shard.options
         with shard.source.local_copy(file.uri, file.etag) as path:
             sound = SoundFile(path)
-            turns = diarizer_for(options).diarize(
-                sound, min_speakers=options.min_speakers, max_speakers=options.max_speakers
-            )
+            turns = diarizer_for(options).diarize(sound, speaker_bounds(options))
             aligned = align(stored.transcript, sound, device) if options.align else stored.transcript
         return replace(stored, transcript=assign_speakers(aligned, turns), turns=turns)
 

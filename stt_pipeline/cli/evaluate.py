@@ -14,7 +14,7 @@ from rich.table import Table
 
 from stt_pipeline.audio.sound import SoundFile
 from stt_pipeline.audio.uris import display_name
-from stt_pipeline.batches.options import BatchOptions, speech_options
+from stt_pipeline.batches.options import BatchOptions, speaker_bounds, speech_options
 from stt_pipeline.cli.speech_wishes import Wishes, speech_tools, wishes
 from stt_pipeline.cli.terminal import err, out, say
 from stt_pipeline.cli.transcription_bars import TranscriptionBars
@@ -131,11 +131,7 @@ def _heard(outcome: Outcome, reference: Known, diarizer: Diarizer, asked: BatchO
         if isinstance(outcome.result, Exception):
             raise outcome.result
         turns = (
-            diarizer.diarize(
-                SoundFile(path), min_speakers=asked.min_speakers, max_speakers=asked.max_speakers
-            )
-            if reference.turns is not None
-            else None
+            diarizer.diarize(SoundFile(path), speaker_bounds(asked)) if reference.turns is not None else None
         )
     except ConfigurationError:
         raise

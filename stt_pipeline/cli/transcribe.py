@@ -12,7 +12,7 @@ import typer
 
 from stt_pipeline.audio.sound import Sound, SoundFile
 from stt_pipeline.audio.uris import display_name
-from stt_pipeline.batches.options import BatchOptions, speech_options
+from stt_pipeline.batches.options import BatchOptions, speaker_bounds, speech_options
 from stt_pipeline.cli.formats import FORMATS_HELP, made_folder, parsed_formats, write_formats
 from stt_pipeline.cli.speech_wishes import Wishes, speech_tools, wishes
 from stt_pipeline.cli.terminal import say
@@ -132,7 +132,7 @@ def _with_speakers(
     if isinstance(outcome.result, Exception):
         raise outcome.result
     sound = SoundFile(file)
-    turns = diarizer.diarize(sound, min_speakers=asked.min_speakers, max_speakers=asked.max_speakers)
+    turns = diarizer.diarize(sound, speaker_bounds(asked))
     aligned = align(outcome.result, sound, device) if asked.align else outcome.result
     return assign_speakers(aligned, turns), turns
 

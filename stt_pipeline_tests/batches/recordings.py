@@ -22,6 +22,7 @@ from stt_pipeline.batches.shard_work import ShardWork
 from stt_pipeline.batches.work import Work
 from stt_pipeline.errors import ConfigurationError, DownloadError
 from stt_pipeline.mail.mailer import Mailer
+from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerBounds
 from stt_pipeline.speech.recordings import Outcome, Progress, Recording
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word
 from stt_pipeline.store import batches
@@ -101,13 +102,7 @@ class OneSpeaker:
 
     name = "one"
 
-    def diarize(
-        self,
-        sound: Sound,
-        *,
-        min_speakers: int | None = None,
-        max_speakers: int | None = None,
-    ) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         return (SpeakerTurn(0.0, len(all_samples(sound)) / 16_000, "SPEAKER_00"),)
 
 

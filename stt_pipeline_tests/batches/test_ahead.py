@@ -13,6 +13,7 @@ from stt_pipeline.audio.sources import Source
 from stt_pipeline.batches import steps, transcribing
 from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
 from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerBounds
 from stt_pipeline.speech.transcript import SpeakerTurn
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
@@ -37,9 +38,7 @@ def test_what_is_queued_for_a_lost_shard_is_not_begun(
     begun: list[float] = []
 
     class _Slow(OneSpeaker):
-        def diarize(
-            self, sound: Sound, *, min_speakers: int | None = None, max_speakers: int | None = None
-        ) -> tuple[SpeakerTurn, ...]:
+        def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
             begun.append(time.monotonic())
             if len(begun) == 1:
                 with database.begin() as connection:

@@ -29,7 +29,7 @@ from stt_pipeline.errors import ErrorClass, SummaryError
 from stt_pipeline.mail.smtp import SmtpMailer
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.minutes.model import Minutes
-from stt_pipeline.speech.diarization.embedded import EmbeddedDiarizer
+from stt_pipeline.speech.diarization import ANY_NUMBER, EmbeddedDiarizer, SpeakerBounds
 from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.engine.chunks import Cutter
 from stt_pipeline.speech.engine.decoding import DecodeOptions, Decoder
@@ -117,12 +117,10 @@ def driver_fault(hypotheses: int) -> None:
 class Buggy(EmbeddedDiarizer):
     """Has a bug that one recording finds."""
 
-    def diarize(
-        self, sound: Sound, *, min_speakers: int | None = None, max_speakers: int | None = None
-    ) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         if len(all_samples(sound)) == _samples("bug.wav"):
             raise IndexError("a bug")
-        return super().diarize(sound, min_speakers=min_speakers, max_speakers=max_speakers)
+        return super().diarize(sound, bounds)
 
 
 class Unanswered(ExtractiveSummarizer):

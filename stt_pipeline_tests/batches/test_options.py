@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from stt_pipeline.batches.creation import checked_options
-from stt_pipeline.batches.options import BatchOptions, speech_options
+from stt_pipeline.batches.options import BatchOptions, speaker_bounds, speech_options
 from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.speech.diarization import SpeakerBounds
 from stt_pipeline.speech.language_codes import LANGUAGE_CODES
 from stt_pipeline.speech.recordings import SpeechOptions
 
@@ -62,6 +63,19 @@ def test_languages_are_those_that_are_named_each_once() -> None:
 )
 def test_the_setting_counts_where_a_batch_says_nothing(options: dict[str, Any], language: str) -> None:
     assert speech_options(BatchOptions(**options), language="ja").language == language
+
+
+@pytest.mark.parametrize(
+    ("options", "bounds"),
+    [
+        ({}, SpeakerBounds()),
+        ({"min_speakers": 2}, SpeakerBounds(fewest=2)),
+        ({"max_speakers": 4}, SpeakerBounds(most=4)),
+        ({"min_speakers": 3, "max_speakers": 3}, SpeakerBounds(3, 3)),
+    ],
+)
+def test_so_many_speakers_are_looked_for(options: dict[str, Any], bounds: SpeakerBounds) -> None:
+    assert speaker_bounds(BatchOptions(**options)) == bounds
 
 
 def test_the_codes_are_those_of_faster_whisper() -> None:

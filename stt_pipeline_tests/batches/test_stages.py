@@ -28,6 +28,7 @@ from stt_pipeline.mail.mail import Mail
 from stt_pipeline.mail.mailer import Mailer, load_mailer
 from stt_pipeline.mail.outbox import OutboxMailer
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
+from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerBounds
 from stt_pipeline.speech.recordings import Recording, Transcriber
 from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
 from stt_pipeline.store import files, shards
@@ -262,9 +263,7 @@ def test_figures_are_of_the_segments_that_are_stored_with_their_speakers(
             return heard.with_segments([replace(one, suspect=("speed",)) for one in heard.segments])
 
     class _TwoSpeakers(OneSpeaker):
-        def diarize(
-            self, sound: Sound, *, min_speakers: int | None = None, max_speakers: int | None = None
-        ) -> tuple[SpeakerTurn, ...]:
+        def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
             return (SpeakerTurn(0.0, 1.0, "SPEAKER_00"), SpeakerTurn(1.0, 2.0, "SPEAKER_01"))
 
     with _work(database, keys) as work:

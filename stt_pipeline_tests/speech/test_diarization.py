@@ -21,6 +21,7 @@ from stt_pipeline.speech.diarization import (
     EmbeddedDiarizer,
     SegmentationDiarizer,
     SingleSpeaker,
+    SpeakerBounds,
     load_diarizer,
 )
 from stt_pipeline.speech.diarization.clustering import PART, Part, cluster
@@ -128,12 +129,15 @@ class TestEveryDiarizer:
         scrap = meeting[SAMPLE_RATE : SAMPLE_RATE + int(seconds * SAMPLE_RATE)]
         assert len(speakers_of(diarizer.diarize(SoundInMemory(scrap)))) <= 1
 
-    @pytest.mark.parametrize("limits", [(0, None), (None, 0), (3, 2)])
-    def test_impossible_limits_are_refused(
-        self, diarizer: Diarizer, meeting: Samples, limits: tuple[int | None, int | None]
-    ) -> None:
-        with pytest.raises(InvalidRequestError, match="speakers is impossible"):
-            diarizer.diarize(SoundInMemory(meeting), min_speakers=limits[0], max_speakers=limits[1])
+
+@pytest.mark.parametrize(
+    ("fewest", "most", "said"), [(0, None, "0 and any number of"), (1, 0, "1 and 0"), (3, 2, "3 and 2")]
+)
+def test_impossible_bounds_are_refused(fewest: int, most: int | None, said: str) -> None:
+    with pytest.raises(
+        InvalidRequestError, match=f"Between {said} speakers is impossible; give min_speakers"
+    ):
+        SpeakerBounds(fewest, most)
 
 
 def test_a_diarizer_is_loaded_by_its_name() -> None:
@@ -150,12 +154,18 @@ def test_no_diarizer_means_one_speaker(meeting: Samples) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "count"), [((None, None), 2), ((None, 1), 1), ((3, None), 3), ((4, 4), 4)]
+    ("bounds", "count"),
+    [
+        (SpeakerBounds(), 2),
+        (SpeakerBounds(most=1), 1),
+        (SpeakerBounds(fewest=3), 3),
+        (SpeakerBounds(4, 4), 4),
+    ],
 )
-def test_limits_on_the_number_of_speakers_are_kept(
-    meeting: Samples, limits: tuple[int | None, int | None], count: int
+def test_bounds_on_the_number_of_speakers_are_kept(
+    meeting: Samples, bounds: SpeakerBounds, count: int
 ) -> None:
-    turns = EmbeddedDiarizer().diarize(SoundInMemory(meeting), min_speakers=limits[0], max_speakers=limits[1])
+    turns = EmbeddedDiarizer().diarize(SoundInMemory(meeting), bounds)
     assert len(speakers_of(turns)) == count
 
 
@@ -243,8 +253,8 @@ def test_dual_mono_is_left_to_another_diarizer(meeting: Samples) -> None:
 def test_a_silent_channel_is_no_speaker_where_two_are_asked_for(meeting: Samples) -> None:
     left = SoundInMemory(np.stack([meeting, np.zeros_like(meeting)], axis=1))
     assert speakers_of(ChannelDiarizer().diarize(left)) == ["SPEAKER_00"]
-    turns = ChannelDiarizer().diarize(left, min_speakers=2)
-    assert turns == EmbeddedDiarizer().diarize(left, min_speakers=2)
+    turns = ChannelDiarizer().diarize(left, SpeakerBounds(fewest=2))
+    assert turns == EmbeddedDiarizer().diarize(left, SpeakerBounds(fewest=2))
     assert speakers_of(turns) == ["SPEAKER_00", "SPEAKER_01"]
 
 

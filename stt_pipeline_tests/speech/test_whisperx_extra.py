@@ -23,6 +23,7 @@ from stt_pipeline.speech.alignment import align
 from stt_pipeline.speech.diarization import (
     PyannoteDiarizer,
     SegmentationDiarizer,
+    SpeakerBounds,
     load_diarizer,
     pyannote,
     segmentation_model,
@@ -90,13 +91,9 @@ class TestSegmentation:
             turns = SegmentationDiarizer().diarize(SoundFile(path))
             assert len({turn.speaker for turn in turns}) == count, stem
 
-    @pytest.mark.parametrize(("limits", "count"), [((None, 1), 1), ((3, 3), 3)])
-    def test_limits_are_kept(
-        self, meeting: Samples, limits: tuple[int | None, int | None], count: int
-    ) -> None:
-        turns = SegmentationDiarizer().diarize(
-            SoundInMemory(meeting), min_speakers=limits[0], max_speakers=limits[1]
-        )
+    @pytest.mark.parametrize(("bounds", "count"), [(SpeakerBounds(most=1), 1), (SpeakerBounds(3, 3), 3)])
+    def test_bounds_are_kept(self, meeting: Samples, bounds: SpeakerBounds, count: int) -> None:
+        turns = SegmentationDiarizer().diarize(SoundInMemory(meeting), bounds)
         assert len({turn.speaker for turn in turns}) == count
 
     def test_threads_share_one_model(self) -> None:
@@ -158,7 +155,7 @@ class TestPyannote:
 
     def test_a_local_pipeline_finds_turns(self, pipeline: Path, meeting: Samples) -> None:
         turns = load_diarizer("pyannote", pyannote_pipeline=str(pipeline), device="cpu").diarize(
-            SoundInMemory(meeting), max_speakers=2
+            SoundInMemory(meeting), SpeakerBounds(most=2)
         )
         assert turns
         assert {turn.speaker for turn in turns} <= {"SPEAKER_00", "SPEAKER_01"}

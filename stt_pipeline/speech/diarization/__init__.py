@@ -1,18 +1,20 @@
 """Who speaks when: sound in, speaker turns out. Nothing here reads words, files or settings."""
 
 from stt_pipeline.speech.diarization.channel import ChannelDiarizer
-from stt_pipeline.speech.diarization.diarizer import Diarizer, SingleSpeaker
+from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, Diarizer, SingleSpeaker, SpeakerBounds
 from stt_pipeline.speech.diarization.embedded import EmbeddedDiarizer
 from stt_pipeline.speech.diarization.loading import load_diarizer
 from stt_pipeline.speech.diarization.pyannote import PyannoteDiarizer
 from stt_pipeline.speech.diarization.segmentation import SegmentationDiarizer
 
 __all__ = [
+    "ANY_NUMBER",
     "ChannelDiarizer",
     "Diarizer",
     "EmbeddedDiarizer",
     "PyannoteDiarizer",
     "SegmentationDiarizer",
     "SingleSpeaker",
+    "SpeakerBounds",
     "load_diarizer",
 ]

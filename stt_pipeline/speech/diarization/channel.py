@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.audio.sound import Samples, Sound
-from stt_pipeline.speech.diarization.diarizer import Diarizer, check_speaker_limits, in_order
+from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, Diarizer, SpeakerBounds, in_order
 from stt_pipeline.speech.diarization.embedded import EmbeddedDiarizer
 from stt_pipeline.speech.diarization.voice_activity import Region, SpeechDetector
 from stt_pipeline.speech.transcript import SpeakerTurn
@@ -37,24 +37,17 @@ class ChannelDiarizer:
         """Leave recordings that have not one speaker a channel to ``otherwise``, the embedded diarizer by default."""
         self._otherwise = otherwise or EmbeddedDiarizer()
 
-    def diarize(
-        self,
-        sound: Sound,
-        *,
-        min_speakers: int | None = None,
-        max_speakers: int | None = None,
-    ) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         """See :meth:`Diarizer.diarize`."""
-        check_speaker_limits(min_speakers, max_speakers)
-        if (max_speakers or 2) >= 2 and (min_speakers or 1) <= 2:
+        if bounds.fewest <= 2 and (bounds.most is None or bounds.most >= 2):
             channels = _Channels()
             for block in sound.stereo_blocks():
                 channels.feed(block)
             turns = in_order(channels.turns())
             speakers = {turn.speaker for turn in turns}
-            if channels.is_silent or len(speakers) >= (min_speakers or 1):
+            if channels.is_silent or len(speakers) >= bounds.fewest:
                 return turns
-        return self._otherwise.diarize(sound, min_speakers=min_speakers, max_speakers=max_speakers)
+        return self._otherwise.diarize(sound, bounds)
 
 
 class _Channels:

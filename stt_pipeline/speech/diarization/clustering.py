@@ -30,7 +30,7 @@ _TOGETHER, _APART = 1.0, 10.0
 
 _MOST_OF_A_PART = PART // 3  # so that a part always shrinks
 
-DEFAULT_MAX_CLUSTERS = 20
+_DEFAULT_MAX_CLUSTERS = 20
 """More voices than this in one meeting are more likely a failure of the criterion than a crowd."""
 
 
@@ -49,7 +49,7 @@ class Part:
 
 
 def cluster(
-    parts: Iterable[Part], min_clusters: int = 1, max_clusters: int = DEFAULT_MAX_CLUSTERS
+    parts: Iterable[Part], min_clusters: int = 1, max_clusters: int | None = None
 ) -> tuple[IntArray, Gaussians]:
     """Return a label 0..k-1 for each set, and each cluster's statistics; ``min_clusters`` <= k <= ``max_clusters``.
 
@@ -57,11 +57,13 @@ def cluster(
         parts: the sets in order of time; parts are asked for one after the other, each is clustered alone, and then
             the parts' clusters are, so that time and memory grow linearly with long recordings.
         min_clusters: given as many sets.
-        max_clusters: at least 1.
+        max_clusters: at least 1; None: as many as a meeting may have, or ``min_clusters`` where that is more.
 
     Raises:
         ValueError: there are no parts.
     """
+    if max_clusters is None:
+        max_clusters = max(_DEFAULT_MAX_CLUSTERS, min_clusters)
     labels: list[IntArray] = []
     clusters: list[Gaussians] = []
     waiting: Part | None = None  # so that the only part of a short recording is known as such
@@ -70,7 +72,7 @@ def cluster(
             limits = (min_clusters, max_clusters)
             if part is not None or labels:
                 # a limit on the whole must not force different voices together in a part
-                at_most = min(max(max_clusters, DEFAULT_MAX_CLUSTERS), _MOST_OF_A_PART)
+                at_most = min(max(max_clusters, _DEFAULT_MAX_CLUSTERS), _MOST_OF_A_PART)
                 limits = (min(min_clusters, _MOST_OF_A_PART), at_most)
             found = _agglomerate(waiting, *limits)
             labels.append(found + sum(len(earlier) for earlier in clusters))

@@ -1,13 +1,41 @@
 """What a diarizer is, and the one that sees a single speaker."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from stt_pipeline.audio.sound import Sound
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.speech.diarization.voice_activity import speech_regions
 from stt_pipeline.speech.transcript import SpeakerTurn
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerBounds:
+    """How many people there may be in a recording.
+
+    Attributes:
+        fewest: at least so many, as far as there is enough speech to tell them apart.
+        most: at most so many; None: any number.
+
+    Raises:
+        InvalidRequestError: a bound is below 1, or the lower is above the upper.
+    """
+
+    fewest: int = 1
+    most: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no recording can meet."""
+        if self.fewest < 1 or (self.most is not None and self.most < self.fewest):
+            most = "any number of" if self.most is None else self.most
+            raise InvalidRequestError(
+                f"Between {self.fewest} and {most} speakers is impossible; "
+                "give min_speakers >= 1 and max_speakers >= min_speakers, or leave them out."
+            )
+
+
+ANY_NUMBER = SpeakerBounds()
 
 
 class Diarizer(Protocol):
@@ -18,23 +46,15 @@ class Diarizer(Protocol):
 
     name: str
 
-    def diarize(
-        self,
-        sound: Sound,
-        *,
-        min_speakers: int | None = None,
-        max_speakers: int | None = None,
-    ) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         """Return the turns in order of time, with labels SPEAKER_00, SPEAKER_01, ... in order of appearance.
 
         Args:
             sound: the recording; it may be heard more than once, and need not fit into memory.
-            min_speakers: at least so many, as far as there is enough speech to tell them apart.
-            max_speakers: at most so many.
+            bounds: how many speakers there may be.
 
         Raises:
             FileError: the recording cannot be read, or there is no room on disk for what is kept of it.
-            InvalidRequestError: the limits are below 1, or the lower is above the upper.
         """
         ...
 
@@ -44,15 +64,8 @@ class SingleSpeaker:
 
     name = "none"
 
-    def diarize(
-        self,
-        sound: Sound,
-        *,
-        min_speakers: int | None = None,
-        max_speakers: int | None = None,
-    ) -> tuple[SpeakerTurn, ...]:
-        """See :meth:`Diarizer.diarize`; the limits are checked, and there is one speaker whatever they say."""
-        check_speaker_limits(min_speakers, max_speakers)
+    def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+        """See :meth:`Diarizer.diarize`; there is one speaker, whatever the bounds say."""
         return tuple(SpeakerTurn(region.start, region.end, "SPEAKER_00") for region in speech_regions(sound))
 
 
@@ -63,13 +76,3 @@ def in_order(turns: Iterable[SpeakerTurn]) -> tuple[SpeakerTurn, ...]:
         replace(turn, speaker=names.setdefault(turn.speaker, f"SPEAKER_{len(names):02d}"))
         for turn in sorted(turns, key=lambda turn: (turn.start, turn.end, turn.speaker))
     )
-
-
-def check_speaker_limits(min_speakers: int | None, max_speakers: int | None) -> None:
-    """Raise InvalidRequestError for limits that no recording can meet."""
-    limits = [limit for limit in (min_speakers, max_speakers) if limit is not None]
-    if any(limit < 1 for limit in limits) or limits != sorted(limits):
-        raise InvalidRequestError(
-            f"Between {min_speakers} and {max_speakers} speakers is impossible; "
-            "give min_speakers >= 1 and max_speakers >= min_speakers, or leave them out."
-        )

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.audio.sound import Sound
-from stt_pipeline.speech.diarization.clustering import DEFAULT_MAX_CLUSTERS, PART, Part, cluster
-from stt_pipeline.speech.diarization.diarizer import check_speaker_limits
+from stt_pipeline.speech.diarization.clustering import PART, Part, cluster
+from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, SpeakerBounds
 from stt_pipeline.speech.diarization.features import FRAME_RATE
 from stt_pipeline.speech.diarization.gaussians import Gaussians, IntArray
 from stt_pipeline.speech.diarization.resegmentation import resegment
@@ -25,8 +25,8 @@ times the errors of 2 s), longer ones mix voices."""
 
 _SHORTEST_UNIT = 0.5  # seconds; what is shorter says too little and is left to the resegmentation
 
-_LEAST_SHARE, _LEAST_TALK, _ENOUGH_TALK = 0.05, 0.5, 10.0
-"""Who says less than a twentieth of all speech is no speaker but noise or an odd sentence, within 0.5 to 10 seconds."""
+_LEAST_SHARE = 0.05
+"""Who says less than a twentieth of all speech is no speaker but noise or an odd sentence."""
 
 
 class EmbeddedDiarizer:
@@ -38,23 +38,13 @@ class EmbeddedDiarizer:
 
     name = "embedded"
 
-    def diarize(
-        self,
-        sound: Sound,
-        *,
-        min_speakers: int | None = None,
-        max_speakers: int | None = None,
-    ) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         """See :meth:`Diarizer.diarize`."""
-        check_speaker_limits(min_speakers, max_speakers)
-        fewest = min_speakers or 1
-        most = max_speakers or max(DEFAULT_MAX_CLUSTERS, fewest)
         with SpokenFeatures(sound, SpeechDetector()) as features:
             if not len(features):
                 return ()
-            _, voices = cluster(_units(features), fewest, most)
-            least = min(max(_LEAST_SHARE * len(features) / FRAME_RATE, _LEAST_TALK), _ENOUGH_TALK)
-            speakers = resegment(features, voices, min_speakers=fewest, min_frames=int(least * FRAME_RATE))
+            _, voices = cluster(_units(features), bounds.fewest, bounds.most)
+            speakers = resegment(features, voices, min_speakers=bounds.fewest, least_share=_LEAST_SHARE)
             return _turns(features.bounds, speakers)
 
 

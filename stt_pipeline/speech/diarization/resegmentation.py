@@ -22,6 +22,9 @@ _PASSES = 2  # the first corrects the 2 s grid, the second learns from cleaner l
 
 _IMPOSSIBLE = 1e6  # nats
 
+_LEAST_TALK, _ENOUGH_TALK = 0.5, 10.0
+"""Seconds: who says less than the first was a mistake, and who says more than the second is a speaker, whatever their share."""
+
 _AT_ONCE = 2_000  # steps that are in memory with their features
 
 
@@ -30,7 +33,7 @@ def resegment(
     voices: Gaussians,
     *,
     min_speakers: int,
-    min_frames: int,
+    least_share: float,
     allowed: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Return the speaker of each spoken frame, 0 to at most 254, as numbered in ``voices``.
@@ -39,13 +42,16 @@ def resegment(
         features: of all that is said.
         voices: a first guess of how the speakers sound, as statistics of some of the frames.
         min_speakers: so many speakers stay however little they say.
-        min_frames: a speaker who has fewer frames than this after a pass was a mistake and goes to the others.
+        least_share: a speaker who has less of all speech than this after a pass was a mistake and goes to the others;
+            within 0.5 to 10 seconds.
         allowed: bool ``(stretches, voices)``, who may speak in each stretch; where that is nobody, everybody.
     """
     starts, pauses = _steps(features.lengths)
     lengths = np.diff(np.append(starts, len(features)))
     names = np.arange(len(voices), dtype=np.uint8)
     stretches = np.cumsum(pauses) - 1
+    least = min(max(least_share * len(features) / FRAME_RATE, _LEAST_TALK), _ENOUGH_TALK)
+    min_frames = int(least * FRAME_RATE)
     for done in range(_PASSES):
         keep = _speakers(voices.counts, min_speakers, min_frames)
         names, voices = names[keep], voices[keep]

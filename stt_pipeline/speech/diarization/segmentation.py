@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.audio.sound import Samples, Sound
-from stt_pipeline.speech.diarization.clustering import DEFAULT_MAX_CLUSTERS, PART, Part, cluster
-from stt_pipeline.speech.diarization.diarizer import check_speaker_limits, in_order
+from stt_pipeline.speech.diarization.clustering import PART, Part, cluster
+from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, SpeakerBounds, in_order
 from stt_pipeline.speech.diarization.features import FRAME_RATE
 from stt_pipeline.speech.diarization.gaussians import Gaussians, IntArray
 from stt_pipeline.speech.diarization.resegmentation import resegment
@@ -29,7 +29,7 @@ _UNIT, _SHORTEST_UNIT = (
 _NEAR = 15.0
 """Seconds within which one track is one person, most likely, and two tracks are two: less than the model's window."""
 
-_LEAST_SHARE, _LEAST_TALK, _ENOUGH_TALK = 0.02, 0.5, 10.0
+_LEAST_SHARE = 0.02
 """As in `embedded`, with a lower share: the model has heard that it is somebody else."""
 _NOBODY = 255
 
@@ -53,29 +53,19 @@ class SegmentationDiarizer:
         """
         self._activities = activities or SegmentationModel().activities
 
-    def diarize(
-        self,
-        sound: Sound,
-        *,
-        min_speakers: int | None = None,
-        max_speakers: int | None = None,
-    ) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         """See :meth:`Diarizer.diarize`; turns may overlap."""
-        check_speaker_limits(min_speakers, max_speakers)
-        fewest = min_speakers or 1
-        most = max_speakers or max(DEFAULT_MAX_CLUSTERS, fewest)
         listener = _Alone(Tracks(self._activities))
         with SpokenFeatures(sound, listener) as features:
             if not len(features):
                 return ()
             units = _Units(features, listener.tracks_alone[features.kept])
-            labels, voices = cluster(units.parts(), fewest, most)
-            least = min(max(_LEAST_SHARE * len(features) / FRAME_RATE, _LEAST_TALK), _ENOUGH_TALK)
+            labels, voices = cluster(units.parts(), bounds.fewest, bounds.most)
             speakers = resegment(
                 features,
                 voices,
-                min_speakers=fewest,
-                min_frames=int(least * FRAME_RATE),
+                min_speakers=bounds.fewest,
+                least_share=_LEAST_SHARE,
                 allowed=units.voices_nearby(labels, len(voices)),
             )
             return in_order(_turns(listener, features.bounds, speakers))
