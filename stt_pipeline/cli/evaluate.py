@@ -63,7 +63,7 @@ def evaluate(
 
     docs/evaluation.md says what each figure means. Exit code 1 if a recording has no reference or no result.
     """
-    asked = wishes(option, language=language, diarizer=diarizer)
+    asked = wishes(option, model=model, language=language, diarizer=diarizer)
     corpus = read_corpus(folder)
     if not corpus.references:
         raise InvalidRequestError(
@@ -72,11 +72,7 @@ def evaluate(
         )
     if hypotheses is not None and not hypotheses.is_dir():
         raise InvalidRequestError(f"{hypotheses} is not a folder: give one with results for --hypotheses.")
-    scores = (
-        list(_transcribed(corpus, model or asked.model, asked))
-        if hypotheses is None
-        else _found(corpus, hypotheses)
-    )
+    scores = list(_transcribed(corpus, asked)) if hypotheses is None else _found(corpus, hypotheses)
     table = as_table(scores)
     whole = totals(table)
     (err if as_json else out).print(_shown(table, whole))
@@ -95,19 +91,17 @@ def _found(corpus: Corpus, folder: Path) -> list[Score]:
     scores = []
     for path, reference in corpus.references.items():
         result = read_known((folder,), path.stem, plain_text=False)
-        error = (
-            ""
-            if result
-            else f"there is no {path.stem}.json in {folder}; it counts as a result without a word"
-        )
-        scores.append(_score(path, reference, result or Known(), error=error))
+        result = result or Known()
+        is_missing = result == Known() or (reference.text is not None and result.text is None)
+        error = f"there is no {path.stem}.json in {folder}; it counts as a result without a word"
+        scores.append(_score(path, reference, result, error=error if is_missing else ""))
     return scores
 
 
-def _transcribed(corpus: Corpus, model: str, asked: BatchOptions) -> Iterator[Score]:
+def _transcribed(corpus: Corpus, asked: BatchOptions) -> Iterator[Score]:
     """Transcribe and score all recordings, and find the speakers of those whose reference knows them."""
     settings = Settings()
-    engine, finds_speakers = speech_tools(asked, settings, model=model)
+    engine, finds_speakers = speech_tools(asked, settings)
     options = speech_options(asked, language=settings.language)
     recordings = (
         # the default binds this path, and not the last one
@@ -127,20 +121,23 @@ def _transcribed(corpus: Corpus, model: str, asked: BatchOptions) -> Iterator[Sc
 
 def _heard(outcome: Outcome, reference: Known, diarizer: Diarizer, asked: BatchOptions) -> Score:
     path, began = _path(outcome), time.monotonic()
-    try:
-        if isinstance(outcome.result, Exception):
-            raise outcome.result
-        turns = (
-            diarizer.diarize(SoundFile(path), speaker_bounds(asked)) if reference.turns is not None else None
-        )
-    except ConfigurationError:
-        raise
-    except Exception as error:  # a recording fails alone, whatever is wrong with it
-        reason = str(error) if isinstance(error, FileError) else f"{type(error).__name__}: {error}"
-        return _score(path, reference, Known(), error=reason)
-    transcript = outcome.result
+    transcript, turns, error = outcome.result, None, ""
+    if isinstance(transcript, Exception):
+        return _score(path, reference, Known(), error=_reason(transcript))
+    if reference.turns is not None:
+        try:
+            turns = diarizer.diarize(SoundFile(path), speaker_bounds(asked))
+        except Exception as problem:  # a recording fails alone, whatever is wrong with it
+            error = f"{_reason(problem).rstrip('.')}; its speakers count as not found."
     result = Known(transcript.text, turns, transcript.language, transcript.duration, transcript.quality)
-    return _score(path, reference, result, work_seconds=outcome.seconds + time.monotonic() - began)
+    seconds = outcome.seconds + time.monotonic() - began
+    return _score(path, reference, result, work_seconds=seconds, error=error)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ConfigurationError):
+        raise error
+    return str(error) if isinstance(error, FileError) else f"{type(error).__name__}: {error}"
 
 
 def _path(outcome: Outcome) -> Path:

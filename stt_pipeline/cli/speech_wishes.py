@@ -45,9 +45,7 @@ def wishes(pairs: Sequence[str] | None, **flags: Any) -> BatchOptions:
         raise InvalidRequestError(f"That cannot be asked for: {what_is_wrong(error)}.") from error
 
 
-def speech_tools(
-    asked: BatchOptions, settings: Settings, *, model: str = "", batch_size: int = 0
-) -> tuple[Engine, Diarizer]:
+def speech_tools(asked: BatchOptions, settings: Settings, *, batch_size: int = 0) -> tuple[Engine, Diarizer]:
     """Return what transcribes and what finds the speakers: as asked for, else as the settings say.
 
     Raises:
@@ -59,6 +57,6 @@ def speech_tools(
         device=settings.device,
     )
     loaded = load_model(
-        model or asked.model or settings.model, settings.device, settings.compute_type, settings.cpu_threads
+        asked.model or settings.model, settings.device, settings.compute_type, settings.cpu_threads
     )
     return Engine(loaded, batch_size=batch_size or settings.model_batch_size), diarizer

@@ -72,13 +72,14 @@ def transcribe(
     """Transcribe FILE... here and now, without Dagster or a database, and write NAME.FORMAT for each.
 
     All files go through the model together, so results come in the order in which they get done. Exit code 1 if a file
-    failed (the others are written), 2 if nothing could be started.
+    failed (the others are written), or its speakers could not be found (its text is), 2 if nothing could be started.
     """
     settings = Settings()
     kinds = parsed_formats(formats)
     stems = _stems(files, output_dir)
     asked = wishes(
         option,
+        model=model,
         language=language,
         languages=[code.strip() for code in languages.split(",") if code.strip()],
         multilingual=multilingual,
@@ -88,10 +89,10 @@ def transcribe(
     if asked.align and not is_installed():  # now, and not after the first file is transcribed
         raise ConfigurationError(extra_needed("alignment of words (--option align)"))
     made_folder(output_dir)
-    engine, diarize = speech_tools(asked, settings, model=model, batch_size=model_batch_size)
+    engine, diarize = speech_tools(asked, settings, batch_size=model_batch_size)
     options = speech_options(asked, language=settings.language)
     recordings = (Recording(file, partial(_opened, file), options) for file in stems)
-    done, failed = list[Transcript](), 0
+    done, failed, without_speakers = list[Transcript](), 0, 0
     started = time.monotonic()
     bars = TranscriptionBars(list(stems))
     outcomes = cast("Generator[Outcome, None, None]", engine.transcribe(recordings, progress=bars.heard))
@@ -100,11 +101,19 @@ def transcribe(
             file = cast(Path, outcome.recording.key)
             name = display_name(file)
             try:
-                transcript, turns = _with_speakers(file, outcome, diarize, asked, settings.device)
+                if isinstance(outcome.result, Exception):
+                    raise outcome.result
+                try:
+                    transcript, turns = _with_speakers(file, outcome.result, diarize, asked, settings.device)
+                except Exception as error:
+                    _raise_unless_of_a_file(error)
+                    without_speakers += 1
+                    reason = _what_happened(name, error).rstrip(".")
+                    say(f"{reason}; its text is written without speakers.", style="red")
+                    transcript, turns = outcome.result, None
                 written = _write(stems[file], kinds, name, transcript, turns)
             except Exception as error:
-                if isinstance(error, SttError) and not isinstance(error, FileError):
-                    raise  # nothing to do with this file
+                _raise_unless_of_a_file(error)
                 failed += 1
                 say(_what_happened(name, error), style="red")
             else:
@@ -117,7 +126,7 @@ def transcribe(
         say(note, style="yellow")
     if len(stems) > 1:
         say(_summary(done, failed, time.monotonic() - started))
-    if failed:
+    if failed or without_speakers:
         raise typer.Exit(1)
 
 
@@ -127,22 +136,27 @@ def _opened(file: Path) -> Iterator[Sound]:
 
 
 def _with_speakers(
-    file: Path, outcome: Outcome, diarizer: Diarizer, asked: BatchOptions, device: str
+    file: Path, transcript: Transcript, diarizer: Diarizer, asked: BatchOptions, device: str
 ) -> tuple[Transcript, tuple[SpeakerTurn, ...]]:
-    if isinstance(outcome.result, Exception):
-        raise outcome.result
     sound = SoundFile(file)
     turns = diarizer.diarize(sound, speaker_bounds(asked))
-    aligned = align(outcome.result, sound, device) if asked.align else outcome.result
+    aligned = align(transcript, sound, device) if asked.align else transcript
     return assign_speakers(aligned, turns), turns
 
 
 def _write(
-    stem: Path, kinds: Sequence[str], name: str, transcript: Transcript, turns: Sequence[SpeakerTurn]
+    stem: Path, kinds: Sequence[str], name: str, transcript: Transcript, turns: Sequence[SpeakerTurn] | None
 ) -> "list[UPath | Path]":
+    if turns is None:  # an rttm would say that nobody talks
+        kinds = [kind for kind in kinds if kind != "rttm"]
     with_minutes = any(EXPORT_FORMATS[kind].has_minutes for kind in kinds)
     minutes = ExtractiveSummarizer().summarize(transcript) if with_minutes else None
-    return write_formats(stem, kinds, name=name, transcript=transcript, minutes=minutes, turns=turns)
+    return write_formats(stem, kinds, name=name, transcript=transcript, minutes=minutes, turns=turns or ())
+
+
+def _raise_unless_of_a_file(error: Exception) -> None:
+    if isinstance(error, SttError) and not isinstance(error, FileError):
+        raise error
 
 
 def _what_happened(name: str, error: Exception) -> str:

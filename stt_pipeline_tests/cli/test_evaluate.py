@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,16 @@ def test_nothing_that_is_missing_is_passed_over(stt: Stt, folder: Path) -> None:
     assert page["per_file"][0]["cer"] == page["per_file"][0]["der"] == 1.0
 
 
+def test_turns_alone_are_no_text(stt: Stt, folder: Path) -> None:
+    results = results_of(folder)
+    (results / "year-end.json").unlink()
+    ended = stt("evaluate", folder, "--hypotheses", results, "--json")
+    assert ended.code == 1
+    assert f"year-end.mp3: there is no year-end.json in {results}; it counts" in ended.err
+    worst = json.loads(ended.out)["per_file"][0]
+    assert (worst["name"], worst["cer"], worst["der"]) == ("year-end.mp3", 1.0, 0.0)
+
+
 def test_what_cannot_be_scored_at_all(stt: Stt, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "bare").mkdir()
     shutil.copy(folder / "year-end.mp3", tmp_path / "bare")
@@ -126,6 +137,23 @@ def test_recordings_are_transcribed_and_timed(
     (other,) = [row for row in json.loads(ended.out)["per_file"] if row["name"] == sample["name"]]
     assert other["speakers_found"] == 1
     assert other["cer"] > sample["cer"]
+
+
+def test_speakers_that_cannot_be_found_are_said_and_the_text_is_scored(
+    stt: Stt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = tmp_path / "in"
+    corpus.mkdir()
+    shutil.copy(SAMPLES / "server-migration.opus", corpus)
+    for kind in ("json", "rttm"):
+        shutil.copy(SAMPLES / "reference" / f"server-migration.{kind}", corpus)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))  # there the diarizer keeps what it hears
+    ended = stt("evaluate", corpus, "--model", "demo", "--json")
+    assert ended.code == 1
+    assert "set TMPDIR to a folder with more" in ended.err
+    assert "; its speakers count as not found." in ended.err
+    (row,) = json.loads(ended.out)["per_file"]
+    assert row["cer"] < 0.03 and row["der"] == 1.0
 
 
 def test_the_model_may_be_an_option_as_of_a_batch(stt: Stt, folder: Path) -> None:

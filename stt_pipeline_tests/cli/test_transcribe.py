@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import wave
 from pathlib import Path
 
@@ -107,6 +108,20 @@ def test_options_that_have_no_flag(stt: Stt, tmp_path: Path, monkeypatch: pytest
     assert "MEETING" in " ".join(segment["text"] for segment in segments)
 
 
+def test_speakers_that_cannot_be_found_cost_no_text(
+    stt: Stt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = _excerpt(tmp_path / "a.wav")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))  # there the diarizer keeps what it hears
+    ended = stt("transcribe", file, "--output-dir", tmp_path / "out", "--format", "json,rttm")
+    assert ended.code == 1
+    assert "set TMPDIR to a folder with more" in ended.err
+    assert "; its text is written without speakers." in ended.err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.json"]
+    page = json.loads((tmp_path / "out" / "a.json").read_text(encoding="utf-8"))
+    assert page["segments"] and page["speakers"] == []
+
+
 def test_names_that_differ_in_their_ending_only(stt: Stt, tmp_path: Path) -> None:
     files = [_silence(tmp_path / "a.wav"), tmp_path / "a.wave"]
     files[1].write_bytes(files[0].read_bytes())
@@ -132,6 +147,10 @@ def test_names_that_differ_in_their_ending_only(stt: Stt, tmp_path: Path) -> Non
         (["a.wav", "--language", "ja"], "does not know the language 'ja'. It knows en, ko"),
         (["a.wav", "--language", "kr"], "That cannot be asked for: language: 'kr' is no language code"),
         (["a.wav", "--language", "ko", "--multilingual"], "leave out one."),
+        (
+            ["a.wav", "--model", "small", "--option", "model=demo"],
+            "--option model and --model ask for the same",
+        ),
         (["a.wav", "--diarizer", "best"], "That cannot be asked for: diarizer: "),
         (["a.wav", "--option", "model"], "--option wants NAME=VALUE, not 'model'."),
         (["a.wav", "--option", "modle=demo"], "That cannot be asked for: modle: there is no such option."),

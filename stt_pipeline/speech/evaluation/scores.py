@@ -33,7 +33,7 @@ class Score:
         speakers: how many were found, and how many there are; None where the reference does not know.
         audio_seconds: length of the recording, 0 where nobody knows.
         work_seconds: what it took; None where it was done elsewhere.
-        error: why there is no result; the rates are then those of a result without a word.
+        error: why the result, or a part of it, is missing; the rates are then those of a result without it.
     """
 
     name: str
