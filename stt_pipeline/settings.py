@@ -65,19 +65,28 @@ class Settings(BaseSettings):
     model: str = Field(
         "auto",
         description="Speech model: auto (large-v3 on a GPU, small on a CPU), a faster-whisper name, "
-        "a folder with a CTranslate2 Whisper model, or demo (the tiny model in the package).",
+        "a repository of the Hugging Face hub (owner/model), a folder with a CTranslate2 Whisper model, or demo (the tiny model "
+        "in the package).",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the speech model runs.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto",
+        description="Where the speech model, pyannote and the alignment of words run: cpu, cuda, or auto (cuda where there "
+        "is one).",
+    )
     compute_type: str = Field(
         "auto", description="CTranslate2 compute type. auto: float16 on a GPU, int8 on a CPU."
     )
     cpu_threads: int = Field(
         0,
         ge=0,
-        description="Threads of each worker of the speech model on a CPU, which has as many workers as there are cores "
-        "for. 0 takes four, or one for the demo model.",
+        description="Threads of each worker of the speech model on a CPU; there are as many workers as cores allow. 0 "
+        "takes four, or all cores where there are fewer, and one for the demo model.",
     )
-    language: str = Field("", description="Language code of the recordings; empty detects it file by file.")
+    language: str = Field(
+        "",
+        description="Language code of the recordings, of batches that say nothing about languages; empty detects it "
+        "file by file.",
+    )
     model_batch_size: int = Field(
         0,
         ge=0,
@@ -86,8 +95,8 @@ class Settings(BaseSettings):
     )
     diarizer: Literal["auto", "pyannote", "segmentation", "embedded", "channel", "none"] = Field(
         "auto",
-        description="Who finds the speakers: pyannote (the best; wants the whisperx extra, and HF_TOKEN or "
-        "STT_PYANNOTE_PIPELINE), segmentation (the whisperx extra, no token), embedded (no extra), channel (one speaker "
+        description="Who finds the speakers: pyannote (the best; wants the whisperx extra, and HF_TOKEN in the environment or "
+        "a local folder as STT_PYANNOTE_PIPELINE), segmentation (the whisperx extra, no token), embedded (no extra), channel (one speaker "
         "a channel of stereo calls) or none. auto: segmentation where the extra is installed, else embedded.",
     )
     pyannote_pipeline: str = Field(
