@@ -89,13 +89,12 @@ class DownloadCache:
             with self._taken() as ledger:
                 is_kept = self._promise(ledger, coming.size)
                 if is_kept:
-                    failed.callback(self._give_back, coming.size)
                     draft = self._folder / "drafts" / f"{target.parent.name}-{token_hex(4)}"
+                    failed.callback(self._give_back, draft, coming.size)
                 else:
                     draft = Path(tempfile.mkdtemp(dir=self._folder / "once")) / target.name
                     lent.callback(shutil.rmtree, draft.parent, ignore_errors=True)
                 file = lent.enter_context(draft.open("wb"))
-                failed.callback(draft.unlink, missing_ok=True)
                 # before anybody else may make room, and take it for a dead one's
                 fcntl.flock(file, fcntl.LOCK_SH)
                 os.truncate(file.fileno(), coming.size)
@@ -117,8 +116,9 @@ class DownloadCache:
         _write(ledger, taken + size if fits else taken)
         return fits
 
-    def _give_back(self, size: int) -> None:
+    def _give_back(self, draft: Path, size: int) -> None:
         with self._taken() as ledger:
+            draft.unlink(missing_ok=True)  # who counts what is there must not find one without the other
             taken = _read(ledger)
             if taken is not None:
                 _write(ledger, max(0, taken - size))

@@ -1,6 +1,7 @@
 """The bounded folder of downloads, with several threads and processes at it."""
 
 import errno
+import fcntl
 import multiprocessing
 import os
 import threading
@@ -112,6 +113,37 @@ def test_many_who_want_the_same_fetch_it_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(read, range(8))) == {b"12" * 5}
     assert begun == [1]
+
+
+def test_a_failed_download_and_its_bytes_go_in_one_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else somebody who counts between the two would have them given back twice."""
+    others_could_count = []
+    unlink = Path.unlink
+
+    def watched(path: Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok)
+        if path.parent.name == "drafts" and path.suffix != ".lock":
+            with (tmp_path / "size").open("rb") as ledger:
+                try:
+                    fcntl.flock(ledger, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    others_could_count.append(True)
+                except BlockingIOError:
+                    others_could_count.append(False)
+
+    def breaking() -> Iterator[bytes]:
+        yield b"1"
+        raise DownloadError("gone")
+
+    monkeypatch.setattr(Path, "unlink", watched)
+    with (
+        pytest.raises(DownloadError),
+        DownloadCache(tmp_path, 100).lend("s3://bucket/a.mp3", "1", lambda: Download(60, breaking())),
+    ):
+        pass
+    assert others_could_count == [False]
+    assert (tmp_path / "size").read_text() == "0"
 
 
 def _work(folder: Path, process: int, log: Path) -> None:
