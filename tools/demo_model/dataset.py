@@ -5,6 +5,7 @@ A folder holds ``mel.npy`` (frames, 80; float16), ``noise.npy`` and ``utterances
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from multiprocessing import get_context
@@ -69,8 +70,8 @@ class Dataset:
 def synthesize(utterances: Sequence[Utterance], folder: Path, processes: int) -> float:
     """Let espeak-ng say all utterances and write them to ``folder``; return the seconds of speech."""
     folder.mkdir(parents=True, exist_ok=True)
-    with get_context("spawn").Pool(processes) as pool:
-        mels = pool.map(_heard, utterances, chunksize=32)
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        mels = list(pool.map(_heard, utterances, chunksize=32))
     rows = [
         {"language": utterance.language, **asdict(utterance.sentence), "frames": len(mel)}
         for utterance, mel in zip(utterances, mels, strict=True)
