@@ -96,8 +96,8 @@ class Settings(BaseSettings):
     diarizer: Literal["auto", "pyannote", "segmentation", "embedded", "channel", "none"] = Field(
         "auto",
         description="Who finds the speakers: pyannote (the best; wants the whisperx extra, and HF_TOKEN in the environment or "
-        "a local folder as STT_PYANNOTE_PIPELINE), segmentation (the whisperx extra, no token), embedded (no extra), channel (one speaker "
-        "a channel of stereo calls) or none. auto: segmentation where the extra is installed, else embedded.",
+        "a local folder as STT_PYANNOTE_PIPELINE), segmentation (the whisperx extra, no token), embedded (no extra), "
+        "channel (one speaker a channel of stereo calls) or none. auto: segmentation where the extra is installed, else embedded.",
     )
     pyannote_pipeline: str = Field(
         "",

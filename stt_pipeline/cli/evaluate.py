@@ -90,8 +90,7 @@ def _found(corpus: Corpus, folder: Path) -> list[Score]:
     """Score what lies in ``folder``."""
     scores = []
     for path, reference in corpus.references.items():
-        result = read_known((folder,), path.stem, plain_text=False)
-        result = result or Known()
+        result = read_known((folder,), path.stem, plain_text=False) or Known()
         is_missing = result == Known() or (reference.text is not None and result.text is None)
         error = f"there is no {path.stem}.json in {folder}; it counts as a result without a word"
         scores.append(_score(path, reference, result, error=error if is_missing else ""))
@@ -135,6 +134,7 @@ def _heard(outcome: Outcome, reference: Known, diarizer: Diarizer, asked: BatchO
 
 
 def _reason(error: Exception) -> str:
+    """Say what is wrong with one recording; raise what is wrong with all."""
     if isinstance(error, ConfigurationError):
         raise error
     return str(error) if isinstance(error, FileError) else f"{type(error).__name__}: {error}"

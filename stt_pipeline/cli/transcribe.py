@@ -103,14 +103,8 @@ def transcribe(
             try:
                 if isinstance(outcome.result, Exception):
                     raise outcome.result
-                try:
-                    transcript, turns = _with_speakers(file, outcome.result, diarize, asked, settings.device)
-                except Exception as error:
-                    _raise_unless_of_a_file(error)
-                    without_speakers += 1
-                    reason = _what_happened(name, error).rstrip(".")
-                    say(f"{reason}; its text is written without speakers.", style="red")
-                    transcript, turns = outcome.result, None
+                transcript, turns = _with_speakers(file, outcome.result, diarize, asked, settings.device)
+                without_speakers += turns is None
                 written = _write(stems[file], kinds, name, transcript, turns)
             except Exception as error:
                 _raise_unless_of_a_file(error)
@@ -137,10 +131,17 @@ def _opened(file: Path) -> Iterator[Sound]:
 
 def _with_speakers(
     file: Path, transcript: Transcript, diarizer: Diarizer, asked: BatchOptions, device: str
-) -> tuple[Transcript, tuple[SpeakerTurn, ...]]:
+) -> tuple[Transcript, tuple[SpeakerTurn, ...] | None]:
+    """Return the transcript with speakers, and their turns; say why if they cannot be found, and return None for them."""
     sound = SoundFile(file)
-    turns = diarizer.diarize(sound, speaker_bounds(asked))
-    aligned = align(transcript, sound, device) if asked.align else transcript
+    try:
+        turns = diarizer.diarize(sound, speaker_bounds(asked))
+        aligned = align(transcript, sound, device) if asked.align else transcript
+    except Exception as error:
+        _raise_unless_of_a_file(error)
+        reason = _what_happened(display_name(file), error).rstrip(".")
+        say(f"{reason}; its text is written without speakers.", style="red")
+        return transcript, None
     return assign_speakers(aligned, turns), turns
 
 
@@ -155,6 +156,7 @@ def _write(
 
 
 def _raise_unless_of_a_file(error: Exception) -> None:
+    """Raise what has nothing to do with one file, and would meet the others, too."""
     if isinstance(error, SttError) and not isinstance(error, FileError):
         raise error
 
