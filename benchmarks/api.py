@@ -52,7 +52,7 @@ def main() -> None:
             upgrade(url)
             database = Database(url)
             large = _filled(database, wishes.files)
-            _, key = keys.create(database, name="benchmark", role="admin", by=Actor("benchmark"))
+            _, key = keys.create(database, name="benchmark", role="admin", actor=Actor("benchmark"))
             database.dispose()
             with _server(settings, url, source) as port:
                 figures = _measure(port, key, large, source, wishes.seconds)

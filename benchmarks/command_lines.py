@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.instances import say
+from benchmarks.instances import print_status
 from benchmarks.spliced_speech import Spoken, splice
 from stt_pipeline.speech.evaluation import ErrorRate, character_error_rate
 from stt_pipeline.speech.models import find_files
@@ -57,7 +57,7 @@ def main() -> None:
                 took = _timed([*command, "--output-dir" if way == "ours" else "--output_dir", str(out)])
                 times[way].append(took)
                 result[f"cer_{way}"] = round(_errors(recordings, out).rate, 4)
-                say(f"{way}: {took:.1f} s")
+                print_status(f"{way}: {took:.1f} s")
         result |= {f"{way}_seconds": round(statistics.median(took), 1) for way, took in times.items()}
         ratios = [theirs / ours for ours, theirs in zip(times["ours"], times["whisperx"], strict=True)]
         result |= {

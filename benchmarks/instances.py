@@ -39,7 +39,7 @@ def own_database(folder: Path, server: str) -> Iterator[Settings]:
             os.environ |= environment(settings, own)
             yield settings
         finally:
-            say("cleaning up")
+            print_status("cleaning up")
             _execute(url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -88,6 +88,6 @@ def sensor_tick(instance: "DagsterInstance", name: str) -> "SensorExecutionData"
     return found
 
 
-def say(what: str) -> None:
+def print_status(what: str) -> None:
     """Tell a person how far a benchmark is."""
     print(f"{time.monotonic() - _began:7.1f} s  {what}", file=sys.stderr, flush=True)

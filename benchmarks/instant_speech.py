@@ -11,7 +11,7 @@ from stt_pipeline.audio.sound import Sound
 from stt_pipeline.definitions import build_definitions
 from stt_pipeline.errors import FileError
 from stt_pipeline.minutes.model import ActionItem, Minutes
-from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerBounds
+from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerCount
 from stt_pipeline.speech.recordings import Outcome, Progress, Recording
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word
 
@@ -71,7 +71,7 @@ class InstantDiarizer:
 
     name = "instant"
 
-    def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         """Return the turns, whatever the recording is."""
         return _TURNS
 

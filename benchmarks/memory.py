@@ -19,14 +19,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.instances import closing_database, own_database, say
+from benchmarks.instances import closing_database, own_database, print_status
 from benchmarks.spliced_speech import splice
 from stt_pipeline.audio.sound import Sound, SoundFile
-from stt_pipeline.batches.batch_work import claimed_batch
-from stt_pipeline.batches.creation import create_batch
-from stt_pipeline.batches.intake import run_intake
-from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
-from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.batches.batch_claim import claimed_batch
+from stt_pipeline.batches.create import create_batch
+from stt_pipeline.batches.scan import run_intake
+from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.speech.diarization import load_diarizer
 from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.models import load_model
@@ -71,8 +71,8 @@ def _shards(folder: Path, count: int, server: str) -> dict[str, object]:
         diarizer = load_diarizer("embedded")
         resident = []
         for first in range(0, count, SHARDS_A_RUN):
-            claim = Claim(keys[first : first + SHARDS_A_RUN], "transcribe", str(uuid.uuid4()))
-            with Work(database, claim, lease_seconds=120, max_attempts=1) as work:
+            claim = ClaimRequest(keys[first : first + SHARDS_A_RUN], "transcribe", str(uuid.uuid4()))
+            with ShardClaims(database, claim, lease_seconds=120, max_attempts=1) as work:
                 probe_files(work)
                 transcribe_files(work, lambda options: engine)
                 find_speakers(work, lambda options: diarizer)
@@ -81,7 +81,7 @@ def _shards(folder: Path, count: int, server: str) -> dict[str, object]:
                 raise SystemExit(f"{failed[0].name}: {failed[0].error}")
             gc.collect()
             resident.append(_own_mb("VmRSS"))
-            say(f"{first + SHARDS_A_RUN} of {count} shards: {resident[-1]:.0f} MB")
+            print_status(f"{first + SHARDS_A_RUN} of {count} shards: {resident[-1]:.0f} MB")
     return {
         "shards": count,
         "mb_after_ten_shards": round(resident[0], 1),
@@ -121,7 +121,7 @@ def _repeated(path: Path, pieces: list[Path], seconds: float) -> Path:
     """Write the pieces to ``path`` one after the other, over and over, until it is so long."""
     with wave.open(str(path), "wb") as long:
         number = 0
-        while long.getnframes() == 0 or long.tell() < seconds * long.getframerate():
+        while long.getnframes() == 0 or long.print_result() < seconds * long.getframerate():
             with wave.open(str(pieces[number % len(pieces)])) as piece:
                 if not number:
                     long.setparams(piece.getparams())
@@ -131,11 +131,11 @@ def _repeated(path: Path, pieces: list[Path], seconds: float) -> Path:
 
 
 def _heard_alone(path: Path) -> dict[str, float]:
-    say(f"hearing {path.name}")
+    print_status(f"hearing {path.name}")
     command = [sys.executable, "-m", "benchmarks.memory", "--hear", str(path)]
     ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     figures: dict[str, float] = json.loads(ended.stdout.splitlines()[-1])
-    say(f"{path.name}: {figures}")
+    print_status(f"{path.name}: {figures}")
     return figures
 
 

@@ -22,11 +22,11 @@ import numpy as np
 from stt_pipeline.audio.decode import decode
 from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.probe import probe
-from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches.create import create_batch
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import batches, counters
+from stt_pipeline.store import batch_stats, batches
 from stt_pipeline.store.database import Database
 
 FILES = 2_000
@@ -39,7 +39,10 @@ def main(module: str = "benchmarks.instant_speech") -> None:
         recordings = Path(folder, "recordings")
         _write_recordings(recordings)
         settings = Settings(home=Path(folder, "home"), database_url="", smtp_url="", ui_port=0)
-        with Stack(settings, say=print, module=module) as stack, _opened(stack.database_url) as database:
+        with (
+            Stack(settings, print_status=print, module=module) as stack,
+            _opened(stack.database_url) as database,
+        ):
             print(f"Ready after {stack.start_seconds:.1f} s: {FILES} files in {recordings}.")
             batch = create_batch(database, source_path=str(recordings), notify_emails=["team@example.com"])
             while not (figures := progress(database, batch.id)).is_over:
@@ -49,7 +52,7 @@ def main(module: str = "benchmarks.instant_speech") -> None:
                 raise SystemExit(f"{figures.completed} of {FILES} files went through: {figures.error}")
             with database.begin() as connection:
                 batch = batches.get(connection, batch.id)
-                shards = counters.sums(connection, batch.id).shards
+                shards = batch_stats.sums(connection, batch.id).shards
             os.environ |= stack.environment
             with dg.DagsterInstance.get() as instance:
                 while not all(run.is_finished for run in instance.get_runs()):
@@ -115,12 +118,12 @@ def _write_recordings(folder: Path) -> None:
 def _speech_seconds(folder: Path) -> float:
     source = open_source(str(folder))
     uris = [found.uri for found in source.list_objects()]
-    with source.local_copy(uris[0]) as path:
+    with source.open_local(uris[0]) as path:
         probe(path), decode(path)  # imports, which the pipeline's own processes pay for, are not speech work
     began = time.perf_counter()
     for work in (probe, decode, decode):
         for uri in uris:
-            with source.local_copy(uri) as path:
+            with source.open_local(uri) as path:
                 work(path)
     return time.perf_counter() - began
 

@@ -19,11 +19,11 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from benchmarks.instances import closing_database, own_database, say, sensor_tick
+from benchmarks.instances import closing_database, own_database, print_status, sensor_tick
 from benchmarks.listing_server import BUCKET, key_of, listing_server, put
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess, open_source
-from stt_pipeline.batches import watching
+from stt_pipeline.batches import poll
 from stt_pipeline.settings import Settings
 from stt_pipeline.store import watches
 from stt_pipeline.store.database import Database
@@ -91,7 +91,7 @@ def _listings(address: str) -> dict[str, object]:
             measured.append(listed / (time.perf_counter() - started))
             if listed != LISTED:
                 raise SystemExit(f"{listed} objects were listed, not {LISTED}.")
-            say(f"{listing.__name__}: {measured[-1]:,.0f} objects a second")
+            print_status(f"{listing.__name__}: {measured[-1]:,.0f} objects a second")
     medians = {listing.__name__: statistics.median(measured) for listing, measured in rates.items()}
     return {
         "objects_per_second": round(medians["ours"]),
@@ -105,7 +105,7 @@ def _ticks(database: Database, address: str, known: int, new: int) -> dict[str, 
     import dagster as dg
 
     settings = Settings()
-    watch = watching.add_watch(
+    watch = poll.add_watch(
         database,
         source_path=SOURCE,
         allowed=AllowedSources.for_people("", SourceAccess.of(settings)),
@@ -121,18 +121,18 @@ def _ticks(database: Database, address: str, known: int, new: int) -> dict[str, 
         catching_up = [tick()]
         while _files(database, watch.id) < known:
             catching_up.append(tick())
-            say(f"{_files(database, watch.id):,} known, tick {catching_up[-1]:.2f} s")
+            print_status(f"{_files(database, watch.id):,} known, tick {catching_up[-1]:.2f} s")
         _settle(database)
         tick()
         idle = tick()
 
-        say(f"idle: {idle:.2f} s; {new:,} new objects at the end")
+        print_status(f"idle: {idle:.2f} s; {new:,} new objects at the end")
         put(address, [key_of(known + number) for number in range(new)])
         at_end = tick()
         if _files(database, watch.id) != known + new:
             raise SystemExit(f"A tick found {_files(database, watch.id) - known} of {new} new objects.")
 
-        say(f"{at_end:.2f} s; {new:,} new objects anywhere")
+        print_status(f"{at_end:.2f} s; {new:,} new objects anywhere")
         chance = random.Random(1)
         put(
             address,
@@ -141,7 +141,7 @@ def _ticks(database: Database, address: str, known: int, new: int) -> dict[str, 
         anywhere = [tick()]
         while _files(database, watch.id) < known + 2 * new:
             anywhere.append(tick())
-        say(f"found in {len(anywhere)} ticks of at most {max(anywhere):.2f} s")
+        print_status(f"found in {len(anywhere)} ticks of at most {max(anywhere):.2f} s")
     return {
         "tick_seconds": round(at_end, 2),
         "idle_tick_seconds": round(idle, 2),
@@ -158,7 +158,7 @@ def _files(database: Database, watch_id: int) -> int:
 
 
 def _settle(database: Database) -> None:
-    say("VACUUM ANALYZE")
+    print_status("VACUUM ANALYZE")
     with database.scratch() as connection:
         # what was taken in within minutes would have come over months, with autovacuum at work
         connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("VACUUM ANALYZE"))

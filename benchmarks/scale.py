@@ -23,9 +23,9 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from benchmarks.instances import closing_database, own_database, say, sensor_tick
+from benchmarks.instances import closing_database, own_database, print_status, sensor_tick
 from stt_pipeline.audio.sources import SourceObject
-from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches.create import create_batch
 from stt_pipeline.errors import DownloadError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
@@ -55,13 +55,13 @@ class CallCenter:
         modified_at = datetime.now(timezone.utc)
         for number in range(self._count):
             if number % 1_000_000 == 0:
-                say(f"{number:,} objects listed")
+                print_status(f"{number:,} objects listed")
             scattered = number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128)
             day, call = divmod(number, 20_000)
             uri = f"{self.uri}seoul/2026/day-{day:03d}/agent-{call // 50:04d}/call-{number:010d}.wav"
             yield SourceObject(uri, 200_000 + scattered % 4_000_000, f"{scattered:032x}", modified_at)
 
-    def local_copy(self, uri: str, etag: str = "") -> AbstractContextManager[Path]:
+    def open_local(self, uri: str, etag: str = "") -> AbstractContextManager[Path]:
         """Lend nothing."""
         raise DownloadError(f"{uri} was only listed.")
 
@@ -93,12 +93,12 @@ def _measure(database: Database, folder: Path, files: int) -> dict[str, object]:
         small = large_store.add_batches(connection, SMALL_BATCHES, files=50, files_per_shard=1)
     large = create_batch(database, source_path=str(source), name="Every call of the year").id
     scanned = _scan(large, files)
-    say(f"scanned at {files / scanned['intake_seconds']:,.0f} files a second; doing half of it")
+    print_status(f"scanned at {files / scanned['intake_seconds']:,.0f} files a second; doing half of it")
     with database.begin() as connection:
         large_store.do_half(connection, [*small, large], transcripts=TRANSCRIPTS)
         large_store.end(connection, small[:-20], days_ago=1)
         large_store.end(connection, small[:10], days_ago=100)
-    say("VACUUM ANALYZE")
+    print_status("VACUUM ANALYZE")
     with database.scratch() as connection:
         # half of the work was done in one statement, not over days: autovacuum would be at work on it just now
         settling = connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -147,8 +147,8 @@ def scan(batch_id: int, files: int) -> None:
     """Run the intake, as the asset ``audio_manifest`` does, and print its figures: what the scanning process executes."""
     import dagster as dg
 
-    from stt_pipeline.batches.batch_work import claimed_batch
-    from stt_pipeline.batches.intake import run_intake
+    from stt_pipeline.batches.batch_claim import claimed_batch
+    from stt_pipeline.batches.scan import run_intake
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     settings = Settings()
@@ -213,7 +213,7 @@ def _p95_ms(what: str, call: Callable[[], object]) -> float:
         call()
         seconds.append(time.perf_counter() - started)
     p95 = 1000 * statistics.quantiles(seconds, n=20)[-1]
-    say(
+    print_status(
         f"{what}: {1000 * min(seconds):.1f} ms at best, median {1000 * statistics.median(seconds):.1f}, p95 {p95:.1f}"
     )
     return round(p95, 2)
@@ -227,7 +227,7 @@ def _timed_ticks(database: Database, batch_id: int, files: int) -> tuple[list[fl
 
     seconds = []
     with dg.DagsterInstance.get() as instance:
-        say("writing the runs of the first half")
+        print_status("writing the runs of the first half")
         with database.begin() as connection:
             of_others = text("SELECT key FROM stt_shards WHERE batch_id <> :id ORDER BY id")
             instance.add_dynamic_partitions("audio", list(connection.scalars(of_others, {"id": batch_id})))
@@ -244,7 +244,7 @@ def _timed_ticks(database: Database, batch_id: int, files: int) -> tuple[list[fl
                     },
                 )
             )
-        say("ticking")
+        print_status("ticking")
         with recorded() as statements:
             for _ in range(TICKS):
                 started = time.perf_counter()
@@ -252,7 +252,7 @@ def _timed_ticks(database: Database, batch_id: int, files: int) -> tuple[list[fl
                 seconds.append(time.perf_counter() - started)
                 if not found.run_requests:
                     raise SystemExit("A tick found nothing to dispatch, and waited: take more --files.")
-                say(f"{len(found.run_requests)} runs in {seconds[-1]:.2f} s")
+                print_status(f"{len(found.run_requests)} runs in {seconds[-1]:.2f} s")
                 _take(database)
     return seconds, statements
 
@@ -273,16 +273,16 @@ def _bad_plans(
     database: Database, ticks: list[Statement], at_work: Sequence[int], ended: int, folder: Path
 ) -> list[str]:
     """Plan everything that is asked, as a test does at 200,000 files, and return what reads a large table in full."""
-    from stt_pipeline.store import listing
+    from stt_pipeline.store import staging
     from stt_pipeline_tests.store import large_store
     from stt_pipeline_tests.store.every_query import ask_everything
 
-    say("asking everything")
+    print_status("asking everything")
     with recorded() as statements:
         ask_everything(database, at_work=at_work, ended=ended, folder=folder)
-    say("planning it")
+    print_status("planning it")
     with database.connect() as connection:
-        listing.begin(connection)
+        staging.begin(connection)
         found = wasteful_scans(connection, [*ticks, *statements], large_store.LARGE_TABLES)
         connection.rollback()
     return [str(scan) for scan in found]

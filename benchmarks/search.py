@@ -23,7 +23,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from benchmarks.instances import closing_database, say
+from benchmarks.instances import closing_database, print_status
 from benchmarks.korean_speech import Speech
 from stt_pipeline.batches.search import Matches, search
 from stt_pipeline.search.blocks import transcript_blocks
@@ -178,7 +178,7 @@ def _write_pool(database: Database, paragraphs: list[list[str]]) -> None:
                 ),
                 rows,
             )
-    say(f"{PARAGRAPHS:,} paragraphs analysed")
+    print_status(f"{PARAGRAPHS:,} paragraphs analysed")
 
 
 def _write_transcripts(database: Database, transcripts: int) -> None:
@@ -187,7 +187,7 @@ def _write_transcripts(database: Database, transcripts: int) -> None:
         connection.execute(text("DROP INDEX stt_search_tsv"))
         # the benchmark is about searching: what is written here need not survive a crash
         connection.execute(text("ALTER TABLE stt_search SET UNLOGGED"))
-    say(f"{transcripts:,} transcriptions")
+    print_status(f"{transcripts:,} transcriptions")
 
 
 def _add_transcriptions(connection: object, first: int, last: int) -> None:
@@ -253,11 +253,11 @@ def _write_blocks(database: Database, transcripts: int, blocks: int) -> None:
                 },
             )
         if (first - 1) % 20_000 == 0:
-            say(f"blocks of {first - 1:,} transcripts")
+            print_status(f"blocks of {first - 1:,} transcripts")
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(write, range(1, transcripts + 1, AT_ONCE)))
-    say("all blocks")
+    print_status("all blocks")
 
 
 def _build_indexes(database: Database) -> float:
@@ -268,7 +268,7 @@ def _build_indexes(database: Database) -> float:
             text("CREATE INDEX stt_search_tsv ON stt_search USING gin (tsv) WITH (fastupdate = off)")
         )
     seconds = time.perf_counter() - started
-    say("index built; VACUUM ANALYZE")
+    print_status("index built; VACUUM ANALYZE")
     with database.scratch() as connection:
         settling = connection.execution_options(isolation_level="AUTOCOMMIT")
         settling.execute(text("VACUUM ANALYZE stt_search"))
@@ -291,7 +291,7 @@ def _figures(database: Database) -> dict[str, object]:
             """)
         ).one()
     figures = {name: round(value) for name, value in row._mapping.items()}
-    say(str(figures))
+    print_status(str(figures))
     return figures
 
 
@@ -376,7 +376,7 @@ def _asked(database: Database, questions: Iterator[Question]) -> dict[str, list[
             slowest.get(question.kind, (0.0, "", 0)), (took, question.text, len(found.items))
         )
     for kind, (took, asked, items) in slowest.items():
-        say(
+        print_status(
             f"{kind}: median {_ms(statistics.median(seconds[kind]))}, p95 {_p95(seconds[kind])}, "
             f"worst {_ms(took)} ms for {asked}, {items} found"
         )

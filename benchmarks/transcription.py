@@ -18,7 +18,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from benchmarks.instances import say
+from benchmarks.instances import print_status
 from benchmarks.spliced_speech import Spoken, splice
 from stt_pipeline.audio.decode import decode
 from stt_pipeline.audio.sound import SoundFile, SoundInMemory
@@ -26,7 +26,7 @@ from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.engine.chunks import Cutter
 from stt_pipeline.speech.evaluation import ErrorRate, character_error_rate
 from stt_pipeline.speech.models import find_files, load_model
-from stt_pipeline.speech.recordings import Recording, SpeechOptions
+from stt_pipeline.speech.recordings import Recording, TranscriptionOptions
 
 LENGTHS = {
     "short": [(3.0, 20.0)] * 200,
@@ -74,7 +74,7 @@ def main() -> None:
                     f"{name}{suffix}": value
                     for name, value in _compare(engines, recordings, language, arguments.rounds).items()
                 }
-                say(f"{kind}{suffix}: {result[kind]}")
+                print_status(f"{kind}{suffix}: {result[kind]}")
     print(json.dumps(result))
 
 
@@ -90,7 +90,7 @@ def _best(name: str, ways: dict[str, Hear], recordings: Sequence[Spoken], langua
     some = recordings[: max(2, len(recordings) // 10)]
     seconds = {way: min(_timed(hear, some, language)[0] for _ in range(2)) for way, hear in ways.items()}
     best = min(seconds, key=lambda way: seconds[way])
-    say(f"{name}: {best} of {', '.join(f'{way} {took:.1f} s' for way, took in seconds.items())}")
+    print_status(f"{name}: {best} of {', '.join(f'{way} {took:.1f} s' for way, took in seconds.items())}")
     return {name: ways[best]}
 
 
@@ -132,7 +132,7 @@ def _ours(engine: Engine) -> Hear:
             Recording(
                 one.path,
                 lambda path=one.path: nullcontext(SoundFile(path)),
-                SpeechOptions(language=language, correct=False),
+                TranscriptionOptions(language=language, correct=False),
             )
             for one in recordings
         )

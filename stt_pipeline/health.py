@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Literal
 from urllib.parse import urlsplit
 
-from stt_pipeline.batches.dispatch import SILENT
+from stt_pipeline.batches.dispatch import STALE_AFTER
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.mail.mailer import load_mailer
 from stt_pipeline.mail.smtp import DEFAULT_PORTS
@@ -88,6 +88,6 @@ def dispatcher(last: datetime | None) -> Check:
     if last is None:
         return Check("dispatcher", "warn", "has never ticked", advice)
     age = datetime.now(timezone.utc) - last
-    if age > SILENT:
+    if age > STALE_AFTER:
         return Check("dispatcher", "warn", f"last ticked {last.astimezone():%Y-%m-%d %H:%M:%S}", advice)
     return Check("dispatcher", "ok", f"ticked {age.total_seconds():.0f} s ago")

@@ -52,7 +52,7 @@ class Settings(BaseSettings):
         description="Disk space under STT_HOME/cache for downloaded recordings, in bytes (20 GiB); the least recently "
         "used go first. Room for the audio of one run saves fetching it once a stage.",
     )
-    settle_seconds: float = Field(
+    quiet_period_seconds: float = Field(
         10.0,
         ge=0,
         description="A local file that was changed within so many seconds is looked at again before it is taken in: it "

@@ -28,7 +28,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     for name in [name for name in os.environ if name.startswith(("STT_", "DAGSTER_"))]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("STT_SETTLE_SECONDS", "0")  # tests write whole files
+    monkeypatch.setenv("STT_QUIET_PERIOD_SECONDS", "0")  # tests write whole files
     monkeypatch.chdir(tmp_path)
 
 

@@ -144,5 +144,5 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-Asking = Annotated[Actor, Depends(allowed_caller)]
+CurrentActor = Annotated[Actor, Depends(allowed_caller)]
 """The parameter of an endpoint that changes something: who asks for it."""

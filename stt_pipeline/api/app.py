@@ -8,8 +8,8 @@ from fastapi.openapi.utils import get_openapi
 from stt_pipeline.api.access import Policy, RoleTable, allowed_caller
 from stt_pipeline.api.cerbos import load_policy
 from stt_pipeline.api.health_checks import HealthChecks
-from stt_pipeline.api.metrics import Counted, Metrics
-from stt_pipeline.api.middleware import BodyLimit, Envelope
+from stt_pipeline.api.metrics import Metrics, MetricsMiddleware
+from stt_pipeline.api.middleware import BodyLimit, RequestIdMiddleware
 from stt_pipeline.api.problems import Problem, add_handlers, documented
 from stt_pipeline.api.progress_feed import ProgressFeed
 from stt_pipeline.api.rate_limits import RateLimits
@@ -72,8 +72,8 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
     app.include_router(operations.router)
     add_handlers(app)
     app.add_middleware(BodyLimit)
-    app.add_middleware(Envelope)
-    app.add_middleware(Counted, metrics=app.state.metrics)
+    app.add_middleware(RequestIdMiddleware)
+    app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 

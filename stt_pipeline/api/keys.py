@@ -20,7 +20,7 @@ _PREFIX_LENGTH = len("stt_") + 12
 _KEY_LENGTH = _PREFIX_LENGTH + 1 + 43
 
 
-def create(database: Database, *, name: str, role: Role, by: Actor) -> tuple[ApiKey, str]:
+def create(database: Database, *, name: str, role: Role, actor: Actor) -> tuple[ApiKey, str]:
     """Make a key and return its row and the key itself, which nobody can look up afterwards.
 
     Raises:
@@ -33,11 +33,11 @@ def create(database: Database, *, name: str, role: Role, by: Actor) -> tuple[Api
     key = f"{prefix}_{secrets.token_urlsafe(32)}"
     with database.begin() as connection:
         row = api_keys.add(connection, name=title, role=role, prefix=prefix, hash=_hash(key))
-        audit.record(connection, by, "key.create", details={"id": row.id, "name": title, "role": role})
+        audit.record(connection, actor, "key.create", details={"id": row.id, "name": title, "role": role})
     return row, key
 
 
-def revoke(database: Database, key_id: int, *, by: Actor) -> ApiKey:
+def revoke(database: Database, key_id: int, *, actor: Actor) -> ApiKey:
     """Make a key invalid from the next request on.
 
     Raises:
@@ -46,7 +46,7 @@ def revoke(database: Database, key_id: int, *, by: Actor) -> ApiKey:
     with database.begin() as connection:
         row, was_valid = api_keys.revoke(connection, key_id)
         if was_valid:
-            audit.record(connection, by, "key.revoke", details={"id": row.id, "name": row.name})
+            audit.record(connection, actor, "key.revoke", details={"id": row.id, "name": row.name})
     return row
 
 

@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stt_pipeline.batches.dispatch import HEARTBEAT
-from stt_pipeline.store import batches, counters, shards
+from stt_pipeline.store import batch_stats, batches, shards
 from stt_pipeline.store.database import Database
 
 
@@ -40,7 +40,7 @@ class Metrics:
         self._seconds.labels(endpoint).observe(seconds)
 
 
-class Counted:
+class MetricsMiddleware:
     """Counts every request, under the name of its endpoint: addresses from outside would be labels without end."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -86,7 +86,7 @@ class _Store(Collector):
         with self._database.snapshot() as connection:
             by_status = batches.count_by_status(connection)
             in_flight = shards.in_flight(connection)
-            last_tick = counters.last_beat(connection, HEARTBEAT)
+            last_tick = batch_stats.last_beat(connection, HEARTBEAT)
         statuses = GaugeMetricFamily("stt_batches", "Batches by status.", labels=["status"])
         for status, count in by_status.items():
             statuses.add_metric([status], count)

@@ -24,7 +24,7 @@ _SECURITY = {
 _log = logging.getLogger(__name__)
 
 
-class Envelope:
+class RequestIdMiddleware:
     """Gives each request an id, which its answer, its log lines and its audit rows carry; and an answer in any case."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -38,7 +38,7 @@ _TITLES = {
 _log = logging.getLogger(__name__)
 
 
-class Wrong(BaseModel):
+class FieldError(BaseModel):
     """One part of a request that cannot be used."""
 
     where: str = Field(examples=["body.priority"])
@@ -54,7 +54,7 @@ class Problem(BaseModel):
     detail: str = Field(examples=["Batch 12 is completed and cannot be paused."])
     instance: str = Field(examples=["/api/v1/admin/stt-batches/12"])
     request_id: str = Field(examples=["4f9c1e5b7a8d4c0e"])
-    errors: list[Wrong] = Field([], description="The parts that are wrong, where the request itself is.")
+    errors: list[FieldError] = Field([], description="The parts that are wrong, where the request itself is.")
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -68,7 +68,7 @@ def problem(
     status: int,
     detail: str,
     *,
-    errors: list[Wrong] | None = None,
+    errors: list[FieldError] | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
     """Return an answer that says what is wrong with a request, or with us."""
@@ -89,7 +89,7 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     def not_valid(request: Request, error: RequestValidationError) -> JSONResponse:
         wrong = [
-            Wrong(where=".".join(str(part) for part in one["loc"]), message=one["msg"])
+            FieldError(where=".".join(str(part) for part in one["loc"]), message=one["msg"])
             for one in error.errors()
         ]
         if any(one["type"] == "json_invalid" for one in error.errors()):

@@ -151,7 +151,7 @@ class AllowedSources:
             )
 
 
-ANYWHERE = AllowedSources((), anywhere=True, relative=True)
+ALLOW_ALL = AllowedSources((), anywhere=True, relative=True)
 """For tests, benchmarks and the product's own samples. What people ask for is held to the setting."""
 
 

@@ -27,14 +27,14 @@ class LocalFolder:
     not entered. Memory is bounded by the matching names of one folder at a time (for each level of depth).
 
     A file that is still being copied or recorded looks like any other. So one that was changed within the last
-    ``settle_seconds`` is not listed before it has been left alone for so long.
+    ``quiet_period_seconds`` is not listed before it has been left alone for so long.
     """
 
-    def __init__(self, folder: Path, pattern: FilePattern, settle_seconds: float = 0.0) -> None:
+    def __init__(self, folder: Path, pattern: FilePattern, quiet_period_seconds: float = 0.0) -> None:
         """Check that ``folder`` can be listed.
 
         Args:
-            settle_seconds: 0 takes every file as it is.
+            quiet_period_seconds: 0 takes every file as it is.
 
         Raises:
             InvalidRequestError: it does not exist, is not a folder, or may not be read.
@@ -44,7 +44,7 @@ class LocalFolder:
         # normpath, not resolve: a folder reached through a link keeps the address that people know
         self._folder = Path(os.path.normpath(folder.absolute()))
         self._pattern = pattern
-        self._settle_seconds = settle_seconds
+        self._settle_seconds = quiet_period_seconds
         self._unsettled = 0
         with _listing(self._folder):
             pass
@@ -56,8 +56,8 @@ class LocalFolder:
         return file_uri(self._folder)
 
     @property
-    def unsettled(self) -> int:
-        """See :meth:`Source.unsettled`."""
+    def in_progress_count(self) -> int:
+        """See :meth:`Source.in_progress_count`."""
         return self._unsettled
 
     @property
@@ -84,8 +84,8 @@ class LocalFolder:
                 self._unsettled += 1
         yield from self._settled(aside)
 
-    def browse(self) -> Iterator[SourceObject | None]:
-        """See :meth:`Source.browse`."""
+    def iter_unordered(self) -> Iterator[SourceObject | None]:
+        """See :meth:`Source.iter_unordered`."""
         folders = [(self._folder, "")]
         while folders:
             folder, prefix = folders.pop()
@@ -110,8 +110,8 @@ class LocalFolder:
         )
 
     @contextmanager
-    def local_copy(self, uri: str, etag: str = "") -> Iterator[Path]:
-        """See :meth:`Source.local_copy`; a local file is lent as it is."""
+    def open_local(self, uri: str, etag: str = "") -> Iterator[Path]:
+        """See :meth:`Source.open_local`; a local file is lent as it is."""
         path = path_from_uri(uri)
         if not (path.is_relative_to(self._folder) and self._is_inside(path)):
             raise InvalidRequestError(f"{uri} is not inside the source {self.uri}.")

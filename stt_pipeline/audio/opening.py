@@ -7,8 +7,8 @@ from typing import Any
 
 from stt_pipeline.audio.cache import DownloadCache
 from stt_pipeline.audio.folder import LocalFolder
-from stt_pipeline.audio.list_files import is_list
-from stt_pipeline.audio.listed import ListedFiles
+from stt_pipeline.audio.manifest_reader import is_list
+from stt_pipeline.audio.manifest_source import ListedFiles
 from stt_pipeline.audio.patterns import DEFAULT_PATTERN, FilePattern
 from stt_pipeline.audio.s3 import S3Prefix
 from stt_pipeline.audio.s3_client import S3Client, client_of
@@ -25,12 +25,12 @@ class SourceAccess:
     Attributes:
         s3: gives the client of boto3 for S3, always the same one.
         cache: where downloaded objects are kept.
-        settle_seconds: a local file that changed so recently may still be growing; 0 takes all as they are.
+        quiet_period_seconds: a local file that changed so recently may still be growing; 0 takes all as they are.
     """
 
     s3: S3Client
     cache: DownloadCache
-    settle_seconds: float = 0.0
+    quiet_period_seconds: float = 0.0
 
     @classmethod
     def of(cls, settings: Settings, s3: Callable[[], Any] | None = None) -> "SourceAccess":
@@ -38,7 +38,7 @@ class SourceAccess:
         return cls(
             S3Client(s3 or (lambda: client_of(settings))),
             DownloadCache(settings.cache_folder, settings.cache_bytes),
-            settings.settle_seconds,
+            settings.quiet_period_seconds,
         )
 
     @classmethod
@@ -76,11 +76,11 @@ def open_source(
             f"{source_path!r}: {scheme}:// is not a known kind of source; give a folder, file:///path or "
             "s3://bucket/prefix."
         )
-    settle_seconds = access.settle_seconds if access is not None else 0.0
+    quiet_period_seconds = access.quiet_period_seconds if access is not None else 0.0
     if scheme == "file":
         folder = path_from_uri(source_path) if separator else expanded(source_path)
         if not (is_list(folder.name) and folder.is_file()):
-            return LocalFolder(folder, pattern, settle_seconds)
+            return LocalFolder(folder, pattern, quiet_period_seconds)
         source_path = file_uri(folder)
     access = access or SourceAccess.of(Settings())
     if is_list(source_path):

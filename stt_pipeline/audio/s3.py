@@ -56,7 +56,7 @@ class S3Prefix:
         return s3_uri(self._bucket, self._prefix).rstrip("/")
 
     @property
-    def unsettled(self) -> int:
+    def in_progress_count(self) -> int:
         """0: an object of a bucket is there as a whole or not at all."""
         return 0
 
@@ -76,8 +76,8 @@ class S3Prefix:
                 for entries, _ in prefix.pages(start):
                     yield from self._meant(entries)
 
-    def browse(self) -> Iterator[SourceObject | None]:
-        """See :meth:`Source.browse`."""
+    def iter_unordered(self) -> Iterator[SourceObject | None]:
+        """See :meth:`Source.iter_unordered`."""
         prefix = Prefix(self._client, self._bucket, self._prefix)
         with s3_errors(self.uri):
             for entries, _ in prefix.pages(""):
@@ -90,13 +90,13 @@ class S3Prefix:
         return bucket == self._bucket and self._is_meant(key)
 
     @contextmanager
-    def local_copy(self, uri: str, etag: str = "") -> Iterator[Path]:
-        """See :meth:`Source.local_copy`; the object comes from the cache, or is downloaded into it."""
+    def open_local(self, uri: str, etag: str = "") -> Iterator[Path]:
+        """See :meth:`Source.open_local`; the object comes from the cache, or is downloaded into it."""
         key = self._key(uri)
         # clients resolve dots in a path, and would fetch another object
         if not key.startswith(self._prefix) or {".", ".."} & set(key.split("/")):
             raise InvalidRequestError(f"{uri} is not inside the source {self.uri}.")
-        with lent_object(self._client, self._cache, uri, etag) as path:
+        with cached_object(self._client, self._cache, uri, etag) as path:
             yield path
 
     @property
@@ -140,7 +140,7 @@ class S3Prefix:
 
 
 @contextmanager
-def lent_object(client: Any, cache: DownloadCache, uri: str, etag: str) -> Iterator[Path]:
+def cached_object(client: Any, cache: DownloadCache, uri: str, etag: str) -> Iterator[Path]:
     """Lend the object at ``uri`` through the cache, whatever source it belongs to; an empty etag means its present one.
 
     Raises:

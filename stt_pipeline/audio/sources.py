@@ -37,7 +37,7 @@ class Source(Protocol):
         ...
 
     @property
-    def unsettled(self) -> int:
+    def in_progress_count(self) -> int:
         """How many objects the last listing left out because they were still being written."""
         ...
 
@@ -58,7 +58,7 @@ class Source(Protocol):
         """
         ...
 
-    def browse(self) -> Iterator[SourceObject | None]:
+    def iter_unordered(self) -> Iterator[SourceObject | None]:
         """Yield the matching objects as they are found, in no order, and None for each other name that is passed.
 
         For a look at a source that must end in time: unlike a listing, it waits for no folder to be read in full.
@@ -73,7 +73,7 @@ class Source(Protocol):
         """Say whether ``uri`` is an address within the source, and of a name that is meant; nothing is looked up."""
         ...
 
-    def local_copy(self, uri: str, etag: str = "") -> AbstractContextManager[Path]:
+    def open_local(self, uri: str, etag: str = "") -> AbstractContextManager[Path]:
         """Lend the object at ``uri`` as a readable local file, which the borrower must not change.
 
         Args:

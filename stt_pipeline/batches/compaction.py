@@ -1,4 +1,4 @@
-"""A finished batch's Parquet as a few large files, beside those of its shards. How they are written is in ``store.compacted``."""
+"""A finished batch's Parquet as a few large files, beside those of its shards. How they are written is in ``store.parquet_compaction``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from stt_pipeline.batches.batch_work import BatchWork, claimed_batch
+from stt_pipeline.batches.batch_claim import BatchClaim, claimed_batch
 from stt_pipeline.batches.keys import batch_key
 from stt_pipeline.errors import InvalidRequestError, LeaseLostError, SttError
 from stt_pipeline.store import batches
 from stt_pipeline.store.batches import Batch, Filter, Status
-from stt_pipeline.store.compacted import FILE_BYTES, Compacted, compact, is_current
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.datasets import Dataset
+from stt_pipeline.store.parquet_compaction import FILE_BYTES, Compacted, compact, is_current
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -37,7 +37,7 @@ class Compaction:
 
 
 def compact_batch(
-    claimed: AbstractContextManager[BatchWork], root: UPath, *, file_bytes: int = FILE_BYTES
+    claimed: AbstractContextManager[BatchClaim], root: UPath, *, file_bytes: int = FILE_BYTES
 ) -> Compaction:
     """Compact the datasets of a batch that is over; leave one alone that still has shards to do.
 
@@ -61,15 +61,15 @@ def compact_batch(
     datasets: dict[Dataset, Compacted] = {}
     with claimed as work:
 
-        def prove() -> None:
+        def verify() -> None:
             with work.database.begin() as connection:
-                work.prove(connection)
+                work.verify(connection)
 
         try:
             if work.batch.stage == "done":
                 for dataset in get_args(Dataset):
                     key = batch_key(work.batch.id)
-                    datasets[dataset] = compact(root, dataset, key, file_bytes=file_bytes, prove=prove)
+                    datasets[dataset] = compact(root, dataset, key, file_bytes=file_bytes, verify=verify)
         except BaseException as error:
             failure = error
     if failure is not None:
@@ -91,7 +91,7 @@ def compact_missing(database: Database, root: UPath, *, run_id: str, lease_secon
         over = [
             batch.id
             for status in _OVER
-            for batch in batches.latest(connection, _LOOKED_AT, which=Filter(status=status))
+            for batch in batches.latest(connection, _LOOKED_AT, filters=Filter(status=status))
         ]
     done = []
     failed = []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stt_pipeline.batches.batch_work import BatchWork
+from stt_pipeline.batches.batch_claim import BatchClaim
 from stt_pipeline.batches.keys import batch_key
 from stt_pipeline.batches.retention import Forget
 from stt_pipeline.errors import InvalidRequestError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FILES_AT_A_TIME = 5_000  # in one transaction, which keeps the batch's row locked for a second or two
 
 
-def delete_batch(work: BatchWork, *, forget: Forget, data_root: UPath) -> int:
+def delete_batch(work: BatchClaim, *, forget: Forget, data_root: UPath) -> int:
     """Delete everything about a batch, the recordings themselves excepted, and return how many files it still had.
 
     Args:
@@ -39,7 +39,7 @@ def delete_batch(work: BatchWork, *, forget: Forget, data_root: UPath) -> int:
     files, last = 0, -1
     while True:
         with database.begin() as connection:
-            work.prove(connection)
+            work.verify(connection)
             found = shards.of_batch(connection, batch.id, last, shards_at_a_time)
             if not found:
                 break
@@ -50,6 +50,6 @@ def delete_batch(work: BatchWork, *, forget: Forget, data_root: UPath) -> int:
         last = found[-1].number
     datasets.delete_batch(data_root, batch_key(batch.id))
     with database.begin() as connection:
-        work.prove(connection)
+        work.verify(connection)
         batches.delete(connection, batch.id)
     return files

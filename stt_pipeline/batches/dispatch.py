@@ -13,18 +13,18 @@ from typing import Literal, cast
 from sqlalchemy import Connection
 
 from stt_pipeline.batches.keys import batch_key
-from stt_pipeline.batches.work import is_last_chance
-from stt_pipeline.store import batches, counters, files, leases, moves, shards
+from stt_pipeline.batches.shard_claims import is_last_chance
+from stt_pipeline.store import batch_stats, batches, files, leases, shards, transitions
 from stt_pipeline.store.batches import Priority
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.shards import Shard
 from stt_pipeline.store.tables import batches as batches_table
 from stt_pipeline.store.tables import shards as shards_table
 
-Job = Literal["intake", "transcribe", "publish", "report", "delete"]
+OrderKind = Literal["intake", "transcribe", "publish", "report", "delete"]
 
 HEARTBEAT = "dispatcher"
-SILENT = timedelta(seconds=60)  # it ticks every few seconds; one that has not for so long does not run
+STALE_AFTER = timedelta(seconds=60)  # it ticks every few seconds; one that has not for so long does not run
 # one run holds one model load: many short shards share it, while a large shard has a run of its own
 SHARDS_PER_RUN: dict[str, int] = {"transcribe": 50, "publish": 100}
 _FILES_PER_RUN = 2_000
@@ -43,7 +43,7 @@ class Order:
             that batches take turns however many runs each has waiting.
     """
 
-    job: Job
+    job: OrderKind
     token: str
     batch_id: int
     priority: Priority
@@ -60,12 +60,12 @@ def tick(
     """
     with database.begin() as connection:
         batches.lock_dispatch(connection)
-        counters.beat(connection, HEARTBEAT)
+        batch_stats.beat(connection, HEARTBEAT)
         leases.retire_expired(connection, batches_table)
         for shard_ids in leases.retire_expired(connection, shards_table).values():
             _judge(connection, shard_ids, max_attempts)
         for batch_id in shards.batches_without_open_shards(connection):
-            moves.set_stage(connection, batch_id, "report")
+            transitions.set_stage(connection, batch_id, "report")
         leases.dispatch_each(connection, batches_table, batches.ready(connection))
         _dispatch_shards(connection, max_shards_in_flight, max_active_batches)
         return _orders(connection)
@@ -78,7 +78,7 @@ def _dispatch_shards(connection: Connection, limit: int, max_active_batches: int
         return
     active = batches.active(connection, max_active_batches)
     waiting = {batch_id: shards.ready(connection, batch_id, free) for batch_id, _ in active}
-    shares = share_out(
+    shares = allocate_shards(
         free,
         priorities=dict(active),
         waiting={batch_id: len(found) for batch_id, found in waiting.items()},
@@ -89,7 +89,7 @@ def _dispatch_shards(connection: Connection, limit: int, max_active_batches: int
             leases.dispatch(connection, shards_table, [shard.id for shard in group])
 
 
-def share_out(
+def allocate_shards(
     free: int, *, priorities: Mapping[int, Priority], waiting: Mapping[int, int], held: Mapping[int, int]
 ) -> dict[int, int]:
     """Return how many more shards each batch may have in flight.
@@ -113,15 +113,15 @@ def share_out(
                 for batch_id in members
                 if shares[batch_id] < waiting[batch_id]
             }
-            hungry = min(holds, key=lambda batch_id: holds[batch_id], default=None)
-            if hungry is None or holds[hungry] >= free:
+            needs_work = min(holds, key=lambda batch_id: holds[batch_id], default=None)
+            if needs_work is None or holds[needs_work] >= free:
                 break
-            shares[hungry] += 1
+            shares[needs_work] += 1
             free -= 1
     return dict(shares)
 
 
-def retire(database: Database, order: Order, reason: str) -> None:
+def revoke_order(database: Database, order: Order, reason: str) -> None:
     """Take back an order whose run ended without claiming it, so that a later tick gives a new one.
 
     Args:
@@ -142,7 +142,7 @@ def cancelled_batches(database: Database) -> list[int]:
 def runs_ended(database: Database, batch_id: int) -> None:
     """Note that every run of a cancelled batch has ended or was told to."""
     with database.begin() as connection:
-        moves.finish_cancel(connection, batch_id)
+        transitions.finish_cancel(connection, batch_id)
 
 
 def paused_batches(database: Database) -> list[int]:
@@ -173,7 +173,7 @@ def group_shards(ready: Sequence[Shard]) -> list[list[Shard]]:
 
 def _orders(connection: Connection) -> list[Order]:
     orders = [
-        Order(cast(Job, stage), token, batch_id, priority, (batch_key(batch_id),))
+        Order(cast(OrderKind, stage), token, batch_id, priority, (batch_key(batch_id),))
         for batch_id, stage, token, priority in batches.unclaimed(connection)
     ]
     unclaimed = shards.unclaimed(connection)
@@ -193,14 +193,14 @@ def _judge(connection: Connection, shard_ids: Sequence[int], max_attempts: int) 
     Where it was careful, and had a file in hand, it died of that one, and its other shards have nothing to do with it.
     """
     held = [shards.get(connection, shard_id) for shard_id in shard_ids]
-    blamed = [shard for shard in held if shard.file_in_hand is not None] or held
+    blamed = [shard for shard in held if shard.active_file_id is not None] or held
     innocent = [shard.id for shard in held if shard not in blamed]
     if innocent:
-        shards.forgive(connection, innocent)
+        shards.undo_crash(connection, innocent)
     for shard in blamed:
-        if is_last_chance(shard.deaths - 1, max_attempts):
+        if is_last_chance(shard.crashes - 1, max_attempts):
             _give_up_on_deadly(connection, shard)
-    shards.put_down(connection, shard_ids)
+    shards.clear_active_file(connection, shard_ids)
 
 
 def _give_up_on_deadly(connection: Connection, shard: Shard) -> None:
@@ -208,13 +208,13 @@ def _give_up_on_deadly(connection: Connection, shard: Shard) -> None:
     failed = files.fail_open(
         connection,
         shard.id,
-        f"The worker died or fell silent {shard.deaths} times while working on it. "
+        f"The worker died or fell silent {shard.crashes} times while working on it. "
         "Look at the runs' logs in the Dagster UI, then retry it.",
-        only=shard.file_in_hand,
+        only=shard.active_file_id,
     )
     shards.count_files(connection, [shard.id])
-    counters.add_throughput(connection, shard.batch_id, files=failed, audio_seconds=0.0)
-    if shard.file_in_hand is None:
+    batch_stats.add_throughput(connection, shard.batch_id, files=failed, audio_seconds=0.0)
+    if shard.active_file_id is None:
         shards.close(connection, shard.id)
     else:
-        shards.forget_deaths(connection, shard.id)
+        shards.reset_crashes(connection, shard.id)

@@ -14,7 +14,7 @@ from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.probe import rough_duration
 from stt_pipeline.audio.sources import Source, SourceObject
 from stt_pipeline.errors import ConflictError, FileError, InvalidRequestError
-from stt_pipeline.store import counters
+from stt_pipeline.store import batch_stats
 from stt_pipeline.store.database import Database
 
 MOST_NAMES = 100_000
@@ -90,12 +90,12 @@ def estimate(
         raise ConflictError("Other estimates are being made at the moment: try again in a few seconds.")
     try:
         look = _Look(max_file_bytes)
-        look.over(source.browse(), most_names, listing_seconds)
+        look.over(source.iter_unordered(), most_names, listing_seconds)
         look.into(source, SAMPLING_SECONDS)
     finally:
         _AT_A_TIME.release()
     with database.begin() as connection:
-        speed = counters.speed(connection, model)
+        speed = batch_stats.speed(connection, model)
     factor, basis = (
         DEFAULT_REAL_TIME_FACTOR,
         "no speed was measured here yet, so a usual one of a GPU is taken",
@@ -171,7 +171,7 @@ class _Look:
             self.sampled += 1
             ending.sampled_bytes += item.size
             try:
-                with source.local_copy(item.uri, item.etag) as path:
+                with source.open_local(item.uri, item.etag) as path:
                     ending.sampled_seconds += rough_duration(path, seconds=min(left, _SECONDS_A_FILE))
             except (FileError, InvalidRequestError):
                 self.unreadable += 1

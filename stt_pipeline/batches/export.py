@@ -11,8 +11,8 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from stt_pipeline.audio.uris import display_name
-from stt_pipeline.batches.archive import zipped
 from stt_pipeline.batches.keys import batch_key, clean_name
+from stt_pipeline.batches.zip_stream import zipped
 from stt_pipeline.errors import ConflictError, NotFoundError
 from stt_pipeline.minutes.exports import EXPORT_FORMATS, ExportFormat, export
 from stt_pipeline.minutes.model import Minutes
@@ -31,7 +31,7 @@ _SECONDS_AT_A_TIME = 2 * 3600.0  # of speech: an hour of it, word by word, takes
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class ExportedRecording:
     """A recording that has a transcript, with all that can be exported of it."""
 
     file: AudioFile
@@ -141,7 +141,7 @@ def export_batch(
     return ExportedBatch(f"{stem}-{format}.zip", "application/zip", chunks)
 
 
-def recordings(database: Database, batch_id: int) -> Iterator[Recording]:
+def recordings(database: Database, batch_id: int) -> Iterator[ExportedRecording]:
     """Iterate over the recordings of a batch that have a transcript, in order of the manifest.
 
     Raises:
@@ -156,7 +156,7 @@ def recordings(database: Database, batch_id: int) -> Iterator[Recording]:
             # it may have been started over since
             if file.id in stored and stored[file.id].status != "outdated":
                 summary = minutes.get(file.id)
-                yield Recording(file, stored.pop(file.id), summary.minutes if summary else None)
+                yield ExportedRecording(file, stored.pop(file.id), summary.minutes if summary else None)
 
 
 def dataset_rows(

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from stt_pipeline.speech.diarization import SpeakerBounds
+from stt_pipeline.speech.diarization import SpeakerCount
 from stt_pipeline.speech.language_codes import LANGUAGE_CODES
-from stt_pipeline.speech.recordings import SpeechOptions
+from stt_pipeline.speech.recordings import TranscriptionOptions
 
 _MOST_SPEAKERS = 50
 
@@ -130,14 +130,14 @@ def _as_compared(heard: str) -> str:
     return "".join(heard.split()).casefold()
 
 
-def speech_options(options: BatchOptions, *, language: str = "") -> SpeechOptions:
+def transcription_options(options: BatchOptions, *, language: str = "") -> TranscriptionOptions:
     """Return how recordings of a batch are to be heard.
 
     Args:
         language: of recordings whose batch says nothing about languages; empty detects it.
     """
     is_open = options.multilingual or options.languages
-    return SpeechOptions(
+    return TranscriptionOptions(
         language=options.language or ("" if is_open else language),
         languages=tuple(options.languages),
         multilingual=options.multilingual,
@@ -147,9 +147,9 @@ def speech_options(options: BatchOptions, *, language: str = "") -> SpeechOption
     )
 
 
-def speaker_bounds(options: BatchOptions) -> SpeakerBounds:
+def speaker_count(options: BatchOptions) -> SpeakerCount:
     """Return how many people there may be in each recording of a batch."""
-    return SpeakerBounds(options.min_speakers or 1, options.max_speakers)
+    return SpeakerCount(options.min_speakers or 1, options.max_speakers)
 
 
 def listed_words(hotwords: str, attendees: Sequence[str] = ()) -> tuple[str, ...]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from stt_pipeline.batches.dispatch import HEARTBEAT
-from stt_pipeline.store import batches, counters
+from stt_pipeline.store import batch_stats, batches
+from stt_pipeline.store.batch_stats import FileCounts, ShardSums
 from stt_pipeline.store.batches import ANY, Batch, Filter
-from stt_pipeline.store.counters import FileCounts, ShardSums
 from stt_pipeline.store.database import Database
 
 
@@ -76,12 +76,12 @@ class Overview:
 
 
 def overviews(
-    database: Database, limit: int, *, before: int | None = None, which: Filter = ANY
+    database: Database, limit: int, *, before: int | None = None, filters: Filter = ANY
 ) -> list[Overview]:
     """Return the newest batches, as ``store.batches.latest`` does, and how far each is."""
     with database.snapshot() as connection:
-        found = batches.latest(connection, limit, before=before, which=which)
-        counts = counters.file_counts(connection, [batch.id for batch in found])
+        found = batches.latest(connection, limit, before=before, filters=filters)
+        counts = batch_stats.file_counts(connection, [batch.id for batch in found])
         return [_overview(batch, counts.get(batch.id, FileCounts())) for batch in found]
 
 
@@ -93,14 +93,14 @@ def overview(database: Database, batch_id: int) -> Overview:
     """
     with database.snapshot() as connection:
         batch = batches.get(connection, batch_id)
-        counts = counters.file_counts(connection, [batch_id])
+        counts = batch_stats.file_counts(connection, [batch_id])
         return _overview(batch, counts.get(batch_id, FileCounts()))
 
 
 def overview_of(database: Database, batch: Batch) -> Overview:
     """Return how far a batch is that was just read or changed; by now it may be gone."""
     with database.begin() as connection:
-        counts = counters.file_counts(connection, [batch.id])
+        counts = batch_stats.file_counts(connection, [batch.id])
     return _overview(batch, counts.get(batch.id, FileCounts()))
 
 
@@ -112,10 +112,10 @@ def progress(database: Database, batch_id: int) -> Progress:
     """
     with database.snapshot() as connection:
         batch = batches.get(connection, batch_id)
-        sums = counters.sums(connection, batch_id)
+        sums = batch_stats.sums(connection, batch_id)
         so_far = _overview(batch, sums)
         ended = so_far.completed + so_far.failed
-        files_per_minute = counters.rate(connection, batch_id)
+        files_per_minute = batch_stats.rate(connection, batch_id)
         return Progress(
             batch_id=batch.id,
             name=batch.name,
@@ -134,7 +134,7 @@ def progress(database: Database, batch_id: int) -> Progress:
             error=batch.error,
             created_at=batch.created_at,
             completed_at=batch.completed_at,
-            dispatcher_last_tick=counters.last_beat(connection, HEARTBEAT),
+            dispatcher_last_tick=batch_stats.last_beat(connection, HEARTBEAT),
             open_until=batch.open_until,
         )
 

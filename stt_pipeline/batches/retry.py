@@ -10,7 +10,7 @@ from typing import get_args
 from sqlalchemy import Connection
 
 from stt_pipeline.errors import ConflictError, ErrorClass, InvalidRequestError
-from stt_pipeline.store import audit, batches, counters, files, moves, shards
+from stt_pipeline.store import audit, batch_stats, batches, files, shards, transitions
 from stt_pipeline.store.audit import NOBODY, Actor
 from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
@@ -19,7 +19,7 @@ _SHARDS_AT_A_TIME = 100  # in one transaction
 
 
 def ask(
-    database: Database, batch_id: int, *, error_class: str | None = None, by: Actor = NOBODY
+    database: Database, batch_id: int, *, error_class: str | None = None, actor: Actor = NOBODY
 ) -> tuple[Batch, int]:
     """Have the dispatcher give the failed files of a batch a new start, as :func:`retry` does; return at once.
 
@@ -35,8 +35,8 @@ def ask(
     """
     _require_class(error_class)
     with database.begin() as connection:
-        moves.check(connection, batch_id, "retried")
-        by_class = counters.sums(connection, batch_id).failures_by_class
+        transitions.check(connection, batch_id, "retried")
+        by_class = batch_stats.sums(connection, batch_id).failures_by_class
         failed = by_class.get(error_class, 0) if error_class else sum(by_class.values())
         if not failed:
             raise ConflictError(f"Batch {batch_id} has no failed file{_of(error_class)} to retry.")
@@ -45,8 +45,10 @@ def ask(
                 f"Batch {batch_id} is being retried already: its files start one after the other."
             )
         batches.ask_for_retry(connection, batch_id, error_class)
-        moves.reopen(connection, batch_id)
-        audit.record(connection, by, "batch.retry", batch_id=batch_id, details={"error_class": error_class})
+        transitions.reopen(connection, batch_id)
+        audit.record(
+            connection, actor, "batch.retry", batch_id=batch_id, details={"error_class": error_class}
+        )
         return batches.get(connection, batch_id), failed
 
 
@@ -63,7 +65,7 @@ def work_off(database: Database, *, max_file_bytes: int, seconds: float) -> int:
         while after is not None and time.monotonic() < end:
             with database.begin() as connection:
                 try:
-                    moves.check(connection, batch_id, "retried")
+                    transitions.check(connection, batch_id, "retried")
                 except InvalidRequestError:
                     again, after = 0, None
                 else:
@@ -81,7 +83,7 @@ def retry(
     *,
     max_file_bytes: int,
     error_class: str | None = None,
-    by: Actor = NOBODY,
+    actor: Actor = NOBODY,
 ) -> int:
     """Give the failed files of a batch a new start, all or those of one class, and return how many.
 
@@ -97,16 +99,16 @@ def retry(
         batch_id,
         error_class=error_class,
         max_file_bytes=max_file_bytes,
-        allowed=lambda connection: moves.check(connection, batch_id, "retried"),
+        allowed=lambda connection: transitions.check(connection, batch_id, "retried"),
     )
     if started == 0:
         with database.begin() as connection:
-            too_large = counters.sums(connection, batch_id).failures_by_class.get("too_large")
+            too_large = batch_stats.sums(connection, batch_id).failures_by_class.get("too_large")
         within = " within STT_MAX_FILE_BYTES" if too_large and error_class in (None, "too_large") else ""
         raise ConflictError(f"Batch {batch_id} has no failed file{_of(error_class)}{within} to retry.")
     with database.begin() as connection:
         details = {"error_class": error_class, "files": started}
-        audit.record(connection, by, "batch.retry", batch_id=batch_id, details=details)
+        audit.record(connection, actor, "batch.retry", batch_id=batch_id, details=details)
     return started
 
 
@@ -147,7 +149,7 @@ def _start_some(
     )
     if again:
         shards.open_again(connection, list(again))
-        moves.reopen(connection, batch_id)
+        transitions.reopen(connection, batch_id)
     return sum(again.values()), found[-1].number
 
 

@@ -6,7 +6,7 @@ from stt_pipeline.audio.uris import display_path
 from stt_pipeline.store import batches
 from stt_pipeline.store import review as stored
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.review import Judged
+from stt_pipeline.store.review import FileQuality
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class ToReview:
     """A file to look at; ``path`` is where it is within the batch's source."""
 
     path: str
-    transcript: Judged
+    transcript: FileQuality
 
 
 def review(database: Database, batch_id: int, limit: int) -> list[ToReview]:

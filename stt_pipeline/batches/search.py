@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stt_pipeline.audio.uris import display_name
-from stt_pipeline.search.query import understood
+from stt_pipeline.search.query import parse_query
 from stt_pipeline.search.snippets import Hit, hits
 from stt_pipeline.store import search as store
 from stt_pipeline.store.database import Database
@@ -44,7 +44,7 @@ def search(
     Raises:
         InvalidRequestError: there is no word in it that could be searched for.
     """
-    query = understood(text)
+    query = parse_query(text)
     with database.begin() as connection:
         found = store.find(connection, query, limit=limit, batch_id=batch_id, before=before)
 

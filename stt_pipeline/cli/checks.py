@@ -12,18 +12,18 @@ from pathlib import Path
 
 from stt_pipeline import health
 from stt_pipeline.batches.dispatch import HEARTBEAT
-from stt_pipeline.cli.claim import running_stack
+from stt_pipeline.cli.stack_lock import running_stack
 from stt_pipeline.cli.webserver import daemon_beats
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.health import Check, State
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import counters
-from stt_pipeline.store.address import place_of, psycopg_url, require_reachable
-from stt_pipeline.store.data_files import data_folder, require_writable
+from stt_pipeline.store import batch_stats
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.embedded import running_url
 from stt_pipeline.store.migrations import is_current
+from stt_pipeline.store.parquet_files import data_folder, require_writable
 from stt_pipeline.store.postmaster import closed_folders
+from stt_pipeline.store.url import place_of, psycopg_url, require_reachable
 
 _BEAT_SECONDS = 120.0  # Dagster's daemons report every 30 s
 _DISK_WARN, _DISK_FAIL = 10 << 30, 1 << 30  # bytes; large-v3 alone takes 3 GB
@@ -120,7 +120,7 @@ def database(settings: Settings) -> Iterator[Check]:
                 if current
                 else Check("schema", "fail", "older or newer than this version", "Run `stt db upgrade`.")
             )
-            last = counters.last_beat(connection, HEARTBEAT) if current else None
+            last = batch_stats.last_beat(connection, HEARTBEAT) if current else None
     finally:
         store.dispose()
     if current:

@@ -4,15 +4,15 @@ from typing import Annotated
 
 import typer
 
-from stt_pipeline.batches import indexing
+from stt_pipeline.batches import search_index
 from stt_pipeline.cli.connection import connected
-from stt_pipeline.cli.terminal import out, say, tell
+from stt_pipeline.cli.terminal import out, print_result, print_status
 from stt_pipeline.settings import Settings
 from stt_pipeline.store import transcriptions
-from stt_pipeline.store.address import place_of
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.embedded import with_database
 from stt_pipeline.store.migrations import upgrade as migrate
+from stt_pipeline.store.url import place_of
 
 app = typer.Typer(no_args_is_help=True, help="The schema of the database, and its index for search.")
 
@@ -46,7 +46,7 @@ def reindex(
     """
     with connected() as database:
         count = 0
-        for count, _ in enumerate(indexing.reindex(database, anew=everything), start=1):
+        for count, _ in enumerate(search_index.reindex(database, force=everything), start=1):
             if count % _TELL_EVERY == 0:
-                say(f"{count:,} transcripts so far")
-        tell(f"Indexed: {count:,} transcripts.")
+                print_status(f"{count:,} transcripts so far")
+        print_result(f"Indexed: {count:,} transcripts.")

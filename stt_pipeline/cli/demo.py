@@ -13,13 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 import stt_pipeline
-from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches.create import create_batch
 from stt_pipeline.batches.progress import Progress
 from stt_pipeline.cli.batch.watch import watched
-from stt_pipeline.cli.claim import running_stack
 from stt_pipeline.cli.scoring import FileScore, Totals, score_batch, totals
+from stt_pipeline.cli.stack_lock import running_stack
 from stt_pipeline.cli.supervisor import Stack
-from stt_pipeline.cli.terminal import err, out, say
+from stt_pipeline.cli.terminal import err, out, print_status
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store import emails
@@ -60,9 +60,9 @@ def demo(
             name="demo",
             notify_emails=people,
             options={"model": "demo"},
-            by=Actor("stt demo"),
+            actor=Actor("stt demo"),
         )
-        say(f"Batch {batch.id}: {folder} · watch it in the Dagster UI: {ui_url}")
+        print_status(f"Batch {batch.id}: {folder} · watch it in the Dagster UI: {ui_url}")
         figures = watched(database, batch.id, stop_on_error=True)
         if figures.error:
             raise SttError(figures.error)
@@ -72,7 +72,7 @@ def demo(
     (err if as_json else out).print(score_table(scores, result))
     for score in scores:
         if score.error:
-            say(f"{score.name}: {score.error}", style="red")
+            print_status(f"{score.name}: {score.error}", style="red")
     _say_where(settings, figures)
     if as_json:
         typer.echo(json.dumps(result.as_json()))
@@ -89,13 +89,13 @@ def _instance(settings: Settings) -> Iterator[tuple[Database, str]]:
             yield database, running.ui_url
         return
     os.environ["STT_SMTP_URL"] = ""  # a demo writes to the outbox, whatever mail server is configured
-    say("Starting Postgres and Dagster ...")
+    print_status("Starting Postgres and Dagster ...")
     free_port = settings.model_copy(update={"ui_port": 0, "smtp_url": ""})
     with (
-        Stack(free_port, say=say) as stack,
+        Stack(free_port, print_status=print_status) as stack,
         _opened(stack.database_url) as database,
     ):
-        say(f"Ready after {stack.start_seconds:.1f} s.")
+        print_status(f"Ready after {stack.start_seconds:.1f} s.")
         yield database, stack.ui_url
 
 
@@ -159,6 +159,6 @@ def _say_where(settings: Settings, figures: Progress) -> None:
         "mails": str(home / "outbox"),
         "Dagster UI": "stt up, then the assets' lineage, partitions and runs at the address it shows",
     }
-    say(f"\nDone in {seconds:.0f} s from the batch's creation to its completion. Where things are:")
+    print_status(f"\nDone in {seconds:.0f} s from the batch's creation to its completion. Where things are:")
     for name, place in lines.items():
-        say(f"  {name:12} {place}")
+        print_status(f"  {name:12} {place}")

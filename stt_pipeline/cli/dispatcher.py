@@ -2,15 +2,15 @@
 
 from datetime import datetime, timezone
 
-from stt_pipeline.batches.dispatch import HEARTBEAT, SILENT
-from stt_pipeline.cli.terminal import say
-from stt_pipeline.store import counters
+from stt_pipeline.batches.dispatch import HEARTBEAT, STALE_AFTER
+from stt_pipeline.cli.terminal import print_status
+from stt_pipeline.store import batch_stats
 from stt_pipeline.store.database import Database
 
 
 def silence(last_tick: datetime | None) -> str | None:
     """Say that nobody works, so that a stopped daemon does not look like a slow batch; None where somebody does."""
-    if last_tick is not None and datetime.now(timezone.utc) - last_tick < SILENT:
+    if last_tick is not None and datetime.now(timezone.utc) - last_tick < STALE_AFTER:
         return None
     since = f"since {last_tick.astimezone():%Y-%m-%d %H:%M:%S}" if last_tick else "yet"
     return f"The dispatcher has not ticked {since}: nothing moves until `stt up` runs."
@@ -19,6 +19,6 @@ def silence(last_tick: datetime | None) -> str | None:
 def warn_if_silent(database: Database) -> None:
     """Print on stderr that nobody works, where that is so."""
     with database.begin() as connection:
-        warning = silence(counters.last_beat(connection, HEARTBEAT))
+        warning = silence(batch_stats.last_beat(connection, HEARTBEAT))
     if warning:
-        say(warning, style="yellow")
+        print_status(warning, style="yellow")

@@ -14,14 +14,14 @@ from rich.table import Table
 
 from stt_pipeline.audio.sound import SoundFile
 from stt_pipeline.audio.uris import display_name
-from stt_pipeline.batches.options import BatchOptions, speaker_bounds, speech_options
-from stt_pipeline.cli.speech_wishes import Wishes, speech_tools, wishes
-from stt_pipeline.cli.terminal import err, out, say
+from stt_pipeline.batches.options import BatchOptions, speaker_count, transcription_options
+from stt_pipeline.cli.speech_options import Wishes, speech_tools, wishes
+from stt_pipeline.cli.terminal import err, out, print_status
 from stt_pipeline.cli.transcription_bars import TranscriptionBars
 from stt_pipeline.errors import ConfigurationError, FileError, InvalidRequestError
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.diarization import Diarizer
-from stt_pipeline.speech.evaluation.references import SUBFOLDER, Corpus, Known, read_corpus, read_known
+from stt_pipeline.speech.evaluation.references import SUBFOLDER, Annotation, Corpus, read_corpus, read_known
 from stt_pipeline.speech.evaluation.scores import Score, as_table, rates_of, speakers_of, totals
 from stt_pipeline.speech.recordings import Outcome, Recording
 
@@ -78,7 +78,7 @@ def evaluate(
     (err if as_json else out).print(_shown(table, whole))
     for row in table[table["error"] != ""].itertuples():
         # what the model says does not name the file
-        say(row.error if row.name in row.error else f"{row.name}: {row.error}", style="red")
+        print_status(row.error if row.name in row.error else f"{row.name}: {row.error}", style="red")
     _say_what_is_missing(corpus)
     if as_json:
         typer.echo(json.dumps(_as_json(table, whole, corpus), ensure_ascii=False))
@@ -90,8 +90,8 @@ def _found(corpus: Corpus, folder: Path) -> list[Score]:
     """Score what lies in ``folder``."""
     scores = []
     for path, reference in corpus.references.items():
-        result = read_known((folder,), path.stem, plain_text=False) or Known()
-        is_missing = result == Known() or (reference.text is not None and result.text is None)
+        result = read_known((folder,), path.stem, plain_text=False) or Annotation()
+        is_missing = result == Annotation() or (reference.text is not None and result.text is None)
         error = f"there is no {path.stem}.json in {folder}; it counts as a result without a word"
         scores.append(_score(path, reference, result, error=error if is_missing else ""))
     return scores
@@ -101,7 +101,7 @@ def _transcribed(corpus: Corpus, asked: BatchOptions) -> Iterator[Score]:
     """Transcribe and score all recordings, and find the speakers of those whose reference knows them."""
     settings = Settings()
     engine, finds_speakers = speech_tools(asked, settings)
-    options = speech_options(asked, language=settings.language)
+    options = transcription_options(asked, language=settings.language)
     recordings = (
         # the default binds this path, and not the last one
         Recording(path, lambda path=path: nullcontext(SoundFile(path)), options)  # type: ignore[misc]
@@ -113,22 +113,22 @@ def _transcribed(corpus: Corpus, asked: BatchOptions) -> Iterator[Score]:
             bars.ended(_path(outcome), getattr(outcome.result, "duration", None))
             outcomes.append(outcome)
     if any(reference.turns is not None for reference in corpus.references.values()):
-        say(f"Finding the speakers ({finds_speakers.name}) ...")
+        print_status(f"Finding the speakers ({finds_speakers.name}) ...")
     for outcome in outcomes:  # only now, so that nothing runs beside it and is counted twice
         yield _heard(outcome, corpus.references[_path(outcome)], finds_speakers, asked)
 
 
-def _heard(outcome: Outcome, reference: Known, diarizer: Diarizer, asked: BatchOptions) -> Score:
+def _heard(outcome: Outcome, reference: Annotation, diarizer: Diarizer, asked: BatchOptions) -> Score:
     path, began = _path(outcome), time.monotonic()
     transcript, turns, error = outcome.result, None, ""
     if isinstance(transcript, Exception):
-        return _score(path, reference, Known(), error=_reason(transcript))
+        return _score(path, reference, Annotation(), error=_reason(transcript))
     if reference.turns is not None:
         try:
-            turns = diarizer.diarize(SoundFile(path), speaker_bounds(asked))
+            turns = diarizer.diarize(SoundFile(path), speaker_count(asked))
         except Exception as problem:  # a recording fails alone, whatever is wrong with it
             error = f"{_reason(problem).rstrip('.')}; its speakers count as not found."
-    result = Known(transcript.text, turns, transcript.language, transcript.duration, transcript.quality)
+    result = Annotation(transcript.text, turns, transcript.language, transcript.duration, transcript.quality)
     seconds = outcome.seconds + time.monotonic() - began
     return _score(path, reference, result, work_seconds=seconds, error=error)
 
@@ -146,7 +146,12 @@ def _path(outcome: Outcome) -> Path:
 
 
 def _score(
-    path: Path, reference: Known, result: Known, *, work_seconds: float | None = None, error: str = ""
+    path: Path,
+    reference: Annotation,
+    result: Annotation,
+    *,
+    work_seconds: float | None = None,
+    error: str = "",
 ) -> Score:
     return Score(
         display_name(path),
@@ -220,9 +225,9 @@ def _as_json(table: "pd.DataFrame", whole: Mapping[str, Any], corpus: Corpus) ->
 
 def _say_what_is_missing(corpus: Corpus) -> None:
     for path in corpus.without_reference:
-        say(f"{display_name(path)}: no reference, not scored.", style="yellow")
+        print_status(f"{display_name(path)}: no reference, not scored.", style="yellow")
     for path in corpus.without_recording:
-        say(f"{display_name(path)}: a reference of no recording.", style="yellow")
+        print_status(f"{display_name(path)}: a reference of no recording.", style="yellow")
 
 
 def _percent(rate: float | None) -> str:

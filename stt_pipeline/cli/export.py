@@ -9,10 +9,10 @@ from stt_pipeline.batches.keys import batch_key
 from stt_pipeline.cli.batch.arguments import BatchId
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.formats import FORMATS_HELP, parsed_formats, write_formats
-from stt_pipeline.cli.terminal import say
+from stt_pipeline.cli.terminal import print_status
 from stt_pipeline.settings import Settings
 from stt_pipeline.store import batches, datasets
-from stt_pipeline.store.data_files import data_folder
+from stt_pipeline.store.parquet_files import data_folder
 
 
 def export(
@@ -53,7 +53,7 @@ def export(
             )
             written += 1
     if not written:
-        say(
+        print_status(
             f"Nothing was written: no recording of batch {batch_id} has a transcript. "
             f"`stt batch progress {batch_id}` shows how far it is.",
             style="yellow",
@@ -62,4 +62,4 @@ def export(
     # a scan that goes on may have found more than it has counted
     total = max(total, written)
     rest = "" if written == total else "; the others have no transcript"
-    say(f"{written} of {total} recordings written to {folder}{rest}")
+    print_status(f"{written} of {total} recordings written to {folder}{rest}")

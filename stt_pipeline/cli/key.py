@@ -11,7 +11,7 @@ from stt_pipeline.api import keys
 from stt_pipeline.cli.batch.arguments import AsJson, AsJsonLines, fitting
 from stt_pipeline.cli.batch.figures import local_time
 from stt_pipeline.cli.connection import actor, connected
-from stt_pipeline.cli.terminal import out, print_json, say, tell
+from stt_pipeline.cli.terminal import out, print_json, print_result, print_status
 from stt_pipeline.store import api_keys
 from stt_pipeline.store.api_keys import ApiKey, Role
 
@@ -31,13 +31,13 @@ def create(
 ) -> None:
     """Make a key and print it, alone on stdout. It is stored as a hash, so nobody can show it again."""
     with connected() as database:
-        row, key = keys.create(database, name=name or role, role=role, by=actor("stt key create"))
+        row, key = keys.create(database, name=name or role, role=role, actor=actor("stt key create"))
     if as_json:
         print_json({**_facts(row), "key": key})
         return
     typer.echo(key)
-    say(f"Key {row.id} ({row.name}) may do what {'an' if role != 'viewer' else 'a'} {role} may.")
-    say(
+    print_status(f"Key {row.id} ({row.name}) may do what {'an' if role != 'viewer' else 'a'} {role} may.")
+    print_status(
         f"Keep it now, it is not shown again. Send it as `Authorization: Bearer ...`; end it with: stt key revoke {row.id}"
     )
 
@@ -53,7 +53,7 @@ def list_keys(as_json: AsJsonLines = False) -> None:
     elif found:
         out.print(_table(found))
     else:
-        say("There is no key yet. Make one with: stt key create --role operator")
+        print_status("There is no key yet. Make one with: stt key create --role operator")
 
 
 @app.command()
@@ -65,11 +65,11 @@ def revoke(
 ) -> None:
     """End a key: it is refused from the next request on."""
     with connected() as database:
-        key = keys.revoke(database, key_id, by=actor("stt key revoke"))
+        key = keys.revoke(database, key_id, actor=actor("stt key revoke"))
     if as_json:
         print_json(_facts(key))
     else:
-        tell(f"Key {key.id} ({key.name}) is revoked.")
+        print_result(f"Key {key.id} ({key.name}) is revoked.")
 
 
 def _facts(key: ApiKey) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from stt_pipeline.cli.demo import demo
 from stt_pipeline.cli.doctor import doctor
 from stt_pipeline.cli.evaluate import evaluate
 from stt_pipeline.cli.export import export
-from stt_pipeline.cli.terminal import say
+from stt_pipeline.cli.terminal import print_status
 from stt_pipeline.cli.transcribe import transcribe
 from stt_pipeline.cli.up import env, up
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError, SttError
@@ -67,7 +67,7 @@ def run() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    say(message, style="red")
+    print_status(message, style="red")
     sys.exit(code)
 
 

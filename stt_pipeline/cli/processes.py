@@ -31,7 +31,7 @@ class Child:
             name: for people, and for the log file ``home/logs/NAME.log``.
             command: program and arguments.
             environment: added to our own.
-            home: marks the child and all its descendants as ours, for ``strays``.
+            home: marks the child and all its descendants as ours, for ``orphans``.
         """
         self.name = name
         self.log = home / "logs" / f"{name}.log"
@@ -64,20 +64,20 @@ class Child:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def stop(children: Iterable[Child], *, seconds: float, hurry: Callable[[], bool]) -> None:
-    """Ask ``children`` to end, together, and kill those that have not after ``seconds`` or when ``hurry()`` turns true."""
+def stop(children: Iterable[Child], *, seconds: float, force: Callable[[], bool]) -> None:
+    """Ask ``children`` to end, together, and kill those that have not after ``seconds`` or when ``force()`` turns true."""
     processes = [child._process for child in children if child._process is not None]
     for process in processes:
         process.terminate()  # does nothing to one that has ended
     deadline = time.monotonic() + seconds
     while any(process.poll() is None for process in processes):
-        if hurry() or time.monotonic() > deadline:
+        if force() or time.monotonic() > deadline:
             for process in processes:
                 process.kill()
         time.sleep(0.05)
 
 
-def strays(home: Path) -> list[psutil.Process]:
+def orphans(home: Path) -> list[psutil.Process]:
     """Return the live processes that children of ``home`` started, or that outlived a killed supervisor.
 
     Only the own user's processes are seen (as root, all).
@@ -92,12 +92,12 @@ def strays(home: Path) -> list[psutil.Process]:
     return found
 
 
-def end(processes: Iterable[psutil.Process], *, seconds: float, hurry: Callable[[], bool]) -> bool:
+def end(processes: Iterable[psutil.Process], *, seconds: float, force: Callable[[], bool]) -> bool:
     """Ask ``processes`` to end and kill the rest after ``seconds``; return whether all ended by themselves."""
     alive = list(processes)
     _signal(alive, signal.SIGTERM)
     deadline = time.monotonic() + seconds
-    while alive and not hurry() and time.monotonic() < deadline:
+    while alive and not force() and time.monotonic() < deadline:
         _, alive = psutil.wait_procs(alive, timeout=0.1)
     _signal(alive, signal.SIGKILL)
     psutil.wait_procs(alive, timeout=5)

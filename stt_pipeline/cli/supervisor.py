@@ -21,9 +21,9 @@ from types import FrameType, TracebackType
 
 from sqlalchemy.exc import OperationalError
 
-from stt_pipeline.cli.claim import Claim, RunningStack, running_stack
 from stt_pipeline.cli.environment import LOCATION, environment, prepare_dagster_home
-from stt_pipeline.cli.processes import Child, end, http_address, stop, strays, usable_port
+from stt_pipeline.cli.processes import Child, end, http_address, orphans, stop, usable_port
+from stt_pipeline.cli.stack_lock import RunningStack, StackLock, running_stack
 from stt_pipeline.cli.webserver import answers, is_ready
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
@@ -72,7 +72,7 @@ class Stack:
         self,
         settings: Settings,
         *,
-        say: Callable[[str], None],
+        print_status: Callable[[str], None],
         module: str = "stt_pipeline.definitions",
         with_api: bool = False,
     ) -> None:
@@ -86,7 +86,7 @@ class Stack:
         """
         self._settings = settings
         self._home = settings.home.absolute()
-        self._say = say
+        self._say = print_status
         self._module = module
         self._with_api = with_api
         self.api_url = None
@@ -96,7 +96,7 @@ class Stack:
         self._watching = threading.Lock()
         self._failure: str | None = None
         self._stopping = False
-        self._hurry = False
+        self._force = False
         self._ended_cleanly = True
 
     def __enter__(self) -> "Stack":
@@ -109,7 +109,7 @@ class Stack:
         began = time.monotonic()
         with ExitStack() as entered:
             entered.enter_context(self._signals())
-            claim = entered.enter_context(Claim(self._home))
+            claim = entered.enter_context(StackLock(self._home))
             host = self._settings.ui_host
             port = usable_port(host, self._settings.ui_port, what="The Dagster UI", setting="STT_UI_PORT")
             self.ui_url = http_address(host, port)
@@ -278,11 +278,11 @@ class Stack:
         self._stopping = True
         with self._watching:
             pass  # nothing is started again from here on
-        stop(self._children[1:], seconds=_STOP_SECONDS, hurry=lambda: self._hurry)
-        self._ended_cleanly = end(strays(self._home), seconds=_RUN_STOP_SECONDS, hurry=lambda: self._hurry)
-        stop(self._children, seconds=0, hurry=lambda: True)  # nothing is left to stop, but to be waited for
+        stop(self._children[1:], seconds=_STOP_SECONDS, force=lambda: self._force)
+        self._ended_cleanly = end(orphans(self._home), seconds=_RUN_STOP_SECONDS, force=lambda: self._force)
+        stop(self._children, seconds=0, force=lambda: True)  # nothing is left to stop, but to be waited for
 
-    def _release(self, claim: Claim) -> None:
+    def _release(self, claim: StackLock) -> None:
         if self._ended_cleanly:
             claim.record(None)
 
@@ -290,9 +290,9 @@ class Stack:
         """End what a killed stack left running, except its Postgres, which is joined."""
         if before is None:
             return
-        if left := strays(self._home):
+        if left := orphans(self._home):
             self._say(f"The last `stt up` was killed: ending {len(left)} processes that it left.")
-            end(left, seconds=_RUN_STOP_SECONDS, hurry=lambda: self._hurry)
+            end(left, seconds=_RUN_STOP_SECONDS, force=lambda: self._force)
         shutil.rmtree(Path(before.code_server).parent, ignore_errors=True)
 
     def _give_up_runs_of(self, before: RunningStack) -> None:
@@ -313,7 +313,7 @@ class Stack:
 
         def handle(number: int, frame: FrameType | None) -> None:
             if self._stopping:
-                self._hurry = True
+                self._force = True
             else:
                 self._stopping = True
                 raise KeyboardInterrupt

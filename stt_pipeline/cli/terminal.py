@@ -15,12 +15,12 @@ out = Console(markup=False, emoji=False, highlight=False)
 err = Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 
-def say(message: str, *, style: str | None = None) -> None:
+def print_status(message: str, *, style: str | None = None) -> None:
     """Print ``message`` on stderr, its lines as long as they are."""
     err.print(message, style=style, soft_wrap=True)
 
 
-def tell(message: str) -> None:
+def print_result(message: str) -> None:
     """Print ``message``, what a command did, on stdout, its lines as long as they are."""
     out.print(message, soft_wrap=True)
 

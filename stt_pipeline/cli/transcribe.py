@@ -12,10 +12,10 @@ import typer
 
 from stt_pipeline.audio.sound import Sound, SoundFile
 from stt_pipeline.audio.uris import display_name
-from stt_pipeline.batches.options import BatchOptions, speaker_bounds, speech_options
+from stt_pipeline.batches.options import BatchOptions, speaker_count, transcription_options
 from stt_pipeline.cli.formats import FORMATS_HELP, made_folder, parsed_formats, write_formats
-from stt_pipeline.cli.speech_wishes import Wishes, speech_tools, wishes
-from stt_pipeline.cli.terminal import say
+from stt_pipeline.cli.speech_options import Wishes, speech_tools, wishes
+from stt_pipeline.cli.terminal import print_status
 from stt_pipeline.cli.transcription_bars import TranscriptionBars, spoken_length
 from stt_pipeline.errors import ConfigurationError, FileError, InvalidRequestError, SttError
 from stt_pipeline.minutes.exports import EXPORT_FORMATS
@@ -24,7 +24,7 @@ from stt_pipeline.settings import Settings
 from stt_pipeline.speech.alignment import align
 from stt_pipeline.speech.diarization import Diarizer
 from stt_pipeline.speech.diarization.segmentation_model import extra_needed, is_installed
-from stt_pipeline.speech.doubts import Figures
+from stt_pipeline.speech.quality import Figures
 from stt_pipeline.speech.recordings import Outcome, Recording
 from stt_pipeline.speech.speakers import assign_speakers
 from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
@@ -90,7 +90,7 @@ def transcribe(
         raise ConfigurationError(extra_needed("alignment of words (--option align)"))
     made_folder(output_dir)
     engine, diarize = speech_tools(asked, settings, batch_size=model_batch_size)
-    options = speech_options(asked, language=settings.language)
+    options = transcription_options(asked, language=settings.language)
     recordings = (Recording(file, partial(_opened, file), options) for file in stems)
     done, failed, without_speakers = list[Transcript](), 0, 0
     started = time.monotonic()
@@ -109,17 +109,17 @@ def transcribe(
             except Exception as error:
                 _raise_unless_of_a_file(error)
                 failed += 1
-                say(_what_happened(name, error), style="red")
+                print_status(_what_happened(name, error), style="red")
             else:
-                say(f"{_described(name, transcript)} -> {', '.join(str(path) for path in written)}")
-                if doubts := Figures.of(transcript).doubts:
-                    say(f"{name}: worth a look: {', '.join(doubts)}.", style="yellow")
+                print_status(f"{_described(name, transcript)} -> {', '.join(str(path) for path in written)}")
+                if quality_notes := Figures.of(transcript).quality_notes:
+                    print_status(f"{name}: worth a look: {', '.join(quality_notes)}.", style="yellow")
                 done.append(replace(transcript, segments=()))
             bars.ended(file, getattr(outcome.result, "duration", None))
     for note in sorted({note for transcript in done for note in transcript.notes}):
-        say(note, style="yellow")
+        print_status(note, style="yellow")
     if len(stems) > 1:
-        say(_summary(done, failed, time.monotonic() - started))
+        print_status(_summary(done, failed, time.monotonic() - started))
     if failed or without_speakers:
         raise typer.Exit(1)
 
@@ -135,12 +135,12 @@ def _with_speakers(
     """Return the transcript with speakers, and their turns; say why if they cannot be found, and return None for them."""
     sound = SoundFile(file)
     try:
-        turns = diarizer.diarize(sound, speaker_bounds(asked))
+        turns = diarizer.diarize(sound, speaker_count(asked))
         aligned = align(transcript, sound, device) if asked.align else transcript
     except Exception as error:
         _raise_unless_of_a_file(error)
         reason = _what_happened(display_name(file), error).rstrip(".")
-        say(f"{reason}; its text is written without speakers.", style="red")
+        print_status(f"{reason}; its text is written without speakers.", style="red")
         return transcript, None
     return assign_speakers(aligned, turns), turns
 

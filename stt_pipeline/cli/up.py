@@ -8,11 +8,11 @@ import typer
 
 from stt_pipeline.cli.environment import environment, prepare_dagster_home
 from stt_pipeline.cli.supervisor import Stack
-from stt_pipeline.cli.terminal import out, say
+from stt_pipeline.cli.terminal import out, print_status
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
-from stt_pipeline.store.address import place_of
 from stt_pipeline.store.embedded import running_url
+from stt_pipeline.store.url import place_of
 
 
 def up(
@@ -22,13 +22,13 @@ def up(
 ) -> None:
     """Start Postgres if needed, the Dagster UI, its daemon and the admin API, and stay until Ctrl-C."""
     settings = Settings() if port is None else Settings(ui_port=port)
-    say("Starting; the first time takes longest ...")
+    print_status("Starting; the first time takes longest ...")
     try:
-        with Stack(settings, say=say, with_api=True) as stack:
+        with Stack(settings, print_status=print_status, with_api=True) as stack:
             out.print(ready_line(settings, stack), soft_wrap=True)
             threading.Event().wait()  # for ever: a signal ends it
     except KeyboardInterrupt:
-        say("Stopped.")
+        print_status("Stopped.")
 
 
 def env() -> None:

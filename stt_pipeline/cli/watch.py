@@ -12,7 +12,7 @@ from rich.table import Table
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.audio.sqs import QueueAccess
-from stt_pipeline.batches.watching import add_watch, remove_watch
+from stt_pipeline.batches.poll import add_watch, remove_watch
 from stt_pipeline.cli.batch.arguments import (
     AsJson,
     AsJsonLines,
@@ -26,7 +26,7 @@ from stt_pipeline.cli.batch.arguments import (
 from stt_pipeline.cli.batch.figures import local_time
 from stt_pipeline.cli.connection import actor, connected
 from stt_pipeline.cli.dispatcher import warn_if_silent
-from stt_pipeline.cli.terminal import out, print_facts, print_json, say, tell
+from stt_pipeline.cli.terminal import out, print_facts, print_json, print_result, print_status
 from stt_pipeline.settings import Settings
 from stt_pipeline.store import watches
 from stt_pipeline.store.watches import Batching, DeadLetter, Watch
@@ -84,13 +84,13 @@ def add(
             new_only=new_only,
             allowed=AllowedSources.for_people(settings.allowed_sources, access),
             queues=QueueAccess.of(settings),
-            by=actor("stt watch add"),
+            actor=actor("stt watch add"),
         )
         if as_json:
             print_json({"id": watch.id, "name": watch.name, "source": watch.source_path})
         else:
-            tell(f"Watch {watch.id} ({watch.name}) is added: {watch.source_path}")
-            tell(f"See what it finds with: stt watch show {watch.id}")
+            print_result(f"Watch {watch.id} ({watch.name}) is added: {watch.source_path}")
+            print_result(f"See what it finds with: stt watch show {watch.id}")
         warn_if_silent(database)
 
 
@@ -110,9 +110,9 @@ def list_watches(as_json: AsJsonLines = False) -> None:
         out.print(_table(found))
         for watch in found:
             if trouble := _trouble(watch, dead.get(watch.queue_url, 0)):
-                say(f"Watch {watch.id}: {trouble}", style="yellow")
+                print_status(f"Watch {watch.id}: {trouble}", style="yellow")
     else:
-        say("Nothing is watched yet. Watch a source with: stt watch add s3://bucket/prefix")
+        print_status("Nothing is watched yet. Watch a source with: stt watch add s3://bucket/prefix")
 
 
 @app.command()
@@ -129,19 +129,19 @@ def show(watch_id: WatchId, as_json: AsJson = False) -> None:
         return
     print_facts(_facts(watch, batch_ids))
     for letter in letters:
-        say(f"Dead letter of {local_time(letter.at)}: {letter.error}", style="yellow")
-        say(_beginning(letter))
+        print_status(f"Dead letter of {local_time(letter.at)}: {letter.error}", style="yellow")
+        print_status(_beginning(letter))
 
 
 @app.command()
 def remove(watch_id: WatchId, as_json: AsJson = False) -> None:
     """Watch a source no longer. Its batches stay, and what has begun goes on."""
     with connected() as database:
-        watch = remove_watch(database, watch_id, by=actor("stt watch remove"))
+        watch = remove_watch(database, watch_id, actor=actor("stt watch remove"))
     if as_json:
         print_json({"id": watch.id, "name": watch.name, "source": watch.source_path})
     else:
-        tell(f"Watch {watch.id} ({watch.name}) is removed; its batches stay.")
+        print_result(f"Watch {watch.id} ({watch.name}) is removed; its batches stay.")
 
 
 def _values(watch: Watch) -> dict[str, Any]:

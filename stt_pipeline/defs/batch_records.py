@@ -28,13 +28,13 @@ _UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHE
 _NOT_ASKED = [status for status in _UNFINISHED if status != dg.DagsterRunStatus.CANCELING]
 
 
-def end_runs(instance: dg.DagsterInstance, batch_id: int, *, but: str = "") -> bool:
+def end_runs(instance: dg.DagsterInstance, batch_id: int, *, exclude_run_id: str = "") -> bool:
     """Ask some unfinished runs of a batch to end, and return whether all have been asked before.
 
     Args:
         but: a run that goes on: the one that asks.
     """
-    runs = [run for run in _runs(instance, [batch_id], _NOT_ASKED) if run.run_id != but]
+    runs = [run for run in _runs(instance, [batch_id], _NOT_ASKED) if run.run_id != exclude_run_id]
     for run in runs:
         _end(instance, run)
     return not runs
@@ -53,17 +53,20 @@ def unqueue_runs(instance: dg.DagsterInstance, batch_ids: Collection[int], jobs:
             _end(instance, run)
 
 
-def end_and_forget(instance: dg.DagsterInstance, batch_id: int, *, but: str) -> bool:
+def end_and_forget(instance: dg.DagsterInstance, batch_id: int, *, exclude_run_id: str) -> bool:
     """End a batch's runs, wait for them for a while, and forget it; return whether that could be done."""
     deadline = time.monotonic() + _END_SECONDS
-    while not (end_runs(instance, batch_id, but=but) and forget(instance, batch_id, but=but)):
+    while not (
+        end_runs(instance, batch_id, exclude_run_id=exclude_run_id)
+        and forget(instance, batch_id, exclude_run_id=exclude_run_id)
+    ):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.5)
     return True
 
 
-def forget(instance: dg.DagsterInstance, batch_id: int, *, but: str = "") -> bool:
+def forget(instance: dg.DagsterInstance, batch_id: int, *, exclude_run_id: str = "") -> bool:
     """Remove a batch's finished runs and, if no other is left, its partitions; return whether that was so.
 
     It may die half way and be called again.
@@ -75,7 +78,7 @@ def forget(instance: dg.DagsterInstance, batch_id: int, *, but: str = "") -> boo
 
     while runs := _runs(instance, [batch_id], FINISHED_STATUSES):
         _delete_runs(instance, runs)
-    if any(run.run_id != but for run in _runs(instance, [batch_id], _UNFINISHED)):
+    if any(run.run_id != exclude_run_id for run in _runs(instance, [batch_id], _UNFINISHED)):
         return False
     # delete_dynamic_partition takes a key a call and 14 ms: over two minutes for the 10,000 shards of a large batch
     table, key = DynamicPartitionsTable.c, batch_key(batch_id)

@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 
 import dagster as dg
 
-from stt_pipeline.batches.batch_work import BatchWork, claimed_batch
+from stt_pipeline.batches.batch_claim import BatchClaim, claimed_batch
 from stt_pipeline.batches.keys import batch_id_of
 from stt_pipeline.defs.run_tags import tag_batch, token_of
 from stt_pipeline.settings import Settings
@@ -18,7 +18,7 @@ def claimed_partition(
     *,
     to_delete: bool = False,
     ordered: bool = True,
-) -> AbstractContextManager[BatchWork]:
+) -> AbstractContextManager[BatchClaim]:
     """Claim the batch of this run's partition for the length of the block (see ``batch_work.claimed_batch``).
 
     Args:

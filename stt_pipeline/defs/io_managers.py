@@ -13,7 +13,7 @@ from stt_pipeline.batches.results import Rows
 from stt_pipeline.errors import NotFoundError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store import datasets
-from stt_pipeline.store.data_files import data_folder
+from stt_pipeline.store.parquet_files import data_folder
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ from pydantic import Field
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches import deletion, dispatch
 from stt_pipeline.batches.compaction import compact_missing
-from stt_pipeline.batches.creation import create_batch as write_batch
+from stt_pipeline.batches.create import create_batch as write_batch
 from stt_pipeline.batches.keys import batch_key
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.batches.retention import retire_batches
@@ -18,16 +18,16 @@ from stt_pipeline.defs.batch_records import end_and_forget, forget
 from stt_pipeline.defs.batch_step import claimed_partition
 from stt_pipeline.defs.partitions import batch_partitions
 from stt_pipeline.defs.run_tags import tag_batch
-from stt_pipeline.defs.stages import ASSETS
+from stt_pipeline.defs.stages import STAGE_ASSETS
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store import transcriptions
 from stt_pipeline.store.audit import Actor
 from stt_pipeline.store.batches import Priority
-from stt_pipeline.store.data_files import data_folder
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.parquet_files import data_folder
 
-BY_ORDER: dict[dispatch.Job, str] = {
+BY_ORDER: dict[dispatch.OrderKind, str] = {
     "intake": "scan_source",
     "transcribe": "transcribe_audio",
     "publish": "publish_minutes",
@@ -43,12 +43,12 @@ scan_source = dg.define_asset_job(
 )
 transcribe_audio = dg.define_asset_job(
     BY_ORDER["transcribe"],
-    selection=_assets(*ASSETS["transcribe"]),
+    selection=_assets(*STAGE_ASSETS["transcribe"]),
     description="The transcribe stage on some shards: what the files are, what was said, by whom.",
 )
 publish_minutes = dg.define_asset_job(
     BY_ORDER["publish"],
-    selection=_assets(*ASSETS["publish"]),
+    selection=_assets(*STAGE_ASSETS["publish"]),
     description="The publish stage on some shards: minutes and mails.",
 )
 report_batch = dg.define_asset_job(
@@ -93,7 +93,7 @@ def write_batch_row(
             notify_emails=config.notify_emails,
             options=config.options,
             allowed=sources,
-            by=Actor("Dagster UI"),
+            actor=Actor("Dagster UI"),
         )
     except InvalidRequestError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
@@ -117,7 +117,7 @@ def delete_batch_data(
     """Delete a batch that was given to deletion. The record of this run stays, as a note of what was done."""
 
     def end_and_forget_all(batch_id: int) -> bool:
-        return end_and_forget(context.instance, batch_id, but=context.run_id)
+        return end_and_forget(context.instance, batch_id, exclude_run_id=context.run_id)
 
     with claimed_partition(context, database, settings, to_delete=True) as work:
         files = deletion.delete_batch(work, forget=end_and_forget_all, data_root=data_folder(settings))

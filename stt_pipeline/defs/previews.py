@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from stt_pipeline.batches.compaction import Compaction
-from stt_pipeline.batches.completion import Report
+from stt_pipeline.batches.report import Report
 from stt_pipeline.batches.review import ToReview
 from stt_pipeline.batches.throughput_plot import throughput_png
-from stt_pipeline.speech.doubts import Figures
+from stt_pipeline.speech.quality import Figures
 from stt_pipeline.speech.timeline import speaker_timeline_png
 from stt_pipeline.store.summaries import Summary
 from stt_pipeline.store.transcriptions import Transcription
@@ -46,10 +46,10 @@ def _doubts(found: Sequence[tuple[str, Transcription]]) -> dict[str, Any]:
     """Return the quality of transcripts, and what speaks against each."""
     figures = [(name, Figures.of(stored.transcript)) for name, stored in found]
     rated = [its.quality for _, its in figures if its.quality is not None]
-    said = [f"{name}: {', '.join(its.doubts)}" for name, its in figures if its.doubts]
+    said = [f"{name}: {', '.join(its.quality_notes)}" for name, its in figures if its.quality_notes]
     return {
         **({"quality, 0 to 1": ", ".join(f"{quality:.2f}" for quality in rated)} if rated else {}),
-        **({"doubts": "; ".join(said)} if said else {}),
+        **({"quality notes": "; ".join(said)} if said else {}),
     }
 
 
@@ -100,7 +100,7 @@ def report_preview(report: Report) -> dict[str, Any]:
     if report.examples:
         metadata["failures"] = dg.MetadataValue.md(_failures_md(report))
     if report.to_review:
-        metadata["most worth a look"] = dg.MetadataValue.md(_review_md(report.to_review))
+        metadata["review first"] = dg.MetadataValue.md(_review_md(report.to_review))
     if report.throughput:
         png = throughput_png(report.throughput)
         metadata["throughput"] = dg.MetadataValue.md(_picture_md("throughput", png))
@@ -112,7 +112,7 @@ def compaction_preview(compaction: Compaction, root: "UPath") -> dict[str, Any]:
     batch = compaction.batch
     if not compaction.datasets:
         waits = f"Batch {batch.id} is {batch.status}: its files are compacted when it is over."
-        return {"left alone": waits}
+        return {"skipped": waits}
     metadata: dict[str, Any] = {"shards' files": sum(its.shards for its in compaction.datasets.values())}
     for dataset, its in compaction.datasets.items():
         metadata |= {
@@ -156,7 +156,7 @@ def _review_md(found: Sequence[ToReview]) -> str:
     for one in found:
         figures = one.transcript.figures
         path = one.path.replace("|", "\\|")
-        rows.append(f"| {path} | {figures.quality:.2f} | {', '.join(figures.doubts)} |")
+        rows.append(f"| {path} | {figures.quality:.2f} | {', '.join(figures.quality_notes)} |")
     return "\n".join(["| file | quality, 0 to 1 | what speaks against its text |", "|---|---|---|", *rows])
 
 

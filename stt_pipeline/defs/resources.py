@@ -15,8 +15,8 @@ import dagster as dg
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.batches.options import BatchOptions
-from stt_pipeline.batches.publishing import SummarizerFor
-from stt_pipeline.batches.transcribing import DiarizerFor, TranscriberFor
+from stt_pipeline.batches.publish import SummarizerFor
+from stt_pipeline.batches.transcribe import DiarizerFor, TranscriberFor
 from stt_pipeline.mail.mailer import Mailer, load_mailer
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.minutes.model import Summarizer

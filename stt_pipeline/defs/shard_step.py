@@ -15,12 +15,12 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 
 from stt_pipeline.audio.allowed import AllowedSources
+from stt_pipeline.batches.claimed_shard import ClaimedShard
 from stt_pipeline.batches.dispatch import SHARDS_PER_RUN
-from stt_pipeline.batches.shard_work import ShardWork
-from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.defs.partitions import audio_partitions
 from stt_pipeline.defs.run_tags import tag_batch, token_of
-from stt_pipeline.defs.stages import ASSETS, POOL
+from stt_pipeline.defs.stages import POOL, STAGE_ASSETS
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.shards import Stage
@@ -88,7 +88,7 @@ def claimed_shards(
     database: Database,
     settings: Settings,
     sources: AllowedSources,
-) -> Iterator[Work]:
+) -> Iterator[ShardClaims]:
     """Claim the shards of this run for one step, and give them back after the stage's last step in the run.
 
     Raises:
@@ -101,20 +101,20 @@ def claimed_shards(
     tag_batch(context.instance, context.run, context.partition_keys)
     name = context.asset_key.path[-1]
     stage = _stage_of(name)
-    order = [asset for assets in ASSETS.values() for asset in assets]
+    order = [asset for assets in STAGE_ASSETS.values() for asset in assets]
     selected = {key.path[-1] for key in context.job_def.asset_layer.executable_asset_keys}
     if context.run.step_keys_to_execute:  # a run that goes on where another one failed
         selected &= set(context.run.step_keys_to_execute)
-    claim = Claim(
+    claim = ClaimRequest(
         keys=context.partition_keys,
         stage=stage,
         run_id=context.run.run_id,
         token=token_of(context.run),
         first_step=not selected & set(order[: order.index(name)]),
-        last_step=not selected & set(ASSETS[stage][ASSETS[stage].index(name) + 1 :]),
+        last_step=not selected & set(STAGE_ASSETS[stage][STAGE_ASSETS[stage].index(name) + 1 :]),
         reprocess=config.reprocess or _reprocesses(context.run),
     )
-    work = Work(
+    work = ShardClaims(
         database,
         claim,
         lease_seconds=settings.lease_seconds,
@@ -123,12 +123,12 @@ def claimed_shards(
     )
     with work:
         for key, reason in work.refused.items():
-            context.log.warning(f"{key} is left alone: {reason}.")
+            context.log.warning(f"{key} is skipped: {reason}.")
         _require_shards(context, work)
         yield work
 
 
-def _require_shards(context: dg.AssetExecutionContext, work: Work) -> None:
+def _require_shards(context: dg.AssetExecutionContext, work: ShardClaims) -> None:
     """End a run that has no shard, or none any more, with the reasons; a dispatched one as cancelled, not as failed."""
     if work.shards:
         return
@@ -143,9 +143,9 @@ def _require_shards(context: dg.AssetExecutionContext, work: Work) -> None:
 
 def events(
     context: dg.AssetExecutionContext,
-    work: Work,
+    work: ShardClaims,
     *,
-    describe: Callable[[ShardWork], Mapping[str, Any]],
+    describe: Callable[[ClaimedShard], Mapping[str, Any]],
     value: object = None,
 ) -> Events:
     """Yield the asset's output and a check result for each shard, with each partition's own metadata.
@@ -161,7 +161,7 @@ def events(
     for shard in work.shards:
         _add_metadata(context, shard.key, {**_figures(shard), **describe(shard)})
     for key, reason in work.refused.items():
-        _add_metadata(context, key, {"left alone": reason})
+        _add_metadata(context, key, {"skipped": reason})
     yield dg.Output(value)
     latest = context.instance.event_log_storage.get_latest_storage_id_by_partition(
         context.asset_key, dg.DagsterEventType.ASSET_MATERIALIZATION, {shard.key for shard in work.shards}
@@ -179,7 +179,7 @@ def events(
                 passed=False,
                 partition=key,
                 severity=dg.AssetCheckSeverity.WARN,
-                description=f"This run left it alone: {reason}.",
+                description=f"This run skipped it: {reason}.",
             )
         yield dg.Output(None, output_name=f"{check.asset_key.to_python_identifier()}_{check.name}")
 
@@ -199,10 +199,10 @@ def _reprocesses(run: dg.DagsterRun) -> bool:
 
 
 def _stage_of(asset: str) -> Stage:
-    return next(stage for stage, assets in ASSETS.items() if asset in assets)
+    return next(stage for stage, assets in STAGE_ASSETS.items() if asset in assets)
 
 
-def _figures(shard: ShardWork) -> dict[str, Any]:
+def _figures(shard: ClaimedShard) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "files": shard.shard.total,
         "files done": shard.done,
@@ -217,7 +217,7 @@ def _figures(shard: ShardWork) -> dict[str, Any]:
     return figures
 
 
-def _failure_table(shard: ShardWork) -> str:
+def _failure_table(shard: ClaimedShard) -> str:
     rows = [
         f"| {_cell(failure.name)} | {failure.error_class} | {_cell(failure.error)} |"
         for failure in shard.failures[:_SHOWN_FAILURES]
@@ -233,7 +233,7 @@ def _cell(text: str) -> str:
 
 
 def _evaluation(
-    check: dg.AssetCheckKey, shard: ShardWork, target: AssetCheckEvaluationTargetMaterializationData
+    check: dg.AssetCheckKey, shard: ClaimedShard, target: AssetCheckEvaluationTargetMaterializationData
 ) -> dg.AssetCheckEvaluation:
     final = any(failure.final for failure in shard.failures)
     named = "; ".join(f"{failure.name}: {failure.error}" for failure in shard.failures[:_SHOWN_FAILURES])

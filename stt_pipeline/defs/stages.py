@@ -6,7 +6,7 @@ neighbouring assets of equal policy into one run, and mails do not belong in a r
 
 from stt_pipeline.store.shards import Stage
 
-ASSETS: dict[Stage, tuple[str, ...]] = {
+STAGE_ASSETS: dict[Stage, tuple[str, ...]] = {
     "transcribe": ("audio_files", "transcripts", "speaker_turns"),
     "publish": ("meeting_minutes", "notifications"),
 }

@@ -11,8 +11,8 @@ from typing import Final, Literal
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.minutes.docx import to_docx
 from stt_pipeline.minutes.labels import labels
+from stt_pipeline.minutes.lines import spoken_lines
 from stt_pipeline.minutes.model import Minutes, minutes_to_json
-from stt_pipeline.minutes.spoken import spoken_lines
 from stt_pipeline.minutes.subtitles import to_srt, to_vtt
 from stt_pipeline.minutes.timecode import clock
 from stt_pipeline.speech.evaluation import write_rttm
@@ -20,7 +20,7 @@ from stt_pipeline.speech.transcript import SpeakerTurn, Transcript, segments_to_
 
 ExportFormat = Literal["txt", "srt", "vtt", "json", "md", "docx", "rttm"]
 
-JSON_SCHEMA_VERSION: Final = 1
+JSON_SCHEMA_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +78,13 @@ def to_txt(name: str, transcript: Transcript) -> str:
 def to_json(name: str, transcript: Transcript, minutes: Minutes | None = None) -> str:
     """Return one JSON object, times in seconds from the start of the recording.
 
-    ``schema`` (1), ``file``, ``language``, ``language_probability``, ``duration``, ``model``, ``notes`` (list of text),
-    ``speakers`` (list of labels), ``speech_seconds``, ``speech_seconds_without_text``, ``quality`` (0 to 1, or null),
+    ``schema`` (2), ``file``, ``language``, ``language_probability``, ``duration``, ``model``, ``notes`` (list of text),
+    ``speakers`` (list of labels), ``speech_seconds``, ``untranscribed_speech_seconds``, ``quality`` (0 to 1, or null),
     ``segments`` (list of ``start, end, text, speaker, words, avg_logprob, no_speech_prob, compression_ratio``, a word being
     ``start, end, text, probability, speaker``), and ``minutes``: null, or ``title, summary, topics, decisions,
     action_items (task, owner, due, start), keywords, model, tokens_used``. Where there is something to say, a segment
-    also has ``language``, ``suspect`` (list of reasons) and ``heard`` (before it was corrected), and a word ``overlap``,
-    ``unsure`` and ``suggestion``.
+    also has ``language``, ``hallucination_reasons`` (list of names) and ``raw_text`` (before the corrections), and a word ``overlap``,
+    ``low_confidence`` and ``suggestion``.
     """
     page = {
         "schema": JSON_SCHEMA_VERSION,
@@ -96,7 +96,7 @@ def to_json(name: str, transcript: Transcript, minutes: Minutes | None = None) -
         "notes": list(transcript.notes),
         "speakers": list(transcript.speakers),
         "speech_seconds": transcript.speech_seconds,
-        "speech_seconds_without_text": transcript.speech_seconds_without_text,
+        "untranscribed_speech_seconds": transcript.untranscribed_speech_seconds,
         "quality": transcript.quality,
         "segments": segments_to_json(transcript.segments),
         "minutes": minutes_to_json(minutes) if minutes else None,

@@ -61,7 +61,7 @@ class Query:
         return places
 
 
-def understood(text: str) -> Query:
+def parse_query(text: str) -> Query:
     """Return what ``text`` asks for.
 
     Raises:

@@ -43,14 +43,14 @@ def quality(transcript: Transcript) -> float | None:
         for seconds, probability in rated:
             weight = max(seconds, _SHORTEST)
             total += weight
-            trusted += 0.0 if segment.suspect else weight * min(max(probability, 0.0), 1.0)
-    total += max(transcript.speech_seconds_without_text, 0.0)
+            trusted += 0.0 if segment.hallucination_reasons else weight * min(max(probability, 0.0), 1.0)
+    total += max(transcript.untranscribed_speech_seconds, 0.0)
     return round(trusted / total, 3) if total else None
 
 
 def _marked(segment: Segment, below: float) -> Segment:
-    if all(word.unsure == (word.probability < below) for word in segment.words):
+    if all(word.low_confidence == (word.probability < below) for word in segment.words):
         return segment  # most: copying a batch's words would cost more than looking at them
     return replace(
-        segment, words=tuple(replace(word, unsure=word.probability < below) for word in segment.words)
+        segment, words=tuple(replace(word, low_confidence=word.probability < below) for word in segment.words)
     )

@@ -13,7 +13,7 @@ from stt_pipeline.speech.transcript import Transcript
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechOptions:
+class TranscriptionOptions:
     """How a recording is to be heard; the defaults are right for most.
 
     Attributes:
@@ -50,7 +50,7 @@ class Recording:
 
     key: Hashable
     open: Callable[[], AbstractContextManager[Sound]]
-    options: SpeechOptions = field(default_factory=SpeechOptions)
+    options: TranscriptionOptions = field(default_factory=TranscriptionOptions)
     halvings: int = 0
 
 
@@ -92,7 +92,7 @@ class Transcriber(Protocol):
 
 
 def transcribe_one(
-    transcriber: Transcriber, sound: Sound, options: SpeechOptions | None = None, *, halvings: int = 0
+    transcriber: Transcriber, sound: Sound, options: TranscriptionOptions | None = None, *, halvings: int = 0
 ) -> Transcript:
     """Return the transcript of a single ``sound``.
 
@@ -100,7 +100,7 @@ def transcribe_one(
         FileError: it failed.
         ConfigurationError: as for :meth:`Transcriber.transcribe`.
     """
-    recording = Recording(None, lambda: nullcontext(sound), options or SpeechOptions(), halvings)
+    recording = Recording(None, lambda: nullcontext(sound), options or TranscriptionOptions(), halvings)
     (outcome,) = transcriber.transcribe([recording])
     if isinstance(outcome.result, Exception):
         raise outcome.result

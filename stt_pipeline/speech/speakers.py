@@ -19,7 +19,7 @@ def assign_speakers(transcript: Transcript, turns: Sequence[SpeakerTurn]) -> Tra
     A sentence mostly spoken by one person goes to that person as a whole. Otherwise each word goes to whom it
     overlaps most, or else to the nearest turn, but a single word between two of somebody else's is not believed.
     Segments are split where the speaker changes; the words keep their times, and a part's time is that of its words.
-    Words during which somebody else talks for long are marked as ``overlap``. What a segment is ``suspect`` of is true of
+    Words during which somebody else talks for long are marked as ``overlap``. What a segment is ``hallucination_reasons`` of is true of
     all its parts, while what was ``heard`` is kept by the first: nothing says where it would be cut.
 
     Args:
@@ -114,7 +114,7 @@ def _split(segment: Segment, timeline: _Timeline) -> list[Segment]:
                 end=end,
                 text="".join(word.text for word in words).strip(),
                 words=words,
-                heard="" if index else segment.heard,
+                raw_text="" if index else segment.raw_text,
             ),
             speaker,
         )

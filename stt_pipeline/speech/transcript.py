@@ -12,7 +12,7 @@ from typing import Any
 class Word:
     """One word as Whisper wrote it. ``probability`` is between 0 and 1.
 
-    ``overlap``: somebody else talks at the same time. ``unsure``: the word is worth a second look (`confidence`).
+    ``overlap``: somebody else talks at the same time. ``low_confidence``: the word is worth a second look (`confidence`).
     ``suggestion``: a name that may have been said instead (`hotwords`); a person decides.
     """
 
@@ -22,7 +22,7 @@ class Word:
     probability: float
     speaker: str | None = None
     overlap: bool = False
-    unsure: bool = False
+    low_confidence: bool = False
     suggestion: str = ""
 
 
@@ -33,7 +33,7 @@ class Segment:
     Attributes:
         language: in which it was heard, ISO 639-1.
         suspect: why it may never have been said (the names of `guard`'s signs); empty where nothing speaks against it.
-        heard: what the model wrote, where the text was corrected afterwards; else empty.
+        raw_text: what the model wrote, where the text was corrected afterwards; else empty.
     """
 
     start: float
@@ -45,8 +45,8 @@ class Segment:
     no_speech_prob: float = 0.0
     compression_ratio: float = 0.0
     language: str = ""
-    suspect: tuple[str, ...] = ()
-    heard: str = ""
+    hallucination_reasons: tuple[str, ...] = ()
+    raw_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Transcript:
     Attributes:
         notes: sentences that a reader of the transcript must see, such as the demo model's limits.
         speech_seconds: how long somebody talks, by the voice activity detector.
-        speech_seconds_without_text: the part of it for which there is no text; much of it means that words are missing.
+        untranscribed_speech_seconds: the part of it for which there is no text; much of it means that words are missing.
         quality: 0 to 1, how far the text can be trusted (`confidence`); None without speech.
     """
 
@@ -76,7 +76,7 @@ class Transcript:
     segments: tuple[Segment, ...] = ()
     notes: tuple[str, ...] = ()
     speech_seconds: float = 0.0
-    speech_seconds_without_text: float = 0.0
+    untranscribed_speech_seconds: float = 0.0
     quality: float | None = None
 
     @property
@@ -110,17 +110,18 @@ def segments_to_json(segments: Sequence[Segment]) -> list[dict[str, Any]]:
 
 
 def segments_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[Segment, ...]:
-    """Rebuild segments from what :func:`segments_to_json` made; what a newer version knows besides is left out."""
-    return tuple(
-        Segment(
-            **{
-                **_known(Segment, row),
-                "words": tuple(Word(**_known(Word, word)) for word in row["words"]),
-                "suspect": tuple(row.get("suspect", ())),
-            }
-        )
-        for row in rows
-    )
+    """Rebuild segments from the dicts of :func:`segments_to_json`.
+
+    Keys of older versions get their present names. Unknown keys, of a newer version, are ignored.
+    """
+    return tuple(_segment(row) for row in rows)
+
+
+def _segment(row: Mapping[str, Any]) -> Segment:
+    values = {**_known(Segment, row)}
+    values["words"] = tuple(Word(**_known(Word, word)) for word in row["words"])
+    values["hallucination_reasons"] = tuple(values.get("hallucination_reasons", ()))
+    return Segment(**values)
 
 
 def turns_to_json(turns: Sequence[SpeakerTurn]) -> list[dict[str, Any]]:
@@ -133,12 +134,25 @@ def turns_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[SpeakerTurn, ...
     return tuple(SpeakerTurn(**row) for row in rows)
 
 
+SEGMENT_KEYS_BEFORE_SCHEMA_2 = {"suspect": "hallucination_reasons", "heard": "raw_text"}
+"""Old key of a segment: its present name. Rows and files that older versions wrote keep the old keys."""
+
+WORD_KEYS_BEFORE_SCHEMA_2 = {"unsure": "low_confidence"}
+"""The same for a word."""
+
+
 def _known(kind: type[Word] | type[Segment], row: Mapping[str, Any]) -> Mapping[str, Any]:
     fields = kind.__dataclass_fields__
-    return row if row.keys() <= fields.keys() else {name: row[name] for name in row if name in fields}
+    if row.keys() <= fields.keys():
+        return row
+    renamed = SEGMENT_KEYS_BEFORE_SCHEMA_2 if kind is Segment else WORD_KEYS_BEFORE_SCHEMA_2
+    named = {renamed.get(key, key): value for key, value in row.items()}
+    return {key: value for key, value in named.items() if key in fields}
 
 
-_RARE = frozenset({"overlap", "unsure", "suggestion", "language", "suspect", "heard"})
+_RARE = frozenset(
+    {"overlap", "low_confidence", "suggestion", "language", "hallucination_reasons", "raw_text"}
+)
 
 
 def _fields(row: Word | Segment | SpeakerTurn) -> dict[str, Any]:

@@ -37,19 +37,19 @@ class Entry:
 
 def record(
     connection: Connection,
-    by: Actor,
+    actor: Actor,
     action: str,
     *,
     batch_id: int | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write that ``by`` did ``action`` (``batch.pause``), in the transaction that does it."""
+    """Write that ``actor`` did ``action`` (``batch.pause``), in the transaction that does it."""
     connection.execute(
         insert(audit_log).values(
-            who=by.name,
+            who=actor.name,
             action=action,
             batch_id=batch_id,
-            request_id=by.request_id,
+            request_id=actor.request_id,
             details=dict(details or {}),
         )
     )

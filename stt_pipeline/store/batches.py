@@ -126,19 +126,19 @@ ANY = Filter()
 
 
 def latest(
-    connection: Connection, limit: int, *, before: int | None = None, which: Filter = ANY
+    connection: Connection, limit: int, *, before: int | None = None, filters: Filter = ANY
 ) -> list[Batch]:
     """Return the newest batches, newest first; ``before`` is the last id of the page before."""
     chosen = select(*_COLUMNS).order_by(batches.c.id.desc()).limit(limit)
     for column in (batches.c.status, batches.c.priority, batches.c.created_by):
-        if (value := getattr(which, column.name)) is not None:
+        if (value := getattr(filters, column.name)) is not None:
             chosen = chosen.where(column == value)
-    if which.created_from is not None:
-        chosen = chosen.where(batches.c.created_at >= which.created_from)
-    if which.created_before is not None:
-        chosen = chosen.where(batches.c.created_at < which.created_before)
-    if which.name is not None:
-        chosen = chosen.where(batches.c.name.icontains(which.name, autoescape=True))
+    if filters.created_from is not None:
+        chosen = chosen.where(batches.c.created_at >= filters.created_from)
+    if filters.created_before is not None:
+        chosen = chosen.where(batches.c.created_at < filters.created_before)
+    if filters.name is not None:
+        chosen = chosen.where(batches.c.name.icontains(filters.name, autoescape=True))
     if before is not None:
         chosen = chosen.where(batches.c.id < before)
     return [_batch(row) for row in connection.execute(chosen)]

@@ -1,7 +1,7 @@
 """Parquet: the schemas, the paths and the writing of the datasets: one file a shard, or a stream for all of a batch.
 
 The same rows give the same file. Columns are explained in docs/data.md; the larger files of a finished batch are made in
-``store.compacted``.
+``store.parquet_compaction``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
-from stt_pipeline.store import data_files
+from stt_pipeline.speech.transcript import SEGMENT_KEYS_BEFORE_SCHEMA_2, WORD_KEYS_BEFORE_SCHEMA_2
+from stt_pipeline.store import parquet_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,7 @@ def schema(dataset: Dataset) -> pa.Schema:
             "notes": pa.list_(text),
             "quality": rate,
             "speech_seconds": time,
-            "speech_seconds_without_text": time,
+            "untranscribed_speech_seconds": time,
             "suspect_segments": pa.int32(),
             "text": text,
             "segments": rows_of(
@@ -53,8 +54,8 @@ def schema(dataset: Dataset) -> pa.Schema:
                 no_speech_prob=rate,
                 compression_ratio=rate,
                 language=text,
-                suspect=pa.list_(text),
-                heard=text,
+                hallucination_reasons=pa.list_(text),
+                raw_text=text,
                 words=rows_of(
                     start=time,
                     end=time,
@@ -62,7 +63,7 @@ def schema(dataset: Dataset) -> pa.Schema:
                     text=text,
                     probability=rate,
                     overlap=pa.bool_(),
-                    unsure=pa.bool_(),
+                    low_confidence=pa.bool_(),
                     suggestion=text,
                 ),
             ),
@@ -86,10 +87,28 @@ def schema(dataset: Dataset) -> pa.Schema:
 _Rows = TypeVar("_Rows", "pa.RecordBatch", "pa.Table")
 
 
-def as_of_today(rows: _Rows, dataset: Dataset) -> _Rows:
-    """Return rows that an older version of the product wrote with today's fields; those it did not know are null."""
-    today = schema(dataset)
-    return rows if rows.schema.equals(today) else type(rows).from_pylist(rows.to_pylist(), schema=today)
+def in_current_schema(rows: _Rows, dataset: Dataset) -> _Rows:
+    """Return rows that an older version wrote under the present schema: fields renamed, missing ones null."""
+    current = schema(dataset)
+    if rows.schema.equals(current):
+        return rows
+    values = [_renamed_fields(row) for row in rows.to_pylist()]
+    return type(rows).from_pylist(values, schema=current)
+
+
+def _renamed_fields(row: dict[str, Any]) -> dict[str, Any]:
+    row = _renamed(row, {"speech_seconds_without_text": "untranscribed_speech_seconds"})
+    segments = row.get("segments")
+    if segments is not None:
+        row["segments"] = [_renamed(segment, SEGMENT_KEYS_BEFORE_SCHEMA_2) for segment in segments]
+        for segment in row["segments"]:
+            words = segment.get("words") or ()
+            segment["words"] = [_renamed(word, WORD_KEYS_BEFORE_SCHEMA_2) for word in words]
+    return row
+
+
+def _renamed(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names.get(key, key): value for key, value in row.items()}
 
 
 def shard_path(root: UPath, dataset: Dataset, batch_key: str, shard_stem: str) -> UPath:
@@ -115,29 +134,29 @@ def exports_folder(root: UPath, batch_key: str) -> UPath:
 def delete_batch(root: UPath, batch_key: str) -> None:
     """Delete the files of a batch, exports to the data folder and drafts that a dead run left included."""
     for dataset in get_args(Dataset):
-        data_files.delete_folder(shards_folder(root, dataset, batch_key))
-        data_files.delete_folder(compacted_folder(root, dataset, batch_key))
-    data_files.delete_folder(exports_folder(root, batch_key))
+        parquet_files.delete_folder(shards_folder(root, dataset, batch_key))
+        parquet_files.delete_folder(compacted_folder(root, dataset, batch_key))
+    parquet_files.delete_folder(exports_folder(root, batch_key))
 
 
 def write(path: UPath, dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write ``rows`` to ``path`` in one move, zstd-compressed; errors as in ``data_files.written``."""
+    """Write ``rows`` to ``path`` in one move, zstd-compressed; errors as in ``parquet_files.written``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     table = pa.Table.from_pylist(list(rows), schema=schema(dataset))
     buffer = pa.BufferOutputStream()
     pq.write_table(table, buffer, compression="zstd")
-    data_files.write(path, buffer.getvalue().to_pybytes())
+    parquet_files.write(path, buffer.getvalue().to_pybytes())
 
 
 def read(paths: Iterable[UPath], dataset: Dataset) -> pd.DataFrame:
-    """Return the rows of some files, in their order; errors as in ``data_files.read``."""
+    """Return the rows of some files, in their order; errors as in ``parquet_files.read``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    tables = [pq.read_table(pa.BufferReader(data_files.read(path))) for path in paths]
-    known = [as_of_today(table, dataset) for table in tables]
+    tables = [pq.read_table(pa.BufferReader(parquet_files.read(path))) for path in paths]
+    known = [in_current_schema(table, dataset) for table in tables]
     return pa.concat_tables([schema(dataset).empty_table(), *known]).to_pandas()
 
 

@@ -15,7 +15,6 @@ from typing import IO
 
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
-from stt_pipeline.store.address import psycopg_url, require_reachable
 from stt_pipeline.store.postmaster import (
     PORT,
     VERSION,
@@ -26,6 +25,7 @@ from stt_pipeline.store.postmaster import (
     server_user,
     socket_folder,
 )
+from stt_pipeline.store.url import psycopg_url, require_reachable
 
 _INITDB = [
     "--username=postgres",

@@ -123,7 +123,7 @@ def _may_hold(status: FileStatus | None) -> ColumnElement[bool]:
     is_open = shards.c.completed + shards.c.failed < shards.c.total
     # a run that died may have left transcripts in a shard that waits to be transcribed
     begun = or_(
-        shards.c.token.is_not(None), shards.c.busy_seconds > 0, shards.c.tries > 0, shards.c.deaths > 0
+        shards.c.token.is_not(None), shards.c.busy_seconds > 0, shards.c.tries > 0, shards.c.crashes > 0
     )
     return {
         None: true(),

@@ -90,25 +90,25 @@ def claim(
     return Lease(row_id, token, run_id)
 
 
-def prove(connection: Connection, table: Table, lease: Lease) -> None:
+def verify(connection: Connection, table: Table, lease: Lease) -> None:
     """Lock the row until the end of the transaction and make sure that it still belongs to ``lease``.
 
     Raises:
         LeaseLostError: another run has it now.
     """
     found = connection.execute(
-        select(table.c.id).where(*held_by(table, lease)).with_for_update(key_share=True)
+        select(table.c.id).where(*owned_by(table, lease)).with_for_update(key_share=True)
     ).one_or_none()
     if found is None:
-        raise lost(table, lease)
+        raise lease_lost(table, lease)
 
 
-def held_by(table: Table, lease: Lease) -> tuple[ColumnElement[bool], ...]:
+def owned_by(table: Table, lease: Lease) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions that a row still belongs to ``lease``."""
     return (table.c.id == lease.id, table.c.token == lease.token, table.c.run_id == lease.run_id)
 
 
-def lost(table: Table, lease: Lease) -> LeaseLostError:
+def lease_lost(table: Table, lease: Lease) -> LeaseLostError:
     """Return the error of a run whose lease is gone."""
     return LeaseLostError(
         f"Run {lease.run_id} lost its lease on {table.name} {lease.id}: another run works on it now, or its batch was "
@@ -130,10 +130,10 @@ def extend(connection: Connection, table: Table, leases: Sequence[Lease], second
 
 def release(connection: Connection, table: Table, lease: Lease, **values: Any) -> None:
     """Give the row back, free, with other columns set to ``values``; nothing happens if the lease was lost."""
-    connection.execute(update(table).where(*held_by(table, lease)).values(**_RELEASED, **values))
+    connection.execute(update(table).where(*owned_by(table, lease)).values(**_RELEASED, **values))
 
 
-def give_up(connection: Connection, table: Table, rows: ColumnElement[bool]) -> None:
+def force_release(connection: Connection, table: Table, rows: ColumnElement[bool]) -> None:
     """Free the rows that fulfil a condition, whoever has them."""
     held = and_(rows, table.c.token.is_not(None))
     connection.execute(update(table).where(_locked(table, held)).values(**_RELEASED))
@@ -151,7 +151,7 @@ def retire_expired(connection: Connection, table: Table) -> dict[str, list[int]]
     rows = connection.execute(
         update(table)
         .where(table.c.id == expired.c.id)
-        .values(**_RELEASED, deaths=func.least(table.c.deaths + 1, _MOST_COUNTED))
+        .values(**_RELEASED, crashes=func.least(table.c.crashes + 1, _MOST_COUNTED))
         .returning(table.c.id, expired.c.run_id.label("dead_run"))
     )
     found: dict[str, list[int]] = {}

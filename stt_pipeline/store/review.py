@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, literal_column, select
 
-from stt_pipeline.speech.doubts import Figures
+from stt_pipeline.speech.quality import Figures
 from stt_pipeline.store.tables import transcriptions
 
 # not as a parameter: a plan for any value cannot use an index of one
@@ -12,7 +12,7 @@ _OUTDATED: ColumnElement[str] = literal_column("'outdated'")
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class FileQuality:
     """A transcript without its text; ``duration`` is in seconds."""
 
     transcription_id: int
@@ -23,7 +23,7 @@ class Judged:
     figures: Figures
 
 
-def worst(connection: Connection, batch_id: int, limit: int) -> list[Judged]:
+def worst(connection: Connection, batch_id: int, limit: int) -> list[FileQuality]:
     """Return the transcripts of a batch of the lowest quality, the worst first; where nobody talks there is none."""
     its = transcriptions.c
     rows = connection.execute(
@@ -35,7 +35,7 @@ def worst(connection: Connection, batch_id: int, limit: int) -> list[Judged]:
             its.language,
             its.quality,
             its.speech_seconds,
-            its.speech_seconds_without_text,
+            its.untranscribed_speech_seconds,
             its.suspect_segments,
         )
         # the index is of these rows and nothing besides, so the worst of millions are its first rows
@@ -44,13 +44,13 @@ def worst(connection: Connection, batch_id: int, limit: int) -> list[Judged]:
         .limit(limit)
     )
     return [
-        Judged(
+        FileQuality(
             row.id,
             row.audio_file_id,
             row.audio_file_path,
             row.duration,
             row.language,
-            Figures(row.quality, row.speech_seconds, row.speech_seconds_without_text, row.suspect_segments),
+            Figures(row.quality, row.speech_seconds, row.untranscribed_speech_seconds, row.suspect_segments),
         )
         for row in rows
     ]

@@ -98,7 +98,7 @@ def replace(connection: Connection, indexed: Sequence[Indexed]) -> None:
     )
 
 
-def to_index(connection: Connection, *, after: int, limit: int, anew: bool = False) -> list[int]:
+def to_index(connection: Connection, *, after: int, limit: int, force: bool = False) -> list[int]:
     """Return ids of transcriptions that are not in the index, or whose minutes are not, the smallest first.
 
     Args:
@@ -125,7 +125,7 @@ def to_index(connection: Connection, *, after: int, limit: int, anew: bool = Fal
                 AND (:anew OR transcript.found IS NULL OR (written.found AND minutes.found IS NULL))
             ORDER BY t.id LIMIT :limit
         """),
-        {"after": after, "limit": limit, "anew": anew},
+        {"after": after, "limit": limit, "anew": force},
     )
     return list(rows)
 

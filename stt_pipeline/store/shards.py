@@ -29,8 +29,8 @@ class Shard:
     completed: int
     failed: int
     tries: int
-    deaths: int
-    file_in_hand: int | None
+    crashes: int
+    active_file_id: int | None
 
 
 _COLUMNS = [shards.c[name] for name in Shard.__dataclass_fields__]
@@ -59,34 +59,36 @@ def get(connection: Connection, shard_id: int) -> Shard:
     return _shard(connection.execute(select(*_COLUMNS).where(shards.c.id == shard_id)).one()._mapping)
 
 
-def take_in_hand(connection: Connection, lease: Lease, file_id: int) -> None:
+def mark_active_file(connection: Connection, lease: Lease, file_id: int) -> None:
     """Prove the lease, and remember which file is worked on, so that a death can be laid at its door.
 
     Raises:
         LeaseLostError: the shard is not ours any more.
     """
     taken = connection.execute(
-        update(shards).where(*leases.held_by(shards, lease)).values(file_in_hand=file_id)
+        update(shards).where(*leases.owned_by(shards, lease)).values(active_file_id=file_id)
     ).rowcount
     if not taken:
-        raise leases.lost(shards, lease)
+        raise leases.lease_lost(shards, lease)
 
 
-def put_down(connection: Connection, shard_ids: Sequence[int]) -> None:
+def clear_active_file(connection: Connection, shard_ids: Sequence[int]) -> None:
     """Forget which files were worked on: their shards are through the step, or their run is dead and was judged."""
-    connection.execute(update(shards).where(shards.c.id.in_(shard_ids)).values(file_in_hand=None))
+    connection.execute(update(shards).where(shards.c.id.in_(shard_ids)).values(active_file_id=None))
 
 
-def forgive(connection: Connection, shard_ids: Sequence[int]) -> None:
+def undo_crash(connection: Connection, shard_ids: Sequence[int]) -> None:
     """Take back a death that was another shard's doing."""
     connection.execute(
-        update(shards).where(shards.c.id.in_(shard_ids)).values(deaths=func.greatest(shards.c.deaths - 1, 0))
+        update(shards)
+        .where(shards.c.id.in_(shard_ids))
+        .values(crashes=func.greatest(shards.c.crashes - 1, 0))
     )
 
 
-def forget_deaths(connection: Connection, shard_id: int) -> None:
-    """Count deaths from the start again, after the file that caused them was failed."""
-    connection.execute(update(shards).where(shards.c.id == shard_id).values(deaths=0, file_in_hand=None))
+def reset_crashes(connection: Connection, shard_id: int) -> None:
+    """Count crashes from the start again, after the file that caused them was failed."""
+    connection.execute(update(shards).where(shards.c.id == shard_id).values(crashes=0, active_file_id=None))
 
 
 def close(connection: Connection, shard_id: int) -> None:
@@ -279,7 +281,7 @@ def give_back(
     """
     row = connection.execute(
         text("""
-            SELECT s.stage, s.tries, s.deaths,
+            SELECT s.stage, s.tries, s.crashes,
                    coalesce(bool_or(f.status = 'pending'), false) AS pending,
                    coalesce(bool_or(f.status = 'transcribed'), false) AS transcribed
             FROM stt_shards s LEFT JOIN stt_audio_files f ON f.shard_id = s.id
@@ -295,8 +297,8 @@ def give_back(
         lease,
         stage=stage,
         tries=row.tries if stays else 0,
-        deaths=row.deaths if stays else 0,
-        file_in_hand=None,
+        crashes=row.crashes if stays else 0,
+        active_file_id=None,
         not_before=func.now() + timedelta(seconds=retry_seconds if stays else next_stage_seconds),
     )
 
@@ -324,8 +326,8 @@ def open_again(connection: Connection, shard_ids: Sequence[int]) -> None:
             SET stage = CASE WHEN EXISTS (SELECT FROM stt_audio_files f
                                           WHERE f.shard_id = s.id AND f.status = 'pending')
                              THEN 'transcribe' ELSE 'publish' END,
-                tries = 0, deaths = 0, not_before = NULL,
-                file_in_hand = CASE WHEN run_id IS NOT NULL THEN file_in_hand END,
+                tries = 0, crashes = 0, not_before = NULL,
+                active_file_id = CASE WHEN run_id IS NOT NULL THEN active_file_id END,
                 token = CASE WHEN run_id IS NOT NULL THEN token END
             WHERE id = ANY(:shards)
         """),

@@ -58,7 +58,7 @@ def _lease() -> "list[Column[object]]":
         Column("run_id", Text),
         _time("lease_until"),
         Column("tries", SmallInteger, nullable=False, server_default="0"),
-        Column("deaths", SmallInteger, nullable=False, server_default="0"),
+        Column("crashes", SmallInteger, nullable=False, server_default="0"),
         _time("not_before"),
     ]
 
@@ -138,7 +138,7 @@ shards = Table(
     Column("failures", JSONB, nullable=False, server_default="{}"),
     _seconds("audio_seconds"),
     _seconds("busy_seconds"),
-    Column("file_in_hand", BigInteger),
+    Column("active_file_id", BigInteger),
     *_lease(),
     UniqueConstraint("batch_id", "number"),
     Index("stt_shards_open", "batch_id", "stage", "number", postgresql_where=text("stage <> 'done'")),
@@ -209,7 +209,7 @@ transcriptions = Table(
     Column("processing_duration", Double),
     Column("quality", Double),
     _seconds("speech_seconds"),
-    _seconds("speech_seconds_without_text"),
+    _seconds("untranscribed_speech_seconds"),
     _count("suspect_segments"),
     UniqueConstraint("audio_file_id", "created_at"),
     Index("stt_transcriptions_batch", "batch_id"),

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from stt_pipeline.errors import NotFoundError
-from stt_pipeline.speech.doubts import Figures
+from stt_pipeline.speech.quality import Figures
 from stt_pipeline.speech.transcript import (
     SpeakerTurn,
     Transcript,
@@ -88,7 +88,7 @@ def _transcription(row: Row[Any]) -> Transcription:
             segments=segments_from_json(row.segments),
             notes=tuple(row.notes),
             speech_seconds=row.speech_seconds,
-            speech_seconds_without_text=row.speech_seconds_without_text,
+            untranscribed_speech_seconds=row.untranscribed_speech_seconds,
             quality=row.quality,
         ),
         turns=turns_from_json(row.speaker_labels or []),
@@ -212,7 +212,7 @@ _ROW = select(
     transcriptions.c.notes,
     transcriptions.c.quality,
     transcriptions.c.speech_seconds,
-    transcriptions.c.speech_seconds_without_text,
+    transcriptions.c.untranscribed_speech_seconds,
     transcriptions.c.suspect_segments,
     transcriptions.c.transcription_text.label("text"),
     transcriptions.c.segments,

@@ -19,7 +19,7 @@ _LONGEST_BODY = 10_000  # characters of a dead letter that are kept
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
+class PollCursor:
     """How far the looks at a watch's source have come, as addresses of objects; empty is before the first.
 
     Attributes:
@@ -61,7 +61,7 @@ class Watch:
     since: datetime | None
     created_by: str
     created_at: datetime
-    cursor: Cursor
+    cursor: PollCursor
     swept_at: datetime | None
     looked_at: datetime | None
     found_at: datetime | None
@@ -83,7 +83,7 @@ class DeadLetter:
 
 def _watch(row: Row[Any]) -> Watch:
     values = dict(row._mapping)
-    cursor = Cursor(values.pop("look_back"), values.pop("sweep"), values.pop("caught_up_at") is not None)
+    cursor = PollCursor(values.pop("look_back"), values.pop("sweep"), values.pop("caught_up_at") is not None)
     return Watch(**{**values, "notify_emails": tuple(row.notify_emails), "cursor": cursor})
 
 
@@ -162,7 +162,7 @@ def of_queues(connection: Connection) -> dict[str, list[Watch]]:
 
 
 def save_look(
-    connection: Connection, watch_id: int, *, cursor: Cursor | None, found: int, swept: bool = False
+    connection: Connection, watch_id: int, *, cursor: PollCursor | None, found: int, swept: bool = False
 ) -> None:
     """Write what a look came to; ``cursor`` None leaves it, as where a queue told what arrived."""
     values: dict[str, Any] = {"looked_at": func.now(), "error": None, "files": watches.c.files + found}

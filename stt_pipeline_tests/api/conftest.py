@@ -43,7 +43,7 @@ def client_for(app: FastAPI, database: Database) -> ClientFor:
     def client(role: Role | None) -> TestClient:
         headers = {}
         if role:
-            _, key = keys.create(database, name=f"a {role}", role=role, by=Actor("tests"))
+            _, key = keys.create(database, name=f"a {role}", role=role, actor=Actor("tests"))
             headers = {"Authorization": f"Bearer {key}"}
         return TestClient(app, headers=headers, raise_server_exceptions=False)
 

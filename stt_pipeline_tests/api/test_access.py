@@ -62,20 +62,20 @@ def test_each_role_may_do_what_the_table_says_and_no_more(app: FastAPI, client_f
     ],
 )  # fmt: skip
 def test_what_is_no_key(app: FastAPI, database: Database, header: str) -> None:
-    keys.create(database, name="somebody", role="admin", by=Actor("tests"))
+    keys.create(database, name="somebody", role="admin", actor=Actor("tests"))
     answer = TestClient(app).get(f"{ADMIN}/stt-batches", headers={"Authorization": header.encode()})
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
 def test_a_key_works_until_it_is_revoked_and_is_stored_as_a_hash(app: FastAPI, database: Database) -> None:
-    row, key = keys.create(database, name="operations", role="viewer", by=Actor("tests"))
+    row, key = keys.create(database, name="operations", role="viewer", actor=Actor("tests"))
     client = TestClient(app, headers={"Authorization": f"Bearer {key}"})
     assert client.get(f"{ADMIN}/stt-batches").status_code == 200
     for wrong in (key[:-1], key[:-1] + ("A" if key[-1] != "A" else "B"), key.upper()):
         answer = client.get(f"{ADMIN}/stt-batches", headers={"Authorization": f"Bearer {wrong}"})
         assert answer.status_code == 401
-    keys.revoke(database, row.id, by=Actor("tests"))
+    keys.revoke(database, row.id, actor=Actor("tests"))
     assert client.get(f"{ADMIN}/stt-batches").status_code == 401
     with database.begin() as connection:
         stored = str(connection.execute(text("SELECT * FROM stt_api_keys")).one())
@@ -94,9 +94,9 @@ def test_without_a_key_it_does_not_start(database: Database) -> None:
     require_way_in(Settings(development=True, _env_file=None), database)  # type: ignore[call-arg]
     with pytest.raises(ConfigurationError, match="not only this machine"):
         require_way_in(Settings(development=True, api_host="0.0.0.0", _env_file=None), database)  # type: ignore[call-arg]
-    row, _ = keys.create(database, name="a", role="viewer", by=Actor("tests"))
+    row, _ = keys.create(database, name="a", role="viewer", actor=Actor("tests"))
     require_way_in(plain, database)
-    keys.revoke(database, row.id, by=Actor("tests"))
+    keys.revoke(database, row.id, actor=Actor("tests"))
     with pytest.raises(ConfigurationError, match="Nobody has a key"):
         require_way_in(plain, database)
 
@@ -127,7 +127,7 @@ def test_each_key_has_a_rate_of_its_own(database: Database) -> None:
     app = create_app(Settings(api_rate_limit="3/minute", _env_file=None), database)  # type: ignore[call-arg]
     clients = []
     for name in ("one", "two"):
-        _, key = keys.create(database, name=name, role="viewer", by=Actor("tests"))
+        _, key = keys.create(database, name=name, role="viewer", actor=Actor("tests"))
         clients.append(TestClient(app, headers={"Authorization": f"Bearer {key}"}))
     one, two = clients
     assert [one.get(f"{ADMIN}/stt-batches").status_code for _ in range(4)] == [200, 200, 200, 429]
@@ -139,7 +139,7 @@ def test_each_key_has_a_rate_of_its_own(database: Database) -> None:
 
 def test_many_wrong_keys_are_slowed_down_and_a_right_one_is_not(database: Database) -> None:
     app = create_app(Settings(api_rate_limit="3/minute", _env_file=None), database)  # type: ignore[call-arg]
-    _, key = keys.create(database, name="a", role="viewer", by=Actor("tests"))
+    _, key = keys.create(database, name="a", role="viewer", actor=Actor("tests"))
     client = TestClient(app, headers={"Authorization": "Bearer stt_x"})
     assert [client.get(f"{ADMIN}/stt-batches").status_code for _ in range(4)] == [401, 401, 401, 429]
     assert client.get(f"{ADMIN}/stt-batches", headers={"Authorization": f"Bearer {key}"}).status_code == 200

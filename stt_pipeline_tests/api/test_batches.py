@@ -8,8 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from stt_pipeline.batches import dispatch, life, retry
-from stt_pipeline.store import audit, batches, moves, shards
+from stt_pipeline.batches import dispatch, lifecycle, retry
+from stt_pipeline.store import audit, batches, shards, transitions
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.api.conftest import ADMIN, ClientFor
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, scan, write_tone
@@ -163,8 +163,8 @@ def test_a_batch_does_not_end_before_its_retry_was_worked_off(
     batch_id = failed_batch(client, database, recordings)
     with database.begin() as connection:
         connection.execute(text("UPDATE stt_shards SET stage = 'done'"))
-        moves.set_stage(connection, batch_id, "report")
-        moves.close(connection, batch_id, "failed")
+        transitions.set_stage(connection, batch_id, "report")
+        transitions.close(connection, batch_id, "failed")
     assert client.post(f"{BATCHES}/{batch_id}/retry").status_code == 202
     for _ in range(2):
         dispatch.tick(database, max_shards_in_flight=10, max_active_batches=10, max_attempts=3)
@@ -187,7 +187,7 @@ def test_a_retry_of_a_batch_that_was_cancelled_meanwhile_is_forgotten(
 ) -> None:
     batch_id = failed_batch(client, database, recordings)
     assert client.post(f"{BATCHES}/{batch_id}/retry").status_code == 202
-    life.cancel(database, batch_id)
+    lifecycle.cancel(database, batch_id)
     assert retry.work_off(database, max_file_bytes=MAX_BYTES, seconds=60) == 0
     with database.begin() as connection:
         assert batches.to_retry(connection) == []

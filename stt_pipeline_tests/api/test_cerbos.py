@@ -91,7 +91,7 @@ def decision_point(answer: Answer) -> Iterator[tuple[str, list[dict[str, Any]]]]
 
 def client(database: Database, url: str, role: Role) -> TestClient:
     settings = Settings(cerbos_url=url, _env_file=None)  # type: ignore[call-arg]
-    _, key = keys.create(database, name="계정 1", role=role, by=Actor("tests"))
+    _, key = keys.create(database, name="계정 1", role=role, actor=Actor("tests"))
     app = create_app(settings, database)
     return TestClient(app, headers={"Authorization": f"Bearer {key}"}, raise_server_exceptions=False)
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from upath import UPath
 
 from stt_pipeline.api.routes import progress
-from stt_pipeline.batches.batch_work import claimed_batch
+from stt_pipeline.batches.batch_claim import claimed_batch
 from stt_pipeline.batches.deletion import delete_batch
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone

@@ -207,7 +207,7 @@ def test_what_to_look_at_comes_with_the_reasons(
     with database.begin() as connection:
         connection.execute(
             text(
-                "UPDATE stt_transcriptions SET quality = 0.25, speech_seconds = 50, speech_seconds_without_text = 20"
+                "UPDATE stt_transcriptions SET quality = 0.25, speech_seconds = 50, untranscribed_speech_seconds = 20"
                 " WHERE audio_file_path NOT LIKE '%/a.wav'"
             )
         )
@@ -220,10 +220,10 @@ def test_what_to_look_at_comes_with_the_reasons(
         "language": "ko",
         "quality": 0.25,
         "speech_seconds": 50.0,
-        "speech_seconds_without_text": 20.0,
+        "untranscribed_speech_seconds": 20.0,
         "suspect_segments": 0,
-        "doubts": ["low confidence (0.25 of 1)", "20 s of 50 s of speech without text"],
+        "quality_notes": ["low confidence (0.25 of 1)", "20 s of 50 s of speech without text"],
     }
-    assert (other["path"], other["doubts"]) == ("a.wav", [])
+    assert (other["path"], other["quality_notes"]) == ("a.wav", [])
     assert len(client.get(f"{BASE}/{batch.id}/review", params={"limit": 1}).json()["items"]) == 1
     assert client.get(f"{BASE}/77/review").status_code == 404

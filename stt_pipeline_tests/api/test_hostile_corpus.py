@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, make_url, text
 from stt_pipeline.api import keys
 from stt_pipeline.api.app import create_app
 from stt_pipeline.api.middleware import MAX_BODY_BYTES
-from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches.create import create_batch
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.audit import Actor
 from stt_pipeline.store.database import Database
@@ -84,10 +84,10 @@ def target(embedded_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         api_rate_limit="100000/minute",
         _env_file=None,
     )  # type: ignore[call-arg]
-    by = Actor("tests")
-    _, key = keys.create(database, name="admin", role="admin", by=by)
-    ended, revoked = keys.create(database, name="gone", role="admin", by=by)
-    keys.revoke(database, ended.id, by=by)
+    actor = Actor("tests")
+    _, key = keys.create(database, name="admin", role="admin", actor=actor)
+    ended, revoked = keys.create(database, name="gone", role="admin", actor=actor)
+    keys.revoke(database, ended.id, actor=actor)
     create_batch(
         database, source_path=str(root / "meetings"), name="innocent", notify_emails=["kim@example.com"]
     )

@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Connection
 
 from stt_pipeline.api import progress_feed
-from stt_pipeline.batches import life
+from stt_pipeline.batches import lifecycle
 from stt_pipeline.batches.progress import Progress
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.api.conftest import ADMIN
@@ -57,10 +57,10 @@ def test_a_stream_tells_changes_until_the_batch_is_over(
         told = events(answer)
         event, first = next(told)
         assert (event, first["status"]) == ("progress", "processing")
-        life.pause(database, batch_id)
+        lifecycle.pause(database, batch_id)
         event, second = next(told)
         assert (event, second["status"]) == ("progress", "paused")
-        life.cancel(database, batch_id)
+        lifecycle.cancel(database, batch_id)
         event, last = next(told)
         assert (event, last["status"]) == ("over", "cancelled")
         assert list(told) == []
@@ -102,7 +102,7 @@ def test_many_streams_of_a_batch_are_one_look_a_second(
         async with httpx.AsyncClient(timeout=60) as browser:
             watching = [asyncio.create_task(watch(browser)) for _ in range(count)]
             await asyncio.sleep(3.5)
-            life.cancel(database, batch_id)
+            lifecycle.cancel(database, batch_id)
             return await asyncio.gather(*watching)
 
     began = time.monotonic()

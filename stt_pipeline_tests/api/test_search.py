@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from stt_pipeline.audio.sound import Sound
-from stt_pipeline.batches import indexing
+from stt_pipeline.batches import search_index
 from stt_pipeline.search.blocks import transcript_blocks
 from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Segment, Transcript
@@ -172,8 +172,8 @@ def test_a_wrong_cursor_is_refused(client: TestClient, cursor: str) -> None:
 
 def test_what_is_written_again_is_found_once(database: Database, client: TestClient, batch_id: int) -> None:
     before = found(client, "회의")["items"]
-    assert [*indexing.reindex(database)] == []
-    assert len([*indexing.reindex(database, anew=True)]) == 1
+    assert [*search_index.reindex(database)] == []
+    assert len([*search_index.reindex(database, force=True)]) == 1
     assert found(client, "회의")["items"] == before
 
 

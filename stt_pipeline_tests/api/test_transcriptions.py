@@ -32,7 +32,7 @@ def test_a_transcript_with_its_words_and_turns(client: TestClient, recording: Re
     answer = client.get(f"{BASE}/{stored.id}")
     assert answer.status_code == 200
     page = answer.json()
-    of_every_word = {"speaker": "SPEAKER_00", "overlap": False, "unsure": False, "suggestion": ""}
+    of_every_word = {"speaker": "SPEAKER_00", "overlap": False, "low_confidence": False, "suggestion": ""}
     assert page == {
         "id": stored.id,
         "batch_id": recording.file.batch_id,
@@ -60,8 +60,8 @@ def test_a_transcript_with_its_words_and_turns(client: TestClient, recording: Re
                 "no_speech_prob": 0.0,
                 "compression_ratio": 0.0,
                 "language": "",
-                "suspect": [],
-                "heard": "",
+                "hallucination_reasons": [],
+                "raw_text": "",
             }
         ],
         "speaker_turns": [{"start": 0.0, "end": 1.0, "speaker": "SPEAKER_00"}],

@@ -5,7 +5,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from stt_pipeline.audio.allowed import ANYWHERE, AllowedSources
+from stt_pipeline.audio.allowed import ALLOW_ALL, AllowedSources
 from stt_pipeline.audio.uris import path_from_uri
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError
 
@@ -141,7 +141,7 @@ def test_without_the_setting_people_may_use_any_folder(
 ) -> None:
     monkeypatch.chdir(meetings)
     monkeypatch.setenv("HOME", str(meetings))
-    for allowed in (AllowedSources.for_people(""), ANYWHERE):
+    for allowed in (AllowedSources.for_people(""), ALLOW_ALL):
         for address in (".", "../secret", "~", str(meetings)):
             allowed.open(address)
 
@@ -156,7 +156,7 @@ def test_the_setting_holds_for_people_too(meetings: Path, monkeypatch: pytest.Mo
         with pytest.raises(InvalidRequestError):
             allowed.open(address)
     with pytest.raises(InvalidRequestError, match="home"):
-        ANYWHERE.open("~nobody-of-this-name/x")
+        ALLOW_ALL.open("~nobody-of-this-name/x")
 
 
 class TestLinks:
@@ -200,7 +200,7 @@ class TestLinks:
         assert list(opened.list_objects()) == []
         with (
             pytest.raises(InvalidRequestError, match="not inside"),
-            opened.local_copy(opened.uri + "/a.wav"),
+            opened.open_local(opened.uri + "/a.wav"),
         ):
             pass
 

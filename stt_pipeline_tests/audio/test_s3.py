@@ -116,7 +116,7 @@ class TestListing:
 
     def test_browsing_shows_what_is_passed(self, bucket: str, client: Any) -> None:
         put(client, bucket, "a.mp3", "b.txt", "c.mp3")
-        seen = list(open_source(f"s3://{bucket}").browse())
+        seen = list(open_source(f"s3://{bucket}").iter_unordered())
         assert [item and item.uri[-5:] for item in seen] == ["a.mp3", None, "c.mp3"]
 
 
@@ -133,7 +133,7 @@ def test_names_of_any_kind_are_listed_and_lent(bucket: str, client: Any) -> None
     found = list(source.list_objects())
     assert [item.uri for item in found] == [f"s3://{bucket}/{key}" for key in sorted(NAMES)]
     for item, key in zip(found, sorted(NAMES), strict=True):
-        with source.local_copy(item.uri, item.etag) as path:
+        with source.open_local(item.uri, item.etag) as path:
             assert path.read_text() == key
             assert path.suffix == ".mp3"
             assert path.name == display_name(item.uri)
@@ -150,7 +150,7 @@ def test_a_key_that_no_database_holds_fails_alone(bucket: str) -> None:
     assert item.uri == f"s3://{bucket}/a\ufffdb.mp3"
     with (
         pytest.raises(DownloadError, match="no longer in the source"),
-        source.local_copy(item.uri, item.etag),
+        source.open_local(item.uri, item.etag),
     ):
         pass
 
@@ -164,16 +164,16 @@ class TestReading:
         client.delete_object(Bucket=bucket, Key="b.mp3")
         with (
             pytest.raises(DownloadError, match=r"a\.mp3 has changed since it was listed.*again"),
-            source.local_copy(changed.uri, changed.etag),
+            source.open_local(changed.uri, changed.etag),
         ):
             pass
         with (
             pytest.raises(DownloadError, match=r"b\.mp3 is no longer in the source"),
-            source.local_copy(gone.uri, gone.etag),
+            source.open_local(gone.uri, gone.etag),
         ):
             pass
         [now, *_] = source.list_objects()
-        with source.local_copy(now.uri, now.etag) as path:
+        with source.open_local(now.uri, now.etag) as path:
             assert path.read_bytes() == b"new"
 
     def test_an_object_is_fetched_once(
@@ -184,7 +184,7 @@ class TestReading:
             source = open_source(f"s3://{bucket}", access=through(proxy, tmp_path))
             [item] = source.list_objects()
             for _ in range(2):
-                with source.local_copy(item.uri, item.etag) as path:
+                with source.open_local(item.uri, item.etag) as path:
                     assert path.read_bytes() == b"a.mp3"
         assert len([request for request in proxy.requests if "a.mp3" in request]) == 1
 
@@ -197,7 +197,7 @@ class TestReading:
         [item] = source.list_objects()
         for after in (2_000_000, 500, 0):
             proxy.cut(after, when=lambda request: "a.mp3" in request)
-        with source.local_copy(item.uri, item.etag) as path:
+        with source.open_local(item.uri, item.etag) as path:
             assert path.read_bytes() == content
         assert len([request for request in proxy.requests if "a.mp3" in request]) == 4
 
@@ -219,7 +219,7 @@ class TestReading:
             return False
 
         proxy.cut(1_000_000, times=2, when=replaced)
-        with pytest.raises(DownloadError, match="has changed"), source.local_copy(item.uri, item.etag):
+        with pytest.raises(DownloadError, match="has changed"), source.open_local(item.uri, item.etag):
             pass
 
     def test_what_breaks_off_for_ever_is_a_download_error(
@@ -231,7 +231,7 @@ class TestReading:
         [item] = source.list_objects()
         # some bytes of headers' buffer come along, so: none of the body
         proxy.cut(1, times=100, when=lambda request: "a.mp3" in request)
-        with pytest.raises(DownloadError, match="broke off"), source.local_copy(item.uri, item.etag):
+        with pytest.raises(DownloadError, match="broke off"), source.open_local(item.uri, item.etag):
             pass
         cache = tmp_path / "home" / "cache"
         assert not list(cache.glob("drafts/*"))
@@ -258,7 +258,7 @@ class TestReading:
         [item] = source.list_objects()
         proxy.answer(status, code, times=5, when=lambda request: "a.mp3" in request)
         for etag in (item.etag, ""):
-            with pytest.raises(kind, match=message), source.local_copy(item.uri, etag):
+            with pytest.raises(kind, match=message), source.open_local(item.uri, etag):
                 pass
 
 

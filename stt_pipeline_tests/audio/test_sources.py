@@ -102,7 +102,7 @@ class TestContract:
         source = open_with({name: b"sound", "other.mp3": b""}, "**/*")
         [item] = [item for item in source.list_objects() if item.size]
         assert display_name(item.uri) == unicodedata.normalize("NFC", name)
-        with source.local_copy(item.uri) as path:
+        with source.open_local(item.uri) as path:
             assert path.read_bytes() == b"sound"
 
     @pytest.mark.parametrize("wait", [True, False])
@@ -127,12 +127,12 @@ class TestContract:
         source = open_with({"a.mp3": b"123"}, "")
         with (
             pytest.raises(DownloadError, match=r"a\.mp3 has changed since it was listed"),
-            source.local_copy(before.uri, before.etag),
+            source.open_local(before.uri, before.etag),
         ):
             pass
         [now] = source.list_objects()
         for etag in (now.etag, ""):
-            with source.local_copy(now.uri, etag) as path:
+            with source.open_local(now.uri, etag) as path:
                 assert path.read_bytes() == b"123"
 
     def test_an_empty_source_is_an_empty_listing(self, open_with: OpenWith) -> None:
@@ -140,7 +140,7 @@ class TestContract:
 
     def test_what_has_gone_is_a_download_error_that_names_it(self, open_with: OpenWith) -> None:
         source = open_with({"a.mp3": b""}, "")
-        with pytest.raises(DownloadError, match=r"gone\.mp3"), source.local_copy(source.uri + "/gone.mp3"):
+        with pytest.raises(DownloadError, match=r"gone\.mp3"), source.open_local(source.uri + "/gone.mp3"):
             pass
 
     @pytest.mark.parametrize(
@@ -148,13 +148,13 @@ class TestContract:
     )
     def test_an_address_outside_is_refused(self, open_with: OpenWith, outside: str) -> None:
         source = open_with({"a.mp3": b""}, "")
-        with pytest.raises(InvalidRequestError), source.local_copy(outside.format(uri=source.uri)):
+        with pytest.raises(InvalidRequestError), source.open_local(outside.format(uri=source.uri)):
             pass
 
     def test_its_address_opens_it_again(self, open_with: OpenWith) -> None:
         source = open_with({"a.mp3": b"1"}, "")
         assert list(open_source(source.uri).list_objects()) == list(source.list_objects())
-        assert source.unsettled == 0
+        assert source.in_progress_count == 0
 
 
 class TestFolder:
@@ -163,7 +163,7 @@ class TestFolder:
         source = open_source(str(tmp_path))
         [item] = source.list_objects()
         assert display_name(item.uri) == "line\ufffdbreak.mp3"
-        with source.local_copy(item.uri, item.etag) as path:
+        with source.open_local(item.uri, item.etag) as path:
             assert path.read_bytes() == b"sound"
 
     def test_names_that_are_not_utf8_are_listed_and_lent(self, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ class TestFolder:
         source = open_source(str(tmp_path))
         [item] = source.list_objects()
         assert item.uri.endswith("/caf%E9.mp3")
-        with source.local_copy(item.uri) as path:
+        with source.open_local(item.uri) as path:
             assert path.read_bytes() == b"sound"
 
     def test_the_same_size_written_later_has_another_etag(self, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ class TestFolder:
         for leak in ("leak.mp3", "leaks/secret.mp3"):
             with (
                 pytest.raises(InvalidRequestError, match="not inside"),
-                source.local_copy(f"{source.uri}/{leak}"),
+                source.open_local(f"{source.uri}/{leak}"),
             ):
                 pass
 
@@ -212,7 +212,7 @@ class TestFolder:
         source = open_source(str(tmp_path / "meetings"))
         [item] = source.list_objects()
         assert item.uri == (tmp_path / "meetings" / "a.mp3").as_uri()
-        with source.local_copy(item.uri) as path:
+        with source.open_local(item.uri) as path:
             assert path.read_bytes() == b"1"
 
     def test_only_regular_files_are_listed(self, tmp_path: Path) -> None:

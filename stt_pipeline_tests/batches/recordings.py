@@ -13,16 +13,16 @@ import numpy as np
 from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.sound import Sound, all_samples
 from stt_pipeline.audio.sources import Source, SourceObject
-from stt_pipeline.batches import steps
-from stt_pipeline.batches.batch_work import claimed_batch
-from stt_pipeline.batches.completion import Report, close_batch
-from stt_pipeline.batches.creation import create_batch
-from stt_pipeline.batches.intake import IntakeResult, run_intake
-from stt_pipeline.batches.shard_work import ShardWork
-from stt_pipeline.batches.work import Work
+from stt_pipeline.batches import file_loop
+from stt_pipeline.batches.batch_claim import claimed_batch
+from stt_pipeline.batches.claimed_shard import ClaimedShard
+from stt_pipeline.batches.create import create_batch
+from stt_pipeline.batches.report import Report, close_batch
+from stt_pipeline.batches.scan import IntakeResult, run_intake
+from stt_pipeline.batches.shard_claims import ShardClaims
 from stt_pipeline.errors import ConfigurationError, DownloadError
 from stt_pipeline.mail.mailer import Mailer
-from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerBounds
+from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerCount
 from stt_pipeline.speech.recordings import Outcome, Progress, Recording
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word
 from stt_pipeline.store import batches
@@ -92,7 +92,7 @@ class CountingTranscriber(OneByOne):
             self.model,
             (segment,),
             speech_seconds=end,
-            speech_seconds_without_text=end / 4,
+            untranscribed_speech_seconds=end / 4,
             quality=0.9,
         )
 
@@ -102,7 +102,7 @@ class OneSpeaker:
 
     name = "one"
 
-    def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         return (SpeakerTurn(0.0, len(all_samples(sound)) / 16_000, "SPEAKER_00"),)
 
 
@@ -114,7 +114,7 @@ class Bucket:
     """
 
     uri = "file:///bucket/"
-    unsettled = 0
+    in_progress_count = 0
 
     def __init__(
         self, count: int, *, size: int = 1_000, at_object: Callable[[int], None] = lambda number: None
@@ -130,7 +130,7 @@ class Bucket:
             uri = f"{self.uri}{number // 1000:04d}/call-{number:07d}.wav"
             yield SourceObject(uri, self._size, f"{number:032x}", now)
 
-    def local_copy(self, uri: str, etag: str = "") -> AbstractContextManager[Path]:
+    def open_local(self, uri: str, etag: str = "") -> AbstractContextManager[Path]:
         raise DownloadError(f"{uri} was only listed.")
 
 
@@ -166,10 +166,10 @@ def report(database: Database, batch_id: int, mailer: Mailer, *, max_attempts: i
         return close_batch(work, mailer, max_attempts=max_attempts)
 
 
-def for_each_file(work: Work, step: Callable[[ShardWork, AudioFile], object]) -> None:
+def for_each_file(work: ShardClaims, step: Callable[[ClaimedShard, AudioFile], object]) -> None:
     """Take the files of a run's shards through a step that writes by itself."""
 
-    def alone(shard: ShardWork, file: AudioFile, known: None) -> None:
+    def alone(shard: ClaimedShard, file: AudioFile, known: None) -> None:
         step(shard, file)
 
-    steps.for_each_file(work, alone, write=lambda connection, shard, done: None)
+    file_loop.for_each_file(work, alone, write=lambda connection, shard, done: None)

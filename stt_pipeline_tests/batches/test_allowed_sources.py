@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.batches.batch_work import claimed_batch
-from stt_pipeline.batches.creation import create_batch
-from stt_pipeline.batches.intake import run_intake
+from stt_pipeline.batches.batch_claim import claimed_batch
+from stt_pipeline.batches.create import create_batch
 from stt_pipeline.batches.progress import overviews, progress
-from stt_pipeline.batches.transcribing import probe_files
-from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.batches.scan import run_intake
+from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.transcribe import probe_files
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, scanned, write_tone
@@ -62,10 +62,10 @@ def test_and_so_does_each_run_that_reads_files(
     source = tmp_path / "meetings" / "2026"
     _, _, keys = scanned(database, source, allowed=allowed)
     _becomes_a_link(source, tmp_path / "secret")
-    claim = Claim(keys, "transcribe", str(uuid.uuid4()))
+    claim = ClaimRequest(keys, "transcribe", str(uuid.uuid4()))
     with (
         pytest.raises(ConfigurationError, match="symbolic link"),
-        Work(database, claim, lease_seconds=60, max_attempts=3, open_source=allowed.open) as work,
+        ShardClaims(database, claim, lease_seconds=60, max_attempts=3, open_source=allowed.open) as work,
     ):
         probe_files(work)
 

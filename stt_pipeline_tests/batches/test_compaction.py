@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import text
 from upath import UPath
 
-from stt_pipeline.batches import life
-from stt_pipeline.batches.batch_work import BatchWork, claimed_batch
+from stt_pipeline.batches import lifecycle
+from stt_pipeline.batches.batch_claim import BatchClaim, claimed_batch
 from stt_pipeline.batches.compaction import compact_batch, compact_missing
 from stt_pipeline.batches.deletion import delete_batch
 from stt_pipeline.errors import (
@@ -29,7 +29,7 @@ from stt_pipeline.store.database import Database
 
 def claimed(
     database: Database, batch_id: int, *, to_delete: bool = False
-) -> AbstractContextManager[BatchWork]:
+) -> AbstractContextManager[BatchClaim]:
     return claimed_batch(
         database, batch_id, run_id=str(uuid.uuid4()), token=None, lease_seconds=60, to_delete=to_delete
     )
@@ -62,7 +62,7 @@ def made_batch(database: Database, root: UPath) -> int:
 
 def row(database: Database, batch_id: int) -> tuple[object, ...]:
     """What the batch's row says, who holds it included."""
-    columns = "status, stage, error, token, not_before, tries, deaths"
+    columns = "status, stage, error, token, not_before, tries, crashes"
     with database.begin() as connection:
         found = connection.execute(
             text(f"SELECT {columns} FROM stt_batches WHERE id = :id"), {"id": batch_id}
@@ -119,7 +119,7 @@ def test_one_at_a_time(database: Database, root: UPath, batch_id: int) -> None:
 
 def test_a_deletion_waits_for_it_and_takes_its_files(database: Database, root: UPath, batch_id: int) -> None:
     with claimed(database, batch_id):
-        life.delete(database, batch_id)
+        lifecycle.delete(database, batch_id)
         with pytest.raises(InvalidRequestError, match="being worked by run"):
             claimed(database, batch_id, to_delete=True).__enter__()
     with pytest.raises(InvalidRequestError, match="is deleting"):
@@ -137,7 +137,7 @@ def test_one_that_was_given_up_for_dead_writes_nothing(
     database: Database, root: UPath, batch_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its lease runs out and the batch is deleted, while it reads; then it wakes up."""
-    read_each = "stt_pipeline.store.data_files.read_each"
+    read_each = "stt_pipeline.store.parquet_files.read_each"
     read = datasets.data_files.read_each
 
     def stolen(paths: list[UPath]) -> object:

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import text
 from upath import UPath
 
-from stt_pipeline.batches import life
-from stt_pipeline.batches.batch_work import claimed_batch
+from stt_pipeline.batches import lifecycle
+from stt_pipeline.batches.batch_claim import claimed_batch
 from stt_pipeline.batches.deletion import delete_batch
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.errors import InvalidRequestError
@@ -106,7 +106,7 @@ def test_a_batch_is_deleted_and_another_one_is_not_touched(database: Database, t
     other = _batch(database, tmp_path, shards=2)
     before = _left(database, tmp_path)
     batch_id = _batch(database, tmp_path, shards=60)  # more than one transaction takes
-    life.delete(database, batch_id)
+    lifecycle.delete(database, batch_id)
     forgotten: list[int] = []
     assert _delete(database, batch_id, tmp_path, forgotten=forgotten) == 60 * FILES_PER_SHARD
     assert _left(database, tmp_path) == before
@@ -131,7 +131,7 @@ def _end_waiting(database: Database) -> int:
 
 def test_a_deletion_that_dies_in_the_middle_goes_on(database: Database, tmp_path: Path) -> None:
     batch_id = _batch(database, tmp_path, shards=120)
-    life.delete(database, batch_id)
+    lifecycle.delete(database, batch_id)
     died: list[BaseException] = []
 
     def delete() -> None:
@@ -165,7 +165,7 @@ def test_a_deletion_that_dies_in_the_middle_goes_on(database: Database, tmp_path
 
 def test_a_batch_whose_runs_do_not_end_stays_whole(database: Database, tmp_path: Path) -> None:
     batch_id = _batch(database, tmp_path, shards=1)
-    life.delete(database, batch_id)
+    lifecycle.delete(database, batch_id)
     before = _left(database, tmp_path)
     with pytest.raises(InvalidRequestError, match="has runs that do not end"):
         _delete(database, batch_id, tmp_path, forgotten=[], can=False)
@@ -177,6 +177,6 @@ def test_only_what_was_given_to_deletion_is_deleted(database: Database, tmp_path
     batch_id = _batch(database, tmp_path, shards=1)
     with pytest.raises(InvalidRequestError, match=f"Batch {batch_id} is completed"):
         _delete(database, batch_id, tmp_path, forgotten=[])
-    life.delete(database, batch_id)
+    lifecycle.delete(database, batch_id)
     with pytest.raises(InvalidRequestError, match="is being deleted"):
-        life.delete(database, batch_id)
+        lifecycle.delete(database, batch_id)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from stt_pipeline.batches.creation import create_batch
-from stt_pipeline.batches.dispatch import SHARDS_PER_RUN, Order, retire, share_out, tick
+from stt_pipeline.batches.claimed_shard import ClaimedShard
+from stt_pipeline.batches.create import create_batch
+from stt_pipeline.batches.dispatch import SHARDS_PER_RUN, Order, allocate_shards, revoke_order, tick
 from stt_pipeline.batches.progress import progress
-from stt_pipeline.batches.shard_work import ShardWork
-from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.store import batches, files, shards
 from stt_pipeline.store.batches import Priority
 from stt_pipeline.store.database import Database
@@ -30,13 +30,13 @@ def _folder(path: Path, count: int) -> Path:
     return path
 
 
-def _run(database: Database, keys: Sequence[str], order: Order, run_id: str) -> Work:
+def _run(database: Database, keys: Sequence[str], order: Order, run_id: str) -> ShardClaims:
     """Return the work of a run that an order started."""
-    claim = Claim(keys, "transcribe", run_id, token=order.token)
-    return Work(database, claim, lease_seconds=60, max_attempts=2)
+    claim = ClaimRequest(keys, "transcribe", run_id, token=order.token)
+    return ShardClaims(database, claim, lease_seconds=60, max_attempts=2)
 
 
-def _kill(database: Database, work: Work) -> None:
+def _kill(database: Database, work: ShardClaims) -> None:
     """End a run as a kill does: no more heartbeats, nobody gives the shard back, and then the lease runs out."""
     work._heartbeat.__exit__(None, None, None)
     _execute(database, "UPDATE stt_shards SET lease_until = now() - interval '1 second'")
@@ -121,7 +121,7 @@ def test_a_deadly_file_fails_alone(database: Database, tmp_path: Path) -> None:
     keys: list[str] = []
     scan(database, batch, keys)
 
-    def step(shard: ShardWork, file: AudioFile) -> None:
+    def step(shard: ClaimedShard, file: AudioFile) -> None:
         if file.status == "failed":
             return
         if file.uri.endswith("0002.wav"):
@@ -152,13 +152,13 @@ def test_an_order_whose_run_could_not_start_is_given_anew_after_a_while(
 ) -> None:
     scanned(database, _folder(tmp_path / "in", 2))
     (order,) = _tick(database)
-    retire(database, order, "Run X ended before it began to work.")
+    revoke_order(database, order, "Run X ended before it began to work.")
     assert _tick(database) == []
     assert progress(database, order.batch_id).error == "Run X ended before it began to work."
     _execute(database, "UPDATE stt_shards SET not_before = now()")
-    (anew,) = _tick(database)
-    assert anew.keys == order.keys
-    assert anew.token != order.token
+    (force,) = _tick(database)
+    assert force.keys == order.keys
+    assert force.token != order.token
     # the run that comes late finds that its order was taken back
     with _run(database, order.keys, order, "late") as late:
         assert set(late.refused) == set(order.keys)
@@ -185,7 +185,7 @@ def test_runs_that_could_not_start_are_no_deaths(database: Database, tmp_path: P
     batch, _, keys = scanned(database, _folder(tmp_path / "in", 1))
     for _ in range(5):
         (order,) = _tick(database)
-        retire(database, order, "it could not start")
+        revoke_order(database, order, "it could not start")
         _execute(database, "UPDATE stt_shards SET not_before = now()")
     (order,) = _tick(database)
     work = _run(database, keys, order, "run")
@@ -204,7 +204,7 @@ def _bucket(database: Database, folder: Path, count: int, *, size: int = 1_000, 
 
 
 def _shares(free: int, priorities: dict[int, Priority], held: dict[int, int], waiting: int) -> dict[int, int]:
-    return share_out(free, priorities=priorities, waiting=dict.fromkeys(priorities, waiting), held=held)
+    return allocate_shards(free, priorities=priorities, waiting=dict.fromkeys(priorities, waiting), held=held)
 
 
 def test_batches_of_equal_priority_share_and_leave_room_for_the_next() -> None:

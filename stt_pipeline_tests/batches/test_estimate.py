@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from stt_pipeline.audio.allowed import ANYWHERE, AllowedSources
+from stt_pipeline.audio.allowed import ALLOW_ALL, AllowedSources
 from stt_pipeline.audio.probe import probe, rough_duration
 from stt_pipeline.batches import estimate as module
 from stt_pipeline.batches.estimate import DEFAULT_REAL_TIME_FACTOR, Estimate, estimate
@@ -33,7 +33,7 @@ def write_mp3(path: Path, seconds: float) -> Path:
 
 
 def look(database: Database, folder: Path, **wishes: object) -> Estimate:
-    asked = {"file_pattern": "", "allowed": ANYWHERE, "model": "", "max_file_bytes": MAX_BYTES, **wishes}
+    asked = {"file_pattern": "", "allowed": ALLOW_ALL, "model": "", "max_file_bytes": MAX_BYTES, **wishes}
     return estimate(database, source_path=str(folder), **asked)  # type: ignore[arg-type]
 
 

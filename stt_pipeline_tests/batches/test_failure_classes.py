@@ -21,15 +21,15 @@ from stt_pipeline.audio.decode import SAMPLE_RATE, decode
 from stt_pipeline.audio.sound import Sound, SoundFile, all_samples
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches import dispatch
-from stt_pipeline.batches.creation import create_batch
-from stt_pipeline.batches.publishing import notify, write_minutes
-from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
-from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.batches.create import create_batch
+from stt_pipeline.batches.publish import notify, write_minutes
+from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.errors import ErrorClass, SummaryError
 from stt_pipeline.mail.smtp import SmtpMailer
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.minutes.model import Minutes
-from stt_pipeline.speech.diarization import ANY_NUMBER, EmbeddedDiarizer, SpeakerBounds
+from stt_pipeline.speech.diarization import ANY_NUMBER, EmbeddedDiarizer, SpeakerCount
 from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.engine.chunks import Cutter
 from stt_pipeline.speech.engine.decoding import DecodeOptions, Decoder
@@ -117,7 +117,7 @@ def driver_fault(hypotheses: int) -> None:
 class Buggy(EmbeddedDiarizer):
     """Has a bug that one recording finds."""
 
-    def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         if len(all_samples(sound)) == _samples("bug.wav"):
             raise IndexError("a bug")
         return super().diarize(sound, bounds)
@@ -189,8 +189,8 @@ def _work_until_done(database: Database, engine: Engine, mailer: SmtpMailer) -> 
         if not orders:
             return
         for order in orders:
-            claim = Claim(order.keys, order.job, f"run {order.token}", order.token)  # type: ignore[arg-type]
-            with Work(database, claim, lease_seconds=60, max_attempts=MAX_ATTEMPTS) as work:
+            claim = ClaimRequest(order.keys, order.job, f"run {order.token}", order.token)  # type: ignore[arg-type]
+            with ShardClaims(database, claim, lease_seconds=60, max_attempts=MAX_ATTEMPTS) as work:
                 if order.job == "transcribe":
                     probe_files(work)
                     transcribe_files(work, lambda options: engine)

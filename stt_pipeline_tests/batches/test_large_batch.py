@@ -7,10 +7,10 @@ import dagster as dg
 import pytest
 from sqlalchemy import text
 
-from stt_pipeline.batches.batch_work import claimed_batch
-from stt_pipeline.batches.creation import create_batch
-from stt_pipeline.batches.intake import run_intake
+from stt_pipeline.batches.batch_claim import claimed_batch
+from stt_pipeline.batches.create import create_batch
 from stt_pipeline.batches.progress import progress
+from stt_pipeline.batches.scan import run_intake
 from stt_pipeline.store import files, shards
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.files import AudioFile

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from stt_pipeline.batches.creation import checked_options
-from stt_pipeline.batches.options import BatchOptions, speaker_bounds, speech_options
+from stt_pipeline.batches.create import checked_options
+from stt_pipeline.batches.options import BatchOptions, speaker_count, transcription_options
 from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.speech.diarization import SpeakerBounds
+from stt_pipeline.speech.diarization import SpeakerCount
 from stt_pipeline.speech.language_codes import LANGUAGE_CODES
-from stt_pipeline.speech.recordings import SpeechOptions
+from stt_pipeline.speech.recordings import TranscriptionOptions
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_all_of_it_reaches_the_transcriber() -> None:
         terms={"API": ["에이피아이", "api"]},
         remove_fillers=True,
     )
-    assert speech_options(options, language="ja") == SpeechOptions(
+    assert transcription_options(options, language="ja") == TranscriptionOptions(
         language="",
         languages=("ko", "en"),
         multilingual=True,
@@ -54,7 +54,7 @@ def test_all_of_it_reaches_the_transcriber() -> None:
 
 def test_languages_are_those_that_are_named_each_once() -> None:
     assert BatchOptions(languages=["", "KO", " ", "ko", "en"]).languages == ["ko", "en"]
-    assert speech_options(BatchOptions(languages=[""]), language="ja").language == "ja"
+    assert transcription_options(BatchOptions(languages=[""]), language="ja").language == "ja"
 
 
 @pytest.mark.parametrize(
@@ -62,20 +62,20 @@ def test_languages_are_those_that_are_named_each_once() -> None:
     [({}, "ja"), ({"language": "ko"}, "ko"), ({"languages": ["ko", "en"]}, ""), ({"multilingual": True}, "")],
 )
 def test_the_setting_counts_where_a_batch_says_nothing(options: dict[str, Any], language: str) -> None:
-    assert speech_options(BatchOptions(**options), language="ja").language == language
+    assert transcription_options(BatchOptions(**options), language="ja").language == language
 
 
 @pytest.mark.parametrize(
     ("options", "bounds"),
     [
-        ({}, SpeakerBounds()),
-        ({"min_speakers": 2}, SpeakerBounds(fewest=2)),
-        ({"max_speakers": 4}, SpeakerBounds(most=4)),
-        ({"min_speakers": 3, "max_speakers": 3}, SpeakerBounds(3, 3)),
+        ({}, SpeakerCount()),
+        ({"min_speakers": 2}, SpeakerCount(min_speakers=2)),
+        ({"max_speakers": 4}, SpeakerCount(max_speakers=4)),
+        ({"min_speakers": 3, "max_speakers": 3}, SpeakerCount(3, 3)),
     ],
 )
-def test_so_many_speakers_are_looked_for(options: dict[str, Any], bounds: SpeakerBounds) -> None:
-    assert speaker_bounds(BatchOptions(**options)) == bounds
+def test_so_many_speakers_are_looked_for(options: dict[str, Any], bounds: SpeakerCount) -> None:
+    assert speaker_count(BatchOptions(**options)) == bounds
 
 
 def test_the_codes_are_those_of_faster_whisper() -> None:

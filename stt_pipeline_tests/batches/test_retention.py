@@ -4,18 +4,18 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from stt_pipeline.batches import life
-from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches import lifecycle
+from stt_pipeline.batches.create import create_batch
 from stt_pipeline.batches.retention import retire_batches
-from stt_pipeline.store import batches, moves
+from stt_pipeline.store import batches, transitions
 from stt_pipeline.store.database import Database
 
 
 def _ended(database: Database, folder: Path, days: int) -> int:
     batch = create_batch(database, source_path=str(folder))
-    life.cancel(database, batch.id)
+    lifecycle.cancel(database, batch.id)
     with database.begin() as connection:
-        moves.finish_cancel(connection, batch.id)
+        transitions.finish_cancel(connection, batch.id)
         connection.execute(
             text("UPDATE stt_batches SET completed_at = now() - make_interval(days => :days) WHERE id = :id"),
             {"days": days, "id": batch.id},

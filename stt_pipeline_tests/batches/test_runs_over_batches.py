@@ -12,8 +12,8 @@ from stt_pipeline.audio.sound import Sound
 from stt_pipeline.audio.sources import OpenSource, Source
 from stt_pipeline.batches import dispatch
 from stt_pipeline.batches.options import BatchOptions
-from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
-from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.errors import ConfigurationError, SourceUnavailableError
 from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Transcript
@@ -41,9 +41,9 @@ def _away(path: str, pattern: str) -> Source:
 
 def _work(
     database: Database, keys: list[str], open_source: OpenSource = open_source, token: str | None = None
-) -> Work:
-    claim = Claim(keys, "transcribe", str(uuid.uuid4()), token, first_step=False)
-    return Work(database, claim, lease_seconds=60, max_attempts=3, open_source=open_source)
+) -> ShardClaims:
+    claim = ClaimRequest(keys, "transcribe", str(uuid.uuid4()), token, first_step=False)
+    return ShardClaims(database, claim, lease_seconds=60, max_attempts=3, open_source=open_source)
 
 
 def _files(database: Database) -> list[tuple[object, ...]]:
@@ -72,21 +72,21 @@ def _waits(database: Database) -> list[object]:
     return [waits for (waits,) in rows]
 
 
-def _probe(work: Work) -> None:
+def _probe(work: ShardClaims) -> None:
     probe_files(work)
 
 
-def _transcribe(work: Work) -> None:
+def _transcribe(work: ShardClaims) -> None:
     transcribe_files(work, lambda options: CountingTranscriber())
 
 
-def _diarize(work: Work) -> None:
+def _diarize(work: ShardClaims) -> None:
     find_speakers(work, lambda options: OneSpeaker())
 
 
 @pytest.mark.parametrize("away_in", [_probe, _transcribe, _diarize])
 def test_a_source_that_is_away_puts_its_shards_off_and_blames_no_file(
-    database: Database, tmp_path: Path, away_in: Callable[[Work], None]
+    database: Database, tmp_path: Path, away_in: Callable[[ShardClaims], None]
 ) -> None:
     keys = _two_batches(database, tmp_path)
     for earlier in (_probe, _transcribe, _diarize):

@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import text
 
 from stt_pipeline.audio.sound import Sound
-from stt_pipeline.batches.batch_work import claimed_batch
+from stt_pipeline.batches.batch_claim import claimed_batch
 from stt_pipeline.batches.progress import progress
-from stt_pipeline.batches.publishing import notify, write_minutes
+from stt_pipeline.batches.publish import notify, write_minutes
 from stt_pipeline.batches.results import minutes_rows, transcript_rows
-from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
-from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.errors import (
     ConfigurationError,
     EmailError,
@@ -28,7 +28,7 @@ from stt_pipeline.mail.mail import Mail
 from stt_pipeline.mail.mailer import Mailer, load_mailer
 from stt_pipeline.mail.outbox import OutboxMailer
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
-from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerBounds
+from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerCount
 from stt_pipeline.speech.recordings import Recording, Transcriber
 from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
 from stt_pipeline.store import files, shards
@@ -36,12 +36,12 @@ from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, report, scanned, write_tone
 
 
-def _work(database: Database, keys: list[str], *, max_attempts: int = 2, **how: object) -> Work:
-    claim = Claim(keys=keys, **{"stage": "transcribe", "run_id": str(uuid.uuid4()), **how})  # type: ignore[arg-type]
-    return Work(database, claim, lease_seconds=60, max_attempts=max_attempts)
+def _work(database: Database, keys: list[str], *, max_attempts: int = 2, **how: object) -> ShardClaims:
+    claim = ClaimRequest(keys=keys, **{"stage": "transcribe", "run_id": str(uuid.uuid4()), **how})  # type: ignore[arg-type]
+    return ShardClaims(database, claim, lease_seconds=60, max_attempts=max_attempts)
 
 
-def _transcribe(database: Database, keys: list[str], transcriber: Transcriber, **how: Any) -> Work:
+def _transcribe(database: Database, keys: list[str], transcriber: Transcriber, **how: Any) -> ShardClaims:
     with _work(database, keys, **how) as work:
         probe_files(work)
         transcribe_files(work, lambda options: transcriber)
@@ -49,7 +49,7 @@ def _transcribe(database: Database, keys: list[str], transcriber: Transcriber, *
     return work
 
 
-def _publish(database: Database, keys: list[str], mailer: Mailer, **how: object) -> Work:
+def _publish(database: Database, keys: list[str], mailer: Mailer, **how: object) -> ShardClaims:
     with _work(database, keys, stage="publish", **how) as work:
         write_minutes(work, lambda options: ExtractiveSummarizer())
         notify(work, mailer)
@@ -260,10 +260,12 @@ def test_figures_are_of_the_segments_that_are_stored_with_their_speakers(
     class _Doubtful(CountingTranscriber):
         def hear(self, recording: Recording, sound: Sound) -> Transcript:
             heard = super().hear(recording, sound)
-            return heard.with_segments([replace(one, suspect=("speed",)) for one in heard.segments])
+            return heard.with_segments(
+                [replace(one, hallucination_reasons=("speed",)) for one in heard.segments]
+            )
 
     class _TwoSpeakers(OneSpeaker):
-        def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+        def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
             return (SpeakerTurn(0.0, 1.0, "SPEAKER_00"), SpeakerTurn(1.0, 2.0, "SPEAKER_01"))
 
     with _work(database, keys) as work:

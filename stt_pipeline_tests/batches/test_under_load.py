@@ -15,9 +15,9 @@ from sqlalchemy import text
 
 from stt_pipeline.audio.sound import Sound
 from stt_pipeline.batches.progress import Progress, progress
-from stt_pipeline.batches.publishing import notify, write_minutes
-from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
-from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.batches.publish import notify, write_minutes
+from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.errors import ModelError, OutOfMemoryError, SummaryError
 from stt_pipeline.mail.mailer import load_mailer
 from stt_pipeline.minutes.model import Minutes
@@ -106,7 +106,7 @@ def _recordings(folder: Path) -> Path:
 
 
 def _at_once(
-    database: Database, stage: str, keys: Sequence[str], work_on: Callable[[int, Work], None]
+    database: Database, stage: str, keys: Sequence[str], work_on: Callable[[int, ShardClaims], None]
 ) -> None:
     """Dispatch shards to eight runs that work at the same time, each in a thread, all with their shards claimed."""
     parts = [keys[number::RUNS] for number in range(RUNS)]
@@ -116,8 +116,8 @@ def _at_once(
         with database.begin() as connection:
             found = [shard.id for shard, _ in shards.lock(connection, parts[number])]
             token = leases.dispatch(connection, shards_table, found)
-        claim = Claim(parts[number], stage, str(uuid.uuid4()), token=token)  # type: ignore[arg-type]
-        work = Work(database, claim, lease_seconds=60, max_attempts=2)
+        claim = ClaimRequest(parts[number], stage, str(uuid.uuid4()), token=token)  # type: ignore[arg-type]
+        work = ShardClaims(database, claim, lease_seconds=60, max_attempts=2)
         work.__enter__()
         all_claimed.wait(timeout=60)
         try:
@@ -153,14 +153,14 @@ def test_progress_is_right_at_every_moment(database: Database, tmp_path: Path) -
     writers = [_Writer() for _ in range(RUNS)]
     in_flight = []
 
-    def transcribe(number: int, work: Work) -> None:
+    def transcribe(number: int, work: ShardClaims) -> None:
         with database.begin() as connection:
             in_flight.append(shards.in_flight(connection)[batch.id])
         probe_files(work)
         transcribe_files(work, lambda options: transcribers[number])
         find_speakers(work, lambda options: OneSpeaker())
 
-    def publish(number: int, work: Work) -> None:
+    def publish(number: int, work: ShardClaims) -> None:
         write_minutes(work, lambda options: writers[number])
         notify(work, load_mailer("", tmp_path / "outbox", "stt@example.com"))
 

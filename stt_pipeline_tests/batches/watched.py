@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.sources import Source, SourceObject
-from stt_pipeline.batches.arrivals import Arrived, Intake, arrive
-from stt_pipeline.batches.watching import Look, add_watch, look
+from stt_pipeline.batches.objects import Arrived, Intake, arrive
+from stt_pipeline.batches.poll import Look, add_watch, look
 from stt_pipeline.errors import DownloadError
 from stt_pipeline.store import files, watches
 from stt_pipeline.store.database import Database
@@ -27,7 +27,7 @@ class Keys:
     """A source of keys, each with an etag, that may be changed between looks; it holds no content."""
 
     uri = "s3://calls/"
-    unsettled = 0
+    in_progress_count = 0
 
     def __init__(self, *keys: str) -> None:
         self.etags: dict[str, str] = {}
@@ -44,13 +44,13 @@ class Keys:
                 self.listed += 1
                 yield SourceObject(self.uri + key, 1_000, self.etags[key], self.modified_at)
 
-    def browse(self) -> Iterator[SourceObject | None]:
+    def iter_unordered(self) -> Iterator[SourceObject | None]:
         return self.list_objects()
 
     def matches(self, uri: str) -> bool:
         return uri.endswith(".wav")
 
-    def local_copy(self, uri: str, etag: str = "") -> AbstractContextManager[Path]:
+    def open_local(self, uri: str, etag: str = "") -> AbstractContextManager[Path]:
         raise DownloadError(f"{uri} was only listed.")
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from stt_pipeline.batches.publishing import notify, write_minutes
-from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
-from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.batches.publish import notify, write_minutes
+from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.mail.mailer import load_mailer
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.speech.diarization import Diarizer
@@ -24,11 +24,11 @@ def process(
     """Transcribe, publish and close a scanned batch; mails go to ``outbox``."""
     mailer = load_mailer("", outbox, "stt@example.com")
     limits = {"lease_seconds": 60, "max_attempts": 1}
-    with Work(database, Claim(keys, "transcribe", "run-1"), **limits) as work:
+    with ShardClaims(database, ClaimRequest(keys, "transcribe", "run-1"), **limits) as work:
         probe_files(work)
         transcribe_files(work, lambda options: transcriber)
         find_speakers(work, lambda options: diarizer)
-    with Work(database, Claim(keys, "publish", "run-2"), **limits) as work:
+    with ShardClaims(database, ClaimRequest(keys, "publish", "run-2"), **limits) as work:
         write_minutes(work, lambda options: ExtractiveSummarizer())
         notify(work, mailer)
     report(database, batch_id, mailer)

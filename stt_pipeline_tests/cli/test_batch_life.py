@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from stt_pipeline.batches import life
+from stt_pipeline.batches import lifecycle
 from stt_pipeline.batches.dispatch import HEARTBEAT
-from stt_pipeline.store import batches, counters, files
+from stt_pipeline.store import batch_stats, batches, files
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
 from stt_pipeline_tests.cli.conftest import Ended, Stt, plain
@@ -22,7 +22,7 @@ def batch_id(database: Database, tmp_path: Path) -> int:
         write_tone(tmp_path / "in" / f"{name}.wav", 0.1)
     batch, _, _ = scanned(database, tmp_path / "in", name="[월간]")
     with database.begin() as connection:
-        counters.beat(connection, HEARTBEAT)
+        batch_stats.beat(connection, HEARTBEAT)
     return batch.id
 
 
@@ -109,7 +109,7 @@ def test_without_a_terminal_yes_must_be_said(
     stt_on_database: Stt, database: Database, batch_id: int, status: Callable[[], str], command: str
 ) -> None:
     if command == "delete":
-        life.cancel(database, batch_id)
+        lifecycle.cancel(database, batch_id)
     before = status()
     ended = stt_on_database("batch", command, batch_id)
     assert (ended.code, ended.out, status()) == (2, "", before)
@@ -157,7 +157,7 @@ def test_retry_starts_all_failed_files_or_those_of_a_class(
         stt_on_database("batch", "retry", batch_id, "--class", "download"),
         f"Batch {batch_id} has no failed file of class download to retry.",
     )
-    life.pause(database, batch_id)
+    lifecycle.pause(database, batch_id)
     ended = stt_on_database("batch", "retry", batch_id)
     assert ended.out == f"2 files start when `stt batch resume {batch_id}` lets the batch go on.\n"
     with database.begin() as connection:

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from sqlalchemy import text
 
-from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.store import leases, shards
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.tables import shards as shards_table
@@ -137,8 +137,8 @@ def test_show_counts_what_is_dispatched_and_in_work(
     with database.begin() as connection:
         ids = [shard.id for shard in shards.ready(connection, batch.id, 3)]
         token = leases.dispatch(connection, shards_table, ids)
-    claim = Claim(keys[:1], "transcribe", "run-1", token=token)
-    with Work(database, claim, lease_seconds=60, max_attempts=1):
+    claim = ClaimRequest(keys[:1], "transcribe", "run-1", token=token)
+    with ShardClaims(database, claim, lease_seconds=60, max_attempts=1):
         shown = stt_on_database("batch", "show", batch.id).shown
     assert "shards 4 transcribe (2 dispatched, 1 in work)" in shown
 
@@ -248,7 +248,7 @@ def test_review_shows_the_worst_first_and_why(
     (only,) = stt_on_database("batch", "review", ended_batch, "--limit", 1, "--json").out.splitlines()
     found = json.loads(only)
     assert (found["path"], found["quality"], found["suspect_segments"]) == ("화요일/회의 [1].wav", 0.4, 2)
-    assert found["doubts"][0] == "low confidence (0.40 of 1)"
+    assert found["quality_notes"][0] == "low confidence (0.40 of 1)"
     assert "There is no batch 77" in stt_on_database("batch", "review", 77).err
     assert stt_on_database("batch", "create", Path(), "--name", "new").code == 0
     empty = stt_on_database("batch", "review", ended_batch + 1)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from stt_pipeline.batches import life
+from stt_pipeline.batches import lifecycle
 from stt_pipeline.batches.dispatch import HEARTBEAT
 from stt_pipeline.cli.batch.figures import percent, rate, span
-from stt_pipeline.store import counters
+from stt_pipeline.store import batch_stats
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
 from stt_pipeline_tests.cli.conftest import NOBODY_WORKS, Stt
@@ -75,7 +75,7 @@ def test_progress_of_a_batch_in_work_says_when_it_ends(
     assert "a minute" not in shown and "end" not in shown
     with database.begin() as connection:
         connection.execute(text("UPDATE stt_shards SET completed = 1 WHERE number = 0"))
-        counters.add_throughput(connection, batch.id, files=1, audio_seconds=0.1)
+        batch_stats.add_throughput(connection, batch.id, files=1, audio_seconds=0.1)
     shown = stt_on_database("batch", "progress", batch.id).shown
     for row in ("completed 1", "still to do 60", "done 1.6 %", "files a minute 1.0 lately", "in 1 h 0 min"):
         assert row in shown
@@ -83,7 +83,7 @@ def test_progress_of_a_batch_in_work_says_when_it_ends(
     left = datetime.fromisoformat(figures["estimated_completion"]) - datetime.now(timezone.utc)
     assert timedelta(minutes=59) < left <= timedelta(minutes=60)
     assert figures["files_per_minute"] == 1.0
-    life.pause(database, batch.id)
+    lifecycle.pause(database, batch.id)
     assert "end" not in stt_on_database("batch", "progress", batch.id).shown
 
 
@@ -105,7 +105,7 @@ def test_progress_says_that_nobody_works(stt_on_database: Stt, database: Databas
     assert "dispatcher has never ticked" in ended.shown
     assert json.loads(stt_on_database("batch", "progress", batch.id, "--json").out)["pending"] == 1
     with database.begin() as connection:
-        counters.beat(connection, HEARTBEAT)
+        batch_stats.beat(connection, HEARTBEAT)
     ended = stt_on_database("batch", "progress", batch.id)
     assert ended.err == ""
     assert "dispatcher ticked 20" in ended.shown
@@ -125,10 +125,10 @@ def test_a_live_bar_stays_while_the_batch_is_paused_and_ends_with_it(
     with Terminal("batch", "progress", batch.id, "--watch") as terminal:
         terminal.wait_for("0 of 2 files")
         assert "processing" in terminal.shown
-        life.pause(database, batch.id)
+        lifecycle.pause(database, batch.id)
         terminal.wait_for(f"0 of 2 files · `stt batch resume {batch.id}` goes on")
         assert "paused" in terminal.shown
-        life.resume(database, batch.id)
+        lifecycle.resume(database, batch.id)
         process(database, batch.id, keys, CountingTranscriber(), OneSpeaker(), tmp_path / "outbox")
         assert terminal.end() == 0
         assert "2 of 2 files · 1 failed · 2.0 files/min" in terminal.shown

@@ -4,7 +4,7 @@ import sys
 import time
 from pathlib import Path
 
-from stt_pipeline.cli.processes import Child, end, stop, strays
+from stt_pipeline.cli.processes import Child, end, orphans, stop
 from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.settings import Settings
 
@@ -29,36 +29,36 @@ def never() -> bool:
 
 def test_stop_kills_only_what_does_not_end_by_itself(tmp_path: Path) -> None:
     deaf, good = child(tmp_path / "a", STUBBORN), child(tmp_path / "b", PARENT)
-    stop([deaf, good], seconds=0.5, hurry=never)
+    stop([deaf, good], seconds=0.5, force=never)
     assert (deaf.exit_code, good.exit_code) == (-9, -15)
-    end(strays(tmp_path / "b"), seconds=5, hurry=never)
+    end(orphans(tmp_path / "b"), seconds=5, force=never)
 
 
 def test_haste_kills_at_once(tmp_path: Path) -> None:
     deaf = child(tmp_path, STUBBORN)
     began = time.monotonic()
-    stop([deaf], seconds=30, hurry=lambda: True)
+    stop([deaf], seconds=30, force=lambda: True)
     assert deaf.exit_code == -9
     assert time.monotonic() - began < 5
 
 
 def test_strays_are_the_descendants_of_one_home_only(tmp_path: Path) -> None:
     mine, other = child(tmp_path / "mine", PARENT), child(tmp_path / "other", PARENT)
-    found = strays(tmp_path / "mine")
+    found = orphans(tmp_path / "mine")
     assert sorted(process.name() for process in found)[-1] == "sleep"
     assert len(found) == 2
-    assert end(found, seconds=5, hurry=never)
-    assert not strays(tmp_path / "mine")
+    assert end(found, seconds=5, force=never)
+    assert not orphans(tmp_path / "mine")
     assert mine.exit_code is not None
-    assert len(strays(tmp_path / "other")) == 2
-    assert end(strays(tmp_path / "other"), seconds=5, hurry=never)
+    assert len(orphans(tmp_path / "other")) == 2
+    assert end(orphans(tmp_path / "other"), seconds=5, force=never)
     assert other.exit_code is not None
 
 
 def test_end_says_when_it_had_to_kill(tmp_path: Path) -> None:
     deaf = child(tmp_path, STUBBORN)
-    assert not end(strays(tmp_path), seconds=0.3, hurry=never)
-    assert not strays(tmp_path)
+    assert not end(orphans(tmp_path), seconds=0.3, force=never)
+    assert not orphans(tmp_path)
     assert deaf.exit_code is not None
 
 
@@ -76,7 +76,7 @@ def test_log_of_the_start_before_is_kept(tmp_path: Path) -> None:
 
 def test_an_api_that_keeps_ending_is_given_up_alone(tmp_path: Path) -> None:
     said: list[str] = []
-    stack = Stack(Settings(home=tmp_path, _env_file=None), say=said.append, with_api=True)  # type: ignore[call-arg]
+    stack = Stack(Settings(home=tmp_path, _env_file=None), print_status=said.append, with_api=True)  # type: ignore[call-arg]
     api = Child("api", [sys.executable, "-c", "exit(2)"], {}, home=tmp_path)
     api.start()
     stack._children = [api]

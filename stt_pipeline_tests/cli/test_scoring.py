@@ -15,7 +15,7 @@ from stt_pipeline.batches.progress import progress
 from stt_pipeline.cli.demo import score_table
 from stt_pipeline.cli.scoring import FileScore, score_batch, totals
 from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerBounds
+from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerCount
 from stt_pipeline.speech.evaluation import read_rttm
 from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript
@@ -50,7 +50,7 @@ class Script(OneByOne):
         length = len(all_samples(sound)) / 16_000
         return Transcript("ko", 1.0, length, self.model, (Segment(0.0, length, next(self._texts)),))
 
-    def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         return next(self._turns)
 
 

@@ -22,8 +22,8 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.test_utils import create_run_for_test
 
 from stt_pipeline.cli.abandoned_runs import give_up
-from stt_pipeline.cli.claim import running_stack
-from stt_pipeline.cli.processes import strays
+from stt_pipeline.cli.processes import orphans
+from stt_pipeline.cli.stack_lock import running_stack
 from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.cli.webserver import answers, is_ready
 from stt_pipeline.errors import ConfigurationError, SttError
@@ -80,7 +80,7 @@ class Up:
             time.sleep(0.1)
 
     def code_servers(self) -> list[psutil.Process]:
-        return [process for process in strays(self.home) if "grpc" in process.cmdline()]
+        return [process for process in orphans(self.home) if "grpc" in process.cmdline()]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         if made.process and made.process.poll() is None:
             made.process.send_signal(signal.SIGINT)
             made.process.wait(60)
-        for process in strays(made.home):
+        for process in orphans(made.home):
             process.kill()
 
 
@@ -183,7 +183,7 @@ def test_start_after_kill_9_cleans_up_and_ctrl_c_leaves_nothing(up: Up) -> None:
     assert up.process is not None
     up.process.kill()
     up.process.wait()
-    left = strays(up.home)
+    left = orphans(up.home)
     assert len(left) == 4
     assert running_url(up.settings) is not None
 
@@ -201,7 +201,7 @@ def test_start_after_kill_9_cleans_up_and_ctrl_c_leaves_nothing(up: Up) -> None:
     assert up.process.wait(60) == 0
     assert time.monotonic() - began < 20
     assert up.said.rstrip().endswith("Stopped.")
-    assert not strays(up.home)
+    assert not orphans(up.home)
     assert running_url(up.settings) is None
     assert running_stack(up.settings) is None
     assert (up.home / "stack.json").read_text() == ""
@@ -216,17 +216,17 @@ def test_port_in_use(tmp_path: Path) -> None:
         with pytest.raises(
             ConfigurationError, match=f"cannot use port {port} on 127.0.0.1: Address already in use"
         ):
-            Stack(settings, say=print).__enter__()
-    assert not strays(tmp_path / "home")
+            Stack(settings, print_status=print).__enter__()
+    assert not orphans(tmp_path / "home")
 
 
 def test_definitions_that_do_not_load(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home", database_url="", ui_port=0, _env_file=None)
     with pytest.raises(SttError) as caught:
-        Stack(settings, say=print, module="no_such_module").__enter__()
+        Stack(settings, print_status=print, module="no_such_module").__enter__()
     assert "The code-server ended (exit code 1). The end of" in str(caught.value)
     assert "No module named 'no_such_module'" in str(caught.value)
-    assert not strays(settings.home)
+    assert not orphans(settings.home)
     assert running_url(settings) is None
 
 

@@ -19,15 +19,15 @@ from sqlalchemy import text
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.audio.sqs import QueueAccess
-from stt_pipeline.batches import life
-from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches import lifecycle
+from stt_pipeline.batches.create import create_batch
 from stt_pipeline.batches.dispatch import HEARTBEAT, SHARDS_PER_RUN
+from stt_pipeline.batches.poll import add_watch
 from stt_pipeline.batches.progress import Progress, progress
-from stt_pipeline.batches.watching import add_watch
 from stt_pipeline.cli.supervisor import Stack
-from stt_pipeline.defs.stages import ASSETS
+from stt_pipeline.defs.stages import STAGE_ASSETS
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import batches, counters, files, shards, watches
+from stt_pipeline.store import batch_stats, batches, files, shards, watches
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import write_tone
 from stt_pipeline_tests.conftest import SAMPLES, point_aws_at
@@ -37,7 +37,7 @@ from stt_pipeline_tests.defs.dagster_ui import LOCATION, DagsterUI
 RESULTS = "s3://stack-results/stt"
 COUNTS = {"one": 55, "two": 46}  # files of the batches that are backfilled
 WAITING = ("NOT_STARTED", "QUEUED", "STARTING")
-SHARD_ASSETS = [asset for assets in ASSETS.values() for asset in assets]
+SHARD_ASSETS = [asset for assets in STAGE_ASSETS.values() for asset in assets]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def stack(s3_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         for name in [name for name in os.environ if name.startswith(("STT_", "DAGSTER_"))]:
             patch.delenv(name)
         patch.setenv("STT_MODEL", "demo")
-        patch.setenv("STT_SETTLE_SECONDS", "0")
+        patch.setenv("STT_QUIET_PERIOD_SECONDS", "0")
         patch.setenv("STT_DATA_URI", RESULTS)
         patch.setenv("STT_SQS_ENDPOINTS", s3_server)
         point_aws_at(s3_server, patch)
@@ -124,7 +124,7 @@ def _wait_for_silence(store: Database) -> None:
     """Wait until the dispatcher has not looked for work for some seconds."""
     while True:
         with store.begin() as connection:
-            last = counters.last_beat(connection, HEARTBEAT)
+            last = batch_stats.last_beat(connection, HEARTBEAT)
         if last is None or datetime.now(timezone.utc) - last > timedelta(seconds=3):
             return
         time.sleep(0.2)
@@ -275,11 +275,11 @@ def test_a_backfill_over_two_batches_runs_many_partitions_at_a_time_with_stages_
     assert ui.wait_for_backfill(backfill) == "COMPLETED_SUCCESS"
     runs = ui.runs(tags=[{"key": "dagster/backfill", "value": backfill}])
     # Dagster starts runs as soon as what they need is there, so their number varies; none does both stages' work
-    worked: dict[str, int] = dict.fromkeys(ASSETS, 0)
+    worked: dict[str, int] = dict.fromkeys(STAGE_ASSETS, 0)
     for run in runs:
         assets = {asset["path"][0] for asset in run["assetSelection"]}
-        (stage,) = (stage for stage, members in ASSETS.items() if assets & set(members))
-        assert assets <= set(ASSETS[stage])
+        (stage,) = (stage for stage, members in STAGE_ASSETS.items() if assets & set(members))
+        assert assets <= set(STAGE_ASSETS[stage])
         worked[stage] += 1
     assert worked["transcribe"] == sum(
         math.ceil(count / SHARDS_PER_RUN["transcribe"]) for count in COUNTS.values()
@@ -398,16 +398,16 @@ def test_a_batch_under_load_is_paused_resumed_cancelled_and_deleted(
     _wait_for_load(ui, store, batch_id)
 
     # what is in work ends as it should, and what waits leaves the queue
-    life.pause(store, batch_id)
+    lifecycle.pause(store, batch_id)
     _wait_for_quiet(ui, store, batch_id)
     # a run that had begun no shard in the step at hand gives all back, and is cancelled like one that waited
     assert set(_runs(ui, batch_id).values()) <= {"SUCCESS", "CANCELED"}
     assert progress(store, batch_id).status == "paused"
     assert "pending" in _statuses(store, batch_id).values()
 
-    life.resume(store, batch_id)
+    lifecycle.resume(store, batch_id)
     unfinished = _wait_for_load(ui, store, batch_id)
-    life.cancel(store, batch_id)
+    lifecycle.cancel(store, batch_id)
     statuses = _statuses(store, batch_id)
     _wait_for_quiet(ui, store, batch_id)
     ended = _runs(ui, batch_id)
@@ -421,7 +421,7 @@ def test_a_batch_under_load_is_paused_resumed_cancelled_and_deleted(
 
     logs = [Path(stack.environment["DAGSTER_HOME"]) / "storage" / run for run in ended]
     assert any(folder.exists() for folder in logs)
-    life.delete(store, batch_id)
+    lifecycle.delete(store, batch_id)
     end = time.monotonic() + 120
     while True:
         left = ui.runs(tags=[{"key": "stt/batch", "value": str(batch_id)}])

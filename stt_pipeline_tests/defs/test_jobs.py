@@ -8,8 +8,8 @@ import dagster as dg
 import pytest
 from sqlalchemy import text
 
-from stt_pipeline.batches import life
-from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches import lifecycle
+from stt_pipeline.batches.create import create_batch
 from stt_pipeline.batches.dispatch import runs_ended
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.batches.retry import retry
@@ -57,7 +57,7 @@ def _cancelled(product: Product, folder: Path) -> int:
     """Make a batch, scan it and cancel it, and return its id."""
     batch, _, keys = scanned(product.database, folder)
     product.instance.add_dynamic_partitions("audio", keys)
-    life.cancel(product.database, batch.id)
+    lifecycle.cancel(product.database, batch.id)
     runs_ended(product.database, batch.id)
     return batch.id
 
@@ -78,7 +78,7 @@ def test_a_deleted_batch_leaves_no_trace_and_another_one_stays_as_it_is(
     assert all(before.values()), before
     events = "SELECT count(*) FROM event_logs WHERE run_id NOT IN (SELECT run_id FROM runs)"
 
-    life.delete(product.database, deleted)
+    lifecycle.delete(product.database, deleted)
     done = product.run_until("delete_batch")
     assert _traces(product, other) == before
     # the record of the deletion itself stays
@@ -95,8 +95,8 @@ def test_a_deletion_ends_the_runs_of_its_batch(product: Product, tmp_path: Path)
     (tmp_path / "in").mkdir()
     batch = create_batch(product.database, source_path=str(tmp_path / "in"))
     queued = product.queue(dg.RunRequest(job_name="scan_source", tags={"stt/batch": str(batch.id)}))
-    life.cancel(product.database, batch.id)
-    life.delete(product.database, batch.id)
+    lifecycle.cancel(product.database, batch.id)
+    lifecycle.delete(product.database, batch.id)
     product.run_until("delete_batch")
     assert product.instance.get_run_by_id(queued) is None
     with product.database.begin() as connection:

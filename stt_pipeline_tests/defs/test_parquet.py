@@ -7,7 +7,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches.create import create_batch
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.batches.retry import retry
 from stt_pipeline.defs.assets.meeting_minutes import meeting_minutes
@@ -22,7 +22,7 @@ from stt_pipeline_tests.defs.conftest import Product
 @pytest.fixture(autouse=True)
 def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Recordings are not waited for, though they were just written."""
-    monkeypatch.setenv("STT_SETTLE_SECONDS", "0")
+    monkeypatch.setenv("STT_QUIET_PERIOD_SECONDS", "0")
 
 
 def _keys(bucket: str) -> list[str]:
@@ -123,7 +123,7 @@ def test_compaction_follows_the_report_and_what_is_done_again(product: Product, 
     early = product.run(by_hand)
     assert early.success
     assert _metadata(early) == {
-        "left alone": f"Batch {batch.id} is processing: its files are compacted when it is over."
+        "skipped": f"Batch {batch.id} is processing: its files are compacted when it is over."
     }
     done = product.run_until("report_batch")
     assert _metadata(done)["transcripts rows"] == 1

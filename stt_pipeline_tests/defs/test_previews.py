@@ -3,11 +3,11 @@
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
-from stt_pipeline.batches.completion import Report
 from stt_pipeline.batches.progress import Progress
+from stt_pipeline.batches.report import Report
 from stt_pipeline.batches.review import ToReview
 from stt_pipeline.defs.previews import report_preview
-from stt_pipeline.speech.doubts import Figures
+from stt_pipeline.speech.quality import Figures
 from stt_pipeline.store.review import Judged
 
 CREATED = datetime(2026, 3, 4, 5, 6, tzinfo=timezone.utc)
@@ -56,7 +56,7 @@ def test_a_report_shows_figures_failures_by_class_and_the_throughput() -> None:
         *("#### download: 7", "", "- **a.wav**: The file is gone.", ""),
         *("#### unreadable: 200", "", "- **b.wav**: It has 0 bytes.", "- **c.wav**: It is text.", ""),
     ]
-    assert shown["most worth a look"].md_str.split("\n")[2:] == [
+    assert shown["review first"].md_str.split("\n")[2:] == [
         "| 팀 a\\|b.wav | 0.41 | low confidence (0.41 of 1), 20 s of 50 s of speech without text, "
         "1 segment that may never have been said |",
         "| fine.wav | 0.93 |  |",

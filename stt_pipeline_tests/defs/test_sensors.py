@@ -8,8 +8,8 @@ import pytest
 from dagster._core.storage.tags import GRPC_INFO_TAG, PRIORITY_TAG
 from sqlalchemy import text
 
-from stt_pipeline.batches import life, retry
-from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches import lifecycle, retry
+from stt_pipeline.batches.create import create_batch
 from stt_pipeline.batches.dispatch import SHARDS_PER_RUN
 from stt_pipeline.batches.progress import progress
 from stt_pipeline.store.batches import Batch
@@ -77,7 +77,7 @@ def test_cancel_ends_every_run_of_the_batch_wherever_it_stands(
         product.queue(of_other): Status.QUEUED,
     }
     early = product.queue(starting, Status.STARTING)
-    life.cancel(product.database, cancelled.id)
+    lifecycle.cancel(product.database, cancelled.id)
     product.tick()
     assert {run: product.status(run) for run in runs} == runs
     # nobody would hear it before it has started, so the batch waits for it
@@ -100,14 +100,14 @@ def test_pause_takes_dispatched_runs_out_of_the_queue(
     of_a_person = product.queue(dg.RunRequest(job_name="transcribe_audio", tags=request.tags))
     (scan,) = _requests(product, bystander)
     of_a_scan = product.queue(scan)
-    life.pause(product.database, batch.id)
-    life.pause(product.database, bystander.id)
+    lifecycle.pause(product.database, batch.id)
+    lifecycle.pause(product.database, bystander.id)
     create_batch(product.database, source_path=str(tmp_path / "in"))
     assert _requests(product, batch) == []
     statuses = [product.status(run) for run in (waiting, of_a_person, of_a_scan)]
     assert statuses == [Status.CANCELED, Status.QUEUED, Status.QUEUED]
 
-    life.resume(product.database, batch.id)
+    lifecycle.resume(product.database, batch.id)
     (again,) = _requests(product, batch)
     assert again.run_key != request.run_key
     assert product.instance.get_run_by_id(waiting)
@@ -154,7 +154,7 @@ def test_a_run_without_shards_ends_with_the_reason(product: Product, tmp_path: P
     batch = create_batch(product.database, source_path=str(tmp_path / "in"))
     product.run_until("scan_source")
     (request,) = product.tick()
-    product.transcriber.meanwhile = lambda: life.cancel(product.database, batch.id)
+    product.transcriber.meanwhile = lambda: lifecycle.cancel(product.database, batch.id)
     lost = product.run(request)
     assert "There is nothing to do." in _reason(lost)
     assert "its batch was cancelled" in _reason(lost)

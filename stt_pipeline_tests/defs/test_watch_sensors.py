@@ -10,9 +10,9 @@ import pytest
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.audio.sqs import QueueAccess
-from stt_pipeline.batches.batch_work import claimed_batch
+from stt_pipeline.batches.batch_claim import claimed_batch
+from stt_pipeline.batches.poll import add_watch
 from stt_pipeline.batches.progress import progress
-from stt_pipeline.batches.watching import add_watch
 from stt_pipeline.defs.resources import sources_resource
 from stt_pipeline.defs.sensors import s3_audio
 from stt_pipeline.defs.sensors.s3_audio import s3_audio_sensor

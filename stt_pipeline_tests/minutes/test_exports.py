@@ -202,16 +202,16 @@ def test_docx_survives_what_xml_cannot_hold() -> None:
 
 
 def test_what_may_never_have_been_said_is_marked_for_people_and_told_to_programs() -> None:
-    doubted = replace(SEGMENTS[2], suspect=("repetition",), heard="네")
+    doubted = replace(SEGMENTS[2], hallucination_reasons=("repetition",), raw_text="네")
     said = replace(
         TRANSCRIPT.with_segments([SEGMENTS[0], doubted]),
         speech_seconds=4.0,
-        speech_seconds_without_text=1.5,
+        untranscribed_speech_seconds=1.5,
         quality=0.75,
     )
     page = json.loads(export("json", name="a.wav", transcript=said))
     assert segments_from_json(page["segments"]) == said.segments
-    assert (page["quality"], page["speech_seconds"], page["speech_seconds_without_text"]) == (0.75, 4.0, 1.5)
+    assert (page["quality"], page["speech_seconds"], page["untranscribed_speech_seconds"]) == (0.75, 4.0, 1.5)
     md = export("md", name="a.wav", transcript=said).decode()
     assert "SPEAKER\\_00: 네. (?)\n" in md and md.count("(?)") == 1
     document = docx.Document(io.BytesIO(export("docx", name="a.wav", transcript=said)))

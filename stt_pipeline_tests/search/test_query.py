@@ -3,11 +3,11 @@
 import pytest
 
 from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.search.query import understood
+from stt_pipeline.search.query import parse_query
 
 
 def forms(text: str) -> list[set[tuple[str, ...]]]:
-    return [set(one.forms) for one in understood(text).wanted]
+    return [set(one.forms) for one in parse_query(text).wanted]
 
 
 def test_every_inflection_asks_for_the_same() -> None:
@@ -37,14 +37,14 @@ def test_a_quote_that_does_not_end_is_nothing_special() -> None:
 )
 def test_a_query_without_a_word_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequestError, match="no word to search for"):
-        understood(text)
+        parse_query(text)
 
 
 def test_a_long_query_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="200"):
-        understood("회" * 201)
+        parse_query("회" * 201)
 
 
 def test_only_words_that_follow_each_other_are_marked_for_a_phrase() -> None:
-    query = understood('"예산 회의" 결과')
+    query = parse_query('"예산 회의" 결과')
     assert query.places({"예산": [1, 5], "회의": [3, 6, 9], "결과": [20]}) == {5, 6, 20}

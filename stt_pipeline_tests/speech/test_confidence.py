@@ -12,26 +12,26 @@ SEGMENT = Segment(0.0, 4.0, "네, 확인했습니다.", WORDS)
 
 
 def transcript(*segments: Segment, without_text: float = 0.0) -> Transcript:
-    return Transcript("ko", 1.0, 60.0, "demo", segments, speech_seconds_without_text=without_text)
+    return Transcript("ko", 1.0, 60.0, "demo", segments, untranscribed_speech_seconds=without_text)
 
 
 def test_words_under_the_threshold_are_marked() -> None:
     (marked,) = mark([SEGMENT])
-    assert [word.unsure for word in marked.words] == [False, True]
-    assert [replace(word, unsure=False) for word in marked.words] == list(WORDS)
+    assert [word.low_confidence for word in marked.words] == [False, True]
+    assert [replace(word, low_confidence=False) for word in marked.words] == list(WORDS)
     assert segments_from_json(segments_to_json([marked])) == (marked,)
     (again,) = mark([marked], below=0.4)
     assert again == SEGMENT
     (sure,) = mark([replace(SEGMENT, words=(Word(0, 1, "네", UNSURE_BELOW),))])
-    assert not sure.words[0].unsure
+    assert not sure.words[0].low_confidence
 
 
 def test_quality_weighs_words_by_their_length() -> None:
     assert quality(transcript(SEGMENT)) == pytest.approx((0.9 * 1 + 0.5 * 3) / 4)
 
 
-def test_suspect_segments_and_speech_without_text_count_as_nothing() -> None:
-    suspect = replace(SEGMENT, suspect=("repetition",))
+def test_suspect_segments_and_untranscribed_speech_count_as_nothing() -> None:
+    suspect = replace(SEGMENT, hallucination_reasons=("repetition",))
     assert quality(transcript(SEGMENT, suspect)) == pytest.approx(0.3)
     assert quality(transcript(SEGMENT, without_text=4.0)) == pytest.approx(0.3)
     assert quality(transcript(without_text=4.0)) == 0.0

@@ -21,7 +21,7 @@ from stt_pipeline.speech.diarization import (
     EmbeddedDiarizer,
     SegmentationDiarizer,
     SingleSpeaker,
-    SpeakerBounds,
+    SpeakerCount,
     load_diarizer,
 )
 from stt_pipeline.speech.diarization.clustering import PART, Part, cluster
@@ -131,13 +131,14 @@ class TestEveryDiarizer:
 
 
 @pytest.mark.parametrize(
-    ("fewest", "most", "said"), [(0, None, "0 and any number of"), (1, 0, "1 and 0"), (3, 2, "3 and 2")]
+    ("min_speakers", "max_speakers", "said"),
+    [(0, None, "0 and any number of"), (1, 0, "1 and 0"), (3, 2, "3 and 2")],
 )
-def test_impossible_bounds_are_refused(fewest: int, most: int | None, said: str) -> None:
+def test_impossible_bounds_are_refused(min_speakers: int, max_speakers: int | None, said: str) -> None:
     with pytest.raises(
         InvalidRequestError, match=f"Between {said} speakers is impossible; give min_speakers"
     ):
-        SpeakerBounds(fewest, most)
+        SpeakerCount(min_speakers, max_speakers)
 
 
 def test_a_diarizer_is_loaded_by_its_name() -> None:
@@ -156,14 +157,14 @@ def test_no_diarizer_means_one_speaker(meeting: Samples) -> None:
 @pytest.mark.parametrize(
     ("bounds", "count"),
     [
-        (SpeakerBounds(), 2),
-        (SpeakerBounds(most=1), 1),
-        (SpeakerBounds(fewest=3), 3),
-        (SpeakerBounds(4, 4), 4),
+        (SpeakerCount(), 2),
+        (SpeakerCount(max_speakers=1), 1),
+        (SpeakerCount(min_speakers=3), 3),
+        (SpeakerCount(4, 4), 4),
     ],
 )
 def test_bounds_on_the_number_of_speakers_are_kept(
-    meeting: Samples, bounds: SpeakerBounds, count: int
+    meeting: Samples, bounds: SpeakerCount, count: int
 ) -> None:
     turns = EmbeddedDiarizer().diarize(SoundInMemory(meeting), bounds)
     assert len(speakers_of(turns)) == count
@@ -253,8 +254,8 @@ def test_dual_mono_is_left_to_another_diarizer(meeting: Samples) -> None:
 def test_a_silent_channel_is_no_speaker_where_two_are_asked_for(meeting: Samples) -> None:
     left = SoundInMemory(np.stack([meeting, np.zeros_like(meeting)], axis=1))
     assert speakers_of(ChannelDiarizer().diarize(left)) == ["SPEAKER_00"]
-    turns = ChannelDiarizer().diarize(left, SpeakerBounds(fewest=2))
-    assert turns == EmbeddedDiarizer().diarize(left, SpeakerBounds(fewest=2))
+    turns = ChannelDiarizer().diarize(left, SpeakerCount(min_speakers=2))
+    assert turns == EmbeddedDiarizer().diarize(left, SpeakerCount(min_speakers=2))
     assert speakers_of(turns) == ["SPEAKER_00", "SPEAKER_01"]
 
 

@@ -13,13 +13,13 @@ from stt_pipeline.speech.engine import Engine, judging
 from stt_pipeline.speech.engine.chunks import Chunk
 from stt_pipeline.speech.engine.decoding import DecodeOptions, Decoder
 from stt_pipeline.speech.evaluation import ErrorRate, character_error_rate
-from stt_pipeline.speech.guard import Attempt, Decode, Evidence, Judged, examine
+from stt_pipeline.speech.hallucination import Attempt, AudioEvidence, Candidate, Decode, examine
 from stt_pipeline.speech.models import load_model
-from stt_pipeline.speech.recordings import Recording, SpeechOptions
+from stt_pipeline.speech.recordings import Recording, TranscriptionOptions
 from stt_pipeline.speech.transcript import Segment, Transcript
 from stt_pipeline.speech.voice_activity import VoiceActivity
 from stt_pipeline_tests.conftest import SHARED
-from stt_pipeline_tests.speech.guard.chunks import Model
+from stt_pipeline_tests.speech.hallucination.chunks import Model
 from stt_pipeline_tests.speech.nonspeech import RATE, SOUNDS
 from stt_pipeline_tests.speech.sample_meetings import load_meeting
 
@@ -35,7 +35,7 @@ def _lend(samples: np.ndarray) -> AbstractContextManager[Sound]:
 def transcribe(engine: Engine, samples: Sequence[np.ndarray], language: str = "") -> Iterator[Transcript]:
     """Yield the transcript of each recording, in order."""
     recordings = [
-        Recording(number, partial(_lend, one), SpeechOptions(language=language))
+        Recording(number, partial(_lend, one), TranscriptionOptions(language=language))
         for number, one in enumerate(samples)
     ]
     outcomes = {outcome.recording.key: outcome.result for outcome in engine.transcribe(recordings)}
@@ -73,7 +73,7 @@ def test_the_guard_drops_what_the_model_writes_when_it_is_made_to(name: str) -> 
             lambda _, code=language: [code],  # type: ignore[misc]
         )
         model = Model()
-        evidence = Evidence.of(chunk.samples, chunk.probabilities)
+        evidence = AudioEvidence.of(chunk.samples, chunk.probabilities)
         assert examine(decoded.segments, evidence, model, hotwords=()) == ()
         assert model.asked == []
     if name in ("white_noise", "pink_noise", "mains_hum", "music", "organ", "ring_tone"):
@@ -111,7 +111,7 @@ def test_what_is_really_said_again_and_again_is_marked_and_never_dropped(engine:
     once = decode(meeting.path)[round((said.start - 0.3) * RATE) : round((said.end + 0.3) * RATE)]
     (transcript,) = transcribe(engine, [np.tile(once, 6)], "ko")
     assert [segment.text for segment in transcript.segments] == [said.text] * 6
-    assert all("repetition" in segment.suspect for segment in transcript.segments)
+    assert all("repetition" in segment.hallucination_reasons for segment in transcript.segments)
 
 
 @needs_real_speech
@@ -124,7 +124,7 @@ def test_real_audio_does_not_fail(engine: Engine) -> None:
         starts = [segment.start for segment in transcript.segments]
         assert starts == sorted(starts), name
         assert all(segment.end <= transcript.duration for segment in transcript.segments), name
-        assert transcript.speech_seconds_without_text <= transcript.speech_seconds, name
+        assert transcript.untranscribed_speech_seconds <= transcript.speech_seconds, name
 
 
 def test_the_samples_are_hardly_ever_decoded_again(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,8 +133,8 @@ def test_the_samples_are_hardly_ever_decoded_again(engine: Engine, monkeypatch: 
     meetings = [load_meeting(name) for name in ("hiring-plan.flac", "telephone-support.wav")]
 
     def counting(
-        segments: Sequence[Segment], evidence: Evidence, again: Decode, *, hotwords: Sequence[str]
-    ) -> tuple[Judged, ...]:
+        segments: Sequence[Segment], evidence: AudioEvidence, again: Decode, *, hotwords: Sequence[str]
+    ) -> tuple[Candidate, ...]:
         def counted(attempt: Attempt) -> Sequence[Segment]:
             asked.append(attempt)
             return again(attempt)
@@ -147,5 +147,7 @@ def test_the_samples_are_hardly_ever_decoded_again(engine: Engine, monkeypatch: 
     ]
     transcripts = list(transcribe(engine, samples))
     assert all(len(transcript.segments) >= 5 for transcript in transcripts)
-    assert not any(segment.suspect for transcript in transcripts for segment in transcript.segments)
+    assert not any(
+        segment.hallucination_reasons for transcript in transcripts for segment in transcript.segments
+    )
     assert len(asked) <= 1

@@ -59,10 +59,12 @@ def test_a_segment_is_split_where_the_speaker_changes_and_words_keep_their_times
 
 def test_parts_of_a_segment_share_its_doubts_but_only_the_first_has_what_was_heard() -> None:
     given = segment_of(words(" 언제까지", " 가능합니까?", " 다음", " 주까지", " 가능합니다.", start=3.0))
-    doubtful = replace(given, heard="언제까지 가능합니까 담주까지 가능합니다", suspect=("speed",))
+    doubtful = replace(
+        given, raw_text="언제까지 가능합니까 담주까지 가능합니다", hallucination_reasons=("speed",)
+    )
     result = assign_speakers(transcript(doubtful), TURNS)
-    assert [segment.heard for segment in result.segments] == [doubtful.heard, ""]
-    assert [segment.suspect for segment in result.segments] == [("speed",), ("speed",)]
+    assert [segment.raw_text for segment in result.segments] == [doubtful.raw_text, ""]
+    assert [segment.hallucination_reasons for segment in result.segments] == [("speed",), ("speed",)]
 
 
 def test_rough_word_times_do_not_tear_a_sentence_apart() -> None:

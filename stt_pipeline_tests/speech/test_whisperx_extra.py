@@ -23,7 +23,7 @@ from stt_pipeline.speech.alignment import align
 from stt_pipeline.speech.diarization import (
     PyannoteDiarizer,
     SegmentationDiarizer,
-    SpeakerBounds,
+    SpeakerCount,
     load_diarizer,
     pyannote,
     segmentation_model,
@@ -91,8 +91,10 @@ class TestSegmentation:
             turns = SegmentationDiarizer().diarize(SoundFile(path))
             assert len({turn.speaker for turn in turns}) == count, stem
 
-    @pytest.mark.parametrize(("bounds", "count"), [(SpeakerBounds(most=1), 1), (SpeakerBounds(3, 3), 3)])
-    def test_bounds_are_kept(self, meeting: Samples, bounds: SpeakerBounds, count: int) -> None:
+    @pytest.mark.parametrize(
+        ("bounds", "count"), [(SpeakerCount(max_speakers=1), 1), (SpeakerCount(3, 3), 3)]
+    )
+    def test_bounds_are_kept(self, meeting: Samples, bounds: SpeakerCount, count: int) -> None:
         turns = SegmentationDiarizer().diarize(SoundInMemory(meeting), bounds)
         assert len({turn.speaker for turn in turns}) == count
 
@@ -136,11 +138,11 @@ class TestPyannote:
         assert len(of_threads(lambda: id(PyannoteDiarizer(str(pipeline), "cpu")._pipeline))) == 1
 
         diarizer = PyannoteDiarizer(str(pipeline), "cpu")
-        real, hearing, most = diarizer._pipeline, [], []
+        real, hearing, max_speakers = diarizer._pipeline, [], []
 
         def watched(samples: Samples, **limits: int | None) -> Any:
             hearing.append(samples)
-            most.append(len(hearing))
+            max_speakers.append(len(hearing))
             time.sleep(0.05)
             found = real(samples, **limits)
             hearing.pop()
@@ -150,12 +152,12 @@ class TestPyannote:
         sound = SoundInMemory(meeting[: 6 * SAMPLE_RATE])
         filters = list(warnings.filters)
         assert of_threads(lambda: diarizer.diarize(sound)) == {diarizer.diarize(sound)}
-        assert most == [1, 1, 1, 1]
+        assert max_speakers == [1, 1, 1, 1]
         assert warnings.filters == filters
 
     def test_a_local_pipeline_finds_turns(self, pipeline: Path, meeting: Samples) -> None:
         turns = load_diarizer("pyannote", pyannote_pipeline=str(pipeline), device="cpu").diarize(
-            SoundInMemory(meeting), SpeakerBounds(most=2)
+            SoundInMemory(meeting), SpeakerCount(max_speakers=2)
         )
         assert turns
         assert {turn.speaker for turn in turns} <= {"SPEAKER_00", "SPEAKER_01"}

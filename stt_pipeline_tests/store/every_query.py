@@ -8,15 +8,15 @@ from typing import get_args
 from sqlalchemy import text
 from upath import UPath
 
-from stt_pipeline.batches import dispatch, life
-from stt_pipeline.batches.arrivals import arrive
-from stt_pipeline.batches.batch_work import claimed_batch
+from stt_pipeline.batches import dispatch, lifecycle
+from stt_pipeline.batches.batch_claim import claimed_batch
 from stt_pipeline.batches.deletion import delete_batch
 from stt_pipeline.batches.export import dataset_rows, export_batch, export_transcription
 from stt_pipeline.batches.file_lists import Place, list_files
-from stt_pipeline.batches.indexing import reindex
+from stt_pipeline.batches.objects import arrive
+from stt_pipeline.batches.poll import remove_watch
 from stt_pipeline.batches.progress import overview, overviews, progress
-from stt_pipeline.batches.publishing import notify, write_minutes
+from stt_pipeline.batches.publish import notify, write_minutes
 from stt_pipeline.batches.results import (
     first_summaries,
     first_transcriptions,
@@ -27,15 +27,15 @@ from stt_pipeline.batches.retention import retire_batches
 from stt_pipeline.batches.retry import ask, retry, work_off
 from stt_pipeline.batches.review import review
 from stt_pipeline.batches.search import search
-from stt_pipeline.batches.transcribing import find_speakers, probe_files, transcribe_files
-from stt_pipeline.batches.watching import remove_watch
-from stt_pipeline.batches.work import Claim, Work
+from stt_pipeline.batches.search_index import reindex
+from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.mail.outbox import OutboxMailer
 from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store import (
+    batch_stats,
     batches,
-    counters,
     emails,
     files,
     leases,
@@ -86,9 +86,9 @@ def ask_everything(database: Database, *, at_work: Sequence[int], ended: int, fo
     retry(database, large, max_file_bytes=MAX_BYTES, error_class="internal")
     ask(database, large, error_class="model")
     work_off(database, max_file_bytes=MAX_BYTES, seconds=60)
-    life.change(database, large, action="pause", priority="low")
+    lifecycle.change(database, large, action="pause", priority="low")
     dispatch.paused_batches(database)
-    life.resume(database, large)
+    lifecycle.resume(database, large)
     _live(database, folder)
     _watch(database)
     _end(database, at_work[-1], ended, folder)
@@ -97,13 +97,13 @@ def ask_everything(database: Database, *, at_work: Sequence[int], ended: int, fo
 def _look(database: Database, batch_id: int) -> None:
     progress(database, batch_id)
     overviews(database, 20)
-    overviews(database, 20, before=batch_id, which=Filter(status="processing", name="a"))
+    overviews(database, 20, before=batch_id, filters=Filter(status="processing", name="a"))
     overview(database, batch_id)
     with database.begin() as connection:
         batches.count_by_status(connection)
-        counters.stages(connection, batch_id)
-        counters.speed(connection, "")
-        counters.throughput_of(connection, batch_id)
+        batch_stats.stages(connection, batch_id)
+        batch_stats.speed(connection, "")
+        batch_stats.throughput_of(connection, batch_id)
         emails.sent_of_batch(connection, batch_id)
         for page in (files.page(connection, batch_id), files.page(connection, batch_id, limit=100)):
             files.page(connection, batch_id, after=page[-1].id, limit=100)
@@ -130,8 +130,8 @@ def _look(database: Database, batch_id: int) -> None:
         for alone in (None, batch_id):
             first = search(database, asked, limit=20, batch_id=alone)
             search(database, asked, limit=20, batch_id=alone, before=first.before)
-    for anew in (False, True):
-        next(reindex(database, anew=anew), None)
+    for force in (False, True):
+        next(reindex(database, force=force), None)
     for rows_of in (transcript_rows, minutes_rows):
         rows_of(database, shard.id)
     for first_of in (first_transcriptions, first_summaries):
@@ -154,7 +154,9 @@ def _publish_some(database: Database, batch_id: int, mailer: OutboxMailer) -> No
                 {"batch": batch_id},
             )
         )
-    with Work(database, Claim(keys, "publish", str(uuid.uuid4())), lease_seconds=60, max_attempts=3) as work:
+    with ShardClaims(
+        database, ClaimRequest(keys, "publish", str(uuid.uuid4())), lease_seconds=60, max_attempts=3
+    ) as work:
         write_minutes(work, lambda options: OneTopic())
         notify(work, mailer)
         with database.begin() as connection:
@@ -169,15 +171,17 @@ def _live(database: Database, folder: Path) -> None:
     batch, _, keys = scanned(database, folder / "new", notify_emails=["kim@example.com"])
     mailer = OutboxMailer(folder / "outbox", "stt@example.com")
     with database.begin() as connection:
-        connection.execute(text("UPDATE stt_shards SET deaths = 1 WHERE key = ANY(:keys)"), {"keys": keys})
+        connection.execute(text("UPDATE stt_shards SET crashes = 1 WHERE key = ANY(:keys)"), {"keys": keys})
     for reprocess in (False, True):
-        claim = Claim(keys, "transcribe", str(uuid.uuid4()), reprocess=reprocess)
+        claim = ClaimRequest(keys, "transcribe", str(uuid.uuid4()), reprocess=reprocess)
         # where a death would be the last, the file in hand is noted
-        with Work(database, claim, lease_seconds=60, max_attempts=1) as work:
+        with ShardClaims(database, claim, lease_seconds=60, max_attempts=1) as work:
             probe_files(work)
             transcribe_files(work, lambda options: CountingTranscriber())
             find_speakers(work, lambda options: OneSpeaker())
-        with Work(database, Claim(keys, "publish", claim.run_id), lease_seconds=60, max_attempts=3) as work:
+        with ShardClaims(
+            database, ClaimRequest(keys, "publish", claim.run_id), lease_seconds=60, max_attempts=3
+        ) as work:
             write_minutes(work, lambda options: OneTopic())
             notify(work, mailer)
         _dispatch(database)
@@ -212,11 +216,11 @@ def _watch(database: Database) -> None:
 
 
 def _end(database: Database, half_done: int, ended: int, folder: Path) -> None:
-    life.cancel(database, half_done)
+    lifecycle.cancel(database, half_done)
     for batch_id in dispatch.cancelled_batches(database):
         dispatch.runs_ended(database, batch_id)
     for batch_id in (half_done, ended):
-        life.delete(database, batch_id)
+        lifecycle.delete(database, batch_id)
         with claimed_batch(
             database, batch_id, run_id="end", token=None, lease_seconds=60, to_delete=True
         ) as work:

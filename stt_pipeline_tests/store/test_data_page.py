@@ -15,8 +15,8 @@ from stt_pipeline import errors
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.errors import ErrorClass, FileError
 from stt_pipeline.store import datasets
-from stt_pipeline.store.compacted import compact
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.parquet_compaction import compact
 from stt_pipeline.store.tables import metadata
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")

@@ -10,18 +10,18 @@ from sqlalchemy import inspect as inspect_database
 from sqlalchemy import text
 
 from stt_pipeline.store import (
+    batch_stats,
     batches,
-    counters,
     emails,
     files,
     leases,
-    listing,
-    moves,
     review,
     search,
     shards,
+    staging,
     summaries,
     transcriptions,
+    transitions,
     watches,
 )
 from stt_pipeline.store.database import Database
@@ -33,12 +33,12 @@ from tools.query_plans import Scan, recorded, wasteful_scans
 
 STORE = (
     batches,
-    counters,
+    batch_stats,
     emails,
     files,
     leases,
-    listing,
-    moves,
+    staging,
+    transitions,
     review,
     search,
     shards,
@@ -89,7 +89,7 @@ def test_every_query_uses_an_index_and_needs_it(database: Database, tmp_path: Pa
 
     def scans(tables: tuple[str, ...], *, without: str = "") -> list[Scan]:
         with database.connect() as connection:
-            listing.begin(connection)
+            staging.begin(connection)
             if without:
                 connection.execute(text(f"DROP INDEX {without}"))
             found = wasteful_scans(connection, statements, tables)

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from stt_pipeline.api.access import Asking
+from stt_pipeline.api.access import CurrentActor
 from stt_pipeline.api.dependencies import Sources, Store
 from stt_pipeline.api.paging import TEXT, Cursor, Id, Limit, Page, id_of
 from stt_pipeline.api.problems import documented
-from stt_pipeline.batches import life
+from stt_pipeline.batches import lifecycle
 from stt_pipeline.batches import retry as retries
-from stt_pipeline.batches.creation import create_batch as write_batch
+from stt_pipeline.batches.create import create_batch as write_batch
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.batches.progress import Overview, overview, overview_of, overviews
 from stt_pipeline.errors import ErrorClass
@@ -131,7 +131,9 @@ class RetryOrder(BaseModel):
 
 
 @router.post("", status_code=201, responses=documented(409))
-def create_batch(new: NewBatch, store: Store, sources: Sources, by: Asking, response: Response) -> BatchView:
+def create_batch(
+    new: NewBatch, store: Store, sources: Sources, actor: CurrentActor, response: Response
+) -> BatchView:
     """Make a batch. Its source is scanned within seconds, if the product runs; until then `total_files` is null."""
     batch = write_batch(
         store,
@@ -142,7 +144,7 @@ def create_batch(new: NewBatch, store: Store, sources: Sources, by: Asking, resp
         notify_emails=new.notify_emails,
         options=new.options,
         allowed=sources,
-        by=by,
+        actor=actor,
     )
     response.headers["Location"] = f"/api/v1/admin/stt-batches/{batch.id}"
     return _view(Overview(batch, None, 0, 0, 0, 0.0))
@@ -166,8 +168,8 @@ def list_batches(
     cursor: Cursor = None,
 ) -> BatchPage:
     """List batches, the newest first, and how far each is."""
-    which = Filter(status, priority, created_by, created_from, created_before, name)
-    found = overviews(store, limit + 1, before=id_of(cursor), which=which)
+    filters = Filter(status, priority, created_by, created_from, created_before, name)
+    found = overviews(store, limit + 1, before=id_of(cursor), filters=filters)
     page = found[:limit]
     more = str(page[-1].batch.id) if len(found) > limit else None
     return BatchPage(items=[_view(one) for one in page], next_cursor=more)
@@ -180,15 +182,15 @@ def get_batch(batch_id: Id, store: Store) -> BatchView:
 
 
 @router.put("/{batch_id}", responses=documented(404, 409))
-def change_batch(batch_id: Id, change: Change, store: Store, by: Asking) -> BatchView:
+def change_batch(batch_id: Id, change: Change, store: Store, actor: CurrentActor) -> BatchView:
     """Pause or resume a batch, or change its priority, name or addresses: all of it, or nothing.
 
     A paused batch finishes what it has begun. A new priority holds for what is started from then on.
     """
-    batch = life.change(
+    batch = lifecycle.change(
         store,
         batch_id,
-        by=by,
+        actor=actor,
         action=change.action,
         priority=change.priority,
         name=change.name,
@@ -198,26 +200,26 @@ def change_batch(batch_id: Id, change: Change, store: Store, by: Asking) -> Batc
 
 
 @router.delete("/{batch_id}", status_code=202, responses=documented(404, 409))
-def delete_batch(batch_id: Id, store: Store, by: Asking) -> BatchView:
+def delete_batch(batch_id: Id, store: Store, actor: CurrentActor) -> BatchView:
     """Have an ended batch deleted: rows, transcripts, minutes, Parquet, partitions and runs; never the recordings.
 
     Its status is `deleting` until all of that is gone; then there is no such batch any more.
     """
-    return _view(overview_of(store, life.delete(store, batch_id, by=by)))
+    return _view(overview_of(store, lifecycle.delete(store, batch_id, actor=actor)))
 
 
 @router.post("/{batch_id}/retry", status_code=202, responses=documented(404, 409))
-def retry_batch(batch_id: Id, store: Store, by: Asking, retry: Retry | None = None) -> RetryOrder:
+def retry_batch(batch_id: Id, store: Store, actor: CurrentActor, retry: Retry | None = None) -> RetryOrder:
     """Start a batch's failed files again, all or those of one class; from their transcript where they have one."""
     error_class = retry.error_class if retry else None
-    batch, failed = retries.ask(store, batch_id, error_class=error_class, by=by)
+    batch, failed = retries.ask(store, batch_id, error_class=error_class, actor=actor)
     return RetryOrder(id=batch.id, status=batch.status, failed_files=failed)
 
 
 @router.post("/{batch_id}/cancel", responses=documented(404, 409))
-def cancel_batch(batch_id: Id, store: Store, by: Asking) -> BatchView:
+def cancel_batch(batch_id: Id, store: Store, actor: CurrentActor) -> BatchView:
     """End a batch for good: its runs are ended, what is finished stays, and the rest is not done."""
-    return _view(overview_of(store, life.cancel(store, batch_id, by=by)))
+    return _view(overview_of(store, lifecycle.cancel(store, batch_id, actor=actor)))
 
 
 def _view(one: Overview) -> BatchView:

@@ -55,11 +55,11 @@ class ToReviewView(BaseModel):
     language: str = Field(examples=["ko"])
     quality: float = Field(description="0 to 1: how sure the model was of its words.", examples=[0.581])
     speech_seconds: float = Field(description="How long somebody talks.", examples=[41.2])
-    speech_seconds_without_text: float = Field(
+    untranscribed_speech_seconds: float = Field(
         description="The part of it for which there is no text.", examples=[6.4]
     )
     suspect_segments: int = Field(description="Segments that may never have been said.", examples=[1])
-    doubts: list[str] = Field(
+    quality_notes: list[str] = Field(
         description="What speaks against the text, in words.", examples=[["low confidence (0.58 of 1)"]]
     )
 
@@ -162,7 +162,7 @@ def _to_review(one: ToReview) -> ToReviewView:
         uri=found.uri,
         duration=found.duration,
         language=found.language,
-        doubts=list(found.figures.doubts),
+        quality_notes=list(found.figures.quality_notes),
         **asdict(found.figures),
     )
 

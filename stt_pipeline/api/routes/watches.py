@@ -5,14 +5,14 @@ from datetime import datetime
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from stt_pipeline.api.access import Asking
+from stt_pipeline.api.access import CurrentActor
 from stt_pipeline.api.dependencies import Queues, Sources, Store
 from stt_pipeline.api.paging import Cursor, Id, Limit, Page, id_of
 from stt_pipeline.api.problems import documented
 from stt_pipeline.api.routes.batches import Emails
 from stt_pipeline.audio.allowed import MAX_ADDRESS_LENGTH
 from stt_pipeline.audio.patterns import MAX_PATTERN_LENGTH
-from stt_pipeline.batches import watching
+from stt_pipeline.batches import poll
 from stt_pipeline.batches.options import BatchOptions
 from stt_pipeline.store import watches
 from stt_pipeline.store.batches import Priority
@@ -113,10 +113,10 @@ class WatchPage(Page):
 
 @router.post("", status_code=201)
 def add_watch(
-    new: NewWatch, store: Store, sources: Sources, queues: Queues, by: Asking, response: Response
+    new: NewWatch, store: Store, sources: Sources, queues: Queues, actor: CurrentActor, response: Response
 ) -> WatchView:
     """Watch a source. Its first look is within a minute, if the product runs; a queue is not asked before."""
-    watch = watching.add_watch(
+    watch = poll.add_watch(
         store,
         source_path=new.source_path,
         file_pattern=new.file_pattern,
@@ -129,7 +129,7 @@ def add_watch(
         new_only=new.new_only,
         allowed=sources,
         queues=queues,
-        by=by,
+        actor=actor,
     )
     response.headers["Location"] = f"/api/v1/admin/stt-watches/{watch.id}"
     return _view(watch)
@@ -163,9 +163,9 @@ def get_watch(watch_id: Id, store: Store) -> WatchDetails:
 
 
 @router.delete("/{watch_id}", responses=documented(404))
-def remove_watch(watch_id: Id, store: Store, by: Asking) -> WatchView:
+def remove_watch(watch_id: Id, store: Store, actor: CurrentActor) -> WatchView:
     """Watch a source no longer. Its batches stay; the open one takes in nothing more."""
-    return _view(watching.remove_watch(store, watch_id, by=by))
+    return _view(poll.remove_watch(store, watch_id, actor=actor))
 
 
 def _view(watch: Watch) -> WatchView:

@@ -6,11 +6,11 @@ import typer
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess
-from stt_pipeline.batches.creation import create_batch
+from stt_pipeline.batches.create import create_batch
 from stt_pipeline.cli.batch.arguments import AsJson, Emails, Options, Pattern, Urgency, parsed_options
 from stt_pipeline.cli.connection import actor, connected
 from stt_pipeline.cli.dispatcher import warn_if_silent
-from stt_pipeline.cli.terminal import print_json, tell
+from stt_pipeline.cli.terminal import print_json, print_result
 from stt_pipeline.settings import Settings
 
 
@@ -41,11 +41,11 @@ def create(
             notify_emails=notify or (),
             options=parsed_options(option or ()),
             allowed=AllowedSources.for_people(settings.allowed_sources, access),
-            by=actor("stt batch create"),
+            actor=actor("stt batch create"),
         )
         if as_json:
             print_json({"id": batch.id, "status": batch.status, "source": batch.source_path})
         else:
-            tell(f"Batch {batch.id} is created: {batch.source_path}")
-            tell(f"Watch it with: stt batch progress {batch.id} --watch")
+            print_result(f"Batch {batch.id} is created: {batch.source_path}")
+            print_result(f"Watch it with: stt batch progress {batch.id} --watch")
         warn_if_silent(database)

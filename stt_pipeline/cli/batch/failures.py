@@ -10,7 +10,7 @@ from rich.table import Table
 from stt_pipeline.audio.uris import display_name, display_path
 from stt_pipeline.cli.batch.arguments import AsJsonLines, BatchId, OfClass
 from stt_pipeline.cli.connection import connected
-from stt_pipeline.cli.terminal import out, print_json, say
+from stt_pipeline.cli.terminal import out, print_json, print_status
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store import batches, files
 from stt_pipeline.store.files import AudioFile
@@ -42,11 +42,11 @@ def failures(
         out.print(_table(page, source))
     else:
         kind = f" of class {error_class}" if error_class else ""
-        say(f"Batch {batch_id} has no {'more ' if after else ''}failed files{kind}.")
+        print_status(f"Batch {batch_id} has no {'more ' if after else ''}failed files{kind}.")
     if more and not as_json:
         wishes = f" --class {error_class}" if error_class else ""
         last = f"{page[-1].error_class}:{page[-1].id}"
-        say(f"More: stt batch failures {batch_id}{wishes} --limit {limit} --after {last}")
+        print_status(f"More: stt batch failures {batch_id}{wishes} --limit {limit} --after {last}")
 
 
 def what_happened(file: AudioFile) -> str:

@@ -8,18 +8,18 @@ from typing import Annotated
 
 import typer
 
-from stt_pipeline.batches import life
+from stt_pipeline.batches import lifecycle
 from stt_pipeline.batches.retry import retry as retry_files
 from stt_pipeline.cli.batch.arguments import BatchId, OfClass
 from stt_pipeline.cli.connection import actor, connected
 from stt_pipeline.cli.dispatcher import warn_if_silent
-from stt_pipeline.cli.terminal import err, say, tell
+from stt_pipeline.cli.terminal import err, print_result, print_status
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import batches, moves
+from stt_pipeline.store import batches, transitions
 from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.moves import Move
+from stt_pipeline.store.transitions import Move
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -27,8 +27,8 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def pause(batch_id: BatchId) -> None:
     """Let a batch rest: files in work are finished, and nothing new begins."""
     with connected() as database:
-        life.pause(database, batch_id, by=actor("stt batch pause"))
-        tell(
+        lifecycle.pause(database, batch_id, actor=actor("stt batch pause"))
+        print_result(
             f"Batch {batch_id} is paused: what has begun is finished; `stt batch resume {batch_id}` goes on."
         )
         warn_if_silent(database)
@@ -37,8 +37,8 @@ def pause(batch_id: BatchId) -> None:
 def resume(batch_id: BatchId) -> None:
     """Let a paused batch go on where it was."""
     with connected() as database:
-        batch = life.resume(database, batch_id, by=actor("stt batch resume"))
-        tell(
+        batch = lifecycle.resume(database, batch_id, actor=actor("stt batch resume"))
+        print_result(
             f"Batch {batch_id} is {batch.status} again. Watch it with: stt batch progress {batch_id} --watch"
         )
         warn_if_silent(database)
@@ -52,7 +52,7 @@ def retry(batch_id: BatchId, error_class: OfClass = None) -> None:
             batch_id,
             max_file_bytes=Settings().max_file_bytes,
             error_class=error_class,
-            by=actor("stt batch retry"),
+            actor=actor("stt batch retry"),
         )
         what = "1 file starts" if started == 1 else f"{started:,} files start"
         with database.begin() as connection:
@@ -62,7 +62,7 @@ def retry(batch_id: BatchId, error_class: OfClass = None) -> None:
             if is_paused
             else f"again. Watch it with: stt batch progress {batch_id} --watch"
         )
-        tell(f"{what} {next_step}")
+        print_result(f"{what} {next_step}")
         warn_if_silent(database)
 
 
@@ -76,9 +76,9 @@ def cancel(batch_id: BatchId, yes: Yes = False) -> None:
                 "rest cannot be taken up again.",
                 f"Cancel batch {batch_id}?",
             )
-        life.cancel(database, batch_id, by=actor("stt batch cancel"))
-        tell(f"Batch {batch_id} is cancelled: its runs are being ended, and what is finished stays.")
-        tell(f"Remove it with: stt batch delete {batch_id}")
+        lifecycle.cancel(database, batch_id, actor=actor("stt batch cancel"))
+        print_result(f"Batch {batch_id} is cancelled: its runs are being ended, and what is finished stays.")
+        print_result(f"Remove it with: stt batch delete {batch_id}")
         warn_if_silent(database)
 
 
@@ -92,15 +92,15 @@ def delete(batch_id: BatchId, yes: Yes = False) -> None:
                 f"its partitions and runs in Dagster go away for good. The recordings in {batch.source_path} stay.",
                 f"Delete batch {batch_id}?",
             )
-        life.delete(database, batch_id, by=actor("stt batch delete"))
-        tell(f"Batch {batch_id} is being deleted. It leaves `stt batch list` when all of it is gone.")
+        lifecycle.delete(database, batch_id, actor=actor("stt batch delete"))
+        print_result(f"Batch {batch_id} is being deleted. It leaves `stt batch list` when all of it is gone.")
         warn_if_silent(database)
 
 
 def _allowed(database: Database, batch_id: int, move: Move) -> Batch:
     """Return the batch if ``move`` is allowed, so that nobody is asked about what is refused afterwards."""
     with database.begin() as connection:
-        return moves.check(connection, batch_id, move)
+        return transitions.check(connection, batch_id, move)
 
 
 def _ask(consequences: str, question: str) -> None:
@@ -115,5 +115,5 @@ def _ask(consequences: str, question: str) -> None:
         )
     err.print(consequences)
     if not typer.confirm(question, err=True):
-        say("Nothing was changed.")
+        print_status("Nothing was changed.")
         raise typer.Exit(1)

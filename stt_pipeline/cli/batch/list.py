@@ -12,7 +12,7 @@ from stt_pipeline.batches.progress import Overview, overviews
 from stt_pipeline.cli.batch.arguments import AsJsonLines, fitting
 from stt_pipeline.cli.batch.figures import local_time, percent
 from stt_pipeline.cli.connection import connected
-from stt_pipeline.cli.terminal import out, print_json, say
+from stt_pipeline.cli.terminal import out, print_json, print_status
 from stt_pipeline.store.batches import Filter, Status
 
 
@@ -27,7 +27,7 @@ def list_batches(
 ) -> None:
     """List batches, the newest first, and how far each is."""
     with connected() as database:
-        found = overviews(database, limit + 1, before=before, which=Filter(status=status))
+        found = overviews(database, limit + 1, before=before, filters=Filter(status=status))
     page, more = found[:limit], found[limit:]
     if as_json:
         for overview in page:
@@ -36,11 +36,11 @@ def list_batches(
     elif page:
         out.print(_table(page))
     else:
-        older, which = "older " if before else "", f" that is {status}" if status else ""
-        say(f"There is no {older}batch{which}.")
+        older, filters = "older " if before else "", f" that is {status}" if status else ""
+        print_status(f"There is no {older}batch{filters}.")
     if more and not as_json:
         wishes = f" --status {status}" if status else ""
-        say(f"Older ones: stt batch list{wishes} --limit {limit} --before {page[-1].batch.id}")
+        print_status(f"Older ones: stt batch list{wishes} --limit {limit} --before {page[-1].batch.id}")
 
 
 def _table(page: Sequence[Overview]) -> Table:

@@ -13,7 +13,7 @@ from stt_pipeline.cli.batch.figures import local_time, percent, rate, span, unti
 from stt_pipeline.cli.batch.watch import watched
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.dispatcher import warn_if_silent
-from stt_pipeline.cli.terminal import print_facts, print_json, say
+from stt_pipeline.cli.terminal import print_facts, print_json, print_status
 from stt_pipeline.store import batches, files
 
 _EXAMPLES = 5  # failed files that are named
@@ -44,10 +44,10 @@ def show_progress(
     else:
         print_facts(_facts(figures))
         for failure in failures:
-            say(failure, style="red")
+            print_status(failure, style="red")
         if figures.failed > len(failures):
             rest = figures.failed - len(failures)
-            say(f"... and {rest:,} more: stt batch failures {batch_id}", style="red")
+            print_status(f"... and {rest:,} more: stt batch failures {batch_id}", style="red")
     if figures.status == "failed":
         raise typer.Exit(1)
 

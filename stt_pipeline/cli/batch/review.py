@@ -12,7 +12,7 @@ from stt_pipeline.batches import review as reviews
 from stt_pipeline.batches.review import ToReview
 from stt_pipeline.cli.batch.arguments import AsJsonLines, BatchId
 from stt_pipeline.cli.connection import connected
-from stt_pipeline.cli.terminal import out, print_json, say
+from stt_pipeline.cli.terminal import out, print_json, print_status
 
 
 def review(
@@ -33,7 +33,7 @@ def review(
     elif found:
         out.print(_table(found))
     else:
-        say(f"Batch {batch_id} has no transcript yet in which somebody talks.")
+        print_status(f"Batch {batch_id} has no transcript yet in which somebody talks.")
 
 
 def _table(found: Sequence[ToReview]) -> Table:
@@ -48,7 +48,7 @@ def _table(found: Sequence[ToReview]) -> Table:
             f"{figures.quality:.2f}",
             str(one.transcript.transcription_id),
             one.path,
-            ", ".join(figures.doubts) or "nothing",
+            ", ".join(figures.quality_notes) or "nothing",
         )
     return table
 
@@ -62,5 +62,5 @@ def _described(one: ToReview) -> dict[str, object]:
         "duration": found.duration,
         "language": found.language,
         **asdict(found.figures),
-        "doubts": found.figures.doubts,
+        "quality_notes": found.figures.quality_notes,
     }

@@ -8,16 +8,16 @@ from stt_pipeline.cli.batch.arguments import AsJson, BatchId
 from stt_pipeline.cli.batch.figures import local_time
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.terminal import print_facts, print_json
-from stt_pipeline.store import batches, counters, emails
+from stt_pipeline.store import batch_stats, batches, emails
+from stt_pipeline.store.batch_stats import StageCount
 from stt_pipeline.store.batches import Batch
-from stt_pipeline.store.counters import StageCount
 
 
 def show(batch_id: BatchId, as_json: AsJson = False) -> None:
     """Show what a batch was asked to do, by whom, and what has become of it."""
     with connected() as database, database.snapshot() as connection:
         batch = batches.get(connection, batch_id)
-        shards = counters.stages(connection, batch_id)
+        shards = batch_stats.stages(connection, batch_id)
         mails = emails.sent_of_batch(connection, batch_id)
     if as_json:
         by_stage = {stage: asdict(count) for stage, count in shards.items()}

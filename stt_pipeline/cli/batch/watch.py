@@ -8,11 +8,11 @@ from rich.progress import BarColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 from rich.text import Text
 
-from stt_pipeline.batches.dispatch import SILENT
+from stt_pipeline.batches.dispatch import STALE_AFTER
 from stt_pipeline.batches.progress import Progress, progress
 from stt_pipeline.cli.batch.figures import local_time, percent, rate, until
 from stt_pipeline.cli.dispatcher import silence
-from stt_pipeline.cli.terminal import err, say
+from stt_pipeline.cli.terminal import err, print_status
 from stt_pipeline.store.database import Database
 
 _PAUSE = 0.5  # seconds between two looks
@@ -66,10 +66,10 @@ def watched(database: Database, batch_id: int, *, stop_on_error: bool = False) -
             if figures.is_over or (figures.error and stop_on_error):
                 return figures
             # a dispatcher that was just started is given time for its first tick
-            is_patient = time.monotonic() - began < SILENT.total_seconds()
+            is_patient = time.monotonic() - began < STALE_AFTER.total_seconds()
             for note in (figures.error, None if is_patient else silence(figures.dispatcher_last_tick)):
                 if note and note not in told:
-                    say(note, style="yellow")
+                    print_status(note, style="yellow")
                     told.add(note)
             time.sleep(_PAUSE)
 

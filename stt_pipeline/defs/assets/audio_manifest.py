@@ -6,7 +6,7 @@ import dagster as dg
 from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.batches.intake import run_intake
+from stt_pipeline.batches.scan import run_intake
 from stt_pipeline.defs.batch_step import claimed_partition
 from stt_pipeline.defs.partitions import audio_partitions, batch_partitions
 from stt_pipeline.settings import Settings
@@ -48,6 +48,10 @@ def audio_manifest(
             "files": result.total_files,
             "new files": result.new_files,
             "new shards": result.new_shards,
-            **({"left out, still being written": result.unsettled} if result.unsettled else {}),
+            **(
+                {"left out, still being written": result.in_progress_count}
+                if result.in_progress_count
+                else {}
+            ),
         }
     )

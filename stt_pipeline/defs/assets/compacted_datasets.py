@@ -9,8 +9,8 @@ from stt_pipeline.defs.batch_step import claimed_partition
 from stt_pipeline.defs.partitions import batch_partitions
 from stt_pipeline.defs.previews import compaction_preview
 from stt_pipeline.settings import Settings
-from stt_pipeline.store.data_files import data_folder
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.parquet_files import data_folder
 
 
 @dg.asset(

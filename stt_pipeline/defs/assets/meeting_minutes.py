@@ -6,9 +6,9 @@ import dagster as dg
 from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.batches.publishing import SummarizerFor, write_minutes
+from stt_pipeline.batches.claimed_shard import ClaimedShard
+from stt_pipeline.batches.publish import SummarizerFor, write_minutes
 from stt_pipeline.batches.results import first_summaries, minutes_rows
-from stt_pipeline.batches.shard_work import ShardWork
 from stt_pipeline.defs.assets.speaker_turns import speaker_turns
 from stt_pipeline.defs.previews import SHOWN_FILES, minutes_preview
 from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset
@@ -35,7 +35,7 @@ def meeting_minutes(
 ) -> Events:
     """Write the minutes of the transcripts that have none."""
 
-    def describe(shard: ShardWork) -> dict[str, Any]:
+    def describe(shard: ClaimedShard) -> dict[str, Any]:
         return minutes_preview(first_summaries(database, shard.shard.id, SHOWN_FILES))
 
     with claimed_shards(context, config, database, settings, sources) as work:

@@ -6,8 +6,8 @@ import dagster as dg
 from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.batches.publishing import notify
-from stt_pipeline.batches.shard_work import ShardWork
+from stt_pipeline.batches.claimed_shard import ClaimedShard
+from stt_pipeline.batches.publish import notify
 from stt_pipeline.defs.assets.meeting_minutes import meeting_minutes
 from stt_pipeline.defs.resources import OpenMailer
 from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset
@@ -36,7 +36,7 @@ def notifications(
     with claimed_shards(context, config, database, settings, sources) as work:
         mailer = open_mailer()
 
-        def describe(shard: ShardWork) -> dict[str, Any]:
+        def describe(shard: ClaimedShard) -> dict[str, Any]:
             people = ", ".join(shard.batch.notify_emails) or "nobody: the batch has no notify_emails"
             return {"recipients": people, "handed over by": mailer.name}
 

@@ -6,9 +6,9 @@ import dagster as dg
 from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
+from stt_pipeline.batches.claimed_shard import ClaimedShard
 from stt_pipeline.batches.results import first_transcriptions, transcript_rows
-from stt_pipeline.batches.shard_work import ShardWork
-from stt_pipeline.batches.transcribing import DiarizerFor, find_speakers
+from stt_pipeline.batches.transcribe import DiarizerFor, find_speakers
 from stt_pipeline.defs.assets.transcripts import transcripts
 from stt_pipeline.defs.previews import SHOWN_FILES, speaker_preview
 from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset
@@ -35,7 +35,7 @@ def speaker_turns(
 ) -> Events:
     """Find the speakers of the transcripts that have none."""
 
-    def describe(shard: ShardWork) -> dict[str, Any]:
+    def describe(shard: ClaimedShard) -> dict[str, Any]:
         return speaker_preview(first_transcriptions(database, shard.shard.id, SHOWN_FILES))
 
     with claimed_shards(context, config, database, settings, sources) as work:

@@ -13,7 +13,14 @@ from dagster._core.storage.tags import (
 )
 
 from stt_pipeline.batches import retry
-from stt_pipeline.batches.dispatch import Order, cancelled_batches, paused_batches, retire, runs_ended, tick
+from stt_pipeline.batches.dispatch import (
+    Order,
+    cancelled_batches,
+    paused_batches,
+    revoke_order,
+    runs_ended,
+    tick,
+)
 from stt_pipeline.defs.batch_records import end_runs, unqueue_runs
 from stt_pipeline.defs.jobs import (
     BY_ORDER,
@@ -25,7 +32,7 @@ from stt_pipeline.defs.jobs import (
 )
 from stt_pipeline.defs.partitions import audio_partitions, batch_partitions
 from stt_pipeline.defs.run_tags import BATCH_TAG
-from stt_pipeline.defs.stages import ASSETS
+from stt_pipeline.defs.stages import STAGE_ASSETS
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -78,7 +85,7 @@ def _end_runs(instance: dg.DagsterInstance, database: Database) -> None:
     for batch_id in cancelled_batches(database):
         if end_runs(instance, batch_id):
             runs_ended(database, batch_id)
-    unqueue_runs(instance, paused_batches(database), [BY_ORDER[stage] for stage in ASSETS])
+    unqueue_runs(instance, paused_batches(database), [BY_ORDER[stage] for stage in STAGE_ASSETS])
 
 
 def _without_a_run(instance: dg.DagsterInstance, orders: Sequence[Order], database: Database) -> list[Order]:
@@ -99,7 +106,7 @@ def _without_a_run(instance: dg.DagsterInstance, orders: Sequence[Order], databa
             reason = (
                 f"Run {found[0].run_id} ended before it began to work; its log in the Dagster UI says why."
             )
-            retire(database, order, reason)
+            revoke_order(database, order, reason)
         # a run that was made and never launched, by a daemon that died in between, is launched when asked for again
         elif not found or any(run.status == dg.DagsterRunStatus.NOT_STARTED for run in found):
             to_start.append(order)
@@ -108,7 +115,7 @@ def _without_a_run(instance: dg.DagsterInstance, orders: Sequence[Order], databa
 
 def _known_keys(instance: dg.DagsterInstance, orders: Sequence[Order]) -> dict[str, int]:
     """Return the place of each shard's partition in Dagster, after adding those that were retired or deleted there."""
-    wanted = [key for order in orders if order.job in ASSETS for key in order.keys]
+    wanted = [key for order in orders if order.job in STAGE_ASSETS for key in order.keys]
     if not wanted:
         return {}
     name = str(audio_partitions.name)
@@ -155,7 +162,7 @@ def _new_batches(
         {
             order.keys[0]
             for order in orders
-            if order.job not in ASSETS and not instance.has_dynamic_partition(name, order.keys[0])
+            if order.job not in STAGE_ASSETS and not instance.has_dynamic_partition(name, order.keys[0])
         }
     )
     return [batch_partitions.build_add_request(keys)] if keys else []

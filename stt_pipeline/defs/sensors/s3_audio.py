@@ -8,8 +8,8 @@ import dagster as dg
 from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.batches.arrivals import Intake
-from stt_pipeline.batches.watching import Look, look
+from stt_pipeline.batches.objects import Intake
+from stt_pipeline.batches.poll import Look, look
 from stt_pipeline.defs.partitions import audio_partitions
 from stt_pipeline.defs.sensors.time_limit import within
 from stt_pipeline.errors import ConflictError, NotFoundError, SttError

@@ -10,8 +10,8 @@ from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.sqs import QueueAccess
-from stt_pipeline.batches.arrivals import Intake
-from stt_pipeline.batches.events import Drained, drain
+from stt_pipeline.batches.objects import Intake
+from stt_pipeline.batches.queue_consumer import Drained, drain
 from stt_pipeline.defs.partitions import audio_partitions
 from stt_pipeline.defs.sensors.time_limit import within
 from stt_pipeline.errors import SttError

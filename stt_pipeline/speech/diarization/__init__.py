@@ -1,7 +1,7 @@
 """Who speaks when: sound in, speaker turns out. Nothing here reads words, files or settings."""
 
 from stt_pipeline.speech.diarization.channel import ChannelDiarizer
-from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, Diarizer, SingleSpeaker, SpeakerBounds
+from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, Diarizer, SingleSpeaker, SpeakerCount
 from stt_pipeline.speech.diarization.embedded import EmbeddedDiarizer
 from stt_pipeline.speech.diarization.loading import load_diarizer
 from stt_pipeline.speech.diarization.pyannote import PyannoteDiarizer
@@ -15,6 +15,6 @@ __all__ = [
     "PyannoteDiarizer",
     "SegmentationDiarizer",
     "SingleSpeaker",
-    "SpeakerBounds",
+    "SpeakerCount",
     "load_diarizer",
 ]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.audio.sound import Samples, Sound
-from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, Diarizer, SpeakerBounds, in_order
+from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, Diarizer, SpeakerCount, in_order
 from stt_pipeline.speech.diarization.embedded import EmbeddedDiarizer
 from stt_pipeline.speech.diarization.voice_activity import Region, SpeechDetector
 from stt_pipeline.speech.transcript import SpeakerTurn
@@ -37,15 +37,15 @@ class ChannelDiarizer:
         """Leave recordings that have not one speaker a channel to ``otherwise``, the embedded diarizer by default."""
         self._otherwise = otherwise or EmbeddedDiarizer()
 
-    def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         """See :meth:`Diarizer.diarize`."""
-        if bounds.fewest <= 2 and (bounds.most is None or bounds.most >= 2):
+        if bounds.min_speakers <= 2 and (bounds.max_speakers is None or bounds.max_speakers >= 2):
             channels = _Channels()
             for block in sound.stereo_blocks():
                 channels.feed(block)
             turns = in_order(channels.turns())
             speakers = {turn.speaker for turn in turns}
-            if channels.is_silent or len(speakers) >= bounds.fewest:
+            if channels.is_silent or len(speakers) >= bounds.min_speakers:
                 return turns
         return self._otherwise.diarize(sound, bounds)
 

@@ -11,31 +11,31 @@ from stt_pipeline.speech.transcript import SpeakerTurn
 
 
 @dataclass(frozen=True, slots=True)
-class SpeakerBounds:
+class SpeakerCount:
     """How many people there may be in a recording.
 
     Attributes:
-        fewest: at least so many, as far as there is enough speech to tell them apart.
-        most: at most so many; None: any number.
+        min_speakers: at least this many, as far as there is enough speech to tell them apart.
+        max_speakers: at most this many; None allows any number.
 
     Raises:
         InvalidRequestError: a bound is below 1, or the lower is above the upper.
     """
 
-    fewest: int = 1
-    most: int | None = None
+    min_speakers: int = 1
+    max_speakers: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no recording can meet."""
-        if self.fewest < 1 or (self.most is not None and self.most < self.fewest):
-            most = "any number of" if self.most is None else self.most
+        if self.min_speakers < 1 or (self.max_speakers is not None and self.max_speakers < self.min_speakers):
+            max_speakers = "any number of" if self.max_speakers is None else self.max_speakers
             raise InvalidRequestError(
-                f"Between {self.fewest} and {most} speakers is impossible; "
+                f"Between {self.min_speakers} and {max_speakers} speakers is impossible; "
                 "give min_speakers >= 1 and max_speakers >= min_speakers, or leave them out."
             )
 
 
-ANY_NUMBER = SpeakerBounds()
+ANY_NUMBER = SpeakerCount()
 
 
 class Diarizer(Protocol):
@@ -46,7 +46,7 @@ class Diarizer(Protocol):
 
     name: str
 
-    def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         """Return the turns in order of time, with labels SPEAKER_00, SPEAKER_01, ... in order of appearance.
 
         Args:
@@ -64,7 +64,7 @@ class SingleSpeaker:
 
     name = "none"
 
-    def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         """See :meth:`Diarizer.diarize`; there is one speaker, whatever the bounds say."""
         return tuple(SpeakerTurn(region.start, region.end, "SPEAKER_00") for region in speech_regions(sound))
 

@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from stt_pipeline.audio.sound import Sound
 from stt_pipeline.speech.diarization.clustering import PART, Part, cluster
-from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, SpeakerBounds
+from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, SpeakerCount
 from stt_pipeline.speech.diarization.features import FRAME_RATE
 from stt_pipeline.speech.diarization.gaussians import Gaussians, IntArray
 from stt_pipeline.speech.diarization.resegmentation import resegment
-from stt_pipeline.speech.diarization.spoken import SpokenFeatures
+from stt_pipeline.speech.diarization.speech_features import SpokenFeatures
 from stt_pipeline.speech.diarization.voice_activity import SpeechDetector
 from stt_pipeline.speech.transcript import SpeakerTurn
 
@@ -38,13 +38,13 @@ class EmbeddedDiarizer:
 
     name = "embedded"
 
-    def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         """See :meth:`Diarizer.diarize`."""
         with SpokenFeatures(sound, SpeechDetector()) as features:
             if not len(features):
                 return ()
-            _, voices = cluster(_units(features), bounds.fewest, bounds.most)
-            speakers = resegment(features, voices, min_speakers=bounds.fewest, least_share=_LEAST_SHARE)
+            _, voices = cluster(_units(features), bounds.min_speakers, bounds.max_speakers)
+            speakers = resegment(features, voices, min_speakers=bounds.min_speakers, least_share=_LEAST_SHARE)
             return _turns(features.bounds, speakers)
 
 

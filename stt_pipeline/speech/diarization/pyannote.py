@@ -11,7 +11,7 @@ from typing import Any
 
 from stt_pipeline.audio.sound import Sound, all_samples
 from stt_pipeline.errors import ConfigurationError
-from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, SpeakerBounds, in_order
+from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, SpeakerCount, in_order
 from stt_pipeline.speech.diarization.segmentation_model import (
     extra_needed,
     is_installed,
@@ -48,13 +48,15 @@ class PyannoteDiarizer:
         with _loading:  # the cache alone would let each thread load it
             self._pipeline = _loaded(pipeline, torch_device(device))
 
-    def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         """See :meth:`Diarizer.diarize`."""
         # without speech the pipeline fails in its clustering, or invents a speaker
         if not speech_regions(sound):
             return ()
         with _working, without_warnings():  # of variances of stretches that are a frame long
-            found = self._pipeline(all_samples(sound), min_speakers=bounds.fewest, max_speakers=bounds.most)
+            found = self._pipeline(
+                all_samples(sound), min_speakers=bounds.min_speakers, max_speakers=bounds.max_speakers
+            )
         return in_order(
             SpeakerTurn(max(0.0, float(turn.start)), float(turn.end), str(turn.speaker))
             for turn in found.itertuples()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from stt_pipeline.speech.diarization.features import FRAME_RATE
 from stt_pipeline.speech.diarization.gaussians import FloatArray, Gaussians, IntArray
-from stt_pipeline.speech.diarization.spoken import SpokenFeatures
+from stt_pipeline.speech.diarization.speech_features import SpokenFeatures
 
 _STEP = FRAME_RATE // 20
 """Frames decided together: 50 ms is finer than any reference, and five times cheaper than single frames."""

@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from stt_pipeline.audio.sound import Samples, Sound
 from stt_pipeline.speech.diarization.clustering import PART, Part, cluster
-from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, SpeakerBounds, in_order
+from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, SpeakerCount, in_order
 from stt_pipeline.speech.diarization.features import FRAME_RATE
 from stt_pipeline.speech.diarization.gaussians import Gaussians, IntArray
 from stt_pipeline.speech.diarization.resegmentation import resegment
 from stt_pipeline.speech.diarization.segmentation_model import SegmentationModel
-from stt_pipeline.speech.diarization.spoken import SpokenFeatures
-from stt_pipeline.speech.diarization.tracks import Activities, Tracks, frame_time
+from stt_pipeline.speech.diarization.speaker_stitching import Activities, Tracks, frame_time
+from stt_pipeline.speech.diarization.speech_features import SpokenFeatures
 from stt_pipeline.speech.diarization.voice_activity import Region
 from stt_pipeline.speech.transcript import SpeakerTurn
 
@@ -53,18 +53,18 @@ class SegmentationDiarizer:
         """
         self._activities = activities or SegmentationModel().activities
 
-    def diarize(self, sound: Sound, bounds: SpeakerBounds = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         """See :meth:`Diarizer.diarize`; turns may overlap."""
         listener = _Alone(Tracks(self._activities))
         with SpokenFeatures(sound, listener) as features:
             if not len(features):
                 return ()
             units = _Units(features, listener.tracks_alone[features.kept])
-            labels, voices = cluster(units.parts(), bounds.fewest, bounds.most)
+            labels, voices = cluster(units.parts(), bounds.min_speakers, bounds.max_speakers)
             speakers = resegment(
                 features,
                 voices,
-                min_speakers=bounds.fewest,
+                min_speakers=bounds.min_speakers,
                 least_share=_LEAST_SHARE,
                 allowed=units.voices_nearby(labels, len(voices)),
             )

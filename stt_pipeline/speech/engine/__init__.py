@@ -1,6 +1,6 @@
 """Whisper over a stream of recordings: chunks of many of them share a model batch. Sound in, transcripts out.
 
-`engine` is the door. `chunks` cuts a recording while it is read, `decoding` is the model, `hearing` one recording in
+`engine` is the door. `chunks` cuts a recording while it is read, `decoding` is the model, `state` one recording in
 work, `session` the threads; `languages`, `words`, `sizes`, `failures` and `finishing` are what they say.
 """
 

@@ -21,7 +21,7 @@ from stt_pipeline.speech.transcript import Segment
 if TYPE_CHECKING:
     from faster_whisper.tokenizer import Tokenizer
 
-BEAM = 5
+BEAM_SIZE = 5
 """Hypotheses of a chunk that are followed side by side; Whisper's and faster-whisper's own default."""
 
 FRAMES_A_SECOND = 100  # of the spectrogram
@@ -56,7 +56,7 @@ class DecodeOptions:
     """
 
     hotwords: str = ""
-    beam: int = BEAM
+    beam_size: int = BEAM_SIZE
     no_repeat_ngram_size: int = 0
     temperature: float = 0.0
 
@@ -151,7 +151,7 @@ class Decoder:
             self._prompt(self._tokenizers[code], row.options.hotwords)
             for row, code in zip(rows, languages, strict=True)
         ]
-        how: dict[str, Any] = {"beam_size": options.beam, "patience": 1}
+        how: dict[str, Any] = {"beam_size": options.beam_size, "patience": 1}
         if options.temperature > 0:
             how = {
                 "beam_size": 1,
@@ -297,7 +297,7 @@ class Decoder:
 
     def _key_of(self, options: DecodeOptions) -> tuple[object, ...]:
         prompt = len(self._prompt(self._any, options.hotwords))
-        return prompt, options.beam, options.no_repeat_ngram_size, options.temperature
+        return prompt, options.beam_size, options.no_repeat_ngram_size, options.temperature
 
     def _prompt(self, tokenizer: "Tokenizer", hotwords: str) -> list[int]:
         return list(self._whisper.get_prompt(tokenizer, [], hotwords=hotwords or None))

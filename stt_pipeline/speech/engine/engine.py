@@ -5,13 +5,13 @@ from dataclasses import replace
 from functools import lru_cache
 
 from stt_pipeline.errors import ConfigurationError
-from stt_pipeline.speech.engine.decoding import BEAM, DecodeOptions, Decoder
-from stt_pipeline.speech.engine.hearing import Hearing
-from stt_pipeline.speech.engine.session import Plan, Session
-from stt_pipeline.speech.engine.sizes import side_by_side
+from stt_pipeline.speech.engine.batch_size import side_by_side
+from stt_pipeline.speech.engine.decoding import BEAM_SIZE, DecodeOptions, Decoder
+from stt_pipeline.speech.engine.recording_state import RecordingState
+from stt_pipeline.speech.engine.scheduler import Plan, Scheduler
 from stt_pipeline.speech.hotwords import MOST_TOKENS, SEPARATOR, Fitted, fit
 from stt_pipeline.speech.models import DEMO, LoadedModel, usable_cores
-from stt_pipeline.speech.recordings import Outcome, Progress, Recording, SpeechOptions
+from stt_pipeline.speech.recordings import Outcome, Progress, Recording, TranscriptionOptions
 
 DEMO_NOTE = (
     "Transcribed by the demo model, which knows nothing but its vocabulary of synthetic meetings: "
@@ -55,18 +55,18 @@ class Engine:
         self, recordings: Iterable[Recording], *, progress: Progress | None = None
     ) -> Iterator[Outcome]:
         """See :meth:`Transcriber.transcribe`."""
-        session = Session(self._decoder, self.model, self._plan, self._notes, progress)
+        session = Scheduler(self._decoder, self.model, self._plan, self._notes, progress)
         try:
             yield from session.run(map(self._hearing, recordings))
         finally:  # what did not fit into the device's memory does not fit the next time
             self._plan = replace(self._plan, batch_size=min(self._plan.batch_size, session.batch_size))
 
-    def _hearing(self, recording: Recording) -> Hearing:
+    def _hearing(self, recording: Recording) -> RecordingState:
         options = recording.options
         self._check_languages(options)
         # it fails for want of memory only when it is alone already, so that fewer hypotheses are all that can help
         size = max(1, self._plan.batch_size >> recording.halvings)
-        beam = max(1, BEAM >> recording.halvings)
+        beam_size = max(1, BEAM_SIZE >> recording.halvings)
         fitted = self._fitted(options.hotwords)
         notes: tuple[str, ...] = ()
         if fitted.left_out:
@@ -74,12 +74,12 @@ class Engine:
                 f"{len(fitted.left_out)} of {len(options.hotwords)} hotwords were not shown to the model, which has room "
                 f"for {MOST_TOKENS} tokens: {SEPARATOR.join(fitted.left_out)}.",
             )
-        return Hearing(recording, DecodeOptions(SEPARATOR.join(fitted.kept), beam), size, notes)
+        return RecordingState(recording, DecodeOptions(SEPARATOR.join(fitted.kept), beam_size), size, notes)
 
     def _fit(self, hotwords: tuple[str, ...]) -> Fitted:
         return fit(hotwords, self._decoder.count_tokens)
 
-    def _check_languages(self, options: SpeechOptions) -> None:
+    def _check_languages(self, options: TranscriptionOptions) -> None:
         known = self._loaded.languages
         asked = (options.language, *options.languages)
         unknown = [code for code in asked if code and code not in known]

@@ -7,8 +7,8 @@ from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.speech.engine.chunks import Chunk
 from stt_pipeline.speech.engine.decoding import Decoded, DecodeOptions, Decoder, Row
 from stt_pipeline.speech.engine.failures import is_out_of_memory
-from stt_pipeline.speech.engine.hearing import Heard
-from stt_pipeline.speech.guard import Attempt, Evidence, examine, speech_without_text
+from stt_pipeline.speech.engine.recording_state import ChunkResult
+from stt_pipeline.speech.hallucination import Attempt, AudioEvidence, examine, untranscribed_speech
 from stt_pipeline.speech.transcript import Segment, shifted
 
 _LEAST_SPEECH = 0.1  # seconds; with less, nothing was said after the last timestamp
@@ -19,7 +19,7 @@ _SHORTEST_HALF = 2.0  # seconds; a chunk that is full of text is cut down to thi
 class Verdict:
     """What was heard in a chunk, if it is believed, and the parts of it that are to be decoded (again)."""
 
-    heard: Heard | None
+    heard: ChunkResult | None
     parts: tuple[Chunk, ...] = ()
 
 
@@ -35,7 +35,7 @@ class Judge:
         """Return what is to be kept of ``decoded``, with times of the recording, and what is missing."""
         chunk = row.chunk
         if decoded.full and chunk.seconds >= 2 * _SHORTEST_HALF:
-            at = Evidence.of(chunk.samples, chunk.probabilities).quietest(0.0, chunk.seconds)
+            at = AudioEvidence.of(chunk.samples, chunk.probabilities).quietest(0.0, chunk.seconds)
             return Verdict(None, (chunk.part(0.0, at), chunk.part(at, chunk.seconds)))
         if decoded.rest is not None:
             rest = chunk.part(decoded.rest, chunk.seconds)
@@ -43,8 +43,8 @@ class Judge:
                 return Verdict(self._examined(row, chunk.part(0.0, decoded.rest), decoded, hotwords), (rest,))
         return Verdict(self._examined(row, chunk, decoded, hotwords))
 
-    def _examined(self, row: Row, chunk: Chunk, decoded: Decoded, hotwords: Sequence[str]) -> Heard:
-        evidence = Evidence.of(chunk.samples, chunk.probabilities)
+    def _examined(self, row: Row, chunk: Chunk, decoded: Decoded, hotwords: Sequence[str]) -> ChunkResult:
+        evidence = AudioEvidence.of(chunk.samples, chunk.probabilities)
 
         def decode(attempt: Attempt) -> Sequence[Segment]:
             try:
@@ -55,15 +55,15 @@ class Judge:
                 raise
 
         judged = examine(decoded.segments, evidence, decode, hotwords=hotwords)
-        speech, without = speech_without_text(evidence, [one.segment for one in judged])
+        speech, without = untranscribed_speech(evidence, [one.segment for one in judged])
         kept = tuple(replace(one, segment=shifted(one.segment, chunk.offset)) for one in judged)
-        return Heard(kept, speech, without)
+        return ChunkResult(kept, speech, without)
 
     def _decode_alone(self, row: Row, chunk: Chunk, attempt: Attempt, language: str) -> list[Segment]:
         """Decode a part of ``chunk`` alone, to its end; times are seconds from the chunk's start."""
         options = DecodeOptions(
             row.options.hotwords if attempt.hotwords else "",
-            row.options.beam,
+            row.options.beam_size,
             attempt.no_repeat_ngram_size,
             attempt.temperature,
         )

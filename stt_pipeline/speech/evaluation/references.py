@@ -15,7 +15,7 @@ SUBFOLDER = "reference"
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Annotation:
     """What is known of one recording, by a reference or by a result: ``text``, who speaks when, or both; else None."""
 
     text: str | None = None
@@ -35,7 +35,7 @@ class Corpus:
         without_recording: references of no recording.
     """
 
-    references: Mapping[Path, Known]
+    references: Mapping[Path, Annotation]
     without_reference: tuple[Path, ...]
     without_recording: tuple[Path, ...]
 
@@ -80,7 +80,7 @@ def read_corpus(folder: Path) -> Corpus:
     )
 
 
-def read_known(places: tuple[Path, ...], stem: str, *, plain_text: bool = True) -> Known | None:
+def read_known(places: tuple[Path, ...], stem: str, *, plain_text: bool = True) -> Annotation | None:
     """Return what the files of that name in the first of ``places`` that has them say; None if there are none.
 
     Without ``plain_text``, NAME.txt is passed over: among results it is a page for people, with times and names.
@@ -88,14 +88,14 @@ def read_known(places: tuple[Path, ...], stem: str, *, plain_text: bool = True) 
     Raises:
         InvalidRequestError: one of them cannot be read.
     """
-    known: Known | None = None
+    known: Annotation | None = None
     if page := _first(places, f"{stem}.json"):
         known = _read_json(page)
     elif plain_text and (plain := _first(places, f"{stem}.txt")):
-        known = Known(_read(plain))
+        known = Annotation(_read(plain))
     if rttm := _first(places, f"{stem}.rttm"):
         _read(rttm)
-        known = replace(known or Known(), turns=read_rttm(rttm))
+        known = replace(known or Annotation(), turns=read_rttm(rttm))
     return known
 
 
@@ -112,7 +112,7 @@ def _read(path: Path) -> str:
         ) from error
 
 
-def _read_json(path: Path) -> Known:
+def _read_json(path: Path) -> Annotation:
     try:
         page = json.loads(_read(path))
         rows: list[dict[str, Any]] = page["segments"]
@@ -123,7 +123,7 @@ def _read_json(path: Path) -> Known:
             if row.get("speaker")
         )
         quality = page.get("quality")
-        return Known(
+        return Annotation(
             text,
             turns or None,
             str(page.get("language", "")),

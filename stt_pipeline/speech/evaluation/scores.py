@@ -12,7 +12,7 @@ from stt_pipeline.speech.evaluation.rates import (
     number_error_rate,
     word_error_rate,
 )
-from stt_pipeline.speech.evaluation.references import Known
+from stt_pipeline.speech.evaluation.references import Annotation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ class Score:
     error: str = ""
 
 
-def rates_of(reference: Known, result: Known) -> dict[str, ErrorRate | None]:
+def rates_of(reference: Annotation, result: Annotation) -> dict[str, ErrorRate | None]:
     """Return the error rates of ``result``, by the names in `RATES`; what it does not know counts as nothing found."""
     rates: dict[str, ErrorRate | None] = dict.fromkeys(RATES)
     if reference.text is not None:
@@ -66,7 +66,7 @@ def rates_of(reference: Known, result: Known) -> dict[str, ErrorRate | None]:
     return rates
 
 
-def speakers_of(reference: Known, result: Known) -> tuple[int, int] | None:
+def speakers_of(reference: Annotation, result: Annotation) -> tuple[int, int] | None:
     """Return how many speakers were found, and how many there are; None where the reference does not know."""
     if reference.turns is None:
         return None

@@ -10,15 +10,15 @@ from stt_pipeline.speech.korean.sentence_ends import sentence_edits, sentence_st
 from stt_pipeline.speech.korean.spacing import spacing_edits
 from stt_pipeline.speech.korean.terms import term_edits
 from stt_pipeline.speech.korean.timed_text import TimedText
-from stt_pipeline.speech.recordings import SpeechOptions
+from stt_pipeline.speech.recordings import TranscriptionOptions
 from stt_pipeline.speech.transcript import Segment, Word
 
 _SHORTEST_PART = 1.0
 """A sentence shorter than this, in seconds, stays with the one before it: nobody wants a line for every "네."."""
 
 
-def correct(segments: Sequence[Segment], options: SpeechOptions) -> tuple[Segment, ...]:
-    """Return ``segments`` as they should be written; `Segment.heard` keeps what the model wrote where that differs.
+def correct(segments: Sequence[Segment], options: TranscriptionOptions) -> tuple[Segment, ...]:
+    """Return ``segments`` as they should be written; `Segment.raw_text` keeps what the model wrote where that differs.
 
     Terms are put into every language, fillers are taken out of Korean and English. With ``options.correct``, segments
     whose language is ``ko`` get their spaces, numbers and sentence ends mended, and are split at sentence ends. Words
@@ -31,7 +31,7 @@ def correct(segments: Sequence[Segment], options: SpeechOptions) -> tuple[Segmen
     return tuple(part for segment in segments for part in _correct(segment, options))
 
 
-def _correct(segment: Segment, options: SpeechOptions) -> Iterator[Segment]:
+def _correct(segment: Segment, options: TranscriptionOptions) -> Iterator[Segment]:
     words = segment.words or (Word(segment.start, segment.end, segment.text, 1.0),)
     text = TimedText(words)
     if not segment.text.strip() or text.text.strip() != segment.text.strip():
@@ -48,7 +48,7 @@ def _correct(segment: Segment, options: SpeechOptions) -> Iterator[Segment]:
         text.edit(spacing_edits(text.text))
         text.edit(number_edits(text.text))
         text.edit(sentence_edits(text.text))
-        if segment.words and not segment.heard:  # what was heard before cannot be cut
+        if segment.words and not segment.raw_text:  # what was heard before cannot be cut
             starts = _part_starts(text)
     yield from _parts(segment, text, starts)
 
@@ -81,5 +81,5 @@ def _parts(segment: Segment, text: TimedText, starts: Sequence[int]) -> Iterator
             end=words[-1].end if end < len(text.text) else segment.end,
             text=written,
             words=words if segment.words else (),
-            heard=segment.heard or (heard if heard != written else ""),
+            raw_text=segment.raw_text or (heard if heard != written else ""),
         )

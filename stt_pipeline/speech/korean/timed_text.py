@@ -109,7 +109,7 @@ class TimedText:
             end=spoken[-1].end,
             probability=min(word.probability for word in came_from),
             overlap=any(word.overlap for word in came_from),
-            unsure=any(word.unsure for word in came_from),
+            low_confidence=any(word.low_confidence for word in came_from),
         )
 
 

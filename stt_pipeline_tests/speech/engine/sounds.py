@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from stt_pipeline.audio.sound import Sound, SoundInMemory
-from stt_pipeline.speech.recordings import Recording, SpeechOptions, Transcriber
+from stt_pipeline.speech.recordings import Recording, Transcriber, TranscriptionOptions
 from stt_pipeline.speech.transcript import Transcript
 
 RATE = 16_000
@@ -38,9 +38,9 @@ def lent(sound: Sound) -> AbstractContextManager[Sound]:
     return nullcontext(sound)
 
 
-def recording(key: object, samples: np.ndarray, options: SpeechOptions | None = None) -> Recording:
+def recording(key: object, samples: np.ndarray, options: TranscriptionOptions | None = None) -> Recording:
     """Return ``samples`` as a recording."""
-    return Recording(key, partial(lent, SoundInMemory(samples)), options or SpeechOptions())
+    return Recording(key, partial(lent, SoundInMemory(samples)), options or TranscriptionOptions())
 
 
 def results(transcriber: Transcriber, recordings: Sequence[Recording]) -> dict[object, Transcript]:

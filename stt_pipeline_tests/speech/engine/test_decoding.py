@@ -190,6 +190,8 @@ def test_rows_share_a_model_batch_by_the_length_of_their_prompt(
 
     assert key() == decoder.row(chunks[1], DecodeOptions(), language="en").key
     assert (
-        len({key(), key(hotwords="예산"), key(beam=1), key(no_repeat_ngram_size=3), key(temperature=0.4)})
+        len(
+            {key(), key(hotwords="예산"), key(beam_size=1), key(no_repeat_ngram_size=3), key(temperature=0.4)}
+        )
         == 5
     )

@@ -24,13 +24,19 @@ from stt_pipeline.errors import (
     UnreadableError,
 )
 from stt_pipeline.speech.engine import DEMO_NOTE, Engine
+from stt_pipeline.speech.engine.chunk_queue import ChunkQueue
 from stt_pipeline.speech.engine.decoding import Decoded, Decoder
 from stt_pipeline.speech.engine.judging import Judge
-from stt_pipeline.speech.engine.waiting import Waiting
 from stt_pipeline.speech.evaluation import ErrorRate, character_error_rate
-from stt_pipeline.speech.guard import Attempt, examine
+from stt_pipeline.speech.hallucination import Attempt, examine
 from stt_pipeline.speech.models import load_model
-from stt_pipeline.speech.recordings import Outcome, Recording, SpeechOptions, Transcriber, transcribe_one
+from stt_pipeline.speech.recordings import (
+    Outcome,
+    Recording,
+    Transcriber,
+    TranscriptionOptions,
+    transcribe_one,
+)
 from stt_pipeline.speech.transcript import Transcript, segments_to_json
 from stt_pipeline_tests.conftest import SAMPLES, SHARED
 from stt_pipeline_tests.speech.engine.sounds import RATE, InBlocks, lent, recording, results, silence
@@ -40,7 +46,7 @@ from tools.demo_model.synthesis import TRAINING_VARIANTS, Voice, speak
 
 REAL = SHARED / "audio"
 NOISE = np.random.default_rng(0).normal(0, 0.3, 160_000).astype(np.float32)
-KO, EN = SpeechOptions(language="ko"), SpeechOptions(language="en")
+KO, EN = TranscriptionOptions(language="ko"), TranscriptionOptions(language="en")
 
 needs_real_speech = pytest.mark.skipif(not REAL.is_dir(), reason=f"no recordings at {REAL}")
 
@@ -81,7 +87,9 @@ def heard(demo: Engine) -> dict[object, tuple[Meeting, Transcript]]:
     return {path.name: (meeting, found[path]) for path, meeting in meetings.items()}
 
 
-def hear(transcriber: Transcriber, samples: np.ndarray, options: SpeechOptions | None = None) -> Transcript:
+def hear(
+    transcriber: Transcriber, samples: np.ndarray, options: TranscriptionOptions | None = None
+) -> Transcript:
     return transcribe_one(transcriber, SoundInMemory(samples), options)
 
 
@@ -90,9 +98,9 @@ def check(transcript: Transcript, seconds: float) -> None:
     assert 0 <= transcript.language_probability <= 1
     json.dumps(segments_to_json(transcript.segments))
     assert all(type(word.end) is float for segment in transcript.segments for word in segment.words)
-    assert 0 <= transcript.speech_seconds_without_text <= transcript.speech_seconds <= seconds + 0.1
+    assert 0 <= transcript.untranscribed_speech_seconds <= transcript.speech_seconds <= seconds + 0.1
     assert (transcript.quality is None) == (
-        not transcript.segments and not transcript.speech_seconds_without_text
+        not transcript.segments and not transcript.untranscribed_speech_seconds
     )
     last = 0.0
     for segment in transcript.segments:
@@ -126,7 +134,7 @@ class TestContract:
     def test_where_nobody_talks_there_are_no_words(
         self, samples: np.ndarray, language: str, transcriber: Transcriber
     ) -> None:
-        transcript = hear(transcriber, samples, SpeechOptions(language=language))
+        transcript = hear(transcriber, samples, TranscriptionOptions(language=language))
         check(transcript, len(samples) / RATE)
         assert transcript.segments == ()
         assert transcript.language == language
@@ -147,16 +155,16 @@ class TestContract:
         assert (transcript.language, transcript.language_probability) == ("en", 1.0)
 
     @pytest.mark.parametrize(
-        "options", [SpeechOptions(language="tlh"), SpeechOptions(languages=("ko", "tlh"))]
+        "options", [TranscriptionOptions(language="tlh"), TranscriptionOptions(languages=("ko", "tlh"))]
     )
     def test_an_unknown_language_blames_no_recording(
-        self, options: SpeechOptions, transcriber: Transcriber, beginning: np.ndarray
+        self, options: TranscriptionOptions, transcriber: Transcriber, beginning: np.ndarray
     ) -> None:
         with pytest.raises(ConfigurationError, match="does not know the language 'tlh'"):
             hear(transcriber, beginning, options)
 
     def test_hotwords(self, transcriber: Transcriber, beginning: np.ndarray) -> None:
-        transcript = hear(transcriber, beginning, SpeechOptions(hotwords=("이 대리", "예산")))
+        transcript = hear(transcriber, beginning, TranscriptionOptions(hotwords=("이 대리", "예산")))
         check(transcript, 15)
         assert transcript.segments
 
@@ -360,14 +368,14 @@ class TestReading:
             is_full.wait(20)
             return decode_(self, rows, choose)
 
-        def full(self: Waiting) -> int:
+        def full(self: ChunkQueue) -> int:
             if len(self._jobs) >= 2:
                 is_full.set()
             return len(self._jobs)
 
         decode_ = Decoder.decode
         monkeypatch.setattr(Decoder, "decode", slow)
-        monkeypatch.setattr(Waiting, "__len__", full)
+        monkeypatch.setattr(ChunkQueue, "__len__", full)
         engine = Engine(replace(load_model("demo", "cpu"), workers=1), batch_size=1)
         broken = Recording("broken", lambda: lent(Breaks(beginning)), KO)
         others = [recording(n, beginning[: 3 * RATE], KO) for n in range(3)]
@@ -395,7 +403,7 @@ class TestLanguages:
         self, demo: Engine, beginning: np.ndarray, english: np.ndarray
     ) -> None:
         mixed = np.concatenate([english, silence(2), beginning, silence(2), beginning])
-        transcript = hear(demo, mixed, SpeechOptions(multilingual=True))
+        transcript = hear(demo, mixed, TranscriptionOptions(multilingual=True))
         assert transcript.language == "ko"
         border = len(english) / RATE
         first = [segment for segment in transcript.segments if segment.start < border]
@@ -405,7 +413,7 @@ class TestLanguages:
 
     def test_only_allowed_languages(self, demo: Engine, beginning: np.ndarray, english: np.ndarray) -> None:
         assert hear(demo, english).language == "en"
-        assert hear(demo, english, SpeechOptions(languages=("ko",))).language == "ko"
+        assert hear(demo, english, TranscriptionOptions(languages=("ko",))).language == "ko"
 
 
 class TestDemo:
@@ -417,11 +425,11 @@ class TestDemo:
         with pytest.raises(
             ConfigurationError, match=r"model demo does not know the language 'ja'. It knows en, ko;"
         ):
-            hear(demo, beginning, SpeechOptions(language="ja"))
+            hear(demo, beginning, TranscriptionOptions(language="ja"))
 
     def test_hotwords_for_which_there_is_no_room_are_told(self, demo: Engine, beginning: np.ndarray) -> None:
         names = tuple(f"이름 {number} 부장" for number in range(100))
-        notes = hear(demo, beginning, SpeechOptions(language="ko", hotwords=names)).notes
+        notes = hear(demo, beginning, TranscriptionOptions(language="ko", hotwords=names)).notes
         assert re.search(r"\d+ of 100 hotwords were not shown to the model.*이름 99 부장", " ".join(notes))
 
     @needs_real_speech
@@ -581,7 +589,7 @@ class TestFailures:
         def fail(*_: Any) -> None:
             raise KeyError("a bug")
 
-        monkeypatch.setattr("stt_pipeline.speech.engine.session.finished", fail)
+        monkeypatch.setattr("stt_pipeline.speech.engine.scheduler.finished", fail)
         (outcome,) = Engine(load_model("demo", "cpu")).transcribe([recording("a", beginning, KO)])
         assert isinstance(outcome, Outcome)
         assert isinstance(outcome.result, KeyError)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stt_pipeline.speech.engine import sizes
-from stt_pipeline.speech.engine.sizes import bytes_a_chunk, side_by_side
+from stt_pipeline.speech.engine import batch_size
+from stt_pipeline.speech.engine.batch_size import bytes_a_chunk, side_by_side
 from stt_pipeline.speech.models import LoadedModel, load_model
 
 GIB = 1 << 30
@@ -34,7 +34,7 @@ def test_a_chunk_of_large_v3_takes_246_mb(large: LoadedModel) -> None:
 def test_half_of_a_gpus_free_memory_is_taken(
     free: float, size: int, large: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sizes, "_free_on_gpu", lambda: free * GIB)
+    monkeypatch.setattr(batch_size, "_free_on_gpu", lambda: free * GIB)
     assert side_by_side(large) == (1, size)
 
 
@@ -43,12 +43,12 @@ def test_workers_of_a_cpu_share_its_memory(
     free: float, expected: tuple[int, int], large: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on_cpu = replace(large, device="cpu", compute_type="int8_float32", workers=16)
-    monkeypatch.setattr(sizes, "_free_on_cpu", lambda: free * GIB)
+    monkeypatch.setattr(batch_size, "_free_on_cpu", lambda: free * GIB)
     assert side_by_side(on_cpu) == expected
 
 
 def test_a_tiny_decoder_takes_one_chunk_at_a_time_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sizes, "_free_on_cpu", lambda: 256 * GIB)
+    monkeypatch.setattr(batch_size, "_free_on_cpu", lambda: 256 * GIB)
     loaded = load_model("demo", "cpu")
     assert side_by_side(loaded) == (loaded.workers, 1)
     assert side_by_side(replace(loaded, layers=12, width=768))[1] == 8
@@ -66,7 +66,7 @@ def test_a_control_groups_limit_counts_but_not_the_files_it_has_read(
     (tmp_path / limit).write_text(f"{4 * GIB}\n")
     (tmp_path / used).write_text(f"{3 * GIB}\n")
     (tmp_path / "memory.stat").write_text(f"anon {GIB}\n{files} {2 * GIB}\nactive_file 5\n")
-    monkeypatch.setattr(sizes, "_GROUPS", ((tmp_path, limit, used, files),))
-    assert sizes._free_on_cpu() == min(3 * GIB, sizes.psutil.virtual_memory().available)
+    monkeypatch.setattr(batch_size, "_GROUPS", ((tmp_path, limit, used, files),))
+    assert batch_size._free_on_cpu() == min(3 * GIB, batch_size.psutil.virtual_memory().available)
     (tmp_path / limit).write_text("max\n")
-    assert sizes._free_on_cpu() == pytest.approx(sizes.psutil.virtual_memory().available, rel=0.1)
+    assert batch_size._free_on_cpu() == pytest.approx(batch_size.psutil.virtual_memory().available, rel=0.1)

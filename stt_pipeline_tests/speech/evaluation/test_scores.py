@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.speech.evaluation.references import Known, read_corpus, read_known
+from stt_pipeline.speech.evaluation.references import Annotation, read_corpus, read_known
 from stt_pipeline.speech.evaluation.scores import RATES, Score, as_table, rates_of, speakers_of, totals
 from stt_pipeline.speech.transcript import SpeakerTurn
 from stt_pipeline_tests.conftest import SAMPLES
@@ -40,9 +40,9 @@ def test_references_lie_beside_recordings_or_in_a_folder_of_their_own(tmp_path: 
     )  # fmt: skip
     found = read_corpus(folder)
     assert {path.name: known for path, known in found.references.items()} == {
-        "a.wav": Known("네, 네.", (SpeakerTurn(0.5, 1.5, "B"),)),
-        "b.MP3": Known("네.", None),
-        "c.flac": Known("네, 네.", (SpeakerTurn(0.0, 1.0, "A"),)),
+        "a.wav": Annotation("네, 네.", (SpeakerTurn(0.5, 1.5, "B"),)),
+        "b.MP3": Annotation("네.", None),
+        "c.flac": Annotation("네, 네.", (SpeakerTurn(0.0, 1.0, "A"),)),
     }
     assert [path.name for path in found.without_reference] == ["d.ogg"]
     assert [path.name for path in found.without_recording] == ["x.rttm"]
@@ -84,35 +84,46 @@ def test_a_folder_that_is_not_there_and_text_that_is_not_utf8(tmp_path: Path) ->
 
 
 def test_rates_of_what_is_known_only() -> None:
-    both = rates_of(Known("3시에 봅시다", TURNS), Known("삼시에 봅니다", TURNS[:1]))
+    both = rates_of(Annotation("3시에 봅시다", TURNS), Annotation("삼시에 봅니다", TURNS[:1]))
     assert (both["cer"].errors, both["cer"].length) == (2, 6)
     assert (both["wer"].errors, both["wer"].length) == (2, 2)
     assert (both["numbers"].errors, both["numbers"].length) == (1, 1)
     assert (both["der"].errors, both["der"].length) == (pytest.approx(10), pytest.approx(20))
     assert (both["der_collar"].errors, both["der_collar"].length) == (pytest.approx(9.5), pytest.approx(19))
-    text_only = rates_of(Known("네"), Known("네", TURNS))
+    text_only = rates_of(Annotation("네"), Annotation("네", TURNS))
     assert text_only["der"] is None and text_only["cer"].errors == 0
-    assert rates_of(Known(turns=TURNS), Known("네"))["cer"] is None
-    assert speakers_of(Known("네", TURNS), Known("네", TURNS[:1])) == (1, 2)
-    assert speakers_of(Known("네"), Known("네", TURNS)) is None
+    assert rates_of(Annotation(turns=TURNS), Annotation("네"))["cer"] is None
+    assert speakers_of(Annotation("네", TURNS), Annotation("네", TURNS[:1])) == (1, 2)
+    assert speakers_of(Annotation("네"), Annotation("네", TURNS)) is None
 
 
 def test_the_worst_come_first_and_totals_are_sums_of_counts() -> None:
-    def score(name: str, reference: Known, result: Known, **more: object) -> Score:
+    def score(name: str, reference: Annotation, result: Annotation, **more: object) -> Score:
         return Score(name, rates_of(reference, result), speakers_of(reference, result), **more)  # type: ignore[arg-type]
 
     table = as_table(
         [
             score(
                 "good",
-                Known("가나다라마바사아자차"),
-                Known("가나다라마바사아자차"),
+                Annotation("가나다라마바사아자차"),
+                Annotation("가나다라마바사아자차"),
                 audio_seconds=90.0,
                 work_seconds=9.0,
             ),
-            score("turns", Known(turns=TURNS), Known(turns=(SpeakerTurn(0, 20, "x"),)), audio_seconds=20.0),
-            score("bad", Known("가나", TURNS), Known("가", TURNS), audio_seconds=10.0, work_seconds=6.0),
-            score("broken", Known("가나다라"), Known(), error="cannot be decoded"),
+            score(
+                "turns",
+                Annotation(turns=TURNS),
+                Annotation(turns=(SpeakerTurn(0, 20, "x"),)),
+                audio_seconds=20.0,
+            ),
+            score(
+                "bad",
+                Annotation("가나", TURNS),
+                Annotation("가", TURNS),
+                audio_seconds=10.0,
+                work_seconds=6.0,
+            ),
+            score("broken", Annotation("가나다라"), Annotation(), error="cannot be decoded"),
         ]
     )
     assert list(table["name"]) == ["broken", "bad", "good", "turns"]
@@ -135,7 +146,7 @@ def test_the_worst_come_first_and_totals_are_sums_of_counts() -> None:
 
 
 def test_what_nobody_knows_is_no_figure() -> None:
-    table = as_table([Score("a", rates_of(Known("네"), Known("네")), None)])
+    table = as_table([Score("a", rates_of(Annotation("네"), Annotation("네")), None)])
     whole = totals(table)
     assert (whole["cer"], whole["der"], whole["rtf"], whole["speakers_scored"]) == (0.0, None, None, 0)
     assert table["der"].isna().all()

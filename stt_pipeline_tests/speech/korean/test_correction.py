@@ -9,13 +9,13 @@ from itertools import pairwise
 import pytest
 
 from stt_pipeline.speech.korean import correct
-from stt_pipeline.speech.recordings import SpeechOptions
+from stt_pipeline.speech.recordings import TranscriptionOptions
 from stt_pipeline.speech.transcript import Segment, Word
 from stt_pipeline_tests.conftest import SAMPLES
 from stt_pipeline_tests.speech.korean.heard import heard
 
-PLAIN = SpeechOptions()
-EVERYTHING = SpeechOptions(
+PLAIN = TranscriptionOptions()
+EVERYTHING = TranscriptionOptions(
     terms=(("API", ("에이피아이",)), ("Kubernetes", ("쿠버네티스",))), remove_fillers=True
 )
 
@@ -49,7 +49,7 @@ def check(before: Segment, after: tuple[Segment, ...]) -> None:
         assert segment.start <= segment.words[0].start <= segment.words[-1].end <= segment.end
         assert all(word.probability in probabilities for word in segment.words)
     if text_of(after) != before.text:
-        assert any(segment.heard for segment in after)
+        assert any(segment.raw_text for segment in after)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_each_part_of_a_split_eojeol_has_its_syllables_share_of_the_time() -> No
         Word(0.0, 1.0, " 예산안을", 0.9),
         Word(1.0, 2.25, " 금요일까지", 0.9),
     )
-    assert after.heard == "예산안을금요일까지"
+    assert after.raw_text == "예산안을금요일까지"
 
 
 def test_a_merged_eojeol_lasts_from_the_first_to_the_last_and_is_as_sure_as_the_less_sure() -> None:
@@ -110,7 +110,7 @@ def test_words_that_are_not_changed_keep_everything() -> None:
 def test_a_segment_with_several_sentences_is_split_where_they_end() -> None:
     before = heard("예산 안건부터 논의하겠습니다 이 대리님 진행 상황을 공유해 주세요 네")
     first, second = correct([before], PLAIN)
-    assert (first.text, first.heard) == ("예산 안건부터 논의하겠습니다.", "예산 안건부터 논의하겠습니다")
+    assert (first.text, first.raw_text) == ("예산 안건부터 논의하겠습니다.", "예산 안건부터 논의하겠습니다")
     # a single syllable is no line of its own
     assert second.text == "이 대리님 진행 상황을 공유해 주세요. 네"
     assert (first.end, second.start) == (before.words[2].end, before.words[3].start)
@@ -129,8 +129,8 @@ def test_a_segment_with_several_sentences_is_split_where_they_end() -> None:
 )
 def test_fillers_go_when_asked(spoken: str, language: str, written: str) -> None:
     before = heard(spoken, language=language)
-    assert text_of(correct([before], SpeechOptions(correct=False))) == spoken
-    after = correct([before], SpeechOptions(remove_fillers=True))
+    assert text_of(correct([before], TranscriptionOptions(correct=False))) == spoken
+    after = correct([before], TranscriptionOptions(remove_fillers=True))
     assert text_of(after) == written
     assert set(after[0].words[1:]) <= set(before.words)
     check(before, after)
@@ -144,7 +144,7 @@ def test_without_correction_terms_still_apply_and_kiwi_is_not_asked(monkeypatch:
     monkeypatch.setattr("stt_pipeline.speech.korean.morphology._load", None)
     (after,) = correct(
         [heard("에이피아이를 호출 했습니다 삼월 십오일")],
-        SpeechOptions(correct=False, terms=EVERYTHING.terms),
+        TranscriptionOptions(correct=False, terms=EVERYTHING.terms),
     )
     assert after.text == "API를 호출 했습니다 삼월 십오일"
     english = heard("We met at 3 o'clock", language="en")
@@ -154,9 +154,9 @@ def test_without_correction_terms_still_apply_and_kiwi_is_not_asked(monkeypatch:
 def test_languages_without_spaces_keep_their_words() -> None:
     words = tuple(Word(i / 4, (i + 1) / 4, sign, 0.9) for i, sign in enumerate("私はえーぴーあいです"))
     before = Segment(0.0, words[-1].end, "私はえーぴーあいです", words, language="ja")
-    (after,) = correct([before], SpeechOptions(terms=(("私は API です", ("私はえーぴーあいです",)),)))
+    (after,) = correct([before], TranscriptionOptions(terms=(("私は API です", ("私はえーぴーあいです",)),)))
     assert after.text == "私は API です"
-    (same,) = correct([before], SpeechOptions(terms=(("API", ("에이피아이",)),)))
+    (same,) = correct([before], TranscriptionOptions(terms=(("API", ("에이피아이",)),)))
     assert same == before
 
 
@@ -169,10 +169,10 @@ def test_words_that_contradict_the_text_are_left_alone() -> None:
 
 def test_what_was_heard_before_another_correction_is_kept() -> None:
     first = correct(
-        [heard("에이피아이를 호출 했습니다")], SpeechOptions(correct=False, terms=EVERYTHING.terms)
+        [heard("에이피아이를 호출 했습니다")], TranscriptionOptions(correct=False, terms=EVERYTHING.terms)
     )
     (second,) = correct(first, PLAIN)
-    assert (second.text, second.heard) == ("API를 호출했습니다.", "에이피아이를 호출 했습니다")
+    assert (second.text, second.raw_text) == ("API를 호출했습니다.", "에이피아이를 호출 했습니다")
     assert correct([second], PLAIN) == (second,)
 
 

@@ -1,0 +1,307 @@
+"""What people do with a batch: only what its status allows, at once, and with nothing lost."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from sqlalchemy import text
+
+from stt_pipeline.batches import lifecycle
+from stt_pipeline.batches.claimed_shard import ClaimedShard
+from stt_pipeline.batches.create import create_batch
+from stt_pipeline.batches.dispatch import Order, tick
+from stt_pipeline.batches.progress import progress
+from stt_pipeline.batches.retry import retry
+from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.store import batches, files, shards
+from stt_pipeline.store.batches import Batch, Status
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.files import AudioFile
+from stt_pipeline.store.transitions import TRANSITIONS, Move
+from stt_pipeline_tests.batches.recordings import MAX_BYTES, Bucket, for_each_file, scan
+
+ACTIONS: dict[Move, Callable[[Database, int], object]] = {
+    "paused": lifecycle.pause,
+    "resumed": lifecycle.resume,
+    "cancelled": lifecycle.cancel,
+    "deleted": lifecycle.delete,
+    "retried": lambda database, batch_id: retry(database, batch_id, max_file_bytes=MAX_BYTES),
+}
+
+
+def _batch(database: Database, folder: Path, count: int = 3, *, size: int = 1_000) -> tuple[Batch, list[str]]:
+    """Return a scanned batch and its keys."""
+    batch = create_batch(database, source_path=str(folder))
+    keys: list[str] = []
+    scan(database, batch, keys, source=Bucket(count, size=size))
+    return batch, keys
+
+
+def _execute(database: Database, statement: str) -> None:
+    with database.begin() as connection:
+        connection.execute(text(statement))
+
+
+def _fail(database: Database, condition: str, error_class: str) -> None:
+    """Fail files of all batches as a run would, and close their shards."""
+    _execute(
+        database,
+        f"UPDATE stt_audio_files SET status = 'failed', error_class = '{error_class}', error = 'x' WHERE {condition}",
+    )
+    with database.begin() as connection:
+        shards.count_files(connection, list(connection.scalars(text("SELECT id FROM stt_shards"))))
+        connection.execute(text("UPDATE stt_shards SET stage = 'done'"))
+
+
+def _status(database: Database, batch_id: int) -> Status:
+    with database.begin() as connection:
+        return batches.get(connection, batch_id).status
+
+
+def _tick(database: Database) -> list[Order]:
+    return tick(database, max_shards_in_flight=1_000, max_active_batches=10, max_attempts=3)
+
+
+def _run(database: Database, order: Order, run_id: str = "run", *, last_step: bool = True) -> ShardClaims:
+    claim = ClaimRequest(order.keys, "transcribe", run_id, token=order.token, last_step=last_step)
+    return ShardClaims(database, claim, lease_seconds=60, max_attempts=3)
+
+
+def test_only_the_moves_of_the_table_are_made(database: Database, tmp_path: Path) -> None:
+    for move, act in ACTIONS.items():
+        for status in get_args(Status):
+            batch, _ = _batch(database, tmp_path)
+            _fail(database, "true", "download")
+            stage = "done" if status in ("completed", "failed", "cancelled") else "shards"
+            _execute(
+                database,
+                f"UPDATE stt_batches SET status = '{status}', stage = '{stage}' WHERE id = {batch.id}",
+            )
+            if status in TRANSITIONS[move]:
+                act(database, batch.id)
+                assert (
+                    _status(database, batch.id)
+                    == {
+                        "paused": "paused",
+                        "resumed": "processing",
+                        "cancelled": "cancelled",
+                        "deleted": "deleting",
+                        "retried": status if status in ("paused", "scanning") else "processing",
+                    }[move]
+                )
+            else:
+                words = "being deleted" if status == "deleting" else status
+                with pytest.raises(InvalidRequestError, match=f"Batch {batch.id} is {words}"):
+                    act(database, batch.id)
+                assert _status(database, batch.id) == status
+
+
+def test_a_batch_that_is_not_there_is_said_so(database: Database) -> None:
+    for act in ACTIONS.values():
+        with pytest.raises(InvalidRequestError, match="There is no batch 77"):
+            act(database, 77)
+
+
+def test_a_pause_takes_back_what_no_run_has_begun_and_finishes_the_rest(
+    database: Database, tmp_path: Path
+) -> None:
+    batch, keys = _batch(database, tmp_path, 120)
+    first, second, _ = _tick(database)
+    done: list[str] = []
+
+    def step(shard: ClaimedShard, file: AudioFile) -> None:
+        with database.begin() as connection:
+            files.set_status(connection, [file.id], "transcribed")
+        done.append(shard.key)
+        if len(done) == 2:
+            lifecycle.pause(database, batch.id)
+
+    with _run(database, first, last_step=False) as work:
+        for_each_file(work, step)
+        # two were in work, and go on through the other steps of this run
+        assert [shard.key for shard in work.shards] == done == keys[:2]
+        assert set(work.refused.values()) == {f"batch {batch.id} is paused"}
+    with _run(database, first) as rest:
+        assert [shard.key for shard in rest.shards] == keys[:2]
+    # the run that was queued finds that its order was taken back
+    with _run(database, second, "queued") as queued:
+        assert queued.shards == []
+        assert set(queued.refused.values()) == {f"batch {batch.id} is paused"}
+    assert _tick(database) == []
+    figures = progress(database, batch.id)
+    assert (figures.status, figures.pending, figures.estimated_completion) == ("paused", 120, None)
+    lifecycle.resume(database, batch.id)
+    ordered = [key for order in _tick(database) for key in order.keys]
+    assert sorted(ordered) == keys
+
+
+def test_a_person_may_work_on_a_paused_batch(database: Database, tmp_path: Path) -> None:
+    batch, keys = _batch(database, tmp_path)
+    lifecycle.pause(database, batch.id)
+    seen: list[int] = []
+    claim = ClaimRequest(keys, "transcribe", "by hand", last_step=False)
+    with ShardClaims(database, claim, lease_seconds=60, max_attempts=3) as work:
+        for_each_file(work, lambda shard, file: seen.append(file.id))
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize(("scanned", "after"), [(False, "pending"), (True, "processing")])
+def test_resume_goes_on_where_the_batch_was(
+    database: Database, tmp_path: Path, scanned: bool, after: Status
+) -> None:
+    batch = create_batch(database, source_path=str(tmp_path))
+    if scanned:
+        scan(database, batch, [], source=Bucket(3))
+    lifecycle.pause(database, batch.id)
+    assert _tick(database) == []
+    lifecycle.resume(database, batch.id)
+    assert _status(database, batch.id) == after
+    assert _tick(database)[0].job == ("transcribe" if scanned else "intake")
+
+
+def test_after_a_cancel_nobody_writes(database: Database, tmp_path: Path) -> None:
+    batch, keys = _batch(database, tmp_path, 60)
+    first, second = _tick(database)
+    done: list[int] = []
+
+    def step(shard: ClaimedShard, file: AudioFile) -> None:
+        done.append(file.id)
+        if len(done) == 3:
+            lifecycle.cancel(database, batch.id)
+        with database.begin() as connection:
+            shard.verify(connection)
+            files.set_status(connection, [file.id], "transcribed")
+
+    with _run(database, first) as work:
+        for_each_file(work, step)
+        assert len(done) == 3
+        assert {shard.key for shard in work.shards} == set(keys[:2])
+        assert "batch was cancelled" in work.refused[keys[2]]
+    with _run(database, second, "queued") as queued:
+        assert (queued.shards, set(queued.refused.values())) == ([], {f"batch {batch.id} is cancelled"})
+    assert _tick(database) == []
+    figures = progress(database, batch.id)
+    assert (figures.status, figures.is_over, figures.pending, figures.failed) == ("cancelled", True, 60, 0)
+    with database.begin() as connection:
+        assert shards.in_flight(connection) == {}
+        assert batches.being_cancelled(connection) == [batch.id]
+
+
+def test_a_scan_ends_when_its_batch_is_cancelled(database: Database, tmp_path: Path) -> None:
+    batch = create_batch(database, source_path=str(tmp_path))
+
+    def cancel(number: int) -> None:
+        if number == 5:
+            lifecycle.cancel(database, batch.id)
+
+    with pytest.raises(Exception, match="batch was cancelled"):
+        scan(database, batch, [], source=Bucket(10, at_object=cancel))
+    figures = progress(database, batch.id)
+    assert (figures.status, figures.total_files, figures.error) == ("cancelled", None, None)
+
+
+def test_a_batch_that_somebody_works_on_is_not_deleted(database: Database, tmp_path: Path) -> None:
+    batch, keys = _batch(database, tmp_path)
+    _execute(database, "UPDATE stt_batches SET status = 'completed', stage = 'done'")
+    claim = ClaimRequest(keys[:1], "transcribe", "by hand")
+    with (
+        ShardClaims(database, claim, lease_seconds=60, max_attempts=3),
+        pytest.raises(InvalidRequestError, match="being worked on by run by hand"),
+    ):
+        lifecycle.delete(database, batch.id)
+    assert _status(database, batch.id) == "completed"
+    lifecycle.delete(database, batch.id)
+    (order,) = _tick(database)
+    assert (order.job, order.keys) == ("delete", (f"{batch.id:06d}",))
+
+
+def test_one_class_is_retried_and_the_others_stay(database: Database, tmp_path: Path) -> None:
+    batch, _ = _batch(database, tmp_path, 1_500)
+    _fail(database, "id % 3 = 0", "download")
+    _fail(database, "id % 3 = 1", "unreadable")
+    _execute(database, "UPDATE stt_audio_files SET status = 'success' WHERE status = 'pending'")
+    _fail(database, "false", "internal")
+    _execute(database, "UPDATE stt_batches SET status = 'completed', stage = 'done', completed_at = now()")
+    assert progress(database, batch.id).failures_by_class == {"download": 500, "unreadable": 500}
+    assert retry(database, batch.id, max_file_bytes=MAX_BYTES, error_class="download") == 500
+    figures = progress(database, batch.id)
+    assert (figures.status, figures.completed_at) == ("processing", None)
+    assert (figures.completed, figures.failed, figures.pending) == (500, 500, 500)
+    assert figures.failures_by_class == {"unreadable": 500}
+    assert sum(len(order.keys) for order in _tick(database)) == 15
+    with pytest.raises(InvalidRequestError, match="no failed file of class download to retry"):
+        retry(database, batch.id, max_file_bytes=MAX_BYTES, error_class="download")
+    assert retry(database, batch.id, max_file_bytes=MAX_BYTES) == 500
+    assert progress(database, batch.id).pending == 1_000
+
+
+def test_a_retry_takes_back_an_order_for_another_stage(database: Database, tmp_path: Path) -> None:
+    batch, keys = _batch(database, tmp_path, 1)
+    _fail(database, "true", "download")
+    _execute(database, "UPDATE stt_shards SET stage = 'publish'")
+    (publish,) = _tick(database)
+    assert publish.job == "publish"
+    retry(database, batch.id, max_file_bytes=MAX_BYTES)
+    (transcribe,) = _tick(database)
+    assert (transcribe.job, transcribe.keys) == ("transcribe", tuple(keys))
+    assert transcribe.token != publish.token
+
+
+def test_files_that_were_too_large_are_retried_once_the_limit_allows_it(
+    database: Database, tmp_path: Path
+) -> None:
+    batch = create_batch(database, source_path=str(tmp_path))
+    scan(database, batch, [], source=Bucket(3, size=5_000), max_bytes=4_999)
+    assert progress(database, batch.id).failures_by_class == {"too_large": 3}
+    with pytest.raises(InvalidRequestError, match="within STT_MAX_FILE_BYTES"):
+        retry(database, batch.id, max_file_bytes=4_999, error_class="too_large")
+    assert retry(database, batch.id, max_file_bytes=5_000) == 3
+
+
+def test_an_unknown_class_is_refused_with_the_known_ones(database: Database, tmp_path: Path) -> None:
+    batch, _ = _batch(database, tmp_path)
+    with pytest.raises(InvalidRequestError, match="no error class 'timeout'"):
+        retry(database, batch.id, max_file_bytes=MAX_BYTES, error_class="timeout")
+
+
+def test_people_and_runs_never_wait_for_each_other_in_a_circle(database: Database, tmp_path: Path) -> None:
+    batch, keys = _batch(database, tmp_path, 150)
+    end = time.monotonic() + 2
+
+    def cancels() -> int:
+        times = 0
+        while time.monotonic() < end:
+            lifecycle.pause(database, batch.id)
+            lifecycle.cancel(database, batch.id)
+            _execute(database, "UPDATE stt_batches SET status = 'processing', stage = 'shards'")
+            times += 1
+        return times
+
+    def works(number: int) -> int:
+        times = 0
+        while time.monotonic() < end:
+            # a person's runs, over shards in another order than they were made
+            claim = ClaimRequest(keys[number::3][::-1], "transcribe", f"run {number}")
+            with ShardClaims(database, claim, lease_seconds=60, max_attempts=3):
+                times += 1
+        return times
+
+    def ticks() -> int:
+        times = 0
+        while time.monotonic() < end:
+            _tick(database)
+            times += 1
+        return times
+
+    with ThreadPoolExecutor(5) as pool:
+        # a circle would be an error of the database in one of them
+        done = [
+            pool.submit(cancels),
+            pool.submit(ticks),
+            *(pool.submit(works, number) for number in range(3)),
+        ]
+        assert min(one.result() for one in done) > 1

@@ -1,0 +1,197 @@
+"""From what arrives to batches: the day's one or a new one, once each, and whole again after a death anywhere."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from sqlalchemy import text
+
+from stt_pipeline.batches import lifecycle
+from stt_pipeline.batches.batch_claim import claimed_batch
+from stt_pipeline.batches.dispatch import tick
+from stt_pipeline.batches.poll import remove_watch
+from stt_pipeline.batches.progress import progress
+from stt_pipeline.batches.scan import run_intake
+from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.mail.outbox import OutboxMailer
+from stt_pipeline.store import audit, batches, shards
+from stt_pipeline.store.database import Database
+from stt_pipeline_tests.batches.recordings import MAX_BYTES, report
+from stt_pipeline_tests.batches.watched import SEOUL, Keys, Watched
+
+
+def _jobs(database: Database) -> list[str]:
+    orders = tick(database, max_shards_in_flight=1_000, max_active_batches=10, max_attempts=3)
+    return [order.job for order in orders]
+
+
+def _execute(database: Database, statement: str) -> None:
+    with database.begin() as connection:
+        connection.execute(text(statement))
+
+
+def _finish(database: Database) -> None:
+    """Complete every file and close every shard, as runs would."""
+    _execute(database, "UPDATE stt_audio_files SET status = 'success'")
+    _execute(database, "UPDATE stt_shards SET stage = 'done', completed = total, token = NULL, run_id = NULL")
+
+
+def test_a_day_has_one_batch_which_ends_after_the_day(database: Database, tmp_path: object) -> None:
+    bucket = Keys("a.wav")
+    watch = Watched(database, bucket, name="통화 녹음", priority="high", options={"language": "ko"})
+    watch.look()
+    bucket.add("b.wav", "c.wav")
+    watch.look()
+    (batch_id,) = watch.batch_ids
+    with database.begin() as connection:
+        batch = batches.get(connection, batch_id)
+        (entry,) = audit.of_batch(connection, batch_id)
+    now = datetime.now(SEOUL)
+    assert batch.name == f"통화 녹음 {now:%Y-%m-%d}"
+    assert (batch.status, batch.total_files, batch.priority) == ("processing", 3, "high")
+    assert batch.options == {"language": "ko"}
+    assert batch.open_until == datetime.combine(
+        now.date() + timedelta(days=1), datetime.min.time(), SEOUL
+    ).astimezone(timezone.utc)
+    assert entry.who == batch.created_by == f"watch {watch.id} (통화 녹음)"
+    # each file is a shard of its own, known to Dagster in order
+    assert watch.partitions == [
+        f"{batch_id:06d}-{number:06d}:{name}" for number, name in enumerate(("a.wav", "b.wav", "c.wav"))
+    ]
+    _finish(database)
+    assert _jobs(database) == []
+    # a person who looks at it meanwhile does not close it
+    report(database, batch_id, OutboxMailer(tmp_path, "stt@localhost"))  # type: ignore[arg-type]
+    assert progress(database, batch_id).status == "processing"
+    _execute(database, "UPDATE stt_batches SET open_until = now() - interval '1 second'")
+    assert _jobs(database) == ["report"]
+    bucket.add("d.wav")
+    watch.look()
+    assert len(watch.batch_ids) == 2
+
+
+def test_each_look_that_finds_something_has_a_batch_if_so_wished(database: Database) -> None:
+    bucket = Keys("a.wav")
+    watch = Watched(database, bucket, batching="arrival")
+    watch.look()
+    watch.look()
+    bucket.add("b.wav")
+    watch.look()
+    assert len(watch.batch_ids) == 2
+    assert watch.keys == ["a.wav", "b.wav"]
+    _finish(database)
+    assert _jobs(database) == ["report", "report"]
+
+
+def test_a_watch_that_is_removed_lets_its_open_batch_end(database: Database) -> None:
+    watch = Watched(database, Keys("a.wav"))
+    watch.look()
+    _finish(database)
+    remove_watch(database, watch.id)
+    assert _jobs(database) == ["report"]
+
+
+@pytest.mark.parametrize("ended", ["cancelled", "deleting"])
+def test_a_cancelled_batch_takes_nothing_in_any_more(database: Database, ended: str) -> None:
+    bucket = Keys("a.wav")
+    watch = Watched(database, bucket)
+    watch.look()
+    lifecycle.cancel(database, watch.batch_ids[0])
+    if ended == "deleting":
+        _execute(database, "UPDATE stt_batches SET stage = 'done'")
+        lifecycle.delete(database, watch.batch_ids[0])
+    bucket.add("b.wav")
+    watch.look()
+    first, second = watch.batch_ids
+    assert [len(watch.files_of(batch_id)) for batch_id in (first, second)] == [1, 1]
+
+
+def test_a_paused_batch_takes_in_and_stays_paused(database: Database) -> None:
+    bucket = Keys("a.wav")
+    watch = Watched(database, bucket)
+    watch.look()
+    lifecycle.pause(database, watch.batch_ids[0])
+    bucket.add("b.wav")
+    watch.look()
+    figures = progress(database, watch.batch_ids[0])
+    assert (figures.status, figures.total_files) == ("paused", 2)
+
+
+def test_a_batch_that_a_run_has_in_hand_is_left_alone_and_nothing_is_lost(database: Database) -> None:
+    bucket = Keys("a.wav")
+    watch = Watched(database, bucket)
+    watch.look()
+    bucket.add("b.wav")
+    before = watch.row.cursor
+    with (
+        claimed_batch(database, watch.batch_ids[0], run_id="report", token=None, lease_seconds=60),
+        pytest.raises(InvalidRequestError, match="being worked by run report"),
+    ):
+        watch.look()
+    assert watch.row.cursor == before
+    assert watch.look().new == 1
+    assert watch.keys == ["a.wav", "b.wav"]
+
+
+def test_what_is_told_twice_in_any_order_comes_once(database: Database) -> None:
+    bucket = Keys(*(f"{number:03d}.wav" for number in range(20)))
+    watch = Watched(database, bucket, batching="arrival")
+    told = list(bucket.list_objects())
+    assert watch.arrive([*told[10:15], *told[12:18], told[10]]).files == 8
+    assert watch.arrive([*told[::-1], *told]).files == 12
+    assert watch.arrive(told).batch_id is None
+    assert sorted(watch.keys) == sorted(bucket.etags)
+    with database.begin() as connection:
+        counted = shards.of_batch(connection, watch.batch_ids[0], -1, 100)
+    assert [shard.total for shard in counted] == [1] * 8
+
+
+def test_a_look_that_dies_half_way_is_finished_by_the_dispatcher(database: Database) -> None:
+    bucket = Keys("a.wav", "b.wav")
+    watch = Watched(database, bucket)
+
+    class StorageError(Exception):
+        pass
+
+    def fails(keys: object) -> None:
+        raise StorageError
+
+    watch.intake = replace(watch.intake, add_partitions=fails)
+    with pytest.raises(StorageError):
+        watch.look()
+    _execute(database, "UPDATE stt_batches SET not_before = NULL")
+    assert _jobs(database) == ["intake"]
+    (batch_id,) = watch.batch_ids
+    bucket.add("c.wav")
+    keys: list[str] = []
+    with claimed_batch(database, batch_id, run_id="scan", token=None, lease_seconds=60) as work:
+        result = run_intake(
+            work,
+            add_partitions=keys.extend,
+            max_file_bytes=MAX_BYTES,
+            open_source=lambda path, pattern: pytest.fail(
+                "the source of a watch may be too large to be listed"
+            ),
+        )
+    # only what the look had begun
+    assert (result.total_files, len(keys)) == (2, 2)
+    assert progress(database, batch_id).status == "processing"
+    watch.intake = replace(watch.intake, add_partitions=keys.extend)
+    assert watch.look().new == 1
+    assert sorted(watch.keys) == ["a.wav", "b.wav", "c.wav"]
+
+
+def test_two_watches_of_one_source_do_not_know_of_each_other(database: Database) -> None:
+    bucket = Keys("a.wav")
+    first, second = Watched(database, bucket), Watched(database, bucket)
+    assert (first.look().new, second.look().new) == (1, 1)
+
+
+def test_many_arrivals_share_shards(database: Database) -> None:
+    bucket = Keys(*(f"{number:05d}.wav" for number in range(1_100)))
+    watch = Watched(database, bucket)
+    assert watch.look().new == 1_100
+    assert len(watch.partitions) == 11
+    bucket.add("z.wav")
+    watch.look()
+    assert len(watch.partitions) == 12

@@ -1,0 +1,145 @@
+"""Looks at watched sources: nothing is lost, nothing comes twice, and each look is bounded."""
+
+from datetime import timedelta
+
+import pytest
+
+from stt_pipeline.audio.allowed import ALLOW_ALL
+from stt_pipeline.batches import poll
+from stt_pipeline.batches.poll import add_watch, remove_watch
+from stt_pipeline.errors import InvalidRequestError, NotFoundError
+from stt_pipeline.store.database import Database
+from stt_pipeline_tests.batches.watched import Keys, Watched
+
+
+def _numbered(*numbers: int) -> list[str]:
+    return [f"{number:06d}.wav" for number in numbers]
+
+
+def test_what_is_there_and_what_comes_is_taken_in_once(database: Database) -> None:
+    bucket = Keys("a.wav", "b.wav", "notes.txt")
+    watch = Watched(database, bucket)
+    assert watch.look().new == 2
+    assert watch.look().new == 0
+    # before what was seen, between, behind, and a name that is not meant
+    bucket.add("0.wav", "aa.wav", "c.wav", "d.txt")
+    assert watch.look().new == 3
+    assert watch.look().new == 0
+    assert sorted(watch.keys) == ["0.wav", "a.wav", "aa.wav", "b.wav", "c.wav"]
+    assert watch.row.files == 5
+    assert watch.row.found_at is not None
+
+
+def test_a_changed_object_is_a_new_one(database: Database) -> None:
+    bucket = Keys("a.wav", "b.wav")
+    watch = Watched(database, bucket)
+    watch.look()
+    bucket.add("a.wav", etag="2")
+    assert watch.look().new == 1
+    assert watch.keys == ["a.wav", "b.wav", "a.wav"]
+
+
+def test_a_look_is_bounded_and_a_large_source_comes_in_stretches(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poll, "LOOK_BACK", 10)
+    bucket = Keys(*_numbered(*range(0, 1_000, 2)))
+    watch = Watched(database, bucket)
+    looks = 0
+    while not watch.row.cursor.caught_up:
+        before = bucket.listed
+        watch.look(most_objects=100)
+        assert bucket.listed - before <= 100
+        looks += 1
+    assert looks == 6  # of 100 each, and one that finds the end
+    assert watch.keys == _numbered(*range(0, 1_000, 2))
+    # what arrives at the end, or a little before it, is found by the next look
+    bucket.add(*_numbered(1_001, 1_003))
+    assert watch.look(most_objects=100).new == 2
+    bucket.add(*(_numbered(*range(1_005, 1_025, 2))))
+    assert watch.look(most_objects=100).new == 10
+    bucket.add(*_numbered(1_010))
+    assert watch.look(most_objects=100).new == 1
+    # what arrives far before it is found by the round through all of it
+    bucket.add(*_numbered(1, 333, 901))
+    found = 0
+    for _ in range(6):
+        before = bucket.listed
+        found += watch.look(most_objects=100).new
+        assert bucket.listed - before <= 200
+    assert found == 3
+    assert watch.row.swept_at is not None
+
+
+def test_the_time_of_a_look_is_bounded_and_a_slow_source_is_seen_in_full_all_the_same(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poll, "LOOK_BACK", 30)
+    monkeypatch.setattr(poll, "PAGE", 10)
+    bucket = Keys(*_numbered(*range(50)))
+    watch = Watched(database, bucket)
+    assert watch.look(seconds=0.0).listed == 10
+    while not watch.row.cursor.caught_up:
+        assert watch.look(seconds=0.0).listed <= 10
+    assert watch.row.files == 50
+    bucket.add(*_numbered(*range(100, 180)), "000001-late.wav")
+    for _ in range(30):
+        assert watch.look(seconds=0.0).listed <= 20
+    assert sorted(watch.keys) == sorted(bucket.etags)
+
+
+def test_only_what_is_new_if_so_wished(database: Database) -> None:
+    bucket = Keys("old.wav")
+    bucket.modified_at -= timedelta(hours=1)
+    watch = Watched(database, bucket, new_only=True)
+    assert watch.look().new == 0
+    assert watch.batch_ids == []
+    bucket.modified_at += timedelta(hours=2)
+    bucket.add("new.wav")
+    assert watch.look().new == 2
+
+
+def test_a_source_that_empties_and_fills_again(database: Database) -> None:
+    bucket = Keys("a.wav", "b.wav")
+    watch = Watched(database, bucket)
+    watch.look()
+    bucket.etags.clear()
+    assert watch.look().new == 0
+    bucket.add("a.wav", "c.wav")
+    assert watch.look().new == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"batching": "weekly"}, "daily or arrival"),
+        ({"priority": "urgent"}, "high, normal or low"),
+        ({"name": "x" * 171}, "1 to 170"),
+        ({"notify_emails": ["nobody"]}, "nobody"),
+        ({"options": {"colour": "red"}}, "there is no such option"),
+        ({"source_path": "/nowhere/at/all"}, "does not exist"),
+        ({"queue_url": "recordings"}, "address of a queue"),
+        ({"queue_url": "ftp://sqs.example.com/1/q"}, "address of a queue"),
+        ({"queue_url": "https://sqs.ap-northeast-2.amazonaws.com/1/q"}, "a queue tells about buckets"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused(
+    database: Database, tmp_path: object, wrong: dict[str, object], words: str
+) -> None:
+    with pytest.raises(InvalidRequestError, match=f"(?i){words}"):
+        add_watch(database, **({"source_path": str(tmp_path), "allowed": ALLOW_ALL} | wrong))  # type: ignore[arg-type]
+
+
+def test_a_removed_watch_looks_no_more_and_its_batches_stay(database: Database) -> None:
+    bucket = Keys("a.wav")
+    watch = Watched(database, bucket)
+    watch.look()
+    row = watch.row
+    assert remove_watch(database, watch.id) == row
+    (batch_id,) = watch.batch_ids
+    assert len(watch.files_of(batch_id)) == 1
+    bucket.add("b.wav")
+    with pytest.raises(NotFoundError, match="There is no watch"):
+        poll.look(database, row, watch.allowed, watch.intake)
+    with pytest.raises(NotFoundError, match="stt watch list"):
+        remove_watch(database, watch.id)

@@ -1,0 +1,246 @@
+"""Files of several shards with the transcriber at once: results go to their own shards, and a deadly file is still found."""
+
+import itertools
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from stt_pipeline.audio.sound import Sound
+from stt_pipeline.batches import dispatch, file_loop, lifecycle
+from stt_pipeline.batches.options import BatchOptions
+from stt_pipeline.batches.progress import progress
+from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.transcribe import find_speakers, probe_files, transcribe_files
+from stt_pipeline.errors import ConfigurationError, UnreadableError
+from stt_pipeline.speech.diarization.segmentation_model import is_installed
+from stt_pipeline.speech.recordings import Outcome, Progress, Recording
+from stt_pipeline.speech.transcript import Transcript
+from stt_pipeline.store import files
+from stt_pipeline.store.database import Database
+from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
+
+
+class SideBySide(CountingTranscriber):
+    """Takes so many recordings at once and gives them back in reverse order.
+
+    Attributes:
+        together: for each time, what was taken.
+        before: called with what was taken, before it is heard.
+    """
+
+    def __init__(self, at_once: int = 4, before: Callable[[list[Recording]], object] = len) -> None:
+        super().__init__()
+        self.at_once = at_once
+        self.before = before
+        self.together: list[list[Recording]] = []
+
+    def transcribe(
+        self, recordings: Iterable[Recording], *, progress: Progress | None = None
+    ) -> Iterator[Outcome]:
+        coming = iter(recordings)
+        while taken := list(itertools.islice(coming, self.at_once)):
+            self.together.append(taken)
+            self.before(taken)
+            for outcome in reversed(list(super().transcribe(taken))):
+                yield Outcome(outcome.recording, outcome.result, seconds=1.0)
+
+
+def _folder(folder: Path, count: int) -> Path:
+    for number in range(count):
+        write_tone(folder / f"{number}.wav", 0.1 * (number + 1))
+    return folder
+
+
+def _work(database: Database, keys: list[str], *, max_attempts: int = 3, **how: object) -> ShardClaims:
+    claim = ClaimRequest(keys=keys, **{"stage": "transcribe", "run_id": str(uuid.uuid4()), **how})  # type: ignore[arg-type]
+    return ShardClaims(database, claim, lease_seconds=60, max_attempts=max_attempts)
+
+
+def _execute(database: Database, statement: str, **values: object) -> list[tuple[object, ...]]:
+    with database.begin() as connection:
+        result = connection.execute(text(statement), values)
+        return [tuple(row) for row in result] if result.returns_rows else []
+
+
+def _transcribed(database: Database) -> list[tuple[object, ...]]:
+    return _execute(database, "SELECT audio_file_path, duration FROM stt_transcriptions ORDER BY 1")
+
+
+def test_files_of_several_shards_are_transcribed_together(database: Database, tmp_path: Path) -> None:
+    _, _, keys = scanned(database, _folder(tmp_path / "in", 5), files_per_shard=2)
+    transcriber = SideBySide()
+    with _work(database, keys) as work:
+        probe_files(work)
+        transcribe_files(work, lambda options: transcriber)
+        assert [len(taken) for taken in transcriber.together] == [4, 1]
+        # the seconds of work are shared out, and no moment is counted for two shards
+        assert [(shard.done, shard.busy_seconds) for shard in work.shards[:2]] == [(4, 2.0), (4, 2.0)]
+        assert work.shards[2].busy_seconds == 1.0
+        find_speakers(work, lambda options: OneSpeaker())
+    assert [round(float(str(length)), 1) for _, length in _transcribed(database)] == [
+        *(0.1, 0.2, 0.3, 0.4, 0.5)
+    ]
+
+
+def test_a_file_that_fails_among_others_fails_alone(database: Database, tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "in", 4)
+    batch, _, keys = scanned(database, folder, files_per_shard=2)
+
+    class _Refusing(SideBySide):
+        def hear(self, recording: Recording, sound: Sound) -> Transcript:
+            if recording.key == bad:
+                raise UnreadableError("broken in the middle")
+            return super().hear(recording, sound)
+
+    with database.begin() as connection:
+        bad = next(files.of_batch(connection, batch.id)).id
+    with _work(database, keys) as work:
+        probe_files(work)
+        # one that goes away after it was probed fails where it is fetched
+        (folder / "3.wav").unlink()
+        transcribe_files(work, lambda options: _Refusing())
+        failures = [failure for shard in work.shards for failure in shard.failures]
+    assert sorted((failure.name, failure.error_class) for failure in failures) == [
+        ("0.wav", "unreadable"),
+        ("3.wav", "download"),
+    ]
+    assert len(_transcribed(database)) == 2
+
+
+def test_late_results_of_a_lost_shard_are_dropped(database: Database, tmp_path: Path) -> None:
+    _, _, keys = scanned(database, _folder(tmp_path / "in", 6), files_per_shard=3)
+
+    def lose(taken: list[Recording]) -> None:
+        _execute(
+            database,
+            "UPDATE stt_shards SET run_id = 'other', token = gen_random_uuid() WHERE key = :key",
+            key=keys[0],
+        )
+
+    transcriber = SideBySide(2, lose)
+    with _work(database, keys) as work:
+        probe_files(work)
+        transcribe_files(work, lambda options: transcriber)
+        assert [shard.key for shard in work.shards] == keys[1:]
+        assert "lost its lease" in work.refused[keys[0]]
+    assert [str(path)[-5:] for path, _ in _transcribed(database)] == ["3.wav", "4.wav", "5.wav"]
+
+
+def test_a_pause_gives_back_shards_that_are_not_begun(database: Database, tmp_path: Path) -> None:
+    batch, _, keys = scanned(database, _folder(tmp_path / "in", 5))
+    (order,) = dispatch.tick(database, max_shards_in_flight=99, max_active_batches=9, max_attempts=3)
+    transcriber = SideBySide(2, lambda taken: lifecycle.pause(database, batch.id))
+    with _work(database, keys, token=order.token, last_step=False) as work:
+        probe_files(work)
+        transcribe_files(work, lambda options: transcriber)
+        assert [shard.key for shard in work.shards] == keys[:2]
+    assert len(_transcribed(database)) == 2
+
+
+def test_recordings_go_to_the_model_that_their_batch_asks_for(database: Database, tmp_path: Path) -> None:
+    small = scanned(database, _folder(tmp_path / "a", 2), options={"model": "small"})[2]
+    other = scanned(database, _folder(tmp_path / "b", 1))[2]
+    done = scanned(database, _folder(tmp_path / "c", 1), options={"model": "never"})[2]
+    _execute(
+        database, "UPDATE stt_audio_files SET status = 'failed', error_class = 'model' WHERE batch_id = 3"
+    )
+    transcribers = {"small": SideBySide(), "": SideBySide()}
+
+    def transcriber_for(options: BatchOptions) -> SideBySide:
+        return transcribers[options.model]
+
+    with _work(database, [small[0], *other, *done, small[1]], first_step=False) as work:
+        probe_files(work)
+        transcribe_files(work, transcriber_for)
+    assert [[len(taken) for taken in its.together] for its in transcribers.values()] == [[2], [1]]
+
+
+@pytest.mark.parametrize("sign", ["progress", "asks for more"])
+def test_what_came_back_is_written_while_a_long_one_is_in_work(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: str
+) -> None:
+    _, _, keys = scanned(database, _folder(tmp_path / "in", 4), files_per_shard=4)
+    monkeypatch.setattr(file_loop, "WRITE_SECONDS", 0.2)
+    written: list[int] = []
+
+    class _Long(CountingTranscriber):
+        def transcribe(
+            self, recordings: Iterable[Recording], *, progress: Progress | None = None
+        ) -> Iterator[Outcome]:
+            coming = iter(recordings)
+            yield from super().transcribe([next(coming), next(coming)])
+            long = next(coming)
+            assert progress
+            time.sleep(0.3)
+            if sign == "progress":
+                worker = threading.Thread(target=progress, args=(long, 30.0))
+                worker.start()
+                worker.join()
+                written.append(len(_transcribed(database)))
+            last = next(coming)
+            if sign == "asks for more":
+                written.append(len(_transcribed(database)))
+            yield from super().transcribe([long, last])
+
+    with _work(database, keys) as work:
+        probe_files(work)
+        transcribe_files(work, lambda options: _Long())
+        assert [shard.done for shard in work.shards] == [4 + 4]  # probed, transcribed
+    assert (written, len(_transcribed(database))) == ([2], 4)
+
+
+class _KilledError(BaseException):
+    """Stands for a process that ends with recordings in hand."""
+
+
+def test_a_deadly_file_among_many_shards_fails_alone(database: Database, tmp_path: Path) -> None:
+    batch, _, keys = scanned(database, _folder(tmp_path / "in", 6), files_per_shard=2)
+
+    class _Deadly(SideBySide):
+        def hear(self, recording: Recording, sound: Sound) -> Transcript:
+            if recording.key == deadly:
+                raise _KilledError
+            return super().hear(recording, sound)
+
+    with database.begin() as connection:
+        deadly = [file.id for file in files.of_batch(connection, batch.id)][2]
+    transcriber = _Deadly()
+    for crashes in range(3):
+        (order,) = dispatch.tick(database, max_shards_in_flight=99, max_active_batches=9, max_attempts=3)
+        assert len(order.keys) == 3
+        work = _work(database, keys, token=order.token)
+        work.__enter__()
+        # where the next death is the last, there is one file in hand
+        assert work.is_careful == (crashes == 2)
+        probe_files(work)
+        with pytest.raises(_KilledError):
+            transcribe_files(work, lambda options: transcriber)
+        work._heartbeat.__exit__(None, None, None)
+        _execute(database, "UPDATE stt_shards SET lease_until = now() WHERE token IS NOT NULL")
+    (order,) = dispatch.tick(database, max_shards_in_flight=99, max_active_batches=9, max_attempts=3)
+    assert [
+        crashes for (crashes,) in _execute(database, "SELECT crashes FROM stt_shards ORDER BY number")
+    ] == [*(2, 0, 2)]
+    with _work(database, keys, token=order.token) as work:
+        probe_files(work)
+        transcribe_files(work, lambda options: transcriber)
+        find_speakers(work, lambda options: OneSpeaker())
+    figures = progress(database, batch.id)
+    assert (figures.failures_by_class, len(_transcribed(database))) == ({"internal": 1}, 5)
+
+
+def test_alignment_that_cannot_be_had_blames_no_file(database: Database, tmp_path: Path) -> None:
+    if is_installed():
+        pytest.skip("the whisperx extra is installed, and its models are not for this test")
+    batch, _, keys = scanned(database, _folder(tmp_path / "in", 1), options={"align": True})
+    with pytest.raises(ConfigurationError, match="whisperx"), _work(database, keys) as work:
+        probe_files(work)
+        transcribe_files(work, lambda options: CountingTranscriber())
+        find_speakers(work, lambda options: OneSpeaker())
+    assert progress(database, batch.id).failures_by_class == {}
+    assert len(_transcribed(database)) == 1

@@ -1,0 +1,66 @@
+"""The second witness: what voice activity and energy say about a place."""
+
+import numpy as np
+import pytest
+
+from stt_pipeline.speech.hallucination import AudioEvidence
+from stt_pipeline.speech.hallucination.audio_evidence import FRAME_SECONDS
+from stt_pipeline_tests.speech.hallucination.chunks import MUSIC, NOBODY, VOICE, sound
+
+
+def test_levels_are_decibels_of_full_scale() -> None:
+    samples = np.concatenate(
+        [np.full(512, 0.1, np.float32), np.zeros(512, np.float32), np.ones(256, np.float32)]
+    )
+    evidence = AudioEvidence.of(samples, np.zeros(2, np.float32))
+    assert evidence.levels == pytest.approx([-20, -120, -3.01], abs=0.01)
+    assert evidence.probabilities.tolist() == [0, 0, 0]
+    assert evidence.seconds == pytest.approx(0.096)
+    assert evidence.between(0, 0.064).level == pytest.approx(-23.01, abs=0.01)
+
+
+def test_nothing_is_nobody() -> None:
+    evidence = AudioEvidence.of(np.zeros(0, np.float32), np.zeros(0, np.float32))
+    assert evidence.seconds == 0
+    assert evidence.between(0, 3).nobody_spoke
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "speech", "strict"),
+    [(0, 2, 2, 2), (2, 4, 0, 0), (1, 5, 2, 1), (4, 6, 2, 0), (0, 60, 4, 2)],
+)
+def test_a_stretch(start: float, end: float, speech: float, strict: float) -> None:
+    stretch = sound((2, VOICE), (2, NOBODY), (2, MUSIC)).between(start, end)
+    assert stretch.seconds == pytest.approx(min(end, 6) - start, abs=0.07)
+    assert stretch.speech_seconds == pytest.approx(speech, abs=0.07)
+    assert stretch.strict_seconds == pytest.approx(strict, abs=0.07)
+
+
+def test_a_stretch_without_length_has_a_frame() -> None:
+    evidence = sound((2, NOBODY), (2, VOICE))
+    assert evidence.between(3, 3).mean_probability == pytest.approx(VOICE)
+    assert evidence.between(4.1, 5).mean_probability == pytest.approx(VOICE)
+
+
+def test_who_spoke() -> None:
+    assert not sound((0.3, NOBODY), (0.2, VOICE), (0.3, NOBODY)).between(0, 0.8).nobody_spoke, '"네."'
+    assert not sound((20, NOBODY), (0.2, VOICE), (10, NOBODY)).between(0, 30).nobody_spoke, (
+        "one word in half a minute"
+    )
+    assert not sound((0.4, NOBODY), (0.2, MUSIC)).between(0, 0.6).nobody_spoke, "somebody mumbles"
+    assert sound((5, NOBODY)).between(0, 5).nobody_spoke
+    assert sound((0.2, NOBODY), (0.03, MUSIC), (0.2, NOBODY)).between(0, 0.4).nobody_spoke, "a drum"
+    assert sound((10, NOBODY), (0.5, MUSIC), (5, NOBODY)).between(0, 15).nobody_spoke, (
+        "music that has its moments"
+    )
+    assert sound((2, VOICE), level=-95).between(0, 2).nobody_spoke, "what Silero hears in the last bit"
+
+
+def test_the_quietest_place_is_in_the_middle() -> None:
+    evidence = sound((10, VOICE))
+    for at in (0.5, 4.0, 6.5, 9.5):
+        evidence.levels[round(at / FRAME_SECONDS) :][:8] = -60
+        evidence.levels[round(9.5 / FRAME_SECONDS) :] = -90
+    assert 4.0 <= evidence.quietest(0, 10) <= 4.3
+    assert 6.5 <= evidence.quietest(5, 10) <= 6.8
+    assert evidence.quietest(3, 3.3) == pytest.approx(3.15)

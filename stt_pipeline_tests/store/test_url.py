@@ -1,0 +1,39 @@
+"""The accepted forms of a Postgres URL."""
+
+import pytest
+from sqlalchemy import make_url
+
+from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.store.url import place_of, psycopg2_url, psycopg_url
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg", "postgresql+psycopg2"])
+def test_every_form_becomes_both_drivers(scheme: str) -> None:
+    given = f"{scheme}://ann:p%40ss%2Fword%25@db.example:6432/minutes?sslmode=require"
+    for convert, driver in ((psycopg_url, "psycopg"), (psycopg2_url, "psycopg2")):
+        made = make_url(convert(given))
+        assert made.drivername == f"postgresql+{driver}"
+        assert (made.username, made.password, made.host, made.port) == (
+            "ann",
+            "p@ss/word%",
+            "db.example",
+            6432,
+        )
+        assert (made.database, made.query) == ("minutes", {"sslmode": "require"})
+
+
+@pytest.mark.parametrize(
+    "given", ["mysql://a:pw@h/d", "not a url", "postgresql://a:pw@h:port/d", "", "sqlite://"]
+)
+def test_anything_else_is_refused_without_repeating_it(given: str) -> None:
+    with pytest.raises(ConfigurationError, match="not the URL of a Postgres database") as caught:
+        psycopg_url(given)
+    assert "pw" not in str(caught.value).replace("password", "")
+
+
+def test_place_names_no_user_and_no_password() -> None:
+    assert place_of("postgresql://ann:pw@h/d") == "h, port 5432, database d"
+    assert (
+        place_of("postgresql+psycopg://postgres@/postgres?host=/x&port=5432")
+        == "/x, port 5432, database postgres"
+    )
