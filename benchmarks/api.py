@@ -26,10 +26,10 @@ from stt_pipeline.cli.environment import environment
 from stt_pipeline.cli.processes import usable_port
 from stt_pipeline.cli.webserver import answers
 from stt_pipeline.settings import Settings
-from stt_pipeline.store.audit import Actor
+from stt_pipeline.store.access.audit import Actor
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.embedded import with_database
 from stt_pipeline.store.migrations import upgrade
+from stt_pipeline.store.server.embedded import with_database
 
 CLIENTS = 32
 SMALL_BATCHES = 500

@@ -14,8 +14,8 @@ from sqlalchemy import create_engine, make_url, text
 from stt_pipeline.cli.environment import environment, prepare_dagster_home
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.embedded import with_database
 from stt_pipeline.store.migrations import upgrade
+from stt_pipeline.store.server.embedded import with_database
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance

@@ -22,11 +22,11 @@ from pathlib import Path
 from benchmarks.instances import closing_database, own_database, print_status
 from benchmarks.spliced_speech import splice
 from stt_pipeline.audio.sound import Sound, SoundFile
-from stt_pipeline.batches.batch_claim import claimed_batch
-from stt_pipeline.batches.create import create_batch
-from stt_pipeline.batches.scan import run_intake
-from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
-from stt_pipeline.batches.transcribe import find_speakers, probe_files, transcribe_files
+from stt_pipeline.batches.execution.batch_claim import claimed_batch
+from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.ingest.scan import run_intake
+from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.speech.diarization import load_diarizer
 from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.models import load_model

@@ -22,12 +22,12 @@ import numpy as np
 from stt_pipeline.audio.decode import decode
 from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.probe import probe
-from stt_pipeline.batches.create import create_batch
-from stt_pipeline.batches.progress import progress
+from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import batch_stats, batches
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.queue import batch_stats, batches
 
 FILES = 2_000
 SECONDS = 1.0  # of sound in each file

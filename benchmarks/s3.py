@@ -23,10 +23,10 @@ from benchmarks.instances import closing_database, own_database, print_status, s
 from benchmarks.listing_server import BUCKET, key_of, listing_server, put
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess, open_source
-from stt_pipeline.batches import poll
+from stt_pipeline.batches.ingest import poll
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import watches
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.manifest import watches
 
 SOURCE = f"s3://{BUCKET}/seoul"
 ROUNDS = 3

@@ -25,7 +25,7 @@ from sqlalchemy import text
 
 from benchmarks.instances import closing_database, own_database, print_status, sensor_tick
 from stt_pipeline.audio.sources import SourceObject
-from stt_pipeline.batches.create import create_batch
+from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.errors import DownloadError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
@@ -147,8 +147,8 @@ def scan(batch_id: int, files: int) -> None:
     """Run the intake, as the asset ``audio_manifest`` does, and print its figures: what the scanning process executes."""
     import dagster as dg
 
-    from stt_pipeline.batches.batch_claim import claimed_batch
-    from stt_pipeline.batches.scan import run_intake
+    from stt_pipeline.batches.execution.batch_claim import claimed_batch
+    from stt_pipeline.batches.ingest.scan import run_intake
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     settings = Settings()
@@ -186,8 +186,8 @@ def scan(batch_id: int, files: int) -> None:
 
 def _timed_questions(database: Database, batch_id: int) -> dict[str, float]:
     """Ask what people ask again and again."""
-    from stt_pipeline.batches.progress import overviews, progress
-    from stt_pipeline.store import files
+    from stt_pipeline.batches.queries.progress import overviews, progress
+    from stt_pipeline.store.manifest import files
 
     last: list[tuple[str, int]] = []
 
@@ -273,7 +273,7 @@ def _bad_plans(
     database: Database, ticks: list[Statement], at_work: Sequence[int], ended: int, folder: Path
 ) -> list[str]:
     """Plan everything that is asked, as a test does at 200,000 files, and return what reads a large table in full."""
-    from stt_pipeline.store import staging
+    from stt_pipeline.store.manifest import staging
     from stt_pipeline_tests.store import large_store
     from stt_pipeline_tests.store.every_query import ask_everything
 

@@ -25,14 +25,14 @@ from sqlalchemy import text
 
 from benchmarks.instances import closing_database, print_status
 from benchmarks.korean_speech import Speech
-from stt_pipeline.batches.search import Matches, search
+from stt_pipeline.batches.queries.search import Matches, search
 from stt_pipeline.search.blocks import transcript_blocks
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.transcript import Segment, Transcript
-from stt_pipeline.store import search as store
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.embedded import with_database
 from stt_pipeline.store.migrations import upgrade
+from stt_pipeline.store.results import search as store
+from stt_pipeline.store.server.embedded import with_database
 
 PARAGRAPHS = 5_000  # in two halves: a transcript takes all of its paragraphs from one of them
 LINES = 5

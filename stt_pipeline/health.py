@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Literal
 from urllib.parse import urlsplit
 
-from stt_pipeline.batches.dispatch import STALE_AFTER
+from stt_pipeline.batches.execution.dispatch import STALE_AFTER
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.mail.mailer import load_mailer
 from stt_pipeline.mail.smtp import DEFAULT_PORTS

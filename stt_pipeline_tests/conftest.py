@@ -11,8 +11,8 @@ from sqlalchemy import create_engine, make_url, text
 
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.embedded import EmbeddedPostgres
 from stt_pipeline.store.migrations import upgrade
+from stt_pipeline.store.server.embedded import EmbeddedPostgres
 from stt_pipeline_tests import postgres15
 
 SHARED = Path(__file__).parents[2] / "shared"

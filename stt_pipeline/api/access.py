@@ -15,8 +15,8 @@ from starlette.exceptions import HTTPException
 
 from stt_pipeline.api import keys
 from stt_pipeline.api.dependencies import Store
-from stt_pipeline.store.api_keys import Role
-from stt_pipeline.store.audit import Actor
+from stt_pipeline.store.access.api_keys import Role
+from stt_pipeline.store.access.audit import Actor
 
 ROLES: Mapping[str, Role] = {
     "list_batches": "viewer",

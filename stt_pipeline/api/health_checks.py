@@ -8,12 +8,12 @@ from typing import Literal
 from sqlalchemy.exc import SQLAlchemyError
 
 from stt_pipeline import health
-from stt_pipeline.batches.dispatch import HEARTBEAT
+from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.health import State
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import batch_stats
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.migrations import is_current
+from stt_pipeline.store.queue import batch_stats
 
 Part = Literal["database", "queue", "model", "llm", "smtp"]
 

@@ -9,9 +9,9 @@ import secrets
 from datetime import datetime, timedelta, timezone
 
 from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.store import api_keys, audit
-from stt_pipeline.store.api_keys import ApiKey, Role
-from stt_pipeline.store.audit import Actor
+from stt_pipeline.store.access import api_keys, audit
+from stt_pipeline.store.access.api_keys import ApiKey, Role
+from stt_pipeline.store.access.audit import Actor
 from stt_pipeline.store.database import Database
 
 _NAME_LENGTH = 100

@@ -8,9 +8,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stt_pipeline.batches.dispatch import HEARTBEAT
-from stt_pipeline.store import batch_stats, batches, shards
+from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.queue import batch_stats, batches, shards
 
 
 class Metrics:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from anyio import CapacityLimiter, to_thread
 from starlette.exceptions import HTTPException
 
-from stt_pipeline.batches.progress import Progress, progress
+from stt_pipeline.batches.queries.progress import Progress, progress
 from stt_pipeline.store.database import Database
 
 LOOK_SECONDS = 1.0

@@ -10,7 +10,7 @@ from stt_pipeline.api.app import create_app
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech import korean
-from stt_pipeline.store import api_keys
+from stt_pipeline.store.access import api_keys
 from stt_pipeline.store.database import Database
 
 _CONNECTIONS = 20  # half as many as starlette has threads: more would only wait within Postgres

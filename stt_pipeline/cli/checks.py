@@ -11,19 +11,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stt_pipeline import health
-from stt_pipeline.batches.dispatch import HEARTBEAT
+from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.cli.stack_lock import running_stack
 from stt_pipeline.cli.webserver import daemon_beats
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.health import Check, State
+from stt_pipeline.parquet.files import data_folder, require_writable
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import batch_stats
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.embedded import running_url
 from stt_pipeline.store.migrations import is_current
-from stt_pipeline.store.parquet_files import data_folder, require_writable
-from stt_pipeline.store.postmaster import closed_folders
-from stt_pipeline.store.url import place_of, psycopg_url, require_reachable
+from stt_pipeline.store.queue import batch_stats
+from stt_pipeline.store.server.embedded import running_url
+from stt_pipeline.store.server.postmaster import closed_folders
+from stt_pipeline.store.server.url import place_of, psycopg_url, require_reachable
 
 _BEAT_SECONDS = 120.0  # Dagster's daemons report every 30 s
 _DISK_WARN, _DISK_FAIL = 10 << 30, 1 << 30  # bytes; large-v3 alone takes 3 GB

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
-from stt_pipeline.store.audit import Actor
+from stt_pipeline.store.access.audit import Actor
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.embedded import with_database
 from stt_pipeline.store.migrations import is_current, upgrade
+from stt_pipeline.store.server.embedded import with_database
 
 
 @contextmanager

@@ -4,15 +4,15 @@ from typing import Annotated
 
 import typer
 
-from stt_pipeline.batches import search_index
+from stt_pipeline.batches.stages import search_index
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.terminal import out, print_result, print_status
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import transcriptions
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.embedded import with_database
 from stt_pipeline.store.migrations import upgrade as migrate
-from stt_pipeline.store.url import place_of
+from stt_pipeline.store.results import transcriptions
+from stt_pipeline.store.server.embedded import with_database
+from stt_pipeline.store.server.url import place_of
 
 app = typer.Typer(no_args_is_help=True, help="The schema of the database, and its index for search.")
 

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 import stt_pipeline
-from stt_pipeline.batches.create import create_batch
-from stt_pipeline.batches.progress import Progress
+from stt_pipeline.batches.queries.progress import Progress
+from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.cli.batch.watch import watched
 from stt_pipeline.cli.scoring import FileScore, Totals, score_batch, totals
 from stt_pipeline.cli.stack_lock import running_stack
@@ -22,10 +22,10 @@ from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.cli.terminal import err, out, print_status
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import emails
-from stt_pipeline.store.audit import Actor
+from stt_pipeline.store.access.audit import Actor
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.embedded import with_database
+from stt_pipeline.store.results import emails
+from stt_pipeline.store.server.embedded import with_database
 
 _RECIPIENT = "team@example.com"  # a domain that is reserved for examples, so that no mail can reach anybody
 

@@ -2,10 +2,10 @@
 
 from datetime import datetime, timezone
 
-from stt_pipeline.batches.dispatch import HEARTBEAT, STALE_AFTER
+from stt_pipeline.batches.execution.dispatch import HEARTBEAT, STALE_AFTER
 from stt_pipeline.cli.terminal import print_status
-from stt_pipeline.store import batch_stats
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.queue import batch_stats
 
 
 def silence(last_tick: datetime | None) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import stt_pipeline
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
-from stt_pipeline.store.url import psycopg2_url, psycopg_url
+from stt_pipeline.store.server.url import psycopg2_url, psycopg_url
 
 LOCATION = "stt_pipeline"  # name of the code location, the same in workspace.yaml
 

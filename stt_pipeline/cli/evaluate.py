@@ -14,7 +14,7 @@ from rich.table import Table
 
 from stt_pipeline.audio.sound import SoundFile
 from stt_pipeline.audio.uris import display_name
-from stt_pipeline.batches.options import BatchOptions, speaker_count, transcription_options
+from stt_pipeline.batches.requests.options import BatchOptions, speaker_count, transcription_options
 from stt_pipeline.cli.speech_options import Wishes, speech_tools, wishes
 from stt_pipeline.cli.terminal import err, out, print_status
 from stt_pipeline.cli.transcription_bars import TranscriptionBars

@@ -4,15 +4,16 @@ from typing import Annotated
 
 import typer
 
-from stt_pipeline.batches.export import recordings
 from stt_pipeline.batches.keys import batch_key
+from stt_pipeline.batches.queries.export import recordings
 from stt_pipeline.cli.batch.arguments import BatchId
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.formats import FORMATS_HELP, parsed_formats, write_formats
 from stt_pipeline.cli.terminal import print_status
+from stt_pipeline.parquet import datasets
+from stt_pipeline.parquet.files import data_folder
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import batches, datasets
-from stt_pipeline.store.parquet_files import data_folder
+from stt_pipeline.store.queue import batches
 
 
 def export(

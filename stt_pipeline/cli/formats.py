@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError
 from stt_pipeline.minutes.exports import EXPORT_FORMATS, export
 from stt_pipeline.minutes.model import Minutes
+from stt_pipeline.parquet import files
 from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
-from stt_pipeline.store import parquet_files
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -74,7 +74,7 @@ def write_formats(
     for kind, path in zip(kinds, paths, strict=True):
         content = export(kind, name=name, transcript=transcript, minutes=minutes, turns=turns)
         try:
-            parquet_files.write(UPath(path), content)
+            files.write(UPath(path), content)
         except ConfigurationError as error:
             if isinstance(stem, Path) and isinstance(error.__cause__, OSError):
                 raise _unwritable(stem.parent, error.__cause__) from None

@@ -12,8 +12,8 @@ from stt_pipeline.cli.batch.arguments import AsJson, AsJsonLines, fitting
 from stt_pipeline.cli.batch.figures import local_time
 from stt_pipeline.cli.connection import actor, connected
 from stt_pipeline.cli.terminal import out, print_json, print_result, print_status
-from stt_pipeline.store import api_keys
-from stt_pipeline.store.api_keys import ApiKey, Role
+from stt_pipeline.store.access import api_keys
+from stt_pipeline.store.access.api_keys import ApiKey, Role
 
 app = typer.Typer(no_args_is_help=True, help="Keys for the admin API.")
 

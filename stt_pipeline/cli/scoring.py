@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from stt_pipeline.audio.uris import display_name
-from stt_pipeline.batches.progress import Progress
+from stt_pipeline.batches.queries.progress import Progress
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.minutes.matching import matched_action_items
 from stt_pipeline.speech.evaluation import ErrorRate, character_error_rate, diarization_error_rate, read_rttm
 from stt_pipeline.speech.transcript import SpeakerTurn
-from stt_pipeline.store import files, summaries, transcriptions
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.manifest import files
+from stt_pipeline.store.results import summaries, transcriptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from stt_pipeline.batches.create import what_is_wrong
-from stt_pipeline.batches.options import BatchOptions
+from stt_pipeline.batches.requests.create import what_is_wrong
+from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.cli.batch.arguments import parsed_options
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.settings import Settings

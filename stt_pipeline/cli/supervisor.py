@@ -28,7 +28,7 @@ from stt_pipeline.cli.webserver import answers, is_ready
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.embedded import with_database
+from stt_pipeline.store.server.embedded import with_database
 
 _START_SECONDS = 180.0  # for the code server, then for first answer and heartbeat; ten seconds are usual
 _STOP_SECONDS = 5.0  # for webserver and daemon; a browser's open connection would hold the webserver for ever

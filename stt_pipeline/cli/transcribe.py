@@ -12,7 +12,7 @@ import typer
 
 from stt_pipeline.audio.sound import Sound, SoundFile
 from stt_pipeline.audio.uris import display_name
-from stt_pipeline.batches.options import BatchOptions, speaker_count, transcription_options
+from stt_pipeline.batches.requests.options import BatchOptions, speaker_count, transcription_options
 from stt_pipeline.cli.formats import FORMATS_HELP, made_folder, parsed_formats, write_formats
 from stt_pipeline.cli.speech_options import Wishes, speech_tools, wishes
 from stt_pipeline.cli.terminal import print_status

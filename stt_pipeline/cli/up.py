@@ -11,8 +11,8 @@ from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.cli.terminal import out, print_status
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
-from stt_pipeline.store.embedded import running_url
-from stt_pipeline.store.url import place_of
+from stt_pipeline.store.server.embedded import running_url
+from stt_pipeline.store.server.url import place_of
 
 
 def up(

@@ -12,7 +12,7 @@ from rich.table import Table
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.audio.sqs import QueueAccess
-from stt_pipeline.batches.poll import add_watch, remove_watch
+from stt_pipeline.batches.ingest.poll import add_watch, remove_watch
 from stt_pipeline.cli.batch.arguments import (
     AsJson,
     AsJsonLines,
@@ -28,8 +28,8 @@ from stt_pipeline.cli.connection import actor, connected
 from stt_pipeline.cli.dispatcher import warn_if_silent
 from stt_pipeline.cli.terminal import out, print_facts, print_json, print_result, print_status
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import watches
-from stt_pipeline.store.watches import Batching, DeadLetter, Watch
+from stt_pipeline.store.manifest import watches
+from stt_pipeline.store.manifest.watches import Batching, DeadLetter, Watch
 
 _PAGE = 200
 _LATEST = 10  # batches and dead letters that are shown

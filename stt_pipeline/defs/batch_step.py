@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 
 import dagster as dg
 
-from stt_pipeline.batches.batch_claim import BatchClaim, claimed_batch
+from stt_pipeline.batches.execution.batch_claim import BatchClaim, claimed_batch
 from stt_pipeline.batches.keys import batch_id_of
 from stt_pipeline.defs.run_tags import tag_batch, token_of
 from stt_pipeline.settings import Settings

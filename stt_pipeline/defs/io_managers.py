@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from stt_pipeline.batches.keys import batch_id_of, batch_key, shard_stem
-from stt_pipeline.batches.results import Rows
+from stt_pipeline.batches.queries.results import Rows
 from stt_pipeline.errors import NotFoundError
+from stt_pipeline.parquet import datasets
+from stt_pipeline.parquet.files import data_folder
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import datasets
-from stt_pipeline.store.parquet_files import data_folder
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,24 +8,25 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from pydantic import Field
 
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.batches import deletion, dispatch
-from stt_pipeline.batches.compaction import compact_missing
-from stt_pipeline.batches.create import create_batch as write_batch
+from stt_pipeline.batches.execution import dispatch
 from stt_pipeline.batches.keys import batch_key
-from stt_pipeline.batches.options import BatchOptions
-from stt_pipeline.batches.retention import retire_batches
+from stt_pipeline.batches.maintenance import deletion
+from stt_pipeline.batches.maintenance.compaction import compact_missing
+from stt_pipeline.batches.maintenance.retention import retire_batches
+from stt_pipeline.batches.requests.create import create_batch as write_batch
+from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.defs.batch_records import end_and_forget, forget
 from stt_pipeline.defs.batch_step import claimed_partition
 from stt_pipeline.defs.partitions import batch_partitions
 from stt_pipeline.defs.run_tags import tag_batch
 from stt_pipeline.defs.stages import STAGE_ASSETS
 from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.parquet.files import data_folder
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import transcriptions
-from stt_pipeline.store.audit import Actor
-from stt_pipeline.store.batches import Priority
+from stt_pipeline.store.access.audit import Actor
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.parquet_files import data_folder
+from stt_pipeline.store.queue.batches import Priority
+from stt_pipeline.store.results import transcriptions
 
 BY_ORDER: dict[dispatch.OrderKind, str] = {
     "intake": "scan_source",

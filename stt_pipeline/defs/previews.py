@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from stt_pipeline.batches.compaction import Compaction
-from stt_pipeline.batches.report import Report
-from stt_pipeline.batches.review import ToReview
-from stt_pipeline.batches.throughput_plot import throughput_png
+from stt_pipeline.batches.maintenance.compaction import Compaction
+from stt_pipeline.batches.queries.review import ToReview
+from stt_pipeline.batches.queries.throughput_plot import throughput_png
+from stt_pipeline.batches.stages.report import Report
 from stt_pipeline.speech.quality import Figures
 from stt_pipeline.speech.timeline import speaker_timeline_png
-from stt_pipeline.store.summaries import Summary
-from stt_pipeline.store.transcriptions import Transcription
+from stt_pipeline.store.results.summaries import Summary
+from stt_pipeline.store.results.transcriptions import Transcription
 
 if TYPE_CHECKING:
     from upath import UPath

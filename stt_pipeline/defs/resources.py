@@ -14,9 +14,9 @@ import dagster as dg
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess
-from stt_pipeline.batches.options import BatchOptions
-from stt_pipeline.batches.publish import SummarizerFor
-from stt_pipeline.batches.transcribe import DiarizerFor, TranscriberFor
+from stt_pipeline.batches.requests.options import BatchOptions
+from stt_pipeline.batches.stages.publish import SummarizerFor
+from stt_pipeline.batches.stages.transcribe import DiarizerFor, TranscriberFor
 from stt_pipeline.mail.mailer import Mailer, load_mailer
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.minutes.model import Summarizer
@@ -26,7 +26,7 @@ from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.models import LoadedModel, load_model
 from stt_pipeline.speech.recordings import Transcriber
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.embedded import with_database
+from stt_pipeline.store.server.embedded import with_database
 
 if TYPE_CHECKING:
     from dagster_aws.s3 import S3Resource

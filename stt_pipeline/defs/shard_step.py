@@ -15,15 +15,15 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.batches.claimed_shard import ClaimedShard
-from stt_pipeline.batches.dispatch import SHARDS_PER_RUN
-from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
+from stt_pipeline.batches.execution.dispatch import SHARDS_PER_RUN
+from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.defs.partitions import audio_partitions
 from stt_pipeline.defs.run_tags import tag_batch, token_of
 from stt_pipeline.defs.stages import POOL, STAGE_ASSETS
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.shards import Stage
+from stt_pipeline.store.queue.shards import Stage
 
 Events = Iterator[dg.Output[Any] | dg.AssetCheckEvaluation]
 

@@ -4,7 +4,7 @@ The stages' runs have different sizes (``batches.dispatch.SHARDS_PER_RUN``) on p
 neighbouring assets of equal policy into one run, and mails do not belong in a run that holds a GPU.
 """
 
-from stt_pipeline.store.shards import Stage
+from stt_pipeline.store.queue.shards import Stage
 
 STAGE_ASSETS: dict[Stage, tuple[str, ...]] = {
     "transcribe": ("audio_files", "transcripts", "speaker_turns"),

@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 from stt_pipeline.api import keys
 from stt_pipeline.api.app import create_app
 from stt_pipeline.settings import Settings
-from stt_pipeline.store.api_keys import Role
-from stt_pipeline.store.audit import Actor
+from stt_pipeline.store.access.api_keys import Role
+from stt_pipeline.store.access.audit import Actor
 from stt_pipeline.store.database import Database
 
 ADMIN = "/api/v1/admin"

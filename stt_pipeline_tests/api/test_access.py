@@ -20,7 +20,7 @@ from stt_pipeline.api.middleware import MAX_BODY_BYTES
 from stt_pipeline.api.server import require_way_in
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
-from stt_pipeline.store.audit import Actor
+from stt_pipeline.store.access.audit import Actor
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.api.conftest import ADMIN, ClientFor
 

@@ -8,9 +8,11 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from stt_pipeline.batches import dispatch, lifecycle, retry
-from stt_pipeline.store import audit, batches, shards, transitions
+from stt_pipeline.batches.execution import dispatch
+from stt_pipeline.batches.requests import lifecycle, retry
+from stt_pipeline.store.access import audit
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.queue import batches, shards, transitions
 from stt_pipeline_tests.api.conftest import ADMIN, ClientFor
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, scan, write_tone
 

@@ -20,8 +20,8 @@ from stt_pipeline.api.app import create_app
 from stt_pipeline.api.cerbos import RESOURCE_KIND, load_policy
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
-from stt_pipeline.store.api_keys import Role
-from stt_pipeline.store.audit import Actor
+from stt_pipeline.store.access.api_keys import Role
+from stt_pipeline.store.access.audit import Actor
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.api.conftest import ADMIN
 

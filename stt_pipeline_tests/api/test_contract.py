@@ -15,8 +15,8 @@ from starlette.types import ASGIApp
 from upath import UPath
 
 from stt_pipeline.api.routes import progress
-from stt_pipeline.batches.batch_claim import claimed_batch
-from stt_pipeline.batches.deletion import delete_batch
+from stt_pipeline.batches.execution.batch_claim import claimed_batch
+from stt_pipeline.batches.maintenance.deletion import delete_batch
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
 from stt_pipeline_tests.cli.processed_batches import process

@@ -13,8 +13,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from stt_pipeline.api.downloads import FileStream
-from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline_tests.batches.exported_batches import processed_batch
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
 from stt_pipeline_tests.store import large_store

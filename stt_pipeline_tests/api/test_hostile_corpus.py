@@ -18,9 +18,9 @@ from sqlalchemy import create_engine, make_url, text
 from stt_pipeline.api import keys
 from stt_pipeline.api.app import create_app
 from stt_pipeline.api.middleware import MAX_BODY_BYTES
-from stt_pipeline.batches.create import create_batch
+from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.settings import Settings
-from stt_pipeline.store.audit import Actor
+from stt_pipeline.store.access.audit import Actor
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.api.conftest import ADMIN
 

@@ -9,10 +9,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
 from stt_pipeline.api.app import create_app
-from stt_pipeline.batches.dispatch import HEARTBEAT
+from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import batch_stats
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.queue import batch_stats
 from stt_pipeline_tests.api.conftest import ADMIN, ClientFor
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
 

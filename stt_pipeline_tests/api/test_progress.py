@@ -16,8 +16,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Connection
 
 from stt_pipeline.api import progress_feed
-from stt_pipeline.batches import lifecycle
-from stt_pipeline.batches.progress import Progress
+from stt_pipeline.batches.queries.progress import Progress
+from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.api.conftest import ADMIN
 from stt_pipeline_tests.batches.recordings import scanned, write_tone

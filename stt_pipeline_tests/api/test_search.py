@@ -9,13 +9,13 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from stt_pipeline.audio.sound import Sound
-from stt_pipeline.batches import search_index
+from stt_pipeline.batches.stages import search_index
 from stt_pipeline.search.blocks import transcript_blocks
 from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Segment, Transcript
-from stt_pipeline.store import search
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.search import Indexed
+from stt_pipeline.store.results import search
+from stt_pipeline.store.results.search import Indexed
 from stt_pipeline_tests.api.conftest import ADMIN
 from stt_pipeline_tests.batches.recordings import OneByOne, OneSpeaker, scanned, write_tone
 from stt_pipeline_tests.cli.processed_batches import process

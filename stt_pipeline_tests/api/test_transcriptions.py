@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from stt_pipeline.batches.export import Recording, recordings
+from stt_pipeline.batches.queries.export import Recording, recordings
 from stt_pipeline.minutes.exports import EXPORT_FORMATS
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.exported_batches import HOSTILE, processed_batch

@@ -8,8 +8,8 @@ from fastapi.testclient import TestClient
 
 from stt_pipeline.api.app import create_app
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import watches
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.manifest import watches
 from stt_pipeline_tests.api.conftest import ADMIN
 from stt_pipeline_tests.batches.watched import Keys, Watched
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
 from stt_pipeline_tests.cli.processed_batches import process
 

@@ -14,8 +14,8 @@ import dagster as dg
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from stt_pipeline.batches.batch_claim import claimed_batch
-from stt_pipeline.batches.scan import run_intake
+from stt_pipeline.batches.execution.batch_claim import claimed_batch
+from stt_pipeline.batches.ingest.scan import run_intake
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, Bucket
 

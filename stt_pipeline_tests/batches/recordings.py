@@ -13,22 +13,22 @@ import numpy as np
 from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.sound import Sound, all_samples
 from stt_pipeline.audio.sources import Source, SourceObject
-from stt_pipeline.batches import file_loop
-from stt_pipeline.batches.batch_claim import claimed_batch
-from stt_pipeline.batches.claimed_shard import ClaimedShard
-from stt_pipeline.batches.create import create_batch
-from stt_pipeline.batches.report import Report, close_batch
-from stt_pipeline.batches.scan import IntakeResult, run_intake
-from stt_pipeline.batches.shard_claims import ShardClaims
+from stt_pipeline.batches.execution import file_loop
+from stt_pipeline.batches.execution.batch_claim import claimed_batch
+from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
+from stt_pipeline.batches.execution.shard_claims import ShardClaims
+from stt_pipeline.batches.ingest.scan import IntakeResult, run_intake
+from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.batches.stages.report import Report, close_batch
 from stt_pipeline.errors import ConfigurationError, DownloadError
 from stt_pipeline.mail.mailer import Mailer
 from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerCount
 from stt_pipeline.speech.recordings import Outcome, Progress, Recording
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word
-from stt_pipeline.store import batches
-from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.files import AudioFile
+from stt_pipeline.store.manifest.files import AudioFile
+from stt_pipeline.store.queue import batches
+from stt_pipeline.store.queue.batches import Batch
 
 MAX_BYTES = 1 << 30
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.batches.batch_claim import claimed_batch
-from stt_pipeline.batches.create import create_batch
-from stt_pipeline.batches.progress import overviews, progress
-from stt_pipeline.batches.scan import run_intake
-from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
-from stt_pipeline.batches.transcribe import probe_files
+from stt_pipeline.batches.execution.batch_claim import claimed_batch
+from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.ingest.scan import run_intake
+from stt_pipeline.batches.queries.progress import overviews, progress
+from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.batches.stages.transcribe import probe_files
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, scanned, write_tone

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import text
 from upath import UPath
 
-from stt_pipeline.batches import lifecycle
-from stt_pipeline.batches.batch_claim import BatchClaim, claimed_batch
-from stt_pipeline.batches.compaction import compact_batch, compact_missing
-from stt_pipeline.batches.deletion import delete_batch
+from stt_pipeline.batches.execution.batch_claim import BatchClaim, claimed_batch
+from stt_pipeline.batches.maintenance.compaction import compact_batch, compact_missing
+from stt_pipeline.batches.maintenance.deletion import delete_batch
+from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.errors import (
     ConfigurationError,
     InvalidRequestError,
@@ -23,8 +23,9 @@ from stt_pipeline.errors import (
     SourceUnavailableError,
     SttError,
 )
-from stt_pipeline.store import batches, datasets
+from stt_pipeline.parquet import datasets
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.queue import batches
 
 
 def claimed(
@@ -137,7 +138,7 @@ def test_one_that_was_given_up_for_dead_writes_nothing(
     database: Database, root: UPath, batch_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its lease runs out and the batch is deleted, while it reads; then it wakes up."""
-    read_each = "stt_pipeline.store.parquet_files.read_each"
+    read_each = "stt_pipeline.parquet.files.read_each"
     read = datasets.data_files.read_each
 
     def stolen(paths: list[UPath]) -> object:

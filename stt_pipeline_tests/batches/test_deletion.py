@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import text
 from upath import UPath
 
-from stt_pipeline.batches import lifecycle
-from stt_pipeline.batches.batch_claim import claimed_batch
-from stt_pipeline.batches.deletion import delete_batch
-from stt_pipeline.batches.progress import progress
+from stt_pipeline.batches.execution.batch_claim import claimed_batch
+from stt_pipeline.batches.maintenance.deletion import delete_batch
+from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.parquet.datasets import shard_path
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.datasets import shard_path
 
 FILES_PER_SHARD = 100
 TABLES = (

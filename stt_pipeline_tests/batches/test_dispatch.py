@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from stt_pipeline.batches.claimed_shard import ClaimedShard
-from stt_pipeline.batches.create import create_batch
-from stt_pipeline.batches.dispatch import SHARDS_PER_RUN, Order, allocate_shards, revoke_order, tick
-from stt_pipeline.batches.progress import progress
-from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
-from stt_pipeline.store import batches, files, shards
-from stt_pipeline.store.batches import Priority
+from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
+from stt_pipeline.batches.execution.dispatch import SHARDS_PER_RUN, Order, allocate_shards, revoke_order, tick
+from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.files import AudioFile
+from stt_pipeline.store.manifest import files
+from stt_pipeline.store.manifest.files import AudioFile
+from stt_pipeline.store.queue import batches, shards
+from stt_pipeline.store.queue.batches import Priority
 from stt_pipeline_tests.batches.recordings import Bucket, for_each_file, scan, scanned
 
 

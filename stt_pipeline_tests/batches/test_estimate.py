@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from stt_pipeline.audio.allowed import ALLOW_ALL, AllowedSources
 from stt_pipeline.audio.probe import probe, rough_duration
-from stt_pipeline.batches import estimate as module
-from stt_pipeline.batches.estimate import DEFAULT_REAL_TIME_FACTOR, Estimate, estimate
+from stt_pipeline.batches.requests import estimate as module
+from stt_pipeline.batches.requests.estimate import DEFAULT_REAL_TIME_FACTOR, Estimate, estimate
 from stt_pipeline.errors import ConflictError, InvalidRequestError, UnreadableError
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, scanned, write_tone

@@ -14,14 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import text
 
-from stt_pipeline.batches import export
-from stt_pipeline.batches.export import export_batch, export_transcription, recordings
-from stt_pipeline.batches.zip_stream import zipped
+from stt_pipeline.batches.queries import export
+from stt_pipeline.batches.queries.export import export_batch, export_transcription, recordings
+from stt_pipeline.batches.queries.zip_stream import zipped
 from stt_pipeline.errors import ConflictError, NotFoundError
 from stt_pipeline.minutes.exports import EXPORT_FORMATS, ExportFormat
-from stt_pipeline.store import datasets
+from stt_pipeline.parquet import datasets
+from stt_pipeline.parquet.datasets import Dataset
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.datasets import Dataset
 from stt_pipeline_tests.batches.exported_batches import HOSTILE, processed_batch
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
 
@@ -120,7 +120,7 @@ def test_nothing_is_open_between_chunks_nor_when_nobody_takes_more(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = processed_batch(database, tmp_path / "in", NAMES)
-    monkeypatch.setattr("stt_pipeline.batches.zip_stream._BLOCK", 1)
+    monkeypatch.setattr("stt_pipeline.batches.queries.zip_stream._BLOCK", 1)
     monkeypatch.setattr(datasets, "ROW_GROUP_BYTES", 1)
     monkeypatch.setattr(export, "_FILES_AT_A_TIME", 1)
     for format in ("txt", "parquet"):
@@ -149,7 +149,7 @@ def test_a_batch_that_is_deleted_meanwhile_does_not_look_complete(
     said: str,
 ) -> None:
     batch = processed_batch(database, tmp_path / "in", NAMES)
-    monkeypatch.setattr("stt_pipeline.batches.zip_stream._BLOCK", 1)
+    monkeypatch.setattr("stt_pipeline.batches.queries.zip_stream._BLOCK", 1)
     monkeypatch.setattr(datasets, "ROW_GROUP_BYTES", 1)
     monkeypatch.setattr(export, "_FILES_A_PAGE", 1)
     chunks = export_batch(database, batch.id, format).chunks
@@ -185,7 +185,7 @@ def peak_of_zip(files: int) -> int:
 
 
 def test_a_zip_of_many_files_needs_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stt_pipeline.batches.zip_stream._IN_MEMORY", 1 << 16)
+    monkeypatch.setattr("stt_pipeline.batches.queries.zip_stream._IN_MEMORY", 1 << 16)
     peak_of_zip(10)
     # an entry of zipfile's own would be some 600 bytes
     assert peak_of_zip(4_000) - peak_of_zip(500) < 100_000

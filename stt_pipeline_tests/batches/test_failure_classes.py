@@ -20,11 +20,11 @@ from sqlalchemy import text
 from stt_pipeline.audio.decode import SAMPLE_RATE, decode
 from stt_pipeline.audio.sound import Sound, SoundFile, all_samples
 from stt_pipeline.audio.uris import display_name
-from stt_pipeline.batches import dispatch
-from stt_pipeline.batches.create import create_batch
-from stt_pipeline.batches.publish import notify, write_minutes
-from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
-from stt_pipeline.batches.transcribe import find_speakers, probe_files, transcribe_files
+from stt_pipeline.batches.execution import dispatch
+from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.batches.stages.publish import notify, write_minutes
+from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.errors import ErrorClass, SummaryError
 from stt_pipeline.mail.smtp import SmtpMailer
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
@@ -35,10 +35,11 @@ from stt_pipeline.speech.engine.chunks import Cutter
 from stt_pipeline.speech.engine.decoding import DecodeOptions, Decoder
 from stt_pipeline.speech.models import LoadedModel, load_model
 from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
-from stt_pipeline.store import batches, files
-from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.files import AudioFile
+from stt_pipeline.store.manifest import files
+from stt_pipeline.store.manifest.files import AudioFile
+from stt_pipeline.store.queue import batches
+from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline_tests.batches.recordings import report, scan
 from stt_pipeline_tests.conftest import SAMPLES
 from stt_pipeline_tests.defs.bad_files import write_silent_video

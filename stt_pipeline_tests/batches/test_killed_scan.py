@@ -11,14 +11,15 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.engine import Engine
 
-from stt_pipeline.batches.batch_claim import BatchClaim, claimed_batch
-from stt_pipeline.batches.create import create_batch
-from stt_pipeline.batches.progress import progress
-from stt_pipeline.batches.scan import IntakeResult, run_intake
+from stt_pipeline.batches.execution.batch_claim import BatchClaim, claimed_batch
+from stt_pipeline.batches.ingest.scan import IntakeResult, run_intake
+from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.errors import LeaseLostError
-from stt_pipeline.store import batches, files, shards
-from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.manifest import files
+from stt_pipeline.store.queue import batches, shards
+from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, Bucket, scan
 
 _FILES = 1_250  # 100 a shard

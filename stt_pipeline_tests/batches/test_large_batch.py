@@ -7,13 +7,14 @@ import dagster as dg
 import pytest
 from sqlalchemy import text
 
-from stt_pipeline.batches.batch_claim import claimed_batch
-from stt_pipeline.batches.create import create_batch
-from stt_pipeline.batches.progress import progress
-from stt_pipeline.batches.scan import run_intake
-from stt_pipeline.store import files, shards
+from stt_pipeline.batches.execution.batch_claim import claimed_batch
+from stt_pipeline.batches.ingest.scan import run_intake
+from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.files import AudioFile
+from stt_pipeline.store.manifest import files
+from stt_pipeline.store.manifest.files import AudioFile
+from stt_pipeline.store.queue import shards
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, Bucket, scan
 
 _FILES = 100_000

@@ -9,19 +9,20 @@ from typing import get_args
 import pytest
 from sqlalchemy import text
 
-from stt_pipeline.batches import lifecycle
-from stt_pipeline.batches.claimed_shard import ClaimedShard
-from stt_pipeline.batches.create import create_batch
-from stt_pipeline.batches.dispatch import Order, tick
-from stt_pipeline.batches.progress import progress
-from stt_pipeline.batches.retry import retry
-from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
+from stt_pipeline.batches.execution.dispatch import Order, tick
+from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests import lifecycle
+from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.batches.requests.retry import retry
 from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.store import batches, files, shards
-from stt_pipeline.store.batches import Batch, Status
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.files import AudioFile
-from stt_pipeline.store.transitions import TRANSITIONS, Move
+from stt_pipeline.store.manifest import files
+from stt_pipeline.store.manifest.files import AudioFile
+from stt_pipeline.store.queue import batches, shards
+from stt_pipeline.store.queue.batches import Batch, Status
+from stt_pipeline.store.queue.transitions import TRANSITIONS, Move
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, Bucket, for_each_file, scan
 
 ACTIONS: dict[Move, Callable[[Database, int], object]] = {

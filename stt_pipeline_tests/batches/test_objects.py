@@ -6,16 +6,17 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from sqlalchemy import text
 
-from stt_pipeline.batches import lifecycle
-from stt_pipeline.batches.batch_claim import claimed_batch
-from stt_pipeline.batches.dispatch import tick
-from stt_pipeline.batches.poll import remove_watch
-from stt_pipeline.batches.progress import progress
-from stt_pipeline.batches.scan import run_intake
+from stt_pipeline.batches.execution.batch_claim import claimed_batch
+from stt_pipeline.batches.execution.dispatch import tick
+from stt_pipeline.batches.ingest.poll import remove_watch
+from stt_pipeline.batches.ingest.scan import run_intake
+from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.mail.outbox import OutboxMailer
-from stt_pipeline.store import audit, batches, shards
+from stt_pipeline.store.access import audit
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.queue import batches, shards
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, report
 from stt_pipeline_tests.batches.watched import SEOUL, Keys, Watched
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from stt_pipeline.batches.create import checked_options
-from stt_pipeline.batches.options import BatchOptions, speaker_count, transcription_options
+from stt_pipeline.batches.requests.create import checked_options
+from stt_pipeline.batches.requests.options import BatchOptions, speaker_count, transcription_options
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.speech.diarization import SpeakerCount
 from stt_pipeline.speech.language_codes import LANGUAGE_CODES

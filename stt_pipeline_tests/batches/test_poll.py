@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from stt_pipeline.audio.allowed import ALLOW_ALL
-from stt_pipeline.batches import poll
-from stt_pipeline.batches.poll import add_watch, remove_watch
+from stt_pipeline.batches.ingest import poll
+from stt_pipeline.batches.ingest.poll import add_watch, remove_watch
 from stt_pipeline.errors import InvalidRequestError, NotFoundError
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.watched import Keys, Watched

@@ -10,9 +10,10 @@ from sqlalchemy import text
 from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.sound import Sound
 from stt_pipeline.audio.sources import Source
-from stt_pipeline.batches import file_loop, transcribe
-from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
-from stt_pipeline.batches.transcribe import find_speakers, probe_files, transcribe_files
+from stt_pipeline.batches.execution import file_loop
+from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.stages import transcribe
+from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerCount
 from stt_pipeline.speech.transcript import SpeakerTurn
 from stt_pipeline.store.database import Database

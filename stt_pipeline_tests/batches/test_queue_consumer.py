@@ -13,13 +13,13 @@ import pytest
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.sources import Source
 from stt_pipeline.audio.sqs import Message, Queue, QueueAccess
-from stt_pipeline.batches.batch_claim import claimed_batch
-from stt_pipeline.batches.poll import remove_watch
-from stt_pipeline.batches.queue_consumer import MOST_RECEIVES, Drained, drain
+from stt_pipeline.batches.execution.batch_claim import claimed_batch
+from stt_pipeline.batches.ingest.poll import remove_watch
+from stt_pipeline.batches.ingest.queue_consumer import MOST_RECEIVES, Drained, drain
 from stt_pipeline.errors import SourceUnavailableError
-from stt_pipeline.store import watches
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.watches import DeadLetter
+from stt_pipeline.store.manifest import watches
+from stt_pipeline.store.manifest.watches import DeadLetter
 from stt_pipeline_tests.batches.watched import Keys, Watched
 
 
@@ -189,7 +189,7 @@ def test_messages_that_nobody_understands_are_kept_as_dead_letters(bell: Bell) -
 
 
 def test_a_message_that_nobody_foresaw_holds_up_no_other(bell: Bell, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stt_pipeline.batches import queue_consumer
+    from stt_pipeline.batches.ingest import queue_consumer
 
     watch = bell.watch()
     really = queue_consumer.arrivals
@@ -315,7 +315,7 @@ def test_a_database_that_is_away_loses_nothing(bell: Bell) -> None:
 def test_a_message_on_which_our_own_work_fails_is_tried_alone_and_kept_as_a_dead_letter_in_the_end(
     bell: Bell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from stt_pipeline.batches import queue_consumer
+    from stt_pipeline.batches.ingest import queue_consumer
 
     watch = bell.watch()
     really = queue_consumer.arrive

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from stt_pipeline.batches import lifecycle
-from stt_pipeline.batches.create import create_batch
-from stt_pipeline.batches.retention import retire_batches
-from stt_pipeline.store import batches, transitions
+from stt_pipeline.batches.maintenance.retention import retire_batches
+from stt_pipeline.batches.requests import lifecycle
+from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.queue import batches, transitions
 
 
 def _ended(database: Database, folder: Path, days: int) -> int:

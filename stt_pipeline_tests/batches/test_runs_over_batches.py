@@ -10,10 +10,10 @@ from sqlalchemy import text
 from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.sound import Sound
 from stt_pipeline.audio.sources import OpenSource, Source
-from stt_pipeline.batches import dispatch
-from stt_pipeline.batches.options import BatchOptions
-from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
-from stt_pipeline.batches.transcribe import find_speakers, probe_files, transcribe_files
+from stt_pipeline.batches.execution import dispatch
+from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.requests.options import BatchOptions
+from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.errors import ConfigurationError, SourceUnavailableError
 from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Transcript

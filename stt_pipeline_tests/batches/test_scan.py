@@ -7,13 +7,14 @@ import pytest
 from sqlalchemy import text
 
 from stt_pipeline.audio.sources import SourceObject
-from stt_pipeline.batches.batch_claim import claimed_batch
-from stt_pipeline.batches.create import create_batch
-from stt_pipeline.batches.progress import progress
-from stt_pipeline.batches.scan import files_per_shard
+from stt_pipeline.batches.execution.batch_claim import claimed_batch
+from stt_pipeline.batches.ingest.scan import files_per_shard
+from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.store import batches, files, shards, transitions
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.manifest import files
+from stt_pipeline.store.queue import batches, shards, transitions
 from stt_pipeline_tests.batches.recordings import Bucket, scan, scanned, write_tone
 
 

@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import text
 
 from stt_pipeline.audio.sound import Sound
-from stt_pipeline.batches.batch_claim import claimed_batch
-from stt_pipeline.batches.progress import progress
-from stt_pipeline.batches.publish import notify, write_minutes
-from stt_pipeline.batches.results import minutes_rows, transcript_rows
-from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
-from stt_pipeline.batches.transcribe import find_speakers, probe_files, transcribe_files
+from stt_pipeline.batches.execution.batch_claim import claimed_batch
+from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.queries.results import minutes_rows, transcript_rows
+from stt_pipeline.batches.stages.publish import notify, write_minutes
+from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.errors import (
     ConfigurationError,
     EmailError,
@@ -31,8 +31,9 @@ from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerCount
 from stt_pipeline.speech.recordings import Recording, Transcriber
 from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
-from stt_pipeline.store import files, shards
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.manifest import files
+from stt_pipeline.store.queue import shards
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, report, scanned, write_tone
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from stt_pipeline.batches.throughput_plot import throughput_png
+from stt_pipeline.batches.queries.throughput_plot import throughput_png
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 LEFT, RIGHT = 84, 686  # where the time axis begins and ends, in pixels

@@ -11,17 +11,18 @@ import pytest
 from sqlalchemy import text
 
 from stt_pipeline.audio.sound import Sound
-from stt_pipeline.batches import dispatch, file_loop, lifecycle
-from stt_pipeline.batches.options import BatchOptions
-from stt_pipeline.batches.progress import progress
-from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
-from stt_pipeline.batches.transcribe import find_speakers, probe_files, transcribe_files
+from stt_pipeline.batches.execution import dispatch, file_loop
+from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests import lifecycle
+from stt_pipeline.batches.requests.options import BatchOptions
+from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.errors import ConfigurationError, UnreadableError
 from stt_pipeline.speech.diarization.segmentation_model import is_installed
 from stt_pipeline.speech.recordings import Outcome, Progress, Recording
 from stt_pipeline.speech.transcript import Transcript
-from stt_pipeline.store import files
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.manifest import files
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
 
 

@@ -14,17 +14,17 @@ from pathlib import Path
 from sqlalchemy import text
 
 from stt_pipeline.audio.sound import Sound
-from stt_pipeline.batches.progress import Progress, progress
-from stt_pipeline.batches.publish import notify, write_minutes
-from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
-from stt_pipeline.batches.transcribe import find_speakers, probe_files, transcribe_files
+from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.queries.progress import Progress, progress
+from stt_pipeline.batches.stages.publish import notify, write_minutes
+from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.errors import ModelError, OutOfMemoryError, SummaryError
 from stt_pipeline.mail.mailer import load_mailer
 from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Transcript
-from stt_pipeline.store import leases, shards
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.queue import leases, shards
 from stt_pipeline.store.tables import shards as shards_table
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
 

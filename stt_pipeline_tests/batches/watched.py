@@ -11,13 +11,13 @@ from sqlalchemy import text
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.sources import Source, SourceObject
-from stt_pipeline.batches.objects import Arrived, Intake, arrive
-from stt_pipeline.batches.poll import Look, add_watch, look
+from stt_pipeline.batches.ingest.objects import Arrived, Intake, arrive
+from stt_pipeline.batches.ingest.poll import Look, add_watch, look
 from stt_pipeline.errors import DownloadError
-from stt_pipeline.store import files, watches
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.files import AudioFile
-from stt_pipeline.store.watches import Watch
+from stt_pipeline.store.manifest import files, watches
+from stt_pipeline.store.manifest.files import AudioFile
+from stt_pipeline.store.manifest.watches import Watch
 from stt_pipeline_tests.batches.recordings import MAX_BYTES
 
 SEOUL = ZoneInfo("Asia/Seoul")

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from stt_pipeline.batches.publish import notify, write_minutes
-from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
-from stt_pipeline.batches.transcribe import find_speakers, probe_files, transcribe_files
+from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.stages.publish import notify, write_minutes
+from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.mail.mailer import load_mailer
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.speech.diarization import Diarizer

@@ -8,9 +8,9 @@ import boto3
 import pytest
 from sqlalchemy import text
 
-from stt_pipeline.batches.dispatch import HEARTBEAT
-from stt_pipeline.store import batch_stats, batches
+from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.queue import batch_stats, batches
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
 from stt_pipeline_tests.cli.conftest import NOBODY_WORKS, Stt, plain
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from stt_pipeline.batches import lifecycle
-from stt_pipeline.batches.dispatch import HEARTBEAT
-from stt_pipeline.store import batch_stats, batches, files
+from stt_pipeline.batches.execution.dispatch import HEARTBEAT
+from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.manifest import files
+from stt_pipeline.store.queue import batch_stats, batches
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
 from stt_pipeline_tests.cli.conftest import Ended, Stt, plain
 from stt_pipeline_tests.cli.terminals import Terminal

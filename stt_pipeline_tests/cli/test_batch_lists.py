@@ -9,9 +9,9 @@ import pytest
 from rich.cells import cell_len
 from sqlalchemy import text
 
-from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
-from stt_pipeline.store import leases, shards
+from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.queue import leases, shards
 from stt_pipeline.store.tables import shards as shards_table
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
 from stt_pipeline_tests.cli.conftest import Ended, Stt

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from stt_pipeline.batches import lifecycle
-from stt_pipeline.batches.dispatch import HEARTBEAT
+from stt_pipeline.batches.execution.dispatch import HEARTBEAT
+from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.cli.batch.figures import percent, rate, span
-from stt_pipeline.store import batch_stats
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.queue import batch_stats
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
 from stt_pipeline_tests.cli.conftest import NOBODY_WORKS, Stt
 from stt_pipeline_tests.cli.processed_batches import process

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from sqlalchemy import text
 
-from stt_pipeline.batches.dispatch import tick
+from stt_pipeline.batches.execution.dispatch import tick
 from stt_pipeline.cli.main import run
 from stt_pipeline.store.database import Database
 

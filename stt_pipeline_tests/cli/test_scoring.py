@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from stt_pipeline.audio.sound import Sound, all_samples
-from stt_pipeline.batches.progress import progress
+from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.cli.demo import score_table
 from stt_pipeline.cli.scoring import FileScore, score_batch, totals
 from stt_pipeline.errors import InvalidRequestError

@@ -28,7 +28,7 @@ from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.cli.webserver import answers, is_ready
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
-from stt_pipeline.store.embedded import running_url
+from stt_pipeline.store.server.embedded import running_url
 
 STT = [sys.executable, "-c", "from stt_pipeline.cli.main import run; run()"]
 

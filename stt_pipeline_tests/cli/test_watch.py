@@ -9,8 +9,8 @@ import boto3
 import pytest
 from sqlalchemy import text
 
-from stt_pipeline.store import watches
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.manifest import watches
 from stt_pipeline_tests.batches.watched import Keys, Watched
 from stt_pipeline_tests.cli.conftest import NOBODY_WORKS, Stt, plain
 

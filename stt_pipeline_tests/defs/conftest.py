@@ -20,7 +20,7 @@ from stt_pipeline.settings import Settings
 from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.url import psycopg2_url
+from stt_pipeline.store.server.url import psycopg2_url
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker
 
 ROOT = Path(__file__).parents[2]

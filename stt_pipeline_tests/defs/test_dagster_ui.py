@@ -19,16 +19,17 @@ from sqlalchemy import text
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.audio.sqs import QueueAccess
-from stt_pipeline.batches import lifecycle
-from stt_pipeline.batches.create import create_batch
-from stt_pipeline.batches.dispatch import HEARTBEAT, SHARDS_PER_RUN
-from stt_pipeline.batches.poll import add_watch
-from stt_pipeline.batches.progress import Progress, progress
+from stt_pipeline.batches.execution.dispatch import HEARTBEAT, SHARDS_PER_RUN
+from stt_pipeline.batches.ingest.poll import add_watch
+from stt_pipeline.batches.queries.progress import Progress, progress
+from stt_pipeline.batches.requests import lifecycle
+from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.defs.stages import STAGE_ASSETS
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import batch_stats, batches, files, shards, watches
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.manifest import files, watches
+from stt_pipeline.store.queue import batch_stats, batches, shards
 from stt_pipeline_tests.batches.recordings import write_tone
 from stt_pipeline_tests.conftest import SAMPLES, point_aws_at
 from stt_pipeline_tests.defs.bad_files import EXPECTED, write_bad_files

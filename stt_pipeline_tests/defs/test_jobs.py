@@ -8,14 +8,14 @@ import dagster as dg
 import pytest
 from sqlalchemy import text
 
-from stt_pipeline.batches import lifecycle
-from stt_pipeline.batches.create import create_batch
-from stt_pipeline.batches.dispatch import runs_ended
-from stt_pipeline.batches.progress import progress
-from stt_pipeline.batches.retry import retry
+from stt_pipeline.batches.execution.dispatch import runs_ended
+from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests import lifecycle
+from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.batches.requests.retry import retry
 from stt_pipeline.definitions import defs
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import batches
+from stt_pipeline.store.queue import batches
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, scanned, write_tone
 from stt_pipeline_tests.defs.conftest import Product
 

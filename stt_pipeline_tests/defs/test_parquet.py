@@ -7,9 +7,9 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from stt_pipeline.batches.create import create_batch
-from stt_pipeline.batches.progress import progress
-from stt_pipeline.batches.retry import retry
+from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.batches.requests.retry import retry
 from stt_pipeline.defs.assets.meeting_minutes import meeting_minutes
 from stt_pipeline.defs.io_managers import ParquetIOManager
 from stt_pipeline.defs.partitions import audio_partitions

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
-from stt_pipeline.batches.progress import Progress
-from stt_pipeline.batches.report import Report
-from stt_pipeline.batches.review import ToReview
+from stt_pipeline.batches.queries.progress import Progress
+from stt_pipeline.batches.queries.review import ToReview
+from stt_pipeline.batches.stages.report import Report
 from stt_pipeline.defs.previews import report_preview
 from stt_pipeline.speech.quality import Figures
-from stt_pipeline.store.review import Judged
+from stt_pipeline.store.results.review import Judged
 
 CREATED = datetime(2026, 3, 4, 5, 6, tzinfo=timezone.utc)
 PROGRESS = Progress(

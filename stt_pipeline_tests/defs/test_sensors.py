@@ -8,11 +8,11 @@ import pytest
 from dagster._core.storage.tags import GRPC_INFO_TAG, PRIORITY_TAG
 from sqlalchemy import text
 
-from stt_pipeline.batches import lifecycle, retry
-from stt_pipeline.batches.create import create_batch
-from stt_pipeline.batches.dispatch import SHARDS_PER_RUN
-from stt_pipeline.batches.progress import progress
-from stt_pipeline.store.batches import Batch
+from stt_pipeline.batches.execution.dispatch import SHARDS_PER_RUN
+from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests import lifecycle, retry
+from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
 from stt_pipeline_tests.defs.conftest import Product
 

@@ -10,9 +10,9 @@ import pytest
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.audio.sqs import QueueAccess
-from stt_pipeline.batches.batch_claim import claimed_batch
-from stt_pipeline.batches.poll import add_watch
-from stt_pipeline.batches.progress import progress
+from stt_pipeline.batches.execution.batch_claim import claimed_batch
+from stt_pipeline.batches.ingest.poll import add_watch
+from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.defs.resources import sources_resource
 from stt_pipeline.defs.sensors import s3_audio
 from stt_pipeline.defs.sensors.s3_audio import s3_audio_sensor
@@ -20,8 +20,8 @@ from stt_pipeline.defs.sensors.s3_events import s3_event_sensor
 from stt_pipeline.defs.sensors.time_limit import within
 from stt_pipeline.errors import SourceUnavailableError
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import watches
-from stt_pipeline.store.watches import Watch
+from stt_pipeline.store.manifest import watches
+from stt_pipeline.store.manifest.watches import Watch
 from stt_pipeline_tests.defs.conftest import Product
 
 

@@ -11,7 +11,7 @@ import tomli
 from pydantic_settings import SettingsConfigDict
 
 from stt_pipeline.settings import Settings
-from stt_pipeline.store.postmaster import VERSION, binary
+from stt_pipeline.store.server.postmaster import VERSION, binary
 from tools.env_example import env_example
 
 ROOT = Path(__file__).parents[2]

@@ -8,46 +8,39 @@ from typing import get_args
 from sqlalchemy import text
 from upath import UPath
 
-from stt_pipeline.batches import dispatch, lifecycle
-from stt_pipeline.batches.batch_claim import claimed_batch
-from stt_pipeline.batches.deletion import delete_batch
-from stt_pipeline.batches.export import dataset_rows, export_batch, export_transcription
-from stt_pipeline.batches.file_lists import Place, list_files
-from stt_pipeline.batches.objects import arrive
-from stt_pipeline.batches.poll import remove_watch
-from stt_pipeline.batches.progress import overview, overviews, progress
-from stt_pipeline.batches.publish import notify, write_minutes
-from stt_pipeline.batches.results import (
+from stt_pipeline.batches.execution import dispatch
+from stt_pipeline.batches.execution.batch_claim import claimed_batch
+from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.ingest.objects import arrive
+from stt_pipeline.batches.ingest.poll import remove_watch
+from stt_pipeline.batches.maintenance.deletion import delete_batch
+from stt_pipeline.batches.maintenance.retention import retire_batches
+from stt_pipeline.batches.queries.export import dataset_rows, export_batch, export_transcription
+from stt_pipeline.batches.queries.file_lists import Place, list_files
+from stt_pipeline.batches.queries.progress import overview, overviews, progress
+from stt_pipeline.batches.queries.results import (
     first_summaries,
     first_transcriptions,
     minutes_rows,
     transcript_rows,
 )
-from stt_pipeline.batches.retention import retire_batches
-from stt_pipeline.batches.retry import ask, retry, work_off
-from stt_pipeline.batches.review import review
-from stt_pipeline.batches.search import search
-from stt_pipeline.batches.search_index import reindex
-from stt_pipeline.batches.shard_claims import ClaimRequest, ShardClaims
-from stt_pipeline.batches.transcribe import find_speakers, probe_files, transcribe_files
+from stt_pipeline.batches.queries.review import review
+from stt_pipeline.batches.queries.search import search
+from stt_pipeline.batches.requests import lifecycle
+from stt_pipeline.batches.requests.retry import ask, retry, work_off
+from stt_pipeline.batches.stages.publish import notify, write_minutes
+from stt_pipeline.batches.stages.search_index import reindex
+from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.mail.outbox import OutboxMailer
 from stt_pipeline.minutes.model import Minutes
+from stt_pipeline.parquet.datasets import Dataset
 from stt_pipeline.speech.transcript import Transcript
-from stt_pipeline.store import (
-    batch_stats,
-    batches,
-    emails,
-    files,
-    leases,
-    shards,
-    summaries,
-    transcriptions,
-    watches,
-)
-from stt_pipeline.store.batches import Filter
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.datasets import Dataset
-from stt_pipeline.store.files import FileStatus
+from stt_pipeline.store.manifest import files, watches
+from stt_pipeline.store.manifest.files import FileStatus
+from stt_pipeline.store.queue import batch_stats, batches, leases, shards
+from stt_pipeline.store.queue.batches import Filter
+from stt_pipeline.store.results import emails, summaries, transcriptions
 from stt_pipeline.store.tables import shards as shards_table
 from stt_pipeline_tests.batches.recordings import (
     MAX_BYTES,

@@ -6,7 +6,8 @@ classes, transcripts in three partitions, minutes, mails of each status, through
 
 from sqlalchemy import Connection, text
 
-from stt_pipeline.store import shards, transcriptions
+from stt_pipeline.store.queue import shards
+from stt_pipeline.store.results import transcriptions
 
 LARGE_TABLES = ("stt_audio_files", "stt_transcriptions", "stt_summaries", "stt_email_logs", "stt_search")
 FAILURES = ("download", "model", "unreadable", "internal")  # one file in a hundred

@@ -12,11 +12,11 @@ from sqlalchemy.dialects import postgresql
 from upath import UPath
 
 from stt_pipeline import errors
-from stt_pipeline.batches.options import BatchOptions
+from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.errors import ErrorClass, FileError
-from stt_pipeline.store import datasets
+from stt_pipeline.parquet import datasets
+from stt_pipeline.parquet.compaction import compact
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.parquet_compaction import compact
 from stt_pipeline.store.tables import metadata
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")

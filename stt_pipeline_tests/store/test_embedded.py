@@ -15,8 +15,8 @@ import pytest
 
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
-from stt_pipeline.store.embedded import EmbeddedPostgres, running_url, with_database
-from stt_pipeline.store.postmaster import running_postmaster
+from stt_pipeline.store.server.embedded import EmbeddedPostgres, running_url, with_database
+from stt_pipeline.store.server.postmaster import running_postmaster
 
 AS_ROOT = os.geteuid() == 0
 NOBODY = 65534
@@ -79,7 +79,7 @@ def test_server_of_a_killed_process_is_joined_and_then_stopped(settings: Setting
     script = textwrap.dedent(f"""
         import os, pathlib, signal
         from stt_pipeline.settings import Settings
-        from stt_pipeline.store.embedded import EmbeddedPostgres
+        from stt_pipeline.store.server.embedded import EmbeddedPostgres
         with EmbeddedPostgres(Settings(home=pathlib.Path({str(settings.home)!r}), database_url="")):
             os.kill(os.getpid(), signal.SIGKILL)
     """)
@@ -137,7 +137,7 @@ def as_ordinary_user(script: str, *arguments: str) -> subprocess.CompletedProces
         import os, pathlib, sys, psycopg, psutil, encodings.idna
         from stt_pipeline.errors import ConfigurationError
         from stt_pipeline.settings import Settings
-        from stt_pipeline.store.embedded import EmbeddedPostgres
+        from stt_pipeline.store.server.embedded import EmbeddedPostgres
         home = pathlib.Path(sys.argv[1])
     """)
     code += drop + "\nos.chdir('/')\n" + textwrap.dedent(script)

@@ -6,9 +6,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from stt_pipeline.store import transcriptions
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.migrations import VERSION_TABLE, is_current, upgrade
+from stt_pipeline.store.results import transcriptions
 from stt_pipeline.store.tables import metadata
 
 

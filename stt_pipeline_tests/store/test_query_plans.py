@@ -9,22 +9,10 @@ import pytest
 from sqlalchemy import inspect as inspect_database
 from sqlalchemy import text
 
-from stt_pipeline.store import (
-    batch_stats,
-    batches,
-    emails,
-    files,
-    leases,
-    review,
-    search,
-    shards,
-    staging,
-    summaries,
-    transcriptions,
-    transitions,
-    watches,
-)
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.manifest import files, staging, watches
+from stt_pipeline.store.queue import batch_stats, batches, leases, shards, transitions
+from stt_pipeline.store.results import emails, review, search, summaries, transcriptions
 from stt_pipeline.store.tables import metadata
 from stt_pipeline_tests.store import large_store
 from stt_pipeline_tests.store.every_query import ask_everything

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import make_url
 
 from stt_pipeline.errors import ConfigurationError
-from stt_pipeline.store.url import place_of, psycopg2_url, psycopg_url
+from stt_pipeline.store.server.url import place_of, psycopg2_url, psycopg_url
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg", "postgresql+psycopg2"])

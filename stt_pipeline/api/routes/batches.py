@@ -10,13 +10,13 @@ from stt_pipeline.api.access import CurrentActor
 from stt_pipeline.api.dependencies import Sources, Store
 from stt_pipeline.api.paging import TEXT, Cursor, Id, Limit, Page, id_of
 from stt_pipeline.api.problems import documented
-from stt_pipeline.batches import lifecycle
-from stt_pipeline.batches import retry as retries
-from stt_pipeline.batches.create import create_batch as write_batch
-from stt_pipeline.batches.options import BatchOptions
-from stt_pipeline.batches.progress import Overview, overview, overview_of, overviews
+from stt_pipeline.batches.queries.progress import Overview, overview, overview_of, overviews
+from stt_pipeline.batches.requests import lifecycle
+from stt_pipeline.batches.requests import retry as retries
+from stt_pipeline.batches.requests.create import create_batch as write_batch
+from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.errors import ErrorClass
-from stt_pipeline.store.batches import Batch, Filter, Priority, Status
+from stt_pipeline.store.queue.batches import Batch, Filter, Priority, Status
 
 router = APIRouter(prefix="/stt-batches", tags=["batches"])
 

@@ -10,8 +10,8 @@ from stt_pipeline.api.dependencies import Config, Sources, Store
 from stt_pipeline.api.problems import documented
 from stt_pipeline.audio.allowed import MAX_ADDRESS_LENGTH
 from stt_pipeline.audio.patterns import MAX_PATTERN_LENGTH
-from stt_pipeline.batches.estimate import estimate
-from stt_pipeline.batches.options import BatchOptions
+from stt_pipeline.batches.requests.estimate import estimate
+from stt_pipeline.batches.requests.options import BatchOptions
 
 router = APIRouter(prefix="/stt-batches", tags=["batches"])
 

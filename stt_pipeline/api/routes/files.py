@@ -11,13 +11,13 @@ from stt_pipeline.api.dependencies import Store
 from stt_pipeline.api.downloads import FileStream, attachment, documented_files
 from stt_pipeline.api.paging import Cursor, Id, Limit, Page
 from stt_pipeline.api.problems import documented
-from stt_pipeline.batches import export, file_lists
-from stt_pipeline.batches.export import BatchFormat
-from stt_pipeline.batches.file_lists import ListedFile, Place
-from stt_pipeline.batches.review import ToReview, review
+from stt_pipeline.batches.queries import export, file_lists
+from stt_pipeline.batches.queries.export import BatchFormat
+from stt_pipeline.batches.queries.file_lists import ListedFile, Place
+from stt_pipeline.batches.queries.review import ToReview, review
 from stt_pipeline.errors import ErrorClass, InvalidRequestError
-from stt_pipeline.store.datasets import Dataset
-from stt_pipeline.store.files import FileStatus
+from stt_pipeline.parquet.datasets import Dataset
+from stt_pipeline.store.manifest.files import FileStatus
 
 router = APIRouter(prefix="/stt-batches/{batch_id}", tags=["files"])
 

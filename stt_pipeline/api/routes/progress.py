@@ -13,7 +13,7 @@ from stt_pipeline.api.dependencies import Feed, Store
 from stt_pipeline.api.paging import Id
 from stt_pipeline.api.problems import documented
 from stt_pipeline.api.progress_feed import LOOK_SECONDS
-from stt_pipeline.batches.progress import Progress, progress
+from stt_pipeline.batches.queries.progress import Progress, progress
 from stt_pipeline.errors import NotFoundError
 
 router = APIRouter(prefix="/stt-batches", tags=["batches"])

@@ -7,9 +7,9 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from stt_pipeline.api.dependencies import Store
 from stt_pipeline.api.paging import TEXT, Cursor, Limit, Page, digits, id_of
-from stt_pipeline.batches import search as searching
+from stt_pipeline.batches.queries import search as searching
 from stt_pipeline.search.query import LONGEST_QUERY
-from stt_pipeline.store.search import Part
+from stt_pipeline.store.results.search import Part
 from stt_pipeline.store.tables import LARGEST_ID
 
 router = APIRouter(prefix="/search", tags=["search"])

@@ -10,12 +10,12 @@ from stt_pipeline.api.downloads import FileResponse, attachment, documented_file
 from stt_pipeline.api.paging import Id
 from stt_pipeline.api.problems import documented
 from stt_pipeline.audio.uris import display_name
-from stt_pipeline.batches import export
+from stt_pipeline.batches.queries import export
 from stt_pipeline.minutes.exports import EXPORT_FORMATS, ExportFormat
 from stt_pipeline.minutes.model import ActionItem
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn
-from stt_pipeline.store import transcriptions
-from stt_pipeline.store.transcriptions import TranscriptionStatus
+from stt_pipeline.store.results import transcriptions
+from stt_pipeline.store.results.transcriptions import TranscriptionStatus
 
 router = APIRouter(prefix="/transcriptions", tags=["transcriptions"])
 

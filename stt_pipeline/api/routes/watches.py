@@ -12,11 +12,11 @@ from stt_pipeline.api.problems import documented
 from stt_pipeline.api.routes.batches import Emails
 from stt_pipeline.audio.allowed import MAX_ADDRESS_LENGTH
 from stt_pipeline.audio.patterns import MAX_PATTERN_LENGTH
-from stt_pipeline.batches import poll
-from stt_pipeline.batches.options import BatchOptions
-from stt_pipeline.store import watches
-from stt_pipeline.store.batches import Priority
-from stt_pipeline.store.watches import Batching, Watch
+from stt_pipeline.batches.ingest import poll
+from stt_pipeline.batches.requests.options import BatchOptions
+from stt_pipeline.store.manifest import watches
+from stt_pipeline.store.manifest.watches import Batching, Watch
+from stt_pipeline.store.queue.batches import Priority
 
 router = APIRouter(prefix="/stt-watches", tags=["watches"])
 

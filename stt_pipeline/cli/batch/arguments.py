@@ -6,9 +6,9 @@ from typing import Annotated, Any, get_origin
 
 import typer
 
-from stt_pipeline.batches.options import BatchOptions
+from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.errors import ErrorClass, InvalidRequestError
-from stt_pipeline.store.batches import Priority
+from stt_pipeline.store.queue.batches import Priority
 from stt_pipeline.store.tables import LARGEST_ID
 
 

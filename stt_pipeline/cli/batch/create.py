@@ -6,7 +6,7 @@ import typer
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.opening import SourceAccess
-from stt_pipeline.batches.create import create_batch
+from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.cli.batch.arguments import AsJson, Emails, Options, Pattern, Urgency, parsed_options
 from stt_pipeline.cli.connection import actor, connected
 from stt_pipeline.cli.dispatcher import warn_if_silent

@@ -12,8 +12,9 @@ from stt_pipeline.cli.batch.arguments import AsJsonLines, BatchId, OfClass
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.terminal import out, print_json, print_status
 from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.store import batches, files
-from stt_pipeline.store.files import AudioFile
+from stt_pipeline.store.manifest import files
+from stt_pipeline.store.manifest.files import AudioFile
+from stt_pipeline.store.queue import batches
 from stt_pipeline.store.tables import LARGEST_ID
 
 

@@ -8,18 +8,18 @@ from typing import Annotated
 
 import typer
 
-from stt_pipeline.batches import lifecycle
-from stt_pipeline.batches.retry import retry as retry_files
+from stt_pipeline.batches.requests import lifecycle
+from stt_pipeline.batches.requests.retry import retry as retry_files
 from stt_pipeline.cli.batch.arguments import BatchId, OfClass
 from stt_pipeline.cli.connection import actor, connected
 from stt_pipeline.cli.dispatcher import warn_if_silent
 from stt_pipeline.cli.terminal import err, print_result, print_status
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import batches, transitions
-from stt_pipeline.store.batches import Batch
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.transitions import Move
+from stt_pipeline.store.queue import batches, transitions
+from stt_pipeline.store.queue.batches import Batch
+from stt_pipeline.store.queue.transitions import Move
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 

@@ -8,12 +8,12 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from stt_pipeline.batches.progress import Overview, overviews
+from stt_pipeline.batches.queries.progress import Overview, overviews
 from stt_pipeline.cli.batch.arguments import AsJsonLines, fitting
 from stt_pipeline.cli.batch.figures import local_time, percent
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.terminal import out, print_json, print_status
-from stt_pipeline.store.batches import Filter, Status
+from stt_pipeline.store.queue.batches import Filter, Status
 
 
 def list_batches(

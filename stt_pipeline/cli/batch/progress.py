@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from stt_pipeline.audio.uris import display_path
-from stt_pipeline.batches.progress import Progress, progress
+from stt_pipeline.batches.queries.progress import Progress, progress
 from stt_pipeline.cli.batch.arguments import AsJson, BatchId
 from stt_pipeline.cli.batch.failures import what_happened
 from stt_pipeline.cli.batch.figures import local_time, percent, rate, span, until
@@ -14,7 +14,8 @@ from stt_pipeline.cli.batch.watch import watched
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.dispatcher import warn_if_silent
 from stt_pipeline.cli.terminal import print_facts, print_json, print_status
-from stt_pipeline.store import batches, files
+from stt_pipeline.store.manifest import files
+from stt_pipeline.store.queue import batches
 
 _EXAMPLES = 5  # failed files that are named
 

@@ -8,8 +8,8 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from stt_pipeline.batches import review as reviews
-from stt_pipeline.batches.review import ToReview
+from stt_pipeline.batches.queries import review as reviews
+from stt_pipeline.batches.queries.review import ToReview
 from stt_pipeline.cli.batch.arguments import AsJsonLines, BatchId
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.terminal import out, print_json, print_status

@@ -8,9 +8,10 @@ from stt_pipeline.cli.batch.arguments import AsJson, BatchId
 from stt_pipeline.cli.batch.figures import local_time
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.terminal import print_facts, print_json
-from stt_pipeline.store import batch_stats, batches, emails
-from stt_pipeline.store.batch_stats import StageCount
-from stt_pipeline.store.batches import Batch
+from stt_pipeline.store.queue import batch_stats, batches
+from stt_pipeline.store.queue.batch_stats import StageCount
+from stt_pipeline.store.queue.batches import Batch
+from stt_pipeline.store.results import emails
 
 
 def show(batch_id: BatchId, as_json: AsJson = False) -> None:

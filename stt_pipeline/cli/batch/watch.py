@@ -8,8 +8,8 @@ from rich.progress import BarColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 from rich.text import Text
 
-from stt_pipeline.batches.dispatch import STALE_AFTER
-from stt_pipeline.batches.progress import Progress, progress
+from stt_pipeline.batches.execution.dispatch import STALE_AFTER
+from stt_pipeline.batches.queries.progress import Progress, progress
 from stt_pipeline.cli.batch.figures import local_time, percent, rate, until
 from stt_pipeline.cli.dispatcher import silence
 from stt_pipeline.cli.terminal import err, print_status

@@ -4,7 +4,7 @@ import dagster as dg
 from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.batches.transcribe import probe_files
+from stt_pipeline.batches.stages.transcribe import probe_files
 from stt_pipeline.defs.partitions import all_of
 from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset
 from stt_pipeline.settings import Settings

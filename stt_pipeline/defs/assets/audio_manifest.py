@@ -6,7 +6,7 @@ import dagster as dg
 from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.batches.scan import run_intake
+from stt_pipeline.batches.ingest.scan import run_intake
 from stt_pipeline.defs.batch_step import claimed_partition
 from stt_pipeline.defs.partitions import audio_partitions, batch_partitions
 from stt_pipeline.settings import Settings

@@ -3,7 +3,7 @@
 import dagster as dg
 from dagster import ResourceParam
 
-from stt_pipeline.batches.report import close_batch
+from stt_pipeline.batches.stages.report import close_batch
 from stt_pipeline.defs.batch_step import claimed_partition
 from stt_pipeline.defs.partitions import all_of, batch_partitions
 from stt_pipeline.defs.previews import report_preview

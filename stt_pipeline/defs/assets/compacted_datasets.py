@@ -3,14 +3,14 @@
 import dagster as dg
 from dagster import ResourceParam
 
-from stt_pipeline.batches.compaction import compact_batch
+from stt_pipeline.batches.maintenance.compaction import compact_batch
 from stt_pipeline.defs.assets.batch_report import batch_report
 from stt_pipeline.defs.batch_step import claimed_partition
 from stt_pipeline.defs.partitions import batch_partitions
 from stt_pipeline.defs.previews import compaction_preview
+from stt_pipeline.parquet.files import data_folder
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.parquet_files import data_folder
 
 
 @dg.asset(

@@ -6,9 +6,9 @@ import dagster as dg
 from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.batches.claimed_shard import ClaimedShard
-from stt_pipeline.batches.publish import SummarizerFor, write_minutes
-from stt_pipeline.batches.results import first_summaries, minutes_rows
+from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
+from stt_pipeline.batches.queries.results import first_summaries, minutes_rows
+from stt_pipeline.batches.stages.publish import SummarizerFor, write_minutes
 from stt_pipeline.defs.assets.speaker_turns import speaker_turns
 from stt_pipeline.defs.previews import SHOWN_FILES, minutes_preview
 from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset

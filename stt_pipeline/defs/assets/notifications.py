@@ -6,8 +6,8 @@ import dagster as dg
 from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.batches.claimed_shard import ClaimedShard
-from stt_pipeline.batches.publish import notify
+from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
+from stt_pipeline.batches.stages.publish import notify
 from stt_pipeline.defs.assets.meeting_minutes import meeting_minutes
 from stt_pipeline.defs.resources import OpenMailer
 from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset

@@ -6,9 +6,9 @@ import dagster as dg
 from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.batches.claimed_shard import ClaimedShard
-from stt_pipeline.batches.results import first_transcriptions, transcript_rows
-from stt_pipeline.batches.transcribe import DiarizerFor, find_speakers
+from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
+from stt_pipeline.batches.queries.results import first_transcriptions, transcript_rows
+from stt_pipeline.batches.stages.transcribe import DiarizerFor, find_speakers
 from stt_pipeline.defs.assets.transcripts import transcripts
 from stt_pipeline.defs.previews import SHOWN_FILES, speaker_preview
 from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset

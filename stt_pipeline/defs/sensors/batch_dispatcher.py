@@ -12,8 +12,7 @@ from dagster._core.storage.tags import (
     RUN_KEY_TAG,
 )
 
-from stt_pipeline.batches import retry
-from stt_pipeline.batches.dispatch import (
+from stt_pipeline.batches.execution.dispatch import (
     Order,
     cancelled_batches,
     paused_batches,
@@ -21,6 +20,7 @@ from stt_pipeline.batches.dispatch import (
     runs_ended,
     tick,
 )
+from stt_pipeline.batches.requests import retry
 from stt_pipeline.defs.batch_records import end_runs, unqueue_runs
 from stt_pipeline.defs.jobs import (
     BY_ORDER,

@@ -8,15 +8,15 @@ import dagster as dg
 from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.batches.objects import Intake
-from stt_pipeline.batches.poll import Look, look
+from stt_pipeline.batches.ingest.objects import Intake
+from stt_pipeline.batches.ingest.poll import Look, look
 from stt_pipeline.defs.partitions import audio_partitions
 from stt_pipeline.defs.sensors.time_limit import within
 from stt_pipeline.errors import ConflictError, NotFoundError, SttError
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import watches
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.watches import Watch
+from stt_pipeline.store.manifest import watches
+from stt_pipeline.store.manifest.watches import Watch
 
 _EVERY_SECONDS = 30
 _LOOKING_SECONDS = 20.0  # no further look begins after that

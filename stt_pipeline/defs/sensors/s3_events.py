@@ -10,15 +10,15 @@ from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.sqs import QueueAccess
-from stt_pipeline.batches.objects import Intake
-from stt_pipeline.batches.queue_consumer import Drained, drain
+from stt_pipeline.batches.ingest.objects import Intake
+from stt_pipeline.batches.ingest.queue_consumer import Drained, drain
 from stt_pipeline.defs.partitions import audio_partitions
 from stt_pipeline.defs.sensors.time_limit import within
 from stt_pipeline.errors import SttError
 from stt_pipeline.settings import Settings
-from stt_pipeline.store import watches
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.watches import Watch
+from stt_pipeline.store.manifest import watches
+from stt_pipeline.store.manifest.watches import Watch
 
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Work on finished batches: deletion, retention of partitions, compaction of Parquet files."""

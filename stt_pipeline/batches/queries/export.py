@@ -1,0 +1,213 @@
+"""Transcripts and minutes on their way out: of one recording, or of a whole batch that no memory would hold.
+
+A batch is read a page at a time, each in a short transaction of its own, so nothing is open while somebody is slow to take
+what was read. How a format is written is in ``minutes.exports`` and ``store.datasets``.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from stt_pipeline.audio.uris import display_name
+from stt_pipeline.batches.keys import batch_key, clean_name
+from stt_pipeline.batches.queries.zip_stream import zipped
+from stt_pipeline.errors import ConflictError, NotFoundError
+from stt_pipeline.minutes.exports import EXPORT_FORMATS, ExportFormat, export
+from stt_pipeline.minutes.model import Minutes
+from stt_pipeline.parquet import datasets
+from stt_pipeline.parquet.datasets import Dataset
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.manifest import files
+from stt_pipeline.store.manifest.files import AudioFile
+from stt_pipeline.store.queue import batches
+from stt_pipeline.store.results import summaries, transcriptions
+from stt_pipeline.store.results.summaries import Summary
+from stt_pipeline.store.results.transcriptions import Transcription
+
+BatchFormat = Literal[ExportFormat, "parquet"]
+
+_FILES_A_PAGE = 1_000  # of the manifest
+_FILES_AT_A_TIME = 50  # of which the text is read
+_SECONDS_AT_A_TIME = 2 * 3600.0  # of speech: an hour of it, word by word, takes some 10 MB
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedRecording:
+    """A recording that has a transcript, with all that can be exported of it."""
+
+    file: AudioFile
+    stored: Transcription
+    minutes: Minutes | None
+
+    @property
+    def name(self) -> str:
+        """What the recording is called."""
+        return display_name(self.file.uri)
+
+    @property
+    def stem(self) -> str:
+        """A file name without ending: two recordings of one batch may have the same name in different folders."""
+        return f"{self.file.id:08d}-{clean_name(self.name)}"
+
+    def exported(self, format: ExportFormat) -> bytes:
+        """Return the recording as the bytes of a file."""
+        return _written(format, self.name, self.stored, self.minutes)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedFile:
+    """One file: its name in characters that are safe everywhere, what kind it is, and its bytes."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedBatch:
+    """One file that is made while ``chunks`` are taken; whoever takes them closes them."""
+
+    name: str
+    media_type: str
+    chunks: Iterator[bytes]
+
+
+def minutes_of(database: Database, transcription_id: int) -> tuple[Transcription, Summary]:
+    """Return a transcription and its minutes.
+
+    Raises:
+        NotFoundError: there is no such transcription, or it has no minutes yet.
+    """
+    with database.begin() as connection:
+        stored = transcriptions.get(connection, transcription_id)
+        summary = summaries.of_transcription(connection, stored)
+    if summary is None:
+        raise NotFoundError(
+            f"Transcription {transcription_id} has no minutes yet: they are written in the publish stage of batch "
+            f"{stored.batch_id}."
+        )
+    return stored, summary
+
+
+def export_transcription(database: Database, transcription_id: int, format: ExportFormat) -> ExportedFile:
+    """Return one transcription as a file.
+
+    Raises:
+        NotFoundError: there is no such transcription.
+        ConflictError: rttm, and nobody has looked for its speakers yet.
+    """
+    with database.begin() as connection:
+        stored = transcriptions.get(connection, transcription_id)
+        summary = summaries.of_transcription(connection, stored)
+    if not _can_be(format, stored):
+        raise ConflictError(
+            f"Nobody has looked for the speakers of transcription {transcription_id} yet, so there are no turns to "
+            "write. Try again when its status is completed."
+        )
+    name = display_name(stored.audio_file_path)
+    content = _written(format, name, stored, summary.minutes if summary else None)
+    return ExportedFile(f"{clean_name(name)}.{format}", EXPORT_FORMATS[format].media_type, content)
+
+
+def export_batch(
+    database: Database, batch_id: int, format: BatchFormat, dataset: Dataset = "transcripts"
+) -> ExportedBatch:
+    """Return a batch as one file: a zip with a file for each recording, or Parquet with a row for each.
+
+    Recordings without a transcript are left out. If the batch is deleted meanwhile, taking the chunks raises.
+
+    Args:
+        dataset: which one, for Parquet.
+
+    Raises:
+        NotFoundError: there is no such batch.
+        ConflictError: it has no transcript yet, or it is being deleted.
+    """
+    with database.begin() as connection:
+        _require(connection, batch_id)
+        if not transcriptions.is_any_of(connection, batch_id):
+            raise ConflictError(
+                f"No recording of batch {batch_id} has a transcript yet, so there is nothing to export."
+            )
+    stem = f"batch-{batch_key(batch_id)}"
+    if format == "parquet":
+        chunks = datasets.stream(dataset, dataset_rows(database, batch_id, dataset))
+        return ExportedBatch(f"{stem}-{dataset}.parquet", "application/vnd.apache.parquet", chunks)
+    members = (
+        (f"{recording.stem}.{format}", recording.exported(format))
+        for recording in recordings(database, batch_id)
+        if _can_be(format, recording.stored)
+    )
+    chunks = zipped(members, compress=EXPORT_FORMATS[format].is_text)
+    return ExportedBatch(f"{stem}-{format}.zip", "application/zip", chunks)
+
+
+def recordings(database: Database, batch_id: int) -> Iterator[ExportedRecording]:
+    """Iterate over the recordings of a batch that have a transcript, in order of the manifest.
+
+    Raises:
+        NotFoundError: there is no such batch any more.
+        ConflictError: it is being deleted.
+    """
+    for some in _with_transcript(database, batch_id):
+        with database.begin() as connection:
+            stored = transcriptions.of_files(connection, some)
+            minutes = summaries.of_files(connection, some)
+        for file in some:
+            # it may have been started over since
+            if file.id in stored and stored[file.id].status != "outdated":
+                summary = minutes.get(file.id)
+                yield ExportedRecording(file, stored.pop(file.id), summary.minutes if summary else None)
+
+
+def dataset_rows(
+    database: Database, batch_id: int, dataset: Dataset
+) -> Iterator[Sequence[dict[str, object]]]:
+    """Iterate over the rows of a dataset for a batch, some at a time; raises as :func:`recordings` does."""
+    rows_of = {"transcripts": transcriptions.rows_of_files, "minutes": summaries.rows_of_files}[dataset]
+    for some in _with_transcript(database, batch_id):
+        with database.begin() as connection:
+            rows = rows_of(connection, some)
+        yield rows
+
+
+def _with_transcript(database: Database, batch_id: int) -> Iterator[list[AudioFile]]:
+    """Yield files that have a transcript, so many at a time that their text fits into memory, however long they are."""
+    last = 0
+    while True:
+        with database.begin() as connection:
+            # a batch that is deleted meanwhile must not look like one that ends here
+            _require(connection, batch_id)
+            page = files.page(connection, batch_id, after=last, limit=_FILES_A_PAGE)
+            statuses = transcriptions.statuses(connection, page) if page else {}
+        if not page:
+            return
+        some: list[AudioFile] = []
+        seconds = 0.0
+        for file in page:
+            if statuses.get(file.id, "outdated") == "outdated":
+                continue
+            some.append(file)
+            seconds += file.duration or 0.0
+            if len(some) == _FILES_AT_A_TIME or seconds >= _SECONDS_AT_A_TIME:
+                yield some
+                some, seconds = [], 0.0
+        if some:
+            yield some
+        last = page[-1].id
+
+
+def _require(connection: Connection, batch_id: int) -> None:
+    if batches.get(connection, batch_id).status == "deleting":
+        raise ConflictError(f"Batch {batch_id} is being deleted.")
+
+
+def _written(format: ExportFormat, name: str, stored: Transcription, minutes: Minutes | None) -> bytes:
+    return export(format, name=name, transcript=stored.transcript, minutes=minutes, turns=stored.turns)
+
+
+def _can_be(format: ExportFormat, stored: Transcription) -> bool:
+    """Say whether a transcription can be written so: without speaker turns, RTTM would say that nobody spoke."""
+    return format != "rttm" or stored.status != "transcribed"

@@ -1,0 +1,157 @@
+"""How far a batch is, from sums over its shards; what the CLI, the API and the report show."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from stt_pipeline.batches.execution.dispatch import HEARTBEAT
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.queue import batch_stats, batches
+from stt_pipeline.store.queue.batch_stats import FileCounts, ShardSums
+from stt_pipeline.store.queue.batches import ANY, Batch, Filter
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A batch's figures at one moment: ``completed + failed + pending = total_files``, always, once it was scanned.
+
+    Attributes:
+        total_files: None until the source was scanned.
+        avg_processing_time: seconds of work a finished file, None before the first.
+        estimated_completion: when the batch will be over if files go on ending as in the last minutes; None where
+            nothing moves.
+        files_per_minute: files that ended lately, with success or without; None if none did.
+        real_time_factor: seconds of work a second of audio, None before the first.
+        error: why the batch does not move, or why it failed.
+        dispatcher_last_tick: None if no dispatcher ever ran.
+        open_until: until when the batch of a watch takes in what arrives; it is not over before. None for others.
+    """
+
+    batch_id: int
+    name: str
+    status: str
+    total_files: int | None
+    completed: int
+    failed: int
+    pending: int
+    progress_percentage: float
+    avg_processing_time: float | None
+    estimated_completion: datetime | None
+    audio_hours_done: float
+    files_per_minute: float | None
+    real_time_factor: float | None
+    failures_by_class: dict[str, int]
+    error: str | None
+    created_at: datetime
+    completed_at: datetime | None
+    dispatcher_last_tick: datetime | None
+    open_until: datetime | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self.status in ("completed", "failed", "cancelled")
+
+    @property
+    def waits_for_more(self) -> bool:
+        """Whether all is done so far, and the batch stays open for what arrives."""
+        return (
+            self.open_until is not None
+            and not self.is_over
+            and self.total_files is not None
+            and not self.pending
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A batch in a list: its row, and how far it is; figures as in :class:`Progress`."""
+
+    batch: Batch
+    total_files: int | None
+    completed: int
+    failed: int
+    pending: int
+    progress_percentage: float
+
+
+def overviews(
+    database: Database, limit: int, *, before: int | None = None, filters: Filter = ANY
+) -> list[Overview]:
+    """Return the newest batches, as ``store.batches.latest`` does, and how far each is."""
+    with database.snapshot() as connection:
+        found = batches.latest(connection, limit, before=before, filters=filters)
+        counts = batch_stats.file_counts(connection, [batch.id for batch in found])
+        return [_overview(batch, counts.get(batch.id, FileCounts())) for batch in found]
+
+
+def overview(database: Database, batch_id: int) -> Overview:
+    """Return one batch and how far it is.
+
+    Raises:
+        NotFoundError: there is no such batch.
+    """
+    with database.snapshot() as connection:
+        batch = batches.get(connection, batch_id)
+        counts = batch_stats.file_counts(connection, [batch_id])
+        return _overview(batch, counts.get(batch_id, FileCounts()))
+
+
+def overview_of(database: Database, batch: Batch) -> Overview:
+    """Return how far a batch is that was just read or changed; by now it may be gone."""
+    with database.begin() as connection:
+        counts = batch_stats.file_counts(connection, [batch.id])
+    return _overview(batch, counts.get(batch.id, FileCounts()))
+
+
+def progress(database: Database, batch_id: int) -> Progress:
+    """Return the progress of one batch.
+
+    Raises:
+        InvalidRequestError: there is no such batch.
+    """
+    with database.snapshot() as connection:
+        batch = batches.get(connection, batch_id)
+        sums = batch_stats.sums(connection, batch_id)
+        so_far = _overview(batch, sums)
+        ended = so_far.completed + so_far.failed
+        files_per_minute = batch_stats.rate(connection, batch_id)
+        return Progress(
+            batch_id=batch.id,
+            name=batch.name,
+            status=batch.status,
+            total_files=so_far.total_files,
+            completed=so_far.completed,
+            failed=so_far.failed,
+            pending=so_far.pending,
+            progress_percentage=so_far.progress_percentage,
+            avg_processing_time=sums.busy_seconds / ended if ended else None,
+            estimated_completion=_estimate(batch, so_far.pending, files_per_minute),
+            audio_hours_done=sums.audio_seconds / 3600,
+            files_per_minute=files_per_minute,
+            real_time_factor=sums.busy_seconds / sums.audio_seconds if sums.audio_seconds else None,
+            failures_by_class=sums.failures_by_class if so_far.failed else {},
+            error=batch.error,
+            created_at=batch.created_at,
+            completed_at=batch.completed_at,
+            dispatcher_last_tick=batch_stats.last_beat(connection, HEARTBEAT),
+            open_until=batch.open_until,
+        )
+
+
+def _overview(batch: Batch, sums: FileCounts | ShardSums) -> Overview:
+    if batch.total_files is None:
+        # what a first scan has found so far is not shown: it may die and begin again
+        return Overview(batch, None, 0, 0, 0, 0.0)
+    # during a second scan, shards may be there before the batch's total is
+    total = max(batch.total_files, sums.total)
+    ended = sums.completed + sums.failed
+    # rounded down: a batch of millions is not at 100 % before its last file
+    percentage = math.floor(10_000 * ended / total) / 100 if total else 100.0
+    return Overview(batch, total, sums.completed, sums.failed, total - ended, percentage)
+
+
+def _estimate(batch: Batch, pending: int, files_per_minute: float | None) -> datetime | None:
+    if batch.status != "processing" or not pending or not files_per_minute:
+        return None
+    return datetime.now(timezone.utc) + timedelta(minutes=pending / files_per_minute)

@@ -1,0 +1,31 @@
+"""The files of a batch that are the most worth a human look: the text of which is of the lowest quality."""
+
+from dataclasses import dataclass
+
+from stt_pipeline.audio.uris import display_path
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.queue import batches
+from stt_pipeline.store.results import review as stored
+from stt_pipeline.store.results.review import FileQuality
+
+
+@dataclass(frozen=True, slots=True)
+class ToReview:
+    """A file to look at; ``path`` is where it is within the batch's source."""
+
+    path: str
+    transcript: FileQuality
+
+
+def review(database: Database, batch_id: int, limit: int) -> list[ToReview]:
+    """Return the files of a batch of which the transcripts are of the lowest quality, the worst first.
+
+    Files in which nobody talks have no text to be judged, and are not among them.
+
+    Raises:
+        NotFoundError: there is no such batch.
+    """
+    with database.snapshot() as connection:
+        source = batches.get(connection, batch_id).source_path
+        found = stored.worst(connection, batch_id, limit)
+    return [ToReview(display_path(one.uri, source), one) for one in found]

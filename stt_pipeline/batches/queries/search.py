@@ -1,0 +1,64 @@
+"""Search over what batches produced: a question in, lines with time and speaker out."""
+
+from dataclasses import dataclass
+
+from stt_pipeline.audio.uris import display_name
+from stt_pipeline.search.query import parse_query
+from stt_pipeline.search.snippets import Hit, hits
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.results import search as store
+from stt_pipeline.store.results.search import FoundBlock, Part
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A stretch of a recording, or its minutes, with lines that answer to a search. ``start`` is in seconds."""
+
+    id: int
+    transcription_id: int
+    batch_id: int
+    audio_file_id: int
+    file_name: str
+    part: Part
+    start: float | None
+    hits: list[Hit]
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The newest matches. ``before`` is where to go on, or None at the end; so far was looked, even for nothing."""
+
+    items: list[Match]
+    before: int | None
+
+
+def search(
+    database: Database, text: str, *, limit: int, batch_id: int | None = None, before: int | None = None
+) -> Matches:
+    """Return what answers to ``text``, newest first.
+
+    Args:
+        text: words, all of which must be said within some three minutes; in quotes, one after the other.
+        before: from the matches before.
+
+    Raises:
+        InvalidRequestError: there is no word in it that could be searched for.
+    """
+    query = parse_query(text)
+    with database.begin() as connection:
+        found = store.find(connection, query, limit=limit, batch_id=batch_id, before=before)
+
+    def match(block: FoundBlock) -> Match:
+        places = [block.term_starts[place - 1] for place in query.places(block.positions)]
+        return Match(
+            id=block.id,
+            transcription_id=block.transcription_id,
+            batch_id=block.batch_id,
+            audio_file_id=block.audio_file_id,
+            file_name=display_name(block.audio_file_path),
+            part=block.part,
+            start=block.start,
+            hits=hits(block.text, places, block.line_starts, block.speakers),
+        )
+
+    return Matches([match(block) for block in found.blocks], found.before)

@@ -1,0 +1,1 @@
+"""What users ask of a batch: create, change, retry and estimate it. Nothing here runs work."""

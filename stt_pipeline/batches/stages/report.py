@@ -1,0 +1,120 @@
+"""The end of a batch: its figures, one mail to each of its people, and the closing of its row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Literal
+
+from stt_pipeline.audio.uris import display_name
+from stt_pipeline.batches.execution.batch_claim import BatchClaim
+from stt_pipeline.batches.queries.progress import Progress, progress
+from stt_pipeline.batches.queries.review import ToReview, review
+from stt_pipeline.batches.stages.publish import send_once
+from stt_pipeline.errors import EmailError, SttError
+from stt_pipeline.mail.mailer import Mailer
+from stt_pipeline.mail.messages import batch_report_mail
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.manifest import files
+from stt_pipeline.store.queue import batch_stats, shards, transitions
+from stt_pipeline.store.queue.batches import Batch
+from stt_pipeline.store.results import emails
+
+_EXAMPLES = 3  # of each error class
+_TO_REVIEW = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a batch came to.
+
+    Attributes:
+        examples: (file name, error class, message) of the first failures of each class.
+        throughput: (minute, files ended, seconds of audio done), in order; minutes without any are left out.
+        to_review: the files that are the most worth a human look.
+        emails_sent: minutes and reports.
+        mail_errors: the addresses that could not be reached, with the reason: the batch is closed all the same.
+    """
+
+    progress: Progress
+    examples: tuple[tuple[str, str, str], ...]
+    throughput: tuple[tuple[datetime, int, float], ...]
+    to_review: tuple[ToReview, ...]
+    emails_sent: int
+    mail_errors: dict[str, str]
+
+
+def close_batch(work: BatchClaim, mailer: Mailer, *, max_attempts: int) -> Report:
+    """Tell the people of a batch of which every shard is done, once, close it, and return the report.
+
+    A batch that still has shards to do is reported as it stands, and neither closed nor mailed. Mails go first: who sees
+    a batch completed finds them sent.
+
+    Raises:
+        EmailError: a mail could not be handed over, and there are tries left. After the last one the batch is closed
+            all the same, and the report says who was not reached.
+    """
+    database, batch = work.database, work.batch
+    with database.begin() as connection:
+        work.verify(connection)
+        waits = batch.open_until is not None and batch.open_until > datetime.now(timezone.utc)
+        is_open = waits or batch.stage == "intake" or shards.has_open(connection, batch.id)
+        if is_open and batch.stage == "report":
+            transitions.set_stage(connection, batch.id, "shards")
+        examples = tuple(
+            (display_name(file.uri), file.error_class or "", file.error or "")
+            for error_class in batch_stats.sums(connection, batch.id).failures_by_class
+            for file in files.failed(connection, batch.id, _EXAMPLES, error_class=error_class)
+        )
+    figures = progress(database, batch.id)
+    if is_open or figures.total_files is None:
+        return _report(database, figures, examples, {})
+    status: Literal["completed", "failed"] = "completed" if figures.completed else "failed"
+    figures = replace(figures, status=status, completed_at=figures.completed_at or datetime.now(timezone.utc))
+    errors = _mail_report(database, batch, figures, examples, mailer)
+    if errors and batch.tries < max_attempts:
+        raise EmailError("; ".join(f"{recipient}: {error}" for recipient, error in errors.items()))
+    with database.begin() as connection:
+        work.verify(connection)
+        transitions.close(connection, batch.id, status)
+    return _report(database, progress(database, batch.id), examples, errors)
+
+
+def _report(
+    database: Database, figures: Progress, examples: tuple[tuple[str, str, str], ...], errors: dict[str, str]
+) -> Report:
+    with database.begin() as connection:
+        throughput = tuple(batch_stats.throughput_of(connection, figures.batch_id))
+        sent = emails.sent_of_batch(connection, figures.batch_id)
+    worst = tuple(review(database, figures.batch_id, _TO_REVIEW))
+    return Report(figures, examples, throughput, worst, sent, errors)
+
+
+def _mail_report(
+    database: Database,
+    batch: Batch,
+    figures: Progress,
+    examples: Sequence[tuple[str, str, str]],
+    mailer: Mailer,
+) -> dict[str, str]:
+    """Send the report to who has not got it, and return the addresses that could not be reached, with the reason."""
+    errors = {}
+    for recipient in batch.notify_emails:
+        try:
+            mail = batch_report_mail(
+                recipient,
+                batch_id=f"{batch.id}.{batch.created_at.timestamp():.0f}",
+                name=batch.name,
+                status=figures.status,
+                total=figures.total_files or 0,
+                completed=figures.completed,
+                failed=figures.failed,
+                audio_hours=figures.audio_hours_done,
+                failures_by_class=figures.failures_by_class,
+                examples=examples,
+                created_at=figures.created_at,
+                completed_at=figures.completed_at,
+            )
+            send_once(database, mailer, mail, batch_id=batch.id, summary_id=None)
+        except SttError as error:
+            errors[recipient] = str(error)
+    return errors

@@ -1,0 +1,143 @@
+"""Parquet, larger: the files of a batch's shards, some hundreds or thousands, made anew as a few files of about 256 MB.
+
+What is in memory does not grow with the batch: some shards' files, and a row group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stt_pipeline.errors import SourceUnavailableError, SttError
+from stt_pipeline.parquet import datasets, files
+from stt_pipeline.parquet.datasets import Dataset
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from upath import UPath
+
+FILE_BYTES = 256 << 20
+"""Size at which a file is ended: large enough that opening it costs nothing beside reading it, also in S3, and small
+enough that several workers of DuckDB or Spark share a batch."""
+
+_READ_BYTES = 32 << 20  # of shards' files at a time, as they are stored; a larger file is read alone
+_READ_FILES = 64
+_DECODED_BYTES = 8 << 20  # of rows at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """What became of one dataset of a batch.
+
+    Attributes:
+        folder: where its files are.
+        shards: how many shards' files there were.
+        files: how many larger ones there are now.
+        size: bytes of these together.
+    """
+
+    folder: str
+    shards: int
+    files: int
+    rows: int
+    size: int
+
+
+def compact(
+    root: UPath,
+    dataset: Dataset,
+    batch_key: str,
+    *,
+    file_bytes: int = FILE_BYTES,
+    verify: Callable[[], None] = lambda: None,
+) -> Compacted:
+    """Write the rows of all shards of a batch, in order, to ``part-00000.parquet`` and so on.
+
+    The same shards give the same files. Each appears, or replaces an older one, as a whole; what an earlier compaction
+    left beyond the last one is deleted. Shards' files stay as they are.
+
+    Args:
+        root: the data folder.
+        file_bytes: a file that has so many bytes gets no more rows.
+        prove: called before each change; raises where somebody else may be changing the batch.
+
+    Raises:
+        ConfigurationError: the data folder cannot be used.
+        SourceUnavailableError: it does not answer at the moment, or a shard's file was deleted meanwhile.
+        SttError: a shard's file is broken.
+    """
+    shards = files.sizes(datasets.shards_folder(root, dataset, batch_key))
+    folder = datasets.compacted_folder(root, dataset, batch_key)
+    groups = datasets.grouped(_decoded(shards, dataset))
+    rows = size = 0
+    written: list[UPath] = []
+    group = next(groups, None)
+    # a batch whose shards have no rows gets a file without rows, one without shards none
+    while group is not None or (shards and not written):
+        path = folder / f"part-{len(written):05d}.parquet"
+        with files.written(path) as file:
+            with datasets.writer(file, dataset) as writer:
+                while group is not None:
+                    writer.write_table(group)
+                    rows += group.num_rows
+                    group = next(groups, None)
+                    if file.tell() >= file_bytes:
+                        break
+            size += file.tell()
+            verify()
+        written.append(path)
+    for path in files.sizes(folder):
+        if path not in written:
+            verify()
+            files.delete(path)
+    return Compacted(str(folder), len(shards), len(written), rows, size)
+
+
+def is_current(root: UPath, dataset: Dataset, batch_key: str) -> bool:
+    """Say whether a batch has large files, and no shard was done again since they were written."""
+    shards = files.times(datasets.shards_folder(root, dataset, batch_key))
+    large = files.times(datasets.compacted_folder(root, dataset, batch_key))
+    # S3 keeps whole seconds: a shard of the same one may be older or newer, and compacting once more settles it
+    return not shards or (bool(large) and min(large) > max(shards))
+
+
+def _decoded(shards: dict[UPath, int], dataset: Dataset) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of shards' files, some at a time."""
+    for paths in _groups(shards):
+        try:
+            for path, content in zip(paths, files.read_each(paths), strict=True):
+                yield from _decoded_file(path, content, dataset)
+        except FileNotFoundError as error:
+            raise SourceUnavailableError(
+                f"{error.filename} was deleted while its batch was compacted. Compact the batch again."
+            ) from error
+
+
+def _decoded_file(path: UPath, content: bytes, dataset: Dataset) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content))
+        size = sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups))
+        rows = file.metadata.num_rows
+        batch_size = max(1, rows * _DECODED_BYTES // max(1, size))
+        for batch in file.iter_batches(batch_size=batch_size):
+            yield datasets.in_current_schema(batch, dataset)
+    except (pa.ArrowException, OSError) as error:
+        raise SttError(f"{path} is broken: {error} Materialize its shard again.") from error
+
+
+def _groups(shards: dict[UPath, int]) -> Iterator[list[UPath]]:
+    """Cut files, given with their sizes, into groups that fit into memory."""
+    group: list[UPath] = []
+    size = 0
+    for path, its_size in shards.items():
+        if group and (size + its_size > _READ_BYTES or len(group) == _READ_FILES):
+            yield group
+            group, size = [], 0
+        group.append(path)
+        size += its_size
+    if group:
+        yield group

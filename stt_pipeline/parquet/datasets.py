@@ -1,0 +1,227 @@
+"""Parquet: the schemas, the paths and the writing of the datasets: one file a shard, or a stream for all of a batch.
+
+The same rows give the same file. Columns are explained in docs/data.md; the larger files of a finished batch are made in
+``store.parquet_compaction``.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+
+from stt_pipeline.parquet import files
+from stt_pipeline.speech.transcript import SEGMENT_KEYS_BEFORE_SCHEMA_2, WORD_KEYS_BEFORE_SCHEMA_2
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from upath import UPath
+
+Dataset = Literal["transcripts", "minutes"]
+
+ROW_GROUP_BYTES = 64 << 20
+"""Of a row group before compression: what a reader of one column skips or takes at a time."""
+
+
+def schema(dataset: Dataset) -> pa.Schema:
+    """Return the Arrow schema of a dataset. Times are seconds from the start of the recording."""
+    import pyarrow as pa
+
+    def rows_of(**fields: pa.DataType) -> pa.DataType:
+        return pa.list_(pa.struct(list(fields.items())))
+
+    time, text, rate = pa.float64(), pa.string(), pa.float32()
+    columns: dict[Dataset, dict[str, pa.DataType]] = {
+        "transcripts": {
+            "duration": time,
+            "language": text,
+            "language_probability": rate,
+            "model": text,
+            "notes": pa.list_(text),
+            "quality": rate,
+            "speech_seconds": time,
+            "untranscribed_speech_seconds": time,
+            "suspect_segments": pa.int32(),
+            "text": text,
+            "segments": rows_of(
+                start=time,
+                end=time,
+                speaker=text,
+                text=text,
+                avg_logprob=rate,
+                no_speech_prob=rate,
+                compression_ratio=rate,
+                language=text,
+                hallucination_reasons=pa.list_(text),
+                raw_text=text,
+                words=rows_of(
+                    start=time,
+                    end=time,
+                    speaker=text,
+                    text=text,
+                    probability=rate,
+                    overlap=pa.bool_(),
+                    low_confidence=pa.bool_(),
+                    suggestion=text,
+                ),
+            ),
+            "speaker_turns": rows_of(start=time, end=time, speaker=text),
+        },
+        "minutes": {
+            "title": text,
+            "summary": text,
+            "topics": pa.list_(text),
+            "decisions": pa.list_(text),
+            "action_items": rows_of(task=text, owner=text, due=text, start=time),
+            "keywords": pa.list_(text),
+            "model": text,
+            "tokens_used": pa.int32(),
+        },
+    }
+    file = {"batch_id": pa.int64(), "audio_file_id": pa.int64(), "uri": text}
+    return pa.schema(list((file | columns[dataset]).items()))
+
+
+_Rows = TypeVar("_Rows", "pa.RecordBatch", "pa.Table")
+
+
+def in_current_schema(rows: _Rows, dataset: Dataset) -> _Rows:
+    """Return rows that an older version wrote under the present schema: fields renamed, missing ones null."""
+    current = schema(dataset)
+    if rows.schema.equals(current):
+        return rows
+    values = [_renamed_fields(row) for row in rows.to_pylist()]
+    return type(rows).from_pylist(values, schema=current)
+
+
+def _renamed_fields(row: dict[str, Any]) -> dict[str, Any]:
+    row = _renamed(row, {"speech_seconds_without_text": "untranscribed_speech_seconds"})
+    segments = row.get("segments")
+    if segments is not None:
+        row["segments"] = [_renamed(segment, SEGMENT_KEYS_BEFORE_SCHEMA_2) for segment in segments]
+        for segment in row["segments"]:
+            words = segment.get("words") or ()
+            segment["words"] = [_renamed(word, WORD_KEYS_BEFORE_SCHEMA_2) for word in words]
+    return row
+
+
+def _renamed(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names.get(key, key): value for key, value in row.items()}
+
+
+def shard_path(root: UPath, dataset: Dataset, batch_key: str, shard_stem: str) -> UPath:
+    """Return where the Parquet file of one shard lies: ``ROOT/transcripts/batch=000012/000012-000017.parquet``."""
+    return shards_folder(root, dataset, batch_key) / f"{shard_stem}.parquet"
+
+
+def shards_folder(root: UPath, dataset: Dataset, batch_key: str) -> UPath:
+    """Return where the files of a batch's shards lie: ``ROOT/transcripts/batch=000012``."""
+    return root / dataset / f"batch={batch_key}"
+
+
+def compacted_folder(root: UPath, dataset: Dataset, batch_key: str) -> UPath:
+    """Return where a batch's larger files lie: ``ROOT/compacted/transcripts/batch=000012``."""
+    return root / "compacted" / dataset / f"batch={batch_key}"
+
+
+def exports_folder(root: UPath, batch_key: str) -> UPath:
+    """Return where exports of a batch go that name no other place: ``ROOT/exports/batch=000012``."""
+    return root / "exports" / f"batch={batch_key}"
+
+
+def delete_batch(root: UPath, batch_key: str) -> None:
+    """Delete the files of a batch, exports to the data folder and drafts that a dead run left included."""
+    for dataset in get_args(Dataset):
+        files.delete_folder(shards_folder(root, dataset, batch_key))
+        files.delete_folder(compacted_folder(root, dataset, batch_key))
+    files.delete_folder(exports_folder(root, batch_key))
+
+
+def write(path: UPath, dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write ``rows`` to ``path`` in one move, zstd-compressed; errors as in ``files.written``."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pylist(list(rows), schema=schema(dataset))
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer, compression="zstd")
+    files.write(path, buffer.getvalue().to_pybytes())
+
+
+def read(paths: Iterable[UPath], dataset: Dataset) -> pd.DataFrame:
+    """Return the rows of some files, in their order; errors as in ``files.read``."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    tables = [pq.read_table(pa.BufferReader(files.read(path))) for path in paths]
+    known = [in_current_schema(table, dataset) for table in tables]
+    return pa.concat_tables([schema(dataset).empty_table(), *known]).to_pandas()
+
+
+def stream(dataset: Dataset, pages: Iterable[Sequence[Mapping[str, Any]]]) -> Iterator[bytes]:
+    """Yield the bytes of one Parquet file with all rows of ``pages``, one row group at a time, zstd-compressed.
+
+    In memory are a page, a row group, and what the end of the file says of each group.
+    """
+    import pyarrow as pa
+
+    columns = schema(dataset)
+    sink = _Sink()
+    batches = (pa.RecordBatch.from_pylist(list(rows), schema=columns) for rows in pages)
+    with writer(sink, dataset) as file:
+        for group in grouped(batches):
+            file.write_table(group)
+            yield sink.taken()
+    yield sink.taken()
+
+
+def writer(sink: Any, dataset: Dataset) -> pq.ParquetWriter:
+    """Return what writes tables to ``sink`` as row groups of one Parquet file; as a context manager it ends the file."""
+    import pyarrow.parquet as pq
+
+    return pq.ParquetWriter(sink, schema(dataset), compression="zstd")
+
+
+def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Yield rows as tables of :data:`ROW_GROUP_BYTES` or just above, the last one excepted."""
+    import pyarrow as pa
+
+    group: list[pa.RecordBatch] = []
+    size = 0
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        group.append(batch)
+        size += batch.nbytes
+        if size >= ROW_GROUP_BYTES:
+            yield pa.Table.from_batches(group)
+            group, size = [], 0
+    if group:
+        yield pa.Table.from_batches(group)
+
+
+class _Sink(io.RawIOBase):
+    """A file that holds what was written to it until somebody takes it."""
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self._at = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, chunk: Any) -> int:
+        content = bytes(chunk)
+        self._chunks.append(content)
+        self._at += len(content)
+        return len(content)
+
+    def tell(self) -> int:
+        return self._at
+
+    def taken(self) -> bytes:
+        content = b"".join(self._chunks)
+        self._chunks.clear()
+        return content

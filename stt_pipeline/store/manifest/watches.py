@@ -1,0 +1,247 @@
+"""Queries on ``stt_watches``, and on ``stt_dead_letters``: sources of which what arrives becomes batches by itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_or_leave
+
+from stt_pipeline.errors import NotFoundError
+from stt_pipeline.store.queue.batches import Priority
+from stt_pipeline.store.tables import batches, dead_letters, watches
+
+Batching = Literal["daily", "arrival"]
+
+_CLOCKS_DIFFER = timedelta(seconds=5)
+_LONGEST_BODY = 10_000  # characters of a dead letter that are kept
+
+
+@dataclass(frozen=True, slots=True)
+class PollCursor:
+    """How far the looks at a watch's source have come, as addresses of objects; empty is before the first.
+
+    Attributes:
+        look_back: where a look at the end of the source begins: some thousand objects before the last one that was
+            listed, for what arrives late.
+        sweep: how far the round through the whole source is.
+        caught_up: whether the end of the source was reached.
+    """
+
+    look_back: str = ""
+    sweep: str = ""
+    caught_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A row of ``stt_watches``.
+
+    Attributes:
+        queue_url: of the SQS queue that tells what arrives; empty where the source is listed instead.
+        batching: one batch a day, or one for what each look finds.
+        since: objects that were changed before are left alone; None takes in all.
+        looked_at: when it was looked at last, with success or without.
+        swept_at: when the last round through the whole source ended.
+        found_at: when something new was found last.
+        files: how many files it has taken in.
+        error: why the last look did not work.
+    """
+
+    id: int
+    name: str
+    source_path: str
+    file_pattern: str
+    queue_url: str
+    batching: Batching
+    priority: Priority
+    notify_emails: tuple[str, ...]
+    options: Mapping[str, Any]
+    since: datetime | None
+    created_by: str
+    created_at: datetime
+    cursor: PollCursor
+    swept_at: datetime | None
+    looked_at: datetime | None
+    found_at: datetime | None
+    files: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message of a queue that could not be understood, or not be worked off: a row of ``stt_dead_letters``."""
+
+    id: int
+    queue_url: str
+    message_id: str
+    body: str
+    error: str
+    at: datetime
+
+
+def _watch(row: Row[Any]) -> Watch:
+    values = dict(row._mapping)
+    cursor = PollCursor(values.pop("look_back"), values.pop("sweep"), values.pop("caught_up_at") is not None)
+    return Watch(**{**values, "notify_emails": tuple(row.notify_emails), "cursor": cursor})
+
+
+def add(
+    connection: Connection,
+    *,
+    name: str,
+    source_path: str,
+    file_pattern: str,
+    queue_url: str,
+    batching: Batching,
+    priority: Priority,
+    notify_emails: Sequence[str],
+    options: Mapping[str, Any],
+    new_only: bool,
+    created_by: str,
+) -> Watch:
+    """Insert a watch; with ``new_only`` it leaves alone what is there already."""
+    row = connection.execute(
+        insert(watches)
+        .values(
+            name=name,
+            source_path=source_path,
+            file_pattern=file_pattern,
+            queue_url=queue_url,
+            batching=batching,
+            priority=priority,
+            notify_emails=list(notify_emails),
+            options=dict(options),
+            # some seconds earlier: times of S3 are whole seconds, by a clock of its own
+            since=func.now() - _CLOCKS_DIFFER if new_only else None,
+            created_by=created_by,
+        )
+        .returning(watches)
+    ).one()
+    return _watch(row)
+
+
+def get(connection: Connection, watch_id: int, *, lock: bool = False) -> Watch:
+    """Return one watch; with ``lock``, nobody else changes it until the end of the transaction.
+
+    Raises:
+        NotFoundError: there is no such watch.
+    """
+    chosen = select(watches).where(watches.c.id == watch_id)
+    row = connection.execute(chosen.with_for_update() if lock else chosen).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no watch {watch_id}. `stt watch list` shows the watches.")
+    return _watch(row)
+
+
+def page(connection: Connection, limit: int, *, after: int = 0) -> list[Watch]:
+    """Return the next watches in order of id, behind the id ``after``."""
+    rows = connection.execute(select(watches).where(watches.c.id > after).order_by(watches.c.id).limit(limit))
+    return [_watch(row) for row in rows]
+
+
+def to_look_at(connection: Connection, limit: int) -> list[Watch]:
+    """Return watches whose source is listed, the one that waits longest first."""
+    rows = connection.execute(
+        select(watches)
+        .where(watches.c.queue_url == "")
+        .order_by(watches.c.looked_at.asc().nulls_first(), watches.c.id)
+        .limit(limit)
+    )
+    return [_watch(row) for row in rows]
+
+
+def of_queues(connection: Connection) -> dict[str, list[Watch]]:
+    """Return the watches that queues tell about, by the queue's address."""
+    rows = connection.execute(select(watches).where(watches.c.queue_url != "").order_by(watches.c.id))
+    found: dict[str, list[Watch]] = {}
+    for row in rows:
+        found.setdefault(row.queue_url, []).append(_watch(row))
+    return found
+
+
+def save_look(
+    connection: Connection, watch_id: int, *, cursor: PollCursor | None, found: int, swept: bool = False
+) -> None:
+    """Write what a look came to; ``cursor`` None leaves it, as where a queue told what arrived."""
+    values: dict[str, Any] = {"looked_at": func.now(), "error": None, "files": watches.c.files + found}
+    if found:
+        values["found_at"] = func.now()
+    if swept:
+        values["swept_at"] = func.now()
+    if cursor is not None:
+        caught_up = func.coalesce(watches.c.caught_up_at, func.now()) if cursor.caught_up else None
+        values |= {
+            "look_back": cursor.look_back,
+            "sweep": cursor.sweep,
+            "caught_up_at": caught_up,
+        }
+    connection.execute(update(watches).where(watches.c.id == watch_id).values(values))
+
+
+def note_error(connection: Connection, watch_id: int, error: str) -> None:
+    """Show people why a look at the watch did not work."""
+    connection.execute(
+        update(watches).where(watches.c.id == watch_id).values(looked_at=func.now(), error=error[:2000])
+    )
+
+
+def open_batch(connection: Connection, watch_id: int) -> int | None:
+    """Return the batch of the watch that takes in what arrives now, if there is one."""
+    return connection.scalar(
+        select(batches.c.id)
+        .where(batches.c.watch_id == watch_id, batches.c.open_until > func.now())
+        .where(batches.c.status.not_in(("cancelled", "deleting", "failed")))
+        .order_by(batches.c.id.desc())
+        .limit(1)
+    )
+
+
+def remove(connection: Connection, watch_id: int) -> None:
+    """Delete a watch; its batches stay, and the open one ends when its files have."""
+    connection.execute(
+        update(batches)
+        .where(batches.c.watch_id == watch_id, batches.c.open_until > func.now())
+        .values(open_until=None)
+    )
+    connection.execute(delete(watches).where(watches.c.id == watch_id))
+
+
+def bury(connection: Connection, queue_url: str, message_id: str, body: str, error: str) -> None:
+    """Keep a message that leaves its queue without having been of use, once."""
+    connection.execute(
+        insert_or_leave(dead_letters)
+        .values(
+            queue_url=queue_url,
+            message_id=message_id,
+            body=body.replace("\0", "")[:_LONGEST_BODY],
+            error=error.replace("\0", "")[:2000],
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+def latest_dead_letters(connection: Connection, queue_url: str, limit: int) -> list[DeadLetter]:
+    """Return the newest dead letters of a queue, newest first."""
+    rows = connection.execute(
+        select(dead_letters)
+        .where(dead_letters.c.queue_url == queue_url)
+        .order_by(dead_letters.c.id.desc())
+        .limit(limit)
+    )
+    return [DeadLetter(**row._mapping) for row in rows]
+
+
+def count_dead_letters(connection: Connection, queue_url: str, most: int = 1_000) -> int:
+    """Return how many dead letters a queue has; ``most`` where there are more."""
+    found = select(dead_letters.c.id).where(dead_letters.c.queue_url == queue_url).limit(most).subquery()
+    return connection.scalar(select(func.count()).select_from(found)) or 0
+
+
+def latest_batches(connection: Connection, watch_id: int, limit: int) -> list[int]:
+    """Return the ids of the batches that a watch made last, newest first."""
+    found = (
+        select(batches.c.id).where(batches.c.watch_id == watch_id).order_by(batches.c.id.desc()).limit(limit)
+    )
+    return list(connection.scalars(found))

@@ -1,0 +1,1 @@
+"""Queries on batches and shards as a work queue: states, leases, counters."""

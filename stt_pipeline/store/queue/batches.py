@@ -1,0 +1,331 @@
+"""Queries on ``stt_batches``: one row for each request to process a source."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, case, func, insert, or_, select, update
+from sqlalchemy import delete as delete_from
+
+from stt_pipeline.errors import NotFoundError
+from stt_pipeline.store.queue.leases import LeaseState
+from stt_pipeline.store.queue.shards import has_ready
+from stt_pipeline.store.tables import batches, shards
+
+Status = Literal[
+    "pending", "scanning", "processing", "paused", "completed", "failed", "cancelled", "deleting"
+]
+Priority = Literal["high", "normal", "low"]
+
+_DISPATCH_LOCK = 0x5354_5404  # "STT", 4
+_INTAKE_LOCK = 0x5354_5402  # "STT", 2: one intake inserts partitions at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A row of ``stt_batches``. ``total_files`` is None until the source was scanned.
+
+    ``open_until`` is when a batch of a watch stops to take in what arrives; it does not end before.
+    """
+
+    id: int
+    name: str
+    source_path: str
+    file_pattern: str
+    status: Status
+    priority: Priority
+    stage: str
+    tries: int
+    total_files: int | None
+    files_per_shard: int | None
+    notify_emails: tuple[str, ...]
+    options: Mapping[str, Any]
+    created_by: str
+    created_at: datetime
+    scanned_at: datetime | None
+    completed_at: datetime | None
+    retired_at: datetime | None
+    error: str | None
+    watch_id: int | None
+    open_until: datetime | None
+
+
+_COLUMNS = [batches.c[name] for name in Batch.__dataclass_fields__]
+
+
+def _batch(row: Row[Any]) -> Batch:
+    return Batch(**{**row._mapping, "notify_emails": tuple(row.notify_emails)})
+
+
+def create(
+    connection: Connection,
+    *,
+    name: str,
+    source_path: str,
+    file_pattern: str,
+    priority: Priority,
+    notify_emails: Sequence[str],
+    options: Mapping[str, Any],
+    created_by: str,
+    watch_id: int | None = None,
+    open_until: datetime | None = None,
+) -> Batch:
+    """Insert a batch that waits for its intake."""
+    row = connection.execute(
+        insert(batches)
+        .values(
+            name=name,
+            source_path=source_path,
+            file_pattern=file_pattern,
+            priority=priority,
+            notify_emails=list(notify_emails),
+            options=dict(options),
+            created_by=created_by,
+            stage="intake",
+            watch_id=watch_id,
+            open_until=open_until,
+        )
+        .returning(*_COLUMNS)
+    ).one()
+    return _batch(row)
+
+
+def get(connection: Connection, batch_id: int) -> Batch:
+    """Return one batch.
+
+    Raises:
+        NotFoundError: there is no such batch.
+    """
+    row = connection.execute(select(*_COLUMNS).where(batches.c.id == batch_id)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no batch {batch_id}. `stt batch list` shows the batches.")
+    return _batch(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which batches a list is about; None means any.
+
+    Attributes:
+        created_by: exactly as :class:`Batch` has it.
+        created_from: made at this time or later.
+        created_before: made before this time.
+        name: text that the batch's name contains; upper and lower case are the same.
+    """
+
+    status: Status | None = None
+    priority: Priority | None = None
+    created_by: str | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    name: str | None = None
+
+
+ANY = Filter()
+
+
+def latest(
+    connection: Connection, limit: int, *, before: int | None = None, filters: Filter = ANY
+) -> list[Batch]:
+    """Return the newest batches, newest first; ``before`` is the last id of the page before."""
+    chosen = select(*_COLUMNS).order_by(batches.c.id.desc()).limit(limit)
+    for column in (batches.c.status, batches.c.priority, batches.c.created_by):
+        if (value := getattr(filters, column.name)) is not None:
+            chosen = chosen.where(column == value)
+    if filters.created_from is not None:
+        chosen = chosen.where(batches.c.created_at >= filters.created_from)
+    if filters.created_before is not None:
+        chosen = chosen.where(batches.c.created_at < filters.created_before)
+    if filters.name is not None:
+        chosen = chosen.where(batches.c.name.icontains(filters.name, autoescape=True))
+    if before is not None:
+        chosen = chosen.where(batches.c.id < before)
+    return [_batch(row) for row in connection.execute(chosen)]
+
+
+def count_by_status(connection: Connection) -> dict[Status, int]:
+    """Return how many batches there are of each status."""
+    rows = connection.execute(
+        select(batches.c.status, func.count().label("batches")).group_by(batches.c.status)
+    )
+    return {row.status: row.batches for row in rows}
+
+
+def active(connection: Connection, limit: int) -> list[tuple[int, Priority]]:
+    """Return (id, priority) of the batches whose shards may be dispatched now, the first ``limit`` of them.
+
+    Higher priority comes first, then what is under way already, then the older one. Batches that only wait for a retry
+    take nobody's place.
+    """
+    held = (
+        select(shards.c.batch_id, func.count().label("shards"))
+        .where(shards.c.token.is_not(None))
+        .group_by(shards.c.batch_id)
+        .subquery()
+    )
+    under_way = held.c.shards.is_not(None)
+    rows = connection.execute(
+        select(batches.c.id, batches.c.priority)
+        .outerjoin(held, held.c.batch_id == batches.c.id)
+        .where(batches.c.status == "processing", batches.c.stage == "shards")
+        .where(or_(under_way, has_ready(batches.c.id)))
+        .order_by(_rank, under_way.desc(), batches.c.id)
+        .limit(limit)
+    )
+    return [(row.id, row.priority) for row in rows]
+
+
+_rank = case({"high": 0, "normal": 1}, value=batches.c.priority, else_=2)
+
+
+def priorities(connection: Connection, batch_ids: Collection[int]) -> dict[int, Priority]:
+    """Return the priorities of some batches."""
+    rows = connection.execute(select(batches.c.id, batches.c.priority).where(batches.c.id.in_(batch_ids)))
+    return {row.id: row.priority for row in rows}
+
+
+def ready(connection: Connection) -> list[int]:
+    """Return the batches that wait for a run on them as a whole (scan, report, deletion) and that no run has."""
+    return list(
+        connection.scalars(
+            select(batches.c.id)
+            .where(batches.c.stage.in_(("intake", "report", "delete")), batches.c.token.is_(None))
+            .where(batches.c.status.in_(("pending", "scanning", "processing", "deleting")))
+            .where(or_(batches.c.not_before.is_(None), batches.c.not_before <= func.now()))
+            .order_by(batches.c.id)
+            .with_for_update(skip_locked=True)
+        )
+    )
+
+
+def unclaimed(connection: Connection) -> list[tuple[int, str, str, Priority]]:
+    """Return (id, stage, token, priority) of the batches that were dispatched and that no run has claimed yet."""
+    rows = connection.execute(
+        select(batches.c.id, batches.c.stage, batches.c.token, batches.c.priority)
+        .where(batches.c.stage.in_(("intake", "report", "delete")))
+        .where(batches.c.token.is_not(None), batches.c.run_id.is_(None))
+        .order_by(batches.c.id)
+    )
+    return [(row.id, row.stage, row.token, row.priority) for row in rows]
+
+
+def fix_shard_size(connection: Connection, batch_id: int, files_per_shard: int) -> None:
+    """Write how many files the batch's new shards get."""
+    connection.execute(
+        update(batches).where(batches.c.id == batch_id).values(files_per_shard=files_per_shard)
+    )
+
+
+def change(connection: Connection, batch_id: int, values: Mapping[str, Any]) -> None:
+    """Write other columns of what was asked for: name, priority, notify_emails."""
+    written = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(written))
+
+
+def ask_for_retry(connection: Connection, batch_id: int, error_class: str | None) -> None:
+    """Remember that failed files of the batch are to be started again, all (None) or those of one class."""
+    connection.execute(
+        update(batches).where(batches.c.id == batch_id).values(retry_class=error_class, retry_after=-1)
+    )
+
+
+def to_retry(connection: Connection) -> list[tuple[int, str | None, int]]:
+    """Return (id, error class, number of the last shard that was looked at) of the batches with retries to be done."""
+    rows = connection.execute(
+        select(batches.c.id, batches.c.retry_class, batches.c.retry_after)
+        .where(batches.c.retry_after.is_not(None))
+        .order_by(batches.c.id)
+    )
+    return [(row.id, row.retry_class, row.retry_after) for row in rows]
+
+
+def note_retry(connection: Connection, batch_id: int, after: int | None) -> None:
+    """Remember how far a batch's retry is; None ends it."""
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(retry_after=after))
+
+
+def paused(connection: Connection) -> list[int]:
+    """Return the batches that somebody paused."""
+    return list(connection.scalars(select(batches.c.id).where(batches.c.status == "paused")))
+
+
+def being_cancelled(connection: Connection) -> list[int]:
+    """Return the cancelled batches whose runs are still to be ended."""
+    return list(
+        connection.scalars(select(batches.c.id).where(batches.c.stage == "cancel").order_by(batches.c.id))
+    )
+
+
+def to_retire(connection: Connection, days: int, limit: int) -> list[int]:
+    """Return batches that ended more than ``days`` days ago and whose partitions were not retired, oldest first."""
+    return list(
+        connection.scalars(
+            select(batches.c.id)
+            .where(batches.c.completed_at < func.now() - timedelta(days=days))
+            .where(batches.c.retired_at.is_(None), batches.c.stage == "done")
+            .order_by(batches.c.completed_at)
+            .limit(limit)
+        )
+    )
+
+
+def mark_retired(connection: Connection, batch_id: int) -> None:
+    """Remember that Dagster has no partitions of the batch any more, unless it was taken back into work meanwhile."""
+    connection.execute(
+        update(batches)
+        .where(batches.c.id == batch_id, batches.c.stage == "done")
+        .values(retired_at=func.now())
+    )
+
+
+def delete(connection: Connection, batch_id: int) -> None:
+    """Delete the row of a batch, and what hangs on it: report mails and throughput."""
+    connection.execute(delete_from(batches).where(batches.c.id == batch_id))
+
+
+def note_error(connection: Connection, batch_id: int, error: str | None) -> None:
+    """Show people why the batch does not move at the moment; None takes the note away. A cancelled one need not move."""
+    connection.execute(
+        update(batches).where(batches.c.id == batch_id, batches.c.status != "cancelled").values(error=error)
+    )
+
+
+def lock(connection: Connection, batch_id: int) -> tuple[Batch, LeaseState]:
+    """Lock one batch until the end of the transaction and return it with its lease.
+
+    Raises:
+        NotFoundError: there is no such batch.
+    """
+    live = func.coalesce(batches.c.lease_until > func.now(), False).label("live")
+    row = connection.execute(
+        select(batches.c.token, batches.c.run_id, live)
+        .where(batches.c.id == batch_id)
+        .with_for_update(key_share=True)
+    ).one_or_none()
+    batch = get(connection, batch_id)
+    assert row is not None  # get() would have raised
+    return batch, LeaseState(row.token, row.run_id, row.live)
+
+
+def lock_of_shards(connection: Connection, keys: Collection[str]) -> None:
+    """Lock the batches of some shards until the end of the transaction, before these: see ``store.leases``."""
+    connection.execute(
+        select(batches.c.id)
+        .where(batches.c.id.in_(select(shards.c.batch_id).where(shards.c.key.in_(keys))))
+        .order_by(batches.c.id)
+        .with_for_update(key_share=True)
+    )
+
+
+def lock_intake(connection: Connection) -> None:
+    """Wait until no other intake inserts partitions, and keep others out until ``connection`` is closed.
+
+    A range of dynamic partitions is a range in order of insertion, so two batches must not insert side by side.
+    """
+    connection.execute(select(func.pg_advisory_lock(_INTAKE_LOCK)))
+
+
+def lock_dispatch(connection: Connection) -> None:
+    """Let one dispatcher at a time count what is in flight and add to it, until the end of the transaction."""
+    connection.execute(select(func.pg_advisory_xact_lock(_DISPATCH_LOCK)))

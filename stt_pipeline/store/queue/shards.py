@@ -1,0 +1,360 @@
+"""Queries on ``stt_shards``: the ordered groups of audio files that runs work on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from sqlalchemy import ColumnElement, Connection, Exists, RowMapping, and_, func, or_, select, text, update
+from sqlalchemy import delete as delete_from
+
+from stt_pipeline.store.queue import leases
+from stt_pipeline.store.queue.leases import Lease, LeaseState
+from stt_pipeline.store.tables import batches, shards
+
+Stage = Literal["transcribe", "publish"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A row of ``stt_shards``, without its lease. ``bytes`` is the size of its files together."""
+
+    id: int
+    batch_id: int
+    number: int
+    key: str
+    stage: str
+    total: int
+    bytes: int
+    completed: int
+    failed: int
+    tries: int
+    crashes: int
+    active_file_id: int | None
+
+
+_COLUMNS = [shards.c[name] for name in Shard.__dataclass_fields__]
+
+
+def _shard(row: RowMapping) -> Shard:
+    return Shard(**{name: row[name] for name in Shard.__dataclass_fields__})
+
+
+def add(connection: Connection, batch_id: int, rows: Sequence[tuple[int, str]]) -> dict[int, int]:
+    """Insert empty shards given as (number, key) in order of number; return the id of each number."""
+    cursor = connection.connection.cursor()
+    with cursor.copy("COPY stt_shards (batch_id, number, key, stage) FROM STDIN") as copy:
+        for number, key in rows:
+            copy.write_row((batch_id, number, key, "transcribe"))
+    found = connection.execute(
+        select(shards.c.number, shards.c.id).where(
+            shards.c.batch_id == batch_id, shards.c.number >= rows[0][0]
+        )
+    )
+    return {row.number: row.id for row in found}
+
+
+def get(connection: Connection, shard_id: int) -> Shard:
+    """Return one shard."""
+    return _shard(connection.execute(select(*_COLUMNS).where(shards.c.id == shard_id)).one()._mapping)
+
+
+def mark_active_file(connection: Connection, lease: Lease, file_id: int) -> None:
+    """Prove the lease, and remember which file is worked on, so that a death can be laid at its door.
+
+    Raises:
+        LeaseLostError: the shard is not ours any more.
+    """
+    taken = connection.execute(
+        update(shards).where(*leases.owned_by(shards, lease)).values(active_file_id=file_id)
+    ).rowcount
+    if not taken:
+        raise leases.lease_lost(shards, lease)
+
+
+def clear_active_file(connection: Connection, shard_ids: Sequence[int]) -> None:
+    """Forget which files were worked on: their shards are through the step, or their run is dead and was judged."""
+    connection.execute(update(shards).where(shards.c.id.in_(shard_ids)).values(active_file_id=None))
+
+
+def undo_crash(connection: Connection, shard_ids: Sequence[int]) -> None:
+    """Take back a death that was another shard's doing."""
+    connection.execute(
+        update(shards)
+        .where(shards.c.id.in_(shard_ids))
+        .values(crashes=func.greatest(shards.c.crashes - 1, 0))
+    )
+
+
+def reset_crashes(connection: Connection, shard_id: int) -> None:
+    """Count crashes from the start again, after the file that caused them was failed."""
+    connection.execute(update(shards).where(shards.c.id == shard_id).values(crashes=0, active_file_id=None))
+
+
+def close(connection: Connection, shard_id: int) -> None:
+    """Mark a shard as done, whatever its files are."""
+    connection.execute(update(shards).where(shards.c.id == shard_id).values(stage="done"))
+
+
+def next_number(connection: Connection, batch_id: int) -> int:
+    """Return the number of the batch's next shard."""
+    highest = connection.scalar(select(func.max(shards.c.number)).where(shards.c.batch_id == batch_id))
+    return 0 if highest is None else highest + 1
+
+
+def unregistered_keys(connection: Connection, batch_id: int) -> list[str]:
+    """Return the keys that Dagster does not know yet, in order of number."""
+    return list(
+        connection.scalars(
+            select(shards.c.key)
+            .where(shards.c.batch_id == batch_id, ~shards.c.registered)
+            .order_by(shards.c.number)
+        )
+    )
+
+
+def mark_registered(connection: Connection, keys: Sequence[str]) -> None:
+    """Remember that Dagster knows these keys."""
+    connection.execute(update(shards).where(shards.c.key.in_(keys)).values(registered=True))
+
+
+def lock(connection: Connection, keys: Sequence[str]) -> list[tuple[Shard, LeaseState]]:
+    """Lock the shards with these keys and return each with its lease, in order of id."""
+    live = func.coalesce(shards.c.lease_until > func.now(), False).label("live")
+    rows = connection.execute(
+        select(*_COLUMNS, shards.c.token, shards.c.run_id, live)
+        .where(shards.c.key.in_(keys))
+        .order_by(shards.c.id)
+        .with_for_update(key_share=True)
+    )
+    return [(_shard(row._mapping), LeaseState(row.token, row.run_id, row.live)) for row in rows]
+
+
+def ready(connection: Connection, batch_id: int, limit: int) -> list[Shard]:
+    """Return free shards of a batch whose turn has come: those near their end first, then in order of number."""
+    rows = connection.execute(
+        select(*_COLUMNS)
+        .where(shards.c.batch_id == batch_id, _waits())
+        .order_by(shards.c.stage, shards.c.number)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [_shard(row._mapping) for row in rows]
+
+
+def has_ready(batch: ColumnElement[int]) -> Exists:
+    """Return the condition that a shard of the batch, a column of the query, could be dispatched now."""
+    return select(shards.c.id).where(shards.c.batch_id == batch, _waits()).exists()
+
+
+def _waits() -> ColumnElement[bool]:
+    return and_(
+        shards.c.stage != "done",
+        shards.c.registered,
+        shards.c.token.is_(None),
+        or_(shards.c.not_before.is_(None), shards.c.not_before <= func.now()),
+    )
+
+
+def in_flight(connection: Connection) -> dict[int, tuple[int, int]]:
+    """Return, by batch, how many shards are dispatched or worked on, and how many runs are at work on them."""
+    rows = connection.execute(
+        select(
+            shards.c.batch_id,
+            func.count().label("shards"),
+            func.count(shards.c.run_id.distinct()).label("runs"),
+        )
+        .where(shards.c.token.is_not(None))
+        .group_by(shards.c.batch_id)
+    )
+    return {row.batch_id: (row.shards, row.runs) for row in rows}
+
+
+def unclaimed(connection: Connection) -> dict[tuple[str, Stage], list[Shard]]:
+    """Return what was dispatched and not claimed yet, by token and stage, the oldest dispatch first."""
+    rows = connection.execute(
+        select(*_COLUMNS, shards.c.token)
+        .where(shards.c.token.is_not(None), shards.c.run_id.is_(None))
+        .order_by(shards.c.dispatched_at, shards.c.batch_id, shards.c.number)
+    )
+    found: dict[tuple[str, Stage], list[Shard]] = {}
+    for row in rows:
+        found.setdefault((row.token, row.stage), []).append(_shard(row._mapping))
+    return found
+
+
+def holders(connection: Connection, batch_id: int) -> list[str]:
+    """Return the runs that are at work on shards of a batch, with leases that have not run out."""
+    return list(
+        connection.scalars(
+            select(shards.c.run_id)
+            .where(shards.c.batch_id == batch_id, shards.c.token.is_not(None))
+            .where(shards.c.lease_until > func.now())
+            .distinct()
+        )
+    )
+
+
+def count_files(connection: Connection, shard_ids: Sequence[int]) -> None:
+    """Bring shards' counters in line with their files, in the transaction that changed the files."""
+    connection.execute(
+        text("""
+            UPDATE stt_shards s
+            SET completed = f.completed, failed = f.failed, audio_seconds = f.audio_seconds, failures = f.failures
+            FROM (SELECT shard_id,
+                         sum(completed) AS completed,
+                         sum(failed) AS failed,
+                         sum(audio_seconds) AS audio_seconds,
+                         coalesce(jsonb_object_agg(error_class, failed) FILTER (WHERE failed > 0), '{}') AS failures
+                  FROM (SELECT shard_id,
+                               CASE WHEN status = 'failed' THEN error_class END AS error_class,
+                               count(*) FILTER (WHERE status = 'success') AS completed,
+                               count(*) FILTER (WHERE status = 'failed') AS failed,
+                               coalesce(sum(duration) FILTER (WHERE status = 'success'), 0) AS audio_seconds
+                        FROM stt_audio_files WHERE shard_id = ANY(:shards) GROUP BY 1, 2) by_class
+                  GROUP BY shard_id) f
+            WHERE s.id = f.shard_id
+        """),
+        {"shards": list(shard_ids)},
+    )
+
+
+def count_successes(connection: Connection, shard_id: int, *, files: int, audio_seconds: float) -> None:
+    """Count more files that succeeded, in the transaction that says so of the files."""
+    connection.execute(
+        update(shards)
+        .where(shards.c.id == shard_id)
+        .values(completed=shards.c.completed + files, audio_seconds=shards.c.audio_seconds + audio_seconds)
+    )
+
+
+def with_failures(connection: Connection, batch_id: int, after: int, limit: int) -> list[Shard]:
+    """Lock and return the next shards of a batch with a number over ``after`` that have failed files."""
+    rows = connection.execute(
+        select(*_COLUMNS)
+        .where(shards.c.batch_id == batch_id, shards.c.number > after, shards.c.failed > 0)
+        .order_by(shards.c.number)
+        .limit(limit)
+        .with_for_update()
+    )
+    return [_shard(row._mapping) for row in rows]
+
+
+def of_batch(connection: Connection, batch_id: int, after: int, limit: int) -> list[Shard]:
+    """Return the next shards of a batch with a number over ``after``, in order."""
+    rows = connection.execute(
+        select(*_COLUMNS)
+        .where(shards.c.batch_id == batch_id, shards.c.number > after)
+        .order_by(shards.c.number)
+        .limit(limit)
+    )
+    return [_shard(row._mapping) for row in rows]
+
+
+def delete(connection: Connection, shard_ids: Sequence[int]) -> None:
+    """Delete shards and their files; what was said in these goes first (``transcriptions.delete_of_shards``)."""
+    connection.execute(delete_from(shards).where(shards.c.id.in_(shard_ids)))
+
+
+def add_busy_seconds(connection: Connection, shard_id: int, seconds: float) -> None:
+    """Count time that was spent on a shard."""
+    connection.execute(
+        update(shards).where(shards.c.id == shard_id).values(busy_seconds=shards.c.busy_seconds + seconds)
+    )
+
+
+def give_back(
+    connection: Connection,
+    lease: Lease,
+    *,
+    advance: bool,
+    retry_seconds: float,
+    next_stage_seconds: float,
+) -> None:
+    """End a lease, and let the dispatcher go on with the shard's next stage.
+
+    Args:
+        advance: False where the run failed: the stage is then done again, though all files may be through it, because
+            something that belongs to it, such as its Parquet file, may be missing.
+        retry_seconds: how long the dispatcher leaves the shard alone if it stays in its stage.
+        next_stage_seconds: the same if it moves on.
+    """
+    row = connection.execute(
+        text("""
+            SELECT s.stage, s.tries, s.crashes,
+                   coalesce(bool_or(f.status = 'pending'), false) AS pending,
+                   coalesce(bool_or(f.status = 'transcribed'), false) AS transcribed
+            FROM stt_shards s LEFT JOIN stt_audio_files f ON f.shard_id = s.id
+            WHERE s.id = :shard GROUP BY s.id
+        """),
+        {"shard": lease.id},
+    ).one()
+    stage = next_stage(row.stage, pending=row.pending, transcribed=row.transcribed) if advance else row.stage
+    stays = stage == row.stage
+    leases.release(
+        connection,
+        shards,
+        lease,
+        stage=stage,
+        tries=row.tries if stays else 0,
+        crashes=row.crashes if stays else 0,
+        active_file_id=None,
+        not_before=func.now() + timedelta(seconds=retry_seconds if stays else next_stage_seconds),
+    )
+
+
+def next_stage(stage: str, *, pending: bool, transcribed: bool) -> str:
+    """Return the stage after a run on ``stage`` left files that are ``pending`` or ``transcribed``.
+
+    A shard that has left ``transcribe`` passes through ``publish``, also when all its files failed, so that the
+    partitions of one run stay neighbours in the next.
+    """
+    if pending:
+        return "transcribe"
+    return "publish" if transcribed or stage == "transcribe" else "done"
+
+
+def open_again(connection: Connection, shard_ids: Sequence[int]) -> None:
+    """Put shards of which some files got a new start back into the stage that these wait for, and count them anew.
+
+    What was dispatched and not claimed yet is taken back: it may have been for another stage.
+    """
+    count_files(connection, shard_ids)
+    connection.execute(
+        text("""
+            UPDATE stt_shards s
+            SET stage = CASE WHEN EXISTS (SELECT FROM stt_audio_files f
+                                          WHERE f.shard_id = s.id AND f.status = 'pending')
+                             THEN 'transcribe' ELSE 'publish' END,
+                tries = 0, crashes = 0, not_before = NULL,
+                active_file_id = CASE WHEN run_id IS NOT NULL THEN active_file_id END,
+                token = CASE WHEN run_id IS NOT NULL THEN token END
+            WHERE id = ANY(:shards)
+        """),
+        {"shards": list(shard_ids)},
+    )
+
+
+def open_shard_of(batch: "int | ColumnElement[int]") -> Exists:
+    """Return the condition that a shard of the batch, given by id or by a column of the query, is not done."""
+    return select(shards.c.id).where(shards.c.batch_id == batch, shards.c.stage != "done").exists()
+
+
+def has_open(connection: Connection, batch_id: int) -> bool:
+    """Return whether a shard of the batch is not done."""
+    return bool(connection.scalar(select(open_shard_of(batch_id))))
+
+
+def batches_without_open_shards(connection: Connection) -> list[int]:
+    """Return the batches in work of which every shard is done, where no file waits for its retry or is still to arrive."""
+    return list(
+        connection.scalars(
+            select(batches.c.id).where(
+                batches.c.stage == "shards",
+                batches.c.status == "processing",
+                batches.c.retry_after.is_(None),
+                or_(batches.c.open_until.is_(None), batches.c.open_until <= func.now()),
+                ~open_shard_of(batches.c.id),
+            )
+        )
+    )
