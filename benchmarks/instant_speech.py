@@ -71,7 +71,7 @@ class InstantDiarizer:
 
     name = "instant"
 
-    def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, speaker_count: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         """Return the turns, whatever the recording is."""
         return _TURNS
 

@@ -127,7 +127,39 @@ def choice_of(registry: Registry) -> Any:
 
 TRANSCRIBERS = Registry("transcriber", "STT_TRANSCRIBER", {})
 
-DIARIZERS = Registry("diarizer", "STT_DIARIZER", {})
+DIARIZERS = Registry(
+    "diarizer",
+    "STT_DIARIZER",
+    {
+        "auto": Backend(
+            "stt_pipeline.speech.diarization.loading:default_diarizer",
+            "segmentation where the whisperx extra is installed, else embedded",
+        ),
+        "pyannote": Backend(
+            "stt_pipeline.speech.diarization.pyannote:PyannoteDiarizer",
+            "the most accurate, fast on a GPU only; needs HF_TOKEN or a local folder in STT_PYANNOTE_PIPELINE",
+            settings=("pyannote_pipeline", "device"),
+            extra="whisperx",
+        ),
+        "segmentation": Backend(
+            "stt_pipeline.speech.diarization.segmentation:SegmentationDiarizer",
+            "reports overlapping speakers; no download",
+            extra="whisperx",
+        ),
+        "embedded": Backend(
+            "stt_pipeline.speech.diarization.embedded:EmbeddedDiarizer",
+            "one speaker at a time; no extra, no download",
+        ),
+        "channel": Backend(
+            "stt_pipeline.speech.diarization.channel:ChannelDiarizer",
+            "one speaker per channel of stereo recordings; embedded for all others",
+        ),
+        "none": Backend(
+            "stt_pipeline.speech.diarization.diarizer:SingleSpeaker",
+            "one speaker for all speech",
+        ),
+    },
+)
 
 SUMMARIZERS = Registry("summarizer", "STT_SUMMARIZER", {})
 

@@ -23,11 +23,11 @@ from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.alignment import align
 from stt_pipeline.speech.diarization import Diarizer
-from stt_pipeline.speech.diarization.segmentation_model import extra_needed, is_installed
 from stt_pipeline.speech.quality import Figures
 from stt_pipeline.speech.recordings import Outcome, Recording
 from stt_pipeline.speech.speakers import assign_speakers
 from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
+from stt_pipeline.speech.whisperx_extra import is_installed, missing_extra
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -87,7 +87,7 @@ def transcribe(
         diarizer=diarizer,
     )
     if asked.align and not is_installed():  # now, and not after the first file is transcribed
-        raise ConfigurationError(extra_needed("alignment of words (--option align)"))
+        raise ConfigurationError(missing_extra("alignment of words (--option align)"))
     made_folder(output_dir)
     engine, diarize = speech_tools(asked, settings, batch_size=model_batch_size)
     options = transcription_options(asked, language=settings.language)

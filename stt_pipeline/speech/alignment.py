@@ -1,7 +1,6 @@
-"""When exactly each word is said, by forced alignment: whisperx and a wav2vec2 model of the language.
+"""Forced alignment of words: whisperx and a wav2vec2 model of the language refine the word times of a transcript.
 
-Takes a transcript and gives it back with other times. Needs the whisperx extra; off by default, since Whisper's own times
-of Korean words have not been beaten by it yet. Finds neither words nor speakers.
+Needs the whisperx extra. Off by default: for Korean it has not yet been more accurate than Whisper's own word times.
 """
 
 import atexit
@@ -20,16 +19,16 @@ import numpy as np
 from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.audio.sound import Samples, Sound
 from stt_pipeline.errors import ConfigurationError
-from stt_pipeline.speech.diarization.segmentation_model import (
-    extra_needed,
+from stt_pipeline.speech.transcript import Segment, Transcript, Word
+from stt_pipeline.speech.whisperx_extra import (
     is_installed,
-    one_thread,
+    missing_extra,
+    one_torch_thread,
     torch_device,
     without_warnings,
 )
-from stt_pipeline.speech.transcript import Segment, Transcript, Word
 
-_MARGIN = 0.2  # seconds heard around a segment, whose own times are Whisper's and rough
+_MARGIN = 0.2  # seconds added on each side of a segment, since Whisper's segment times are rough
 
 _NO_ALIGNER = "Words in language {!r} keep Whisper's own times: whisperx has no aligner for it."
 
@@ -37,31 +36,31 @@ _PUNKT_FILES = ("abbrev_types.txt", "collocations.tab", "ortho_context.tab", "se
 
 
 def align(transcript: Transcript, sound: Sound, device: str = "auto", *, model: str = "") -> Transcript:
-    """Return the transcript with the times of its words refined; segments without words, and words that cannot be found, keep theirs.
+    """Return the transcript with refined word times; segments without words, and words that are not found, keep theirs.
 
-    So do segments in a language that whisperx has no aligner for, which a note says. Segments that did not overlap
-    do not afterwards. The sound is heard once, and no more of it is in memory than a block and a segment. May be called
-    from several threads at once.
+    Segments in a language without an aligner keep theirs too, and a note is added. Segments that did not overlap before do
+    not overlap afterwards. The sound is read once, with one block and one segment in memory. Several threads may call it
+    at the same time.
 
     Args:
         transcript: of ``sound``.
         sound: the recording.
         device: "cpu", "cuda", "cuda:1" or "auto".
-        model: a wav2vec2 model with a CTC head: a name on the Hugging Face hub or a local folder; empty takes whisperx's
-            own choice for each language; a model that is named here is taken for every language.
+        model: a wav2vec2 model with a CTC head: a name on the Hugging Face hub or a local folder; empty selects whisperx's
+            default for each language; a named model is used for every language.
 
     Raises:
-        ConfigurationError: the extra is not installed, or the model cannot be had.
+        ConfigurationError: the extra is not installed, or the model cannot be loaded.
         FileError: the recording cannot be read.
     """
     if not is_installed():
-        raise ConfigurationError(extra_needed("alignment of words (options.align)"))
+        raise ConfigurationError(missing_extra("alignment of words (options.align)"))
     if not any(segment.words for segment in transcript.segments):
         return transcript
     order = sorted(range(len(transcript.segments)), key=lambda index: transcript.segments[index].start)
     aligned = list(transcript.segments)
     notes = list(transcript.notes)
-    tape = _Tape(sound)
+    reader = _ForwardReader(sound)
     done = 0.0
     for index, following in zip_longest(order, order[1:]):
         segment = aligned[index]
@@ -70,12 +69,12 @@ def align(transcript: Transcript, sound: Sound, device: str = "auto", *, model: 
             if (note := _NO_ALIGNER.format(language)) not in notes:
                 notes.append(note)
         elif segment.words:
-            # a word must be found neither in the segment before nor in the next one
+            # the words must not move into the previous or the next segment
             first = max(segment.start - _MARGIN, min(done, segment.start))
             last = segment.end + _MARGIN
             if following is not None:
                 last = min(last, max(aligned[following].start, segment.end))
-            samples, start = tape.read(first, last)
+            samples, start = reader.read(first, last)
             if len(samples):
                 with _loading:  # the cache alone would let each thread load it
                     loaded = _model(language, model, torch_device(device))
@@ -85,16 +84,16 @@ def align(transcript: Transcript, sound: Sound, device: str = "auto", *, model: 
     return replace(transcript, segments=tuple(aligned), notes=tuple(notes))
 
 
-class _Tape:
-    """The last seconds of a sound that is read once, from front to back."""
+class _ForwardReader:
+    """Reads a sound once, from front to back, and keeps only its last seconds."""
 
     def __init__(self, sound: Sound) -> None:
         self._blocks = sound.blocks()
         self._samples = np.zeros(0, np.float32)
-        self._start = 0  # samples that are gone
+        self._start = 0  # samples already dropped
 
     def read(self, start: float, end: float) -> tuple[Samples, float]:
-        """Return what is between two times, and where it really starts; ``start`` must not go back."""
+        """Return the samples between two times in seconds, and their real start; ``start`` must not decrease."""
         first = max(round(start * SAMPLE_RATE), 0)
         last = round(end * SAMPLE_RATE)
         while self._start + len(self._samples) < last and (block := next(self._blocks, None)) is not None:
@@ -108,10 +107,10 @@ class _Tape:
 def _found(
     words: Sequence[Word], samples: Samples, loaded: tuple[Any, Any, str]
 ) -> list[tuple[str, float, float]]:
-    """Return what whisperx found, in order: text (a word, or a character where a language has no spaces), start and end."""
+    """Return text, start and end of what whisperx aligned: words, or characters in languages without spaces."""
     model, metadata, device = loaded
     text = " ".join("".join(word.text.split()) for word in words)
-    with one_thread():
+    with one_torch_thread():
         import whisperx
 
         segments = [{"text": text, "start": 0.0, "end": len(samples) / SAMPLE_RATE}]
@@ -125,12 +124,12 @@ def _found(
 def _aligned(
     segment: Segment, found: list[tuple[str, float, float]], offset: float, earliest: float, latest: float
 ) -> Segment:
-    """Return the segment with the times found; times stay monotone, and a word that was not found keeps its own.
+    """Return the segment with the new times; times stay monotonic, and words that were not found keep theirs.
 
     Args:
         segment: with words.
         found: from :func:`_found`.
-        offset: where the sound began in which they were found.
+        offset: start of the samples that were aligned, in seconds of the recording.
         earliest: no word starts before this.
         latest: no word ends after this.
     """
@@ -138,13 +137,13 @@ def _aligned(
     words: list[Word] = []
     for word in segment.words:
         text = "".join(word.text.split())
-        heard, starts, ends = "", list[float](), list[float]()
-        while len(heard) < len(text) and (piece := next(pieces, None)) is not None:
-            heard += piece[0]
+        spelled, starts, ends = "", list[float](), list[float]()
+        while len(spelled) < len(text) and (piece := next(pieces, None)) is not None:
+            spelled += piece[0]
             starts.append(piece[1])
             ends.append(piece[2])
         start, end = word.start, word.end
-        if heard == text and starts and np.isfinite([starts[0], ends[-1]]).all():
+        if spelled == text and starts and np.isfinite([starts[0], ends[-1]]).all():
             start, end = starts[0] + offset, ends[-1] + offset
         start = min(max(round(start, 3), earliest), latest)
         end = min(max(round(end, 3), start), latest)
@@ -158,32 +157,32 @@ _loading = threading.Lock()
 
 @lru_cache(maxsize=1)
 def _languages() -> frozenset[str]:
-    """Return the languages that whisperx has a model for."""
-    with without_warnings():  # of decoders that nobody needs here
+    """Return the languages for which whisperx has a default model."""
+    with without_warnings():  # about unused audio decoders
         from whisperx.alignment import DEFAULT_ALIGN_MODELS_HF, DEFAULT_ALIGN_MODELS_TORCH
     return frozenset([*DEFAULT_ALIGN_MODELS_TORCH, *DEFAULT_ALIGN_MODELS_HF])
 
 
 @lru_cache(maxsize=2)
 def _model(language: str, name: str, device: str) -> tuple[Any, Any, str]:
-    """Return whisperx's alignment model of a language, what it says of it, and the device."""
+    """Return whisperx's alignment model of a language, its metadata, and the device."""
     with without_warnings():
         import whisperx
 
-        _without_sentences()
+        _skip_sentence_models()
         try:
             model, metadata = whisperx.load_align_model(language, device, model_name=name or None)
-        except Exception as error:  # of the hub, of torch, and whisperx's own
+        except Exception as error:  # from the hub, torch or whisperx
             raise ConfigurationError(
-                f"Words of language {language!r} cannot be aligned: {error}. Switch options.align off, or name a wav2vec2 model "
-                "of the language that is in reach."
+                f"Words of language {language!r} cannot be aligned: {error}. Switch options.align off, or set a wav2vec2 model of "
+                "the language that can be loaded."
             ) from error
     return model, metadata, device
 
 
 @lru_cache(maxsize=1)
-def _without_sentences() -> None:
-    """Give NLTK empty sentence models: whisperx would download them, and what it does with sentences is not used."""
+def _skip_sentence_models() -> None:
+    """Give NLTK empty sentence models: whisperx would download them, but its sentences are not used here."""
     import nltk
     from whisperx.alignment import PUNKT_LANGUAGES
 

@@ -102,7 +102,7 @@ class OneSpeaker:
 
     name = "one"
 
-    def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, speaker_count: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         return (SpeakerTurn(0.0, len(all_samples(sound)) / 16_000, "SPEAKER_00"),)
 
 

@@ -118,10 +118,10 @@ def driver_fault(hypotheses: int) -> None:
 class Buggy(EmbeddedDiarizer):
     """Has a bug that one recording finds."""
 
-    def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, speaker_count: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         if len(all_samples(sound)) == _samples("bug.wav"):
             raise IndexError("a bug")
-        return super().diarize(sound, bounds)
+        return super().diarize(sound, speaker_count)
 
 
 class Unanswered(ExtractiveSummarizer):

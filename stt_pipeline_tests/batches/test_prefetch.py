@@ -39,7 +39,7 @@ def test_what_is_queued_for_a_lost_shard_is_not_begun(
     begun: list[float] = []
 
     class _Slow(OneSpeaker):
-        def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+        def diarize(self, sound: Sound, speaker_count: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
             begun.append(time.monotonic())
             if len(begun) == 1:
                 with database.begin() as connection:

@@ -266,7 +266,7 @@ def test_figures_are_of_the_segments_that_are_stored_with_their_speakers(
             )
 
     class _TwoSpeakers(OneSpeaker):
-        def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+        def diarize(self, sound: Sound, speaker_count: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
             return (SpeakerTurn(0.0, 1.0, "SPEAKER_00"), SpeakerTurn(1.0, 2.0, "SPEAKER_01"))
 
     with _work(database, keys) as work:

@@ -18,9 +18,9 @@ from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.errors import ConfigurationError, UnreadableError
-from stt_pipeline.speech.diarization.segmentation_model import is_installed
 from stt_pipeline.speech.recordings import Outcome, Progress, Recording
 from stt_pipeline.speech.transcript import Transcript
+from stt_pipeline.speech.whisperx_extra import is_installed
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone

@@ -50,7 +50,7 @@ class Script(OneByOne):
         length = len(all_samples(sound)) / 16_000
         return Transcript("ko", 1.0, length, self.model, (Segment(0.0, length, next(self._texts)),))
 
-    def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, speaker_count: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         return next(self._turns)
 
 

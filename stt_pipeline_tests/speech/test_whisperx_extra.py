@@ -28,10 +28,11 @@ from stt_pipeline.speech.diarization import (
     pyannote,
     segmentation_model,
 )
-from stt_pipeline.speech.diarization.segmentation_model import SegmentationModel, one_thread
+from stt_pipeline.speech.diarization.segmentation_model import SegmentationModel
 from stt_pipeline.speech.evaluation import ErrorRate, diarization_error_rate, read_rttm
 from stt_pipeline.speech.speakers import assign_speakers
 from stt_pipeline.speech.transcript import Segment, Transcript, Word
+from stt_pipeline.speech.whisperx_extra import one_torch_thread
 from stt_pipeline_tests.conftest import SAMPLES, SHARED
 from stt_pipeline_tests.speech.whisperx_extra import build_pipeline, build_wav2vec2, needs_whisperx
 
@@ -92,11 +93,11 @@ class TestSegmentation:
             assert len({turn.speaker for turn in turns}) == count, stem
 
     @pytest.mark.parametrize(
-        ("bounds", "count"), [(SpeakerCount(max_speakers=1), 1), (SpeakerCount(3, 3), 3)]
+        ("speaker_count", "found"), [(SpeakerCount(max_speakers=1), 1), (SpeakerCount(3, 3), 3)]
     )
-    def test_bounds_are_kept(self, meeting: Samples, bounds: SpeakerCount, count: int) -> None:
-        turns = SegmentationDiarizer().diarize(SoundInMemory(meeting), bounds)
-        assert len({turn.speaker for turn in turns}) == count
+    def test_limits_are_kept(self, meeting: Samples, speaker_count: SpeakerCount, found: int) -> None:
+        turns = SegmentationDiarizer().diarize(SoundInMemory(meeting), speaker_count)
+        assert len({turn.speaker for turn in turns}) == found
 
     def test_threads_share_one_model(self) -> None:
         segmentation_model._loaded.cache_clear()
@@ -107,7 +108,7 @@ class TestSegmentation:
 
         usual = torch.get_num_threads()
         torch.set_num_threads(3)
-        first, second = one_thread(), one_thread()
+        first, second = one_torch_thread(), one_torch_thread()
         both = threading.Barrier(2)
 
         def ask_after_the_first() -> int:

@@ -1,4 +1,4 @@
-"""Who speaks when: sound in, speaker turns out. Nothing here reads words, files or settings."""
+"""Speaker diarization: sound in, speaker turns out. Nothing here reads text, files or settings."""
 
 from stt_pipeline.speech.diarization.channel import ChannelDiarizer
 from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, Diarizer, SingleSpeaker, SpeakerCount

@@ -1,7 +1,7 @@
-"""One speaker a channel: for telephone calls and podcasts that were recorded with a microphone for each of two people.
+"""Diarization backend `channel`: one speaker per channel, for calls and podcasts recorded with one microphone each.
 
-Recordings whose channels are the same, or hear the same, are left to another diarizer; so are those of which only one
-channel hears anybody, where two speakers are asked for.
+Recordings whose channels carry the same audio go to another diarizer. So do recordings with speech in only one channel,
+where at least two speakers are requested.
 """
 
 from collections.abc import Iterator
@@ -11,79 +11,78 @@ import numpy.typing as npt
 
 from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.audio.sound import Samples, Sound
-from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, Diarizer, SpeakerCount, in_order
+from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, Diarizer, SpeakerCount, relabel
 from stt_pipeline.speech.diarization.embedded import EmbeddedDiarizer
 from stt_pipeline.speech.diarization.voice_activity import Region, SpeechDetector
 from stt_pipeline.speech.transcript import SpeakerTurn
 
-_FRAME = SAMPLE_RATE // 50  # samples: 20 ms, in which a level is measured
-_FRAMES_A_SECOND = 50
+_FRAME = SAMPLE_RATE // 50  # samples per measured level: 20 ms
+_FRAMES_PER_SECOND = 50
 
-_SAME_SOUND = 6.0
-"""Decibels: where the lead of one channel over the other varies less than this, both hear the same."""
+_SAME_AUDIO_RANGE = 6.0
+"""Decibels: if the level difference of the channels varies less than this, both carry the same audio."""
 
-_BLEED_BELOW = 6.0
-"""Decibels by which a channel must be below the other, gains made equal, to be taken for its echo."""
+_BLEED_MARGIN = 6.0
+"""Decibels below the other channel, gains equalized, from which on speech counts as the other channel's bleed."""
 
 _SHORTEST_TURN, _SHORTEST_PAUSE = 0.2, 0.3  # seconds
 
 
 class ChannelDiarizer:
-    """Finds who speaks by the channel that hears it; both may speak at once. Three or more people need another diarizer."""
+    """Takes each of two channels for one speaker; both may speak at once. Three or more speakers need another diarizer."""
 
     name = "channel"
 
-    def __init__(self, otherwise: Diarizer | None = None) -> None:
-        """Leave recordings that have not one speaker a channel to ``otherwise``, the embedded diarizer by default."""
-        self._otherwise = otherwise or EmbeddedDiarizer()
+    def __init__(self, fallback: Diarizer | None = None) -> None:
+        """Use ``fallback`` for recordings without one speaker per channel; the embedded diarizer by default."""
+        self._fallback = fallback or EmbeddedDiarizer()
 
-    def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, speaker_count: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         """See :meth:`Diarizer.diarize`."""
-        if bounds.min_speakers <= 2 and (bounds.max_speakers is None or bounds.max_speakers >= 2):
+        min_speakers, max_speakers = speaker_count.min_speakers, speaker_count.max_speakers
+        if min_speakers <= 2 and (max_speakers is None or max_speakers >= 2):
             channels = _Channels()
             for block in sound.stereo_blocks():
                 channels.feed(block)
-            turns = in_order(channels.turns())
+            turns = relabel(channels.turns())
             speakers = {turn.speaker for turn in turns}
-            if channels.is_silent or len(speakers) >= bounds.min_speakers:
+            if channels.is_silent or len(speakers) >= min_speakers:
                 return turns
-        return self._otherwise.diarize(sound, bounds)
+        return self._fallback.diarize(sound, speaker_count)
 
 
 class _Channels:
-    """Levels and speech of two channels."""
+    """Levels and speech regions of two channels."""
 
     def __init__(self) -> None:
         self._detectors = (SpeechDetector(), SpeechDetector())
         self._levels: list[npt.NDArray[np.float16]] = []
-        self._left = np.zeros((0, 2), np.float32)
+        self._pending = np.zeros((0, 2), np.float32)
 
     def feed(self, block: npt.NDArray[np.float32]) -> None:
         for channel, detector in enumerate(self._detectors):
             detector.feed(np.ascontiguousarray(block[:, channel]))
-        samples = np.concatenate([self._left, block])
+        samples = np.concatenate([self._pending, block])
         whole = len(samples) // _FRAME * _FRAME
-        self._left = samples[whole:].copy()
+        self._pending = samples[whole:].copy()
         self._levels.append(_decibels(samples[:whole].reshape(-1, _FRAME, 2)))
 
     def turns(self) -> Iterator[SpeakerTurn]:
-        """Yield each channel's turns without the other's echo; none where the channels hear the same."""
-        levels = np.concatenate(
-            [*self._levels, _decibels(np.pad(self._left, ((0, 1), (0, 0)))[None])]
-        ).astype(np.float32)
-        heard = np.stack([_frames(detector.rest(), len(levels)) for detector in self._detectors], axis=1)
-        self.is_silent = not heard.any()
-        leads = _smooth(levels[:, 0] - levels[:, 1])  # above 0 where the first channel is louder
-        spoken = leads[heard.any(axis=1)]
-        below = _BLEED_BELOW
-        if heard.any(axis=0).all():
-            lowest, highest = np.percentile(spoken, [5, 95])
-            if highest - lowest < _SAME_SOUND:
+        """Yield the turns of each channel without bleed; none where both channels carry the same audio."""
+        last = _decibels(np.pad(self._pending, ((0, 1), (0, 0)))[None])
+        levels = np.concatenate([*self._levels, last]).astype(np.float32)
+        speech = np.stack([_frames(detector.finish(), len(levels)) for detector in self._detectors], axis=1)
+        self.is_silent = not speech.any()
+        difference = _smooth(levels[:, 0] - levels[:, 1])  # above 0 where the first channel is louder
+        margin = _BLEED_MARGIN
+        if speech.any(axis=0).all():
+            lowest, highest = np.percentile(difference[speech.any(axis=1)], [5, 95])
+            if highest - lowest < _SAME_AUDIO_RANGE:
                 return
-            leads = leads - (lowest + highest) / 2  # one microphone may simply be set louder than the other
-            below = min(_BLEED_BELOW, (highest - lowest) / 4)
-        for channel, lead in ((0, leads), (1, -leads)):
-            yield from _turns(heard[:, channel] & (lead > -below), str(channel))
+            difference = difference - (lowest + highest) / 2  # the microphones may have different gains
+            margin = min(_BLEED_MARGIN, (highest - lowest) / 4)
+        for channel, lead in ((0, difference), (1, -difference)):
+            yield from _turns(speech[:, channel] & (lead > -margin), str(channel))
 
 
 def _decibels(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
@@ -95,22 +94,22 @@ def _decibels(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
 def _frames(regions: list[Region], frames: int) -> npt.NDArray[np.bool_]:
     found = np.zeros(frames, dtype=np.bool_)
     for start, end in regions:
-        found[round(start * _FRAMES_A_SECOND) : round(end * _FRAMES_A_SECOND)] = True
+        found[round(start * _FRAMES_PER_SECOND) : round(end * _FRAMES_PER_SECOND)] = True
     return found
 
 
 def _smooth(levels: Samples) -> Samples:
-    """Return means over a fifth of a second: single frames lie between syllables."""
+    """Return means over a fifth of a second, since single frames may lie between syllables."""
     from scipy.ndimage import uniform_filter1d
 
-    smooth: Samples = uniform_filter1d(levels, _FRAMES_A_SECOND // 5)
+    smooth: Samples = uniform_filter1d(levels, _FRAMES_PER_SECOND // 5)
     return smooth
 
 
-def _turns(talks: npt.NDArray[np.bool_], speaker: str) -> Iterator[SpeakerTurn]:
-    """Yield the runs of ``talks``, joined over short pauses; short ones are left out."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], talks, [False]]).astype(np.int8)))
-    starts, ends = edges[::2] / _FRAMES_A_SECOND, edges[1::2] / _FRAMES_A_SECOND
+def _turns(is_active: npt.NDArray[np.bool_], speaker: str) -> Iterator[SpeakerTurn]:
+    """Yield the runs of ``is_active``, joined over short pauses, without the short ones."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], is_active, [False]]).astype(np.int8)))
+    starts, ends = edges[::2] / _FRAMES_PER_SECOND, edges[1::2] / _FRAMES_PER_SECOND
     joined: list[tuple[float, float]] = []
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         if joined and start - joined[-1][1] < _SHORTEST_PAUSE:

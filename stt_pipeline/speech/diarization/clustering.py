@@ -1,6 +1,6 @@
-"""Which stretches of speech share a voice: agglomerative clustering by the Bayesian information criterion (BIC).
+"""Agglomerative clustering of speech units by speaker, with the Bayesian information criterion (BIC).
 
-Works on Gaussians only: no audio, no time, no names. After Chen and Gopalakrishnan, "Speaker, environment and channel
+Works on Gaussians only: no audio, no time, no labels. Follows Chen and Gopalakrishnan, "Speaker, environment and channel
 change detection and clustering via the Bayesian information criterion", DARPA workshop 1998.
 """
 
@@ -13,51 +13,51 @@ import numpy as np
 from stt_pipeline.speech.diarization.gaussians import FloatArray, Gaussians, IntArray
 
 _BIC_WEIGHT = 1.5
-"""Lambda of the criterion: how much longer a description must get before two voices are taken for two speakers."""
+"""Lambda of the criterion: a higher weight merges more, so it finds fewer speakers."""
 
 _DIVERGENCE_ALLOWED = 1.0
-"""Nats a vector by which one speaker's stretches may differ. Without it the loss of a merge grows with the amount of
-speech while the penalty grows with its logarithm, and long recordings break into too many speakers."""
+"""Nats per vector by which units of one speaker may differ. Without it the loss of a merge grows with the amount of
+speech while the penalty grows with its logarithm, and long recordings get too many speakers."""
 
-# Both were swept on 48 synthetic meetings, a real telephone call and eight excerpts of real meetings. The meetings are
-# flat from 1.5 to 2 and from 0.6 to 1; the call keeps its two speakers up to 1.75 with 0.9, and 1.5 with 1.05.
+# Both were tuned on 48 synthetic meetings, a real telephone call and eight excerpts of real meetings. The DER of the
+# meetings is flat from 1.5 to 2 and from 0.6 to 1; the call keeps its two speakers up to 1.75 with 0.9, and 1.5 with 1.05.
 
-PART = 300
-"""Sets compared pairwise at once (ten minutes of 2 s)."""
+PART_SIZE = 300
+"""Sets that are compared pairwise at a time (ten minutes in units of 2 s)."""
 
-_TOGETHER, _APART = 1.0, 10.0
-"""Nats a vector that a tie is worth: divergence allowed beyond the usual, and what two who are apart must be alike more."""
+_SAME_SPEAKER, _OTHER_SPEAKER = 1.0, 10.0
+"""Nats per vector by which a link of 1, and of -1, raises or lowers the allowed divergence."""
 
-_MOST_OF_A_PART = PART // 3  # so that a part always shrinks
+_MAX_PART_CLUSTERS = PART_SIZE // 3  # so that each round reduces the number of sets
 
 _DEFAULT_MAX_CLUSTERS = 20
-"""More voices than this in one meeting are more likely a failure of the criterion than a crowd."""
+"""More clusters than this in one meeting are more likely a failure of the criterion than real speakers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Sets that are clustered together first.
+    """Sets that are clustered together in the first round.
 
     Attributes:
-        sets: at most :data:`PART` of them.
-        ties: float64 ``(sets, sets)``, symmetric, from -1 to 1: what else than the voice speaks for one speaker (above 0)
-            or for two (below); 0 where nothing is known.
+        sets: at most :data:`PART_SIZE` of them.
+        links: float64 ``(sets, sets)``, symmetric, from -1 to 1: evidence other than the voice for the same speaker
+            (above 0) or for different ones (below 0); 0 for no evidence.
     """
 
     sets: Gaussians
-    ties: FloatArray | None = None
+    links: FloatArray | None = None
 
 
 def cluster(
     parts: Iterable[Part], min_clusters: int = 1, max_clusters: int | None = None
 ) -> tuple[IntArray, Gaussians]:
-    """Return a label 0..k-1 for each set, and each cluster's statistics; ``min_clusters`` <= k <= ``max_clusters``.
+    """Return a label 0..k-1 per set, and the statistics of each cluster; ``min_clusters`` <= k <= ``max_clusters``.
 
     Args:
-        parts: the sets in order of time; parts are asked for one after the other, each is clustered alone, and then
-            the parts' clusters are, so that time and memory grow linearly with long recordings.
-        min_clusters: given as many sets.
-        max_clusters: at least 1; None: as many as a meeting may have, or ``min_clusters`` where that is more.
+        parts: the sets in order of time. Parts are read one at a time; each is clustered, then their clusters are, so that
+            time and memory grow linearly with the length of the recording.
+        min_clusters: requires at least as many sets.
+        max_clusters: at least 1; None selects a default for meetings, or ``min_clusters`` if that is higher.
 
     Raises:
         ValueError: there are no parts.
@@ -66,14 +66,14 @@ def cluster(
         max_clusters = max(_DEFAULT_MAX_CLUSTERS, min_clusters)
     labels: list[IntArray] = []
     clusters: list[Gaussians] = []
-    waiting: Part | None = None  # so that the only part of a short recording is known as such
+    waiting: Part | None = None  # delayed by one, to detect the only part of a short recording
     for part in itertools.chain(parts, [None]):
         if waiting is not None:
             limits = (min_clusters, max_clusters)
             if part is not None or labels:
-                # a limit on the whole must not force different voices together in a part
-                at_most = min(max(max_clusters, _DEFAULT_MAX_CLUSTERS), _MOST_OF_A_PART)
-                limits = (min(min_clusters, _MOST_OF_A_PART), at_most)
+                # the limit on the whole recording must not merge different speakers within a part
+                at_most = min(max(max_clusters, _DEFAULT_MAX_CLUSTERS), _MAX_PART_CLUSTERS)
+                limits = (min(min_clusters, _MAX_PART_CLUSTERS), at_most)
             found = _agglomerate(waiting, *limits)
             labels.append(found + sum(len(earlier) for earlier in clusters))
             clusters.append(waiting.sets.merged(found))
@@ -83,16 +83,16 @@ def cluster(
     if len(clusters) == 1:
         return labels[0], clusters[0]
     together = Gaussians.concatenated(clusters)
-    again = (Part(together[slice(first, first + PART)]) for first in range(0, len(together), PART))
+    again = (Part(together[slice(first, first + PART_SIZE)]) for first in range(0, len(together), PART_SIZE))
     found, merged = cluster(again, min_clusters, max_clusters)
     return found[np.concatenate(labels)], merged
 
 
-class _Ties:
-    """What is known of sets beside their voices, kept while they merge: the mean over all pairs that something is known of."""
+class _Links:
+    """The links of sets while they merge: the mean over all linked pairs of two clusters."""
 
-    def __init__(self, ties: FloatArray | None, sets: int) -> None:
-        known = np.zeros((sets, sets)) if ties is None else ties
+    def __init__(self, links: FloatArray | None, sets: int) -> None:
+        known = np.zeros((sets, sets)) if links is None else links
         self._sums = known.copy()
         self._counts = (known != 0).astype(np.float64)
 
@@ -102,21 +102,21 @@ class _Ties:
             whole[:, i] += whole[:, j]
 
     def nats(self, i: int, others: "slice | IntArray") -> FloatArray:
-        """Return what a merge of set ``i`` with each other set saves, in nats a vector."""
+        """Return the bonus for merging set ``i`` with each of ``others``, in nats per vector."""
         mean = self._sums[i, others] / np.maximum(self._counts[i, others], 1)
-        return np.asarray(np.where(mean > 0, _TOGETHER * mean, _APART * mean))
+        return np.asarray(np.where(mean > 0, _SAME_SPEAKER * mean, _OTHER_SPEAKER * mean))
 
 
 def _agglomerate(part: Part, min_clusters: int, max_clusters: int) -> IntArray:
-    """Merge the cheapest pair until every merge costs more than it saves."""
+    """Merge the cheapest pair until every merge has a positive cost."""
     sets = part.sets
     merged = Gaussians(sets.counts.copy(), sets.sums.copy(), sets.squares.copy())
-    ties = _Ties(part.ties, len(sets))
+    links = _Links(part.links, len(sets))
     labels = np.arange(len(sets))
     costs = np.full((len(sets), len(sets)), np.inf)
     for i in range(len(sets) - 1):
         rest = slice(i + 1, None)
-        costs[i, rest] = costs[rest, i] = _merge_costs(sets[i : i + 1], sets[rest], ties.nats(i, rest))
+        costs[i, rest] = costs[rest, i] = _merge_costs(sets[i : i + 1], sets[rest], links.nats(i, rest))
     alive = labels.copy()
     while len(alive) > min_clusters:
         i, j = sorted(int(index) for index in np.unravel_index(np.argmin(costs), costs.shape))
@@ -124,19 +124,19 @@ def _agglomerate(part: Part, min_clusters: int, max_clusters: int) -> IntArray:
             break
         for whole in (merged.counts, merged.sums, merged.squares):
             whole[i] += whole[j]
-        ties.merge(i, j)
+        links.merge(i, j)
         labels[labels == j] = i
         costs[j, :] = costs[:, j] = np.inf
         alive = alive[alive != j]
         others = alive[alive != i]
         costs[i, others] = costs[others, i] = _merge_costs(
-            merged[i : i + 1], merged[others], ties.nats(i, others)
+            merged[i : i + 1], merged[others], links.nats(i, others)
         )
     return np.asarray(np.unique(labels, return_inverse=True)[1])
 
 
 def _merge_costs(one: Gaussians, many: Gaussians, saved: FloatArray) -> FloatArray:
-    """Return float64[k], in nats: what describing ``one`` and each of ``many`` by a single Gaussian loses over two."""
+    """Return float64[k], in nats: the BIC cost of one Gaussian for ``one`` and each of ``many``, instead of two."""
     both = one + many
     dimensions = one.sums.shape[1]
     parameters = dimensions + dimensions * (dimensions + 1) / 2

@@ -1,4 +1,4 @@
-"""What a diarizer is, and the one that sees a single speaker."""
+"""The interface of diarization backends, and the simplest one: `none`, which reports a single speaker."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,21 +12,21 @@ from stt_pipeline.speech.transcript import SpeakerTurn
 
 @dataclass(frozen=True, slots=True)
 class SpeakerCount:
-    """How many people there may be in a recording.
+    """Limits on the number of speakers in a recording.
 
     Attributes:
-        min_speakers: at least this many, as far as there is enough speech to tell them apart.
-        max_speakers: at most this many; None allows any number.
+        min_speakers: fewer are returned only where there is too little speech to separate them.
+        max_speakers: None for no limit.
 
     Raises:
-        InvalidRequestError: a bound is below 1, or the lower is above the upper.
+        InvalidRequestError: a limit is below 1, or the lower limit is above the upper one.
     """
 
     min_speakers: int = 1
     max_speakers: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no recording can meet."""
+        """Validate the limits."""
         if self.min_speakers < 1 or (self.max_speakers is not None and self.max_speakers < self.min_speakers):
             max_speakers = "any number of" if self.max_speakers is None else self.max_speakers
             raise InvalidRequestError(
@@ -39,37 +39,37 @@ ANY_NUMBER = SpeakerCount()
 
 
 class Diarizer(Protocol):
-    """Finds who speaks when. Must accept any recording: empty, silent, noisy, or hours long.
+    """Finds who speaks when. Accepts any recording: empty, silent, noisy, or hours long.
 
-    ``diarize`` may be called from several threads at once, each with its own recording.
+    Several threads may call ``diarize`` at the same time, each with its own recording.
     """
 
     name: str
 
-    def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
-        """Return the turns in order of time, with labels SPEAKER_00, SPEAKER_01, ... in order of appearance.
+    def diarize(self, sound: Sound, speaker_count: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+        """Return the speaker turns in order of time, with labels SPEAKER_00, SPEAKER_01, ... in order of appearance.
 
         Args:
-            sound: the recording; it may be heard more than once, and need not fit into memory.
-            bounds: how many speakers there may be.
+            sound: the recording; it may be read more than once, and need not fit into memory.
+            speaker_count: limits on the number of speakers.
 
         Raises:
-            FileError: the recording cannot be read, or there is no room on disk for what is kept of it.
+            FileError: the recording cannot be read, or the disk is too full for the temporary features.
         """
         ...
 
 
 class SingleSpeaker:
-    """Takes everybody for one speaker: for recordings known to have one, and for when speakers don't matter."""
+    """Gives all speech to one speaker: for recordings with one speaker, and where speakers do not matter."""
 
     name = "none"
 
-    def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
-        """See :meth:`Diarizer.diarize`; there is one speaker, whatever the bounds say."""
+    def diarize(self, sound: Sound, speaker_count: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+        """See :meth:`Diarizer.diarize`; the limits are ignored."""
         return tuple(SpeakerTurn(region.start, region.end, "SPEAKER_00") for region in speech_regions(sound))
 
 
-def in_order(turns: Iterable[SpeakerTurn]) -> tuple[SpeakerTurn, ...]:
+def relabel(turns: Iterable[SpeakerTurn]) -> tuple[SpeakerTurn, ...]:
     """Return turns in order of time, with any labels replaced by SPEAKER_00, SPEAKER_01, ... in order of appearance."""
     names: dict[str, str] = {}
     return tuple(

@@ -1,4 +1,4 @@
-"""Mel-frequency cepstral coefficients: the voice of each 10 ms as a short vector. No speech detection, no clustering."""
+"""Mel-frequency cepstral coefficients: one short vector per 10 ms. No speech detection, no clustering."""
 
 from functools import lru_cache
 
@@ -9,7 +9,7 @@ from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.audio.sound import Samples
 
 FRAME_RATE = 100
-"""Frames a second: one every 10 ms, each 25 ms long, the custom of speech processing (HTK book, section 5.2)."""
+"""Frames per second: one every 10 ms, each 25 ms long, the usual choice (HTK book, section 5.2)."""
 
 _HOP = SAMPLE_RATE // FRAME_RATE
 _WINDOW = 400  # samples: 25 ms
@@ -17,40 +17,40 @@ _FFT = 512
 _PRE_EMPHASIS = 0.97  # HTK's and Kaldi's default
 _MEL_BANDS = 26  # HTK's usual number
 _LOWEST_HZ, _HIGHEST_HZ = 80.0, 7600.0
-# c1..c16: c0 is loudness, which says more about the microphone than about the voice; recognisers stop at 12,
-# but the finer shape tells speakers apart (12, 16 and 20 were tried: 16 is best on synthetic and on real speech)
+# c1..c16: c0 is loudness, which depends on the microphone more than on the voice. Speech recognition stops at 12, but the
+# finer shape separates speakers (of 12, 16 and 20, 16 is best on synthetic and on real speech)
 _CEPSTRA = 16
 _FLOOR = 1e-8  # keeps the logarithm finite in digital silence
-_AT_ONCE = 1_500  # frames: 15 s, so that memory does not grow with the blocks
+_CHUNK_FRAMES = 1_500  # frames: 15 s, so that memory does not grow with the blocks
 
 
 class Cepstra:
-    """The cepstral coefficients c1..c16 of a recording that is fed block by block; it makes no difference where they end.
+    """The cepstral coefficients c1..c16 of a recording that is fed block by block; block boundaries do not matter.
 
     All arrays are float32 ``(frames, 16)`` at :data:`FRAME_RATE`; frame ``i`` is centred on ``i / FRAME_RATE`` seconds.
     """
 
     def __init__(self) -> None:
-        """Start with silence before the recording."""
-        self._last = np.zeros(1, np.float32)  # sample that was fed
-        self._left = np.zeros(_WINDOW // 2, np.float32)  # emphasised, of frames that are not complete
+        """Assume silence before the recording."""
+        self._last = np.zeros(1, np.float32)  # the last sample of the block before
+        self._pending = np.zeros(_WINDOW // 2, np.float32)  # emphasized samples of incomplete frames
 
     def feed(self, block: Samples) -> npt.NDArray[np.float32]:
-        """Return the frames that ``block``, float32 ``(samples,)``, 16 kHz, not empty, completes."""
-        emphasised = block - _PRE_EMPHASIS * np.concatenate([self._last, block[:-1]])
+        """Return the frames that ``block`` completes; it is float32 ``(samples,)``, 16 kHz, not empty."""
+        emphasized = block - _PRE_EMPHASIS * np.concatenate([self._last, block[:-1]])
         self._last = block[-1:].copy()
-        return self._frames(np.concatenate([self._left, emphasised.astype(np.float32, copy=False)]))
+        return self._frames(np.concatenate([self._pending, emphasized.astype(np.float32, copy=False)]))
 
-    def rest(self) -> npt.NDArray[np.float32]:
-        """Return the last frames, which reach into the silence after the recording."""
-        return self._frames(np.pad(self._left, (0, _WINDOW // 2)))
+    def finish(self) -> npt.NDArray[np.float32]:
+        """Return the last frames; silence after the recording completes them."""
+        return self._frames(np.pad(self._pending, (0, _WINDOW // 2)))
 
     def _frames(self, samples: Samples) -> npt.NDArray[np.float32]:
         count = max(0, (len(samples) - _WINDOW) // _HOP + 1)
-        self._left = samples[count * _HOP :].copy()
+        self._pending = samples[count * _HOP :].copy()
         found = [np.zeros((0, _CEPSTRA), np.float32)]
-        for first in range(0, count, _AT_ONCE):
-            part = samples[first * _HOP : (min(first + _AT_ONCE, count) - 1) * _HOP + _WINDOW]
+        for first in range(0, count, _CHUNK_FRAMES):
+            part = samples[first * _HOP : (min(first + _CHUNK_FRAMES, count) - 1) * _HOP + _WINDOW]
             found.append(_cepstra(np.lib.stride_tricks.sliding_window_view(part, _WINDOW)[::_HOP]))
         return np.concatenate(found)
 

@@ -1,6 +1,6 @@
 """One full-covariance Gaussian for each set of feature vectors, kept as sums so that sets merge without their vectors.
 
-Knows no audio, no time and no speakers.
+Audio, time and speakers are not known here.
 """
 
 from collections.abc import Sequence
@@ -27,12 +27,12 @@ class Gaussians:
 
     @classmethod
     def of(cls, vectors: FloatArray, labels: IntArray, sets: int | None = None) -> "Gaussians":
-        """Return the statistics of the sets 0..max that ``labels`` describes; a vector labelled -1 is in none.
+        """Return the statistics of the sets 0..max given by ``labels``; vectors with label -1 are ignored.
 
         Args:
             vectors: float ``(n, d)``.
             labels: int ``(n,)``.
-            sets: how many there are, where the last ones may be empty.
+            sets: their number, if the last ones may be empty.
         """
         order = np.argsort(labels, kind="stable")
         bounds = np.searchsorted(labels[order], np.arange((labels.max() + 1 if sets is None else sets) + 1))
@@ -62,7 +62,7 @@ class Gaussians:
         return Gaussians(self.counts + other.counts, self.sums + other.sums, self.squares + other.squares)
 
     def merged(self, labels: IntArray) -> "Gaussians":
-        """Return the statistics of the unions 0..max that ``labels``, one for each set, describes."""
+        """Return the statistics of the unions 0..max; ``labels`` has one label per set."""
         member = (labels == np.arange(labels.max() + 1)[:, None]).astype(np.float64)
         return Gaussians(member @ self.counts, member @ self.sums, np.tensordot(member, self.squares, axes=1))
 
@@ -77,11 +77,11 @@ class Gaussians:
         return np.asarray(scatter + _RIDGE * np.eye(means.shape[1]))
 
     def log_determinants(self) -> FloatArray:
-        """Return float64[k]: the logarithm of each covariance's determinant."""
+        """Return float64[k]: the log-determinant of each covariance."""
         return np.asarray(np.linalg.slogdet(self.covariances())[1])
 
     def log_likelihoods(self, vectors: FloatArray) -> FloatArray:
-        """Return float64[n, k]: how well each Gaussian explains each vector, but for a constant."""
+        """Return float64[n, k]: the log-likelihood of each vector under each Gaussian, without the constant term."""
         columns = []
         for mean, covariance, log_determinant in zip(
             self.means(), self.covariances(), self.log_determinants(), strict=True

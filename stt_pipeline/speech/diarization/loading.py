@@ -1,37 +1,35 @@
-"""The choice of a diarizer by name."""
+"""How diarization backends are loaded: by name from `DIARIZERS`, and the default backend `auto`."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
-from stt_pipeline.errors import ConfigurationError
-from stt_pipeline.speech.diarization.channel import ChannelDiarizer
-from stt_pipeline.speech.diarization.diarizer import Diarizer, SingleSpeaker
+from stt_pipeline.backends import DIARIZERS
+from stt_pipeline.speech.diarization.diarizer import Diarizer
 from stt_pipeline.speech.diarization.embedded import EmbeddedDiarizer
-from stt_pipeline.speech.diarization.pyannote import PyannoteDiarizer
 from stt_pipeline.speech.diarization.segmentation import SegmentationDiarizer
-from stt_pipeline.speech.diarization.segmentation_model import is_installed
+from stt_pipeline.speech.whisperx_extra import is_installed
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    pyannote_pipeline: str
+    device: str
 
 
 def load_diarizer(name: str, *, pyannote_pipeline: str = "", device: str = "auto") -> Diarizer:
-    """Return the diarizer of that name; models are loaded here, so keep it.
+    """Return the diarizer of that name; the process keeps one instance for each set of arguments.
 
     Args:
-        name: "auto", or a diarizer's own name. "auto" is segmentation where the whisperx extra is installed, else embedded.
+        name: an entry of `DIARIZERS`.
         pyannote_pipeline: see :class:`PyannoteDiarizer`.
-        device: of diarizers that can use a GPU: "auto", "cpu", "cuda" or "cuda:1".
+        device: for backends that can use a GPU: "auto", "cpu", "cuda" or "cuda:1".
 
     Raises:
-        ConfigurationError: there is none of that name, or it lacks something: the extra, a token, its models.
+        ConfigurationError: the name is unknown, or the backend lacks its extra, a token or its models.
     """
-    diarizers: dict[str, Callable[[], Diarizer]] = {
-        ChannelDiarizer.name: ChannelDiarizer,
-        EmbeddedDiarizer.name: EmbeddedDiarizer,
-        SingleSpeaker.name: SingleSpeaker,
-        PyannoteDiarizer.name: lambda: PyannoteDiarizer(pyannote_pipeline, device),
-        SegmentationDiarizer.name: SegmentationDiarizer,
-    }
-    if name == "auto":
-        name = SegmentationDiarizer.name if is_installed() else EmbeddedDiarizer.name
-    if name not in diarizers:
-        known = ", ".join(sorted(diarizers))
-        raise ConfigurationError(f"There is no diarizer {name!r}; set STT_DIARIZER to one of: {known}.")
-    return diarizers[name]()
+    diarizer: Diarizer = DIARIZERS.create(name, _Settings(pyannote_pipeline, device))
+    return diarizer
+
+
+def default_diarizer() -> Diarizer:
+    """Return the diarizer `auto`: segmentation where the whisperx extra is installed, else embedded."""
+    return SegmentationDiarizer() if is_installed() else EmbeddedDiarizer()

@@ -1,6 +1,6 @@
-"""The diarizer that downloads its models: whisperx's pipeline of pyannote, by a token or from a local folder.
+"""Diarization backend `pyannote`: whisperx's pyannote pipeline, downloaded with a token or read from a local folder.
 
-Needs the whisperx extra. The most exact one, and the slowest without a GPU.
+Needs the whisperx extra. It is the most accurate backend, and the slowest without a GPU.
 """
 
 import os
@@ -11,53 +11,55 @@ from typing import Any
 
 from stt_pipeline.audio.sound import Sound, all_samples
 from stt_pipeline.errors import ConfigurationError
-from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, SpeakerCount, in_order
-from stt_pipeline.speech.diarization.segmentation_model import (
-    extra_needed,
+from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, SpeakerCount, relabel
+from stt_pipeline.speech.diarization.voice_activity import speech_regions
+from stt_pipeline.speech.transcript import SpeakerTurn
+from stt_pipeline.speech.whisperx_extra import (
+    disable_telemetry,
     is_installed,
+    missing_extra,
     torch_device,
     without_warnings,
 )
-from stt_pipeline.speech.diarization.voice_activity import speech_regions
-from stt_pipeline.speech.transcript import SpeakerTurn
 
 
 class PyannoteDiarizer:
-    """Finds speakers by ``whisperx.diarize.DiarizationPipeline``; turns may overlap.
+    """Runs ``whisperx.diarize.DiarizationPipeline``; turns may overlap.
 
-    The samples of the whole recording are in memory, 230 MB an hour, which is what the pipeline asks for. So it works on
-    one recording at a time, however many threads ask.
+    The pipeline needs all samples of a recording in memory (230 MB per hour), so recordings are processed one at a time,
+    also when several threads call.
     """
 
     name = "pyannote"
 
-    def __init__(self, pipeline: str = "", device: str = "auto") -> None:
+    def __init__(self, pyannote_pipeline: str = "", device: str = "auto") -> None:
         """Load the pipeline.
 
         Args:
-            pipeline: a name on the Hugging Face hub or a local folder; empty takes whisperx's own choice.
+            pyannote_pipeline: a name on the Hugging Face hub or a local folder; empty selects whisperx's default.
             device: "cpu", "cuda", "cuda:1" or "auto".
 
         Raises:
-            ConfigurationError: the extra is not installed, or the pipeline cannot be had.
+            ConfigurationError: the extra is not installed, or the pipeline cannot be loaded.
         """
         if not is_installed():
-            raise ConfigurationError(extra_needed("diarizer 'pyannote'"))
-        # pyannote reports each use to its makers unless told not to; who wants that sets it
-        os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")
+            raise ConfigurationError(missing_extra("diarizer 'pyannote'"))
+        disable_telemetry()
         with _loading:  # the cache alone would let each thread load it
-            self._pipeline = _loaded(pipeline, torch_device(device))
+            self._pipeline = _loaded(pyannote_pipeline, torch_device(device))
 
-    def diarize(self, sound: Sound, bounds: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+    def diarize(self, sound: Sound, speaker_count: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         """See :meth:`Diarizer.diarize`."""
-        # without speech the pipeline fails in its clustering, or invents a speaker
+        # without speech the pipeline fails in its clustering, or returns a speaker that does not exist
         if not speech_regions(sound):
             return ()
-        with _working, without_warnings():  # of variances of stretches that are a frame long
+        with _running, without_warnings():  # about the variance of regions of one frame
             found = self._pipeline(
-                all_samples(sound), min_speakers=bounds.min_speakers, max_speakers=bounds.max_speakers
+                all_samples(sound),
+                min_speakers=speaker_count.min_speakers,
+                max_speakers=speaker_count.max_speakers,
             )
-        return in_order(
+        return relabel(
             SpeakerTurn(max(0.0, float(turn.start)), float(turn.end), str(turn.speaker))
             for turn in found.itertuples()
             if turn.end > max(0.0, turn.start)
@@ -65,7 +67,7 @@ class PyannoteDiarizer:
 
 
 _loading = threading.Lock()
-_working = threading.Lock()
+_running = threading.Lock()
 
 
 @lru_cache(maxsize=1)
@@ -83,14 +85,14 @@ def _loaded(pipeline: str, device: str) -> Any:
                 "https://huggingface.co/pyannote/speaker-diarization-community-1 and set HF_TOKEN, or set "
                 "STT_PYANNOTE_PIPELINE to a local folder."
             )
-    with without_warnings():  # of decoders that nobody needs here
+    with without_warnings():  # about unused audio decoders
         from whisperx.diarize import DiarizationPipeline
 
         try:
             return DiarizationPipeline(model_name=pipeline or None, token=token, device=device)
-        except Exception as error:  # a dozen kinds, from the hub's to torch's
-            what = f"in the folder {pipeline}" if is_local else pipeline or "of whisperx's choice"
+        except Exception as error:  # many types: from the hub, torch and pyannote
+            which = f"in the folder {pipeline}" if is_local else pipeline or "(whisperx's default)"
             raise ConfigurationError(
-                f"The pyannote pipeline {what} cannot be loaded: {error}. Check that the hub can be reached and that HF_TOKEN's "
-                "owner has accepted the models' conditions, or set STT_PYANNOTE_PIPELINE to a local folder."
+                f"The pyannote pipeline {which} cannot be loaded: {error}. Check that the hub is reachable and that the owner "
+                "of HF_TOKEN has accepted the models' conditions, or set STT_PYANNOTE_PIPELINE to a local folder."
             ) from error

@@ -1,6 +1,6 @@
-"""The features of all that is said in a recording, on disk: ten hours of them need not fit into memory.
+"""The features of all speech in a recording, stored on disk: ten hours of them need not fit into memory.
 
-Reads a recording once, block by block. Knows no speakers.
+Reads the recording once, block by block. Speakers are not known here.
 """
 
 import tempfile
@@ -18,46 +18,45 @@ from stt_pipeline.speech.diarization.features import FRAME_RATE, Cepstra
 from stt_pipeline.speech.diarization.gaussians import FloatArray
 from stt_pipeline.speech.diarization.voice_activity import Region
 
-_STORED = np.dtype(
-    np.float16
-)  # ten hours are 115 MB; a rounding of 0.05 % is far below what tells voices apart
-_AT_ONCE = 30_000  # frames copied at once: 1 MB
+# ten hours are 115 MB; the rounding error of 0.05 % is far below the differences between voices
+_STORED = np.dtype(np.float16)
+_COPIED_FRAMES = 30_000  # frames copied at a time: 1 MB
 
 
-class Listener(Protocol):
-    """Hears a recording block by block, and says at its end where somebody speaks."""
+class RegionDetector(Protocol):
+    """Reads a recording block by block, and returns its speech regions at the end."""
 
     def feed(self, block: Samples) -> None:
-        """Hear the next block, float32 ``(samples,)``, 16 kHz."""
+        """Process the next block, float32 ``(samples,)``, 16 kHz."""
         ...
 
-    def rest(self) -> Sequence[Region]:
-        """Return the stretches to keep features of, in order of time; they must not overlap."""
+    def finish(self) -> Sequence[Region]:
+        """Return the regions whose features are kept, in order of time and without overlap."""
         ...
 
 
-class SpokenFeatures:
-    """Features of a recording's speech, all stretches one after the other, scaled to mean 0 and variance 1.
+class SpeechFeatures:
+    """Features of a recording's speech, all regions concatenated, scaled to mean 0 and variance 1.
 
     A context manager that owns a temporary file.
 
     Attributes:
-        kept: int ``(stretches,)``, which of the listener's stretches there are features of: those that are not empty.
-        bounds: int ``(stretches, 2)``, first and end frame of each, in the recording.
-        lengths: int ``(stretches,)``, in frames.
+        kept: int ``(regions,)``, indices of the detector's regions that have features: those that are not empty.
+        bounds: int ``(regions, 2)``, first and end frame of each, in the recording.
+        lengths: int ``(regions,)``, in frames.
     """
 
-    def __init__(self, sound: Sound, listener: Listener) -> None:
-        """Hear all of ``sound``, together with who says where there is speech.
+    def __init__(self, sound: Sound, detector: RegionDetector) -> None:
+        """Read all of ``sound``; ``detector`` finds the speech in it.
 
         Raises:
             FileError: the recording cannot be read.
-            ModelError: there is no room in the temporary folder.
+            ModelError: the temporary folder is full.
         """
         with _disk_errors():
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by __exit__)
         try:
-            regions, frames, self._dimensions = self._write(sound, listener)
+            regions, frames, self._dimensions = self._write(sound, detector)
             bounds = np.rint(np.array(regions).reshape(-1, 2) * FRAME_RATE).astype(np.intp).clip(0, frames)
             self.kept = np.flatnonzero(bounds[:, 1] > bounds[:, 0])
             self.bounds = bounds[self.kept]
@@ -67,7 +66,7 @@ class SpokenFeatures:
             self._file.close()
             raise
 
-    def __enter__(self) -> "SpokenFeatures":
+    def __enter__(self) -> "SpeechFeatures":
         return self
 
     def __exit__(
@@ -79,28 +78,28 @@ class SpokenFeatures:
         return int(self.lengths.sum())
 
     def read(self, first: int, end: int) -> FloatArray:
-        """Return the features of the spoken frames ``first`` to ``end``, float32 ``(frames, d)``; pauses do not count."""
+        """Return the features of the speech frames ``first`` to ``end``, float32 ``(frames, d)``; pauses do not count."""
         return (self._read(first, end) - self._mean) / self._deviation
 
-    def _write(self, sound: Sound, listener: Listener) -> tuple[Sequence[Region], int, int]:
+    def _write(self, sound: Sound, detector: RegionDetector) -> tuple[Sequence[Region], int, int]:
         cepstra = Cepstra()
         frames = 0
         for block in sound.blocks():
-            listener.feed(block)
+            detector.feed(block)
             found = cepstra.feed(block)
             frames += len(found)
             self._store(found)
-        found = cepstra.rest()
+        found = cepstra.finish()
         self._store(found)
-        return listener.rest(), frames + len(found), found.shape[1]
+        return detector.finish(), frames + len(found), found.shape[1]
 
     def _keep_speech(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Move the speech to the beginning of the file; return its mean and its deviation."""
+        """Move the speech frames to the beginning of the file; return their mean and standard deviation."""
         sums = np.zeros((2, self._dimensions))
         done = 0
         for start, end in self.bounds.tolist():
-            for first in range(start, end, _AT_ONCE):
-                part = self._read(first, min(first + _AT_ONCE, end))
+            for first in range(start, end, _COPIED_FRAMES):
+                part = self._read(first, min(first + _COPIED_FRAMES, end))
                 sums += part.sum(axis=0, dtype=np.float64), np.square(part, dtype=np.float64).sum(axis=0)
                 self._file.seek(done * self._dimensions * _STORED.itemsize)
                 self._store(part)
@@ -124,8 +123,8 @@ class SpokenFeatures:
 def _disk_errors() -> Iterator[None]:
     try:
         yield
-    except OSError as error:  # numpy's, of a full disk, says nothing but two numbers
+    except OSError as error:  # for a full disk, numpy's message contains two numbers only
         raise ModelError(
-            f"What tells the voices apart does not fit into the temporary folder {tempfile.tempdir or ''} ({error}): free some "
-            "space there, or set TMPDIR to a folder with more; 12 MB for an hour of recording are enough."
+            f"The diarization features do not fit into the temporary folder {tempfile.tempdir or ''} ({error}): free some "
+            "space there, or set TMPDIR to a folder with more; 12 MB per hour of recording are enough."
         ) from error

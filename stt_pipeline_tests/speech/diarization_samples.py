@@ -1,0 +1,41 @@
+"""Recordings, a stand-in for the segmentation model, and small functions for the tests of diarization."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from stt_pipeline.audio.decode import SAMPLE_RATE, decode
+from stt_pipeline.speech.diarization.segmentation_model import FRAME_CENTER, FRAME_STEP, MAX_LOCAL_SPEAKERS
+from stt_pipeline.speech.transcript import SpeakerTurn
+from stt_pipeline.speech.voice_activity import FRAME, VoiceActivity
+from stt_pipeline_tests.conftest import SAMPLES
+
+Samples = npt.NDArray[np.float32]
+
+REFERENCES = sorted((SAMPLES / "reference").glob("*.rttm"))
+TWO_SPEAKERS = SAMPLES / "reference" / "weekly-budget.rttm"
+
+
+def sample_of(reference: Path) -> Path:
+    return next(path for path in SAMPLES.iterdir() if path.stem == reference.stem)
+
+
+def two_speakers(seconds: int = 40) -> Samples:
+    """Return the beginning of a sample with two speakers."""
+    return decode(sample_of(TWO_SPEAKERS))[: seconds * SAMPLE_RATE]
+
+
+def one_speaker_activities(samples: Samples) -> npt.NDArray[np.float32]:
+    """Stand in for the segmentation model: all speech, by Silero's voice activity, comes from the first speaker."""
+    activity = VoiceActivity()
+    probabilities = np.concatenate([activity.feed(samples), activity.rest()])
+    frames = np.arange(FRAME_CENTER, len(samples) - FRAME_CENTER, FRAME_STEP)
+    found = np.zeros((len(frames), MAX_LOCAL_SPEAKERS), np.float32)
+    found[:, 0] = probabilities[frames // FRAME]
+    return found
+
+
+def speakers_of(turns: tuple[SpeakerTurn, ...]) -> list[str]:
+    """Return the labels in order of appearance."""
+    return list(dict.fromkeys(turn.speaker for turn in turns))
