@@ -7,7 +7,6 @@ must stop a batch, not fail each of its files.
 import logging
 import os
 import re
-import threading
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.process_cache import once_per_process
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -67,10 +67,6 @@ class LoadedModel:
     width: int = _LARGEST[1]
 
 
-_loaded: dict[tuple[str, str, str, int], LoadedModel] = {}
-_loading = threading.Lock()
-
-
 def load_model(
     name: str, device: Device = "auto", compute_type: str = "auto", cpu_threads: int = 0
 ) -> LoadedModel:
@@ -91,11 +87,7 @@ def load_model(
     name = resolve_name(name, device)
     if compute_type == "auto":
         compute_type = "float16" if device == "cuda" else "int8"
-    key = (name, device, compute_type, cpu_threads)
-    with _loading:
-        if key not in _loaded:
-            _loaded[key] = _load(*key)
-        return _loaded[key]
+    return _load(name, device, compute_type, cpu_threads)
 
 
 def usable_cores() -> int:
@@ -202,6 +194,7 @@ def _from_hub(name: str, repository: str) -> Path:
         ) from error
 
 
+@once_per_process()
 def _load(name: str, device: str, compute_type: str, cpu_threads: int) -> LoadedModel:
     from faster_whisper import WhisperModel
 
