@@ -6,10 +6,8 @@ Needs the whisperx extra. Off by default: for Korean it has not yet been more ac
 import atexit
 import shutil
 import tempfile
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import numpy as np
 from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.audio.sound import Samples, Sound
 from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.process_cache import once_per_process
 from stt_pipeline.speech.transcript import Segment, Transcript, Word
 from stt_pipeline.speech.whisperx_extra import (
     is_installed,
@@ -76,8 +75,7 @@ def align(transcript: Transcript, sound: Sound, device: str = "auto", *, model: 
                 last = min(last, max(aligned[following].start, segment.end))
             samples, start = reader.read(first, last)
             if len(samples):
-                with _loading:  # the cache alone would let each thread load it
-                    loaded = _model(language, model, torch_device(device))
+                loaded = load_aligner(language, model, torch_device(device))
                 found = _found(segment.words, samples, loaded)
                 aligned[index] = _aligned(segment, found, start, first, last)
         done = max(done, aligned[index].end)
@@ -152,10 +150,7 @@ def _aligned(
     return replace(segment, start=words[0].start, end=words[-1].end, words=tuple(words))
 
 
-_loading = threading.Lock()
-
-
-@lru_cache(maxsize=1)
+@once_per_process()
 def _languages() -> frozenset[str]:
     """Return the languages for which whisperx has a default model."""
     with without_warnings():  # about unused audio decoders
@@ -163,9 +158,13 @@ def _languages() -> frozenset[str]:
     return frozenset([*DEFAULT_ALIGN_MODELS_TORCH, *DEFAULT_ALIGN_MODELS_HF])
 
 
-@lru_cache(maxsize=2)
-def _model(language: str, name: str, device: str) -> tuple[Any, Any, str]:
-    """Return whisperx's alignment model of a language, its metadata, and the device."""
+@once_per_process(maxsize=2)
+def load_aligner(language: str, name: str, device: str) -> tuple[Any, Any, str]:
+    """Return whisperx's alignment model of a language, its metadata, and the device.
+
+    Raises:
+        ConfigurationError: it cannot be loaded.
+    """
     with without_warnings():
         import whisperx
 
@@ -180,7 +179,7 @@ def _model(language: str, name: str, device: str) -> tuple[Any, Any, str]:
     return model, metadata, device
 
 
-@lru_cache(maxsize=1)
+@once_per_process()
 def _skip_sentence_models() -> None:
     """Give NLTK empty sentence models: whisperx would download them, but its sentences are not used here."""
     import nltk

@@ -9,7 +9,7 @@ from stt_pipeline.speech.hotwords import MOST_TOKENS, Fitted, fit, suggest
 from stt_pipeline.speech.transcript import segments_from_json, segments_to_json
 from stt_pipeline_tests.conftest import SAMPLES
 from stt_pipeline_tests.minutes import natural_meetings
-from stt_pipeline_tests.speech.korean.heard import heard
+from stt_pipeline_tests.speech.korean.model_segments import segment_of
 
 NAMES = (
     "김민석 부장", "이서윤", "박지훈 연구원", "최소연", "정수빈", "강하늘", "윤도혁", "조현우", "한지민", "장민호", "임서준", "오세훈",
@@ -18,7 +18,7 @@ NAMES = (
 
 
 def suggestions(text: str, names: tuple[str, ...] = NAMES, language: str = "ko") -> list[tuple[str, str]]:
-    found = suggest([heard(text, language=language)], names)
+    found = suggest([segment_of(text, language=language)], names)
     return [(word.text.strip(), word.suggestion) for word in found[0].words if word.suggestion]
 
 
@@ -71,7 +71,7 @@ def test_two_names_as_near_give_none() -> None:
 
 
 def test_nothing_but_the_suggestion_changes() -> None:
-    before = heard("김민숙 부장님이 보고합니다.")
+    before = segment_of("김민숙 부장님이 보고합니다.")
     (after,) = suggest([before], NAMES)
     assert after.text == before.text
     assert [word.text for word in after.words] == [word.text for word in before.words]
@@ -82,7 +82,7 @@ def test_nothing_but_the_suggestion_changes() -> None:
 
 
 def test_other_languages_and_no_names_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stt_pipeline.speech.korean.morphology._load", None)
+    monkeypatch.setattr("stt_pipeline.speech.korean.morphology.load_kiwi", None)
     assert suggestions("김민숙 부장님", language="ja") == []
     assert suggestions("김민숙 부장님", ()) == []
     assert suggestions("예산안을 제출합니다") == []

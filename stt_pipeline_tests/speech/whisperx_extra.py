@@ -1,21 +1,26 @@
-"""What tests of the whisperx extra share: when they run, and tiny models with random weights, built here without any hub."""
+"""For tests of the whisperx extra: when they run, and tiny models with random weights that need no hub."""
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+
+Result = TypeVar("Result")
 
 needs_whisperx = [
     pytest.mark.whisperx,
     pytest.mark.skipif(find_spec("whisperx") is None, reason="the whisperx extra is not installed here"),
-    # its libraries warn of each other
+    # its libraries warn about each other
     pytest.mark.filterwarnings("ignore"),
 ]
 
 
 def build_pipeline(folder: Path) -> Path:
-    """Build a pyannote pipeline of two tiny models; what it says of speakers means nothing."""
+    """Build a pyannote pipeline of two tiny models; its speaker labels are random."""
     import numpy as np
     import torch
     import yaml
@@ -45,7 +50,7 @@ def build_pipeline(folder: Path) -> Path:
     _save(segmentation, folder / "segmentation")
     _save(embedding, folder / "embedding")
 
-    # read whatever the clustering is
+    # the pipeline reads the PLDA files with any clustering
     random = np.random.default_rng(0)
     rotation = np.linalg.qr(random.normal(size=(32, 32)))[0]
     (folder / "plda").mkdir()
@@ -128,3 +133,15 @@ def build_wav2vec2(folder: Path) -> Path:
     )
     Wav2Vec2ForCTC(config).save_pretrained(folder)
     return folder
+
+
+def of_threads(task: Callable[[], Result], threads: int = 3) -> set[Result]:
+    """Return the distinct results of a task that several threads start at the same time."""
+    together = threading.Barrier(threads)
+
+    def begin(_: int) -> Result:
+        together.wait()
+        return task()
+
+    with ThreadPoolExecutor(threads) as pool:
+        return set(pool.map(begin, range(threads)))

@@ -5,12 +5,12 @@ Needs the whisperx extra. It is the most accurate backend, and the slowest witho
 
 import os
 import threading
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from stt_pipeline.audio.sound import Sound, all_samples
 from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.process_cache import once_per_process
 from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, SpeakerCount, relabel
 from stt_pipeline.speech.diarization.voice_activity import speech_regions
 from stt_pipeline.speech.transcript import SpeakerTurn
@@ -45,8 +45,7 @@ class PyannoteDiarizer:
         if not is_installed():
             raise ConfigurationError(missing_extra("diarizer 'pyannote'"))
         disable_telemetry()
-        with _loading:  # the cache alone would let each thread load it
-            self._pipeline = _loaded(pyannote_pipeline, torch_device(device))
+        self._pipeline = load_pipeline(pyannote_pipeline, torch_device(device))
 
     def diarize(self, sound: Sound, speaker_count: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
         """See :meth:`Diarizer.diarize`."""
@@ -66,12 +65,16 @@ class PyannoteDiarizer:
         )
 
 
-_loading = threading.Lock()
 _running = threading.Lock()
 
 
-@lru_cache(maxsize=1)
-def _loaded(pipeline: str, device: str) -> Any:
+@once_per_process(maxsize=1)
+def load_pipeline(pipeline: str, device: str) -> Any:
+    """Return whisperx's pipeline from a name on the hub or a local folder, on "cpu" or "cuda".
+
+    Raises:
+        ConfigurationError: it cannot be loaded.
+    """
     token = os.environ.get("HF_TOKEN") or None
     is_local = bool(pipeline) and Path(pipeline).is_dir()
     if not is_local:

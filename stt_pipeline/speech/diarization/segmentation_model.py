@@ -4,8 +4,6 @@ Needs the whisperx extra, but neither network nor token. `speaker_stitching` joi
 """
 
 import logging
-import threading
-from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.process_cache import once_per_process
 from stt_pipeline.speech.whisperx_extra import (
     disable_telemetry,
     missing_extra,
@@ -42,8 +41,7 @@ class SegmentationModel:
         Raises:
             ConfigurationError: the whisperx extra is not installed.
         """
-        with _loading:  # the cache alone would let each thread load them
-            self._model = _loaded()
+        self._model = load_weights()
 
     def activities(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the speech probability of each local speaker in each frame, float32 ``(frames, 3)``, 0 to 1.
@@ -63,11 +61,13 @@ class SegmentationModel:
         return found
 
 
-_loading = threading.Lock()
+@once_per_process()
+def load_weights() -> Any:
+    """Return the torch model of pyannote.
 
-
-@lru_cache(maxsize=1)
-def _loaded() -> Any:
+    Raises:
+        ConfigurationError: the whisperx extra is not installed.
+    """
     spec = find_spec("whisperx")
     if spec is None or spec.origin is None:
         raise ConfigurationError(missing_extra("diarizer 'segmentation'"))

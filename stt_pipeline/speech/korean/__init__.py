@@ -1,4 +1,4 @@
-"""Korean text as it is written: morphology by kiwipiepy, and the correction of what a speech model wrote."""
+"""Korean text: morphology by kiwipiepy, and the correction of a speech model's output."""
 
 from stt_pipeline.speech.korean.correction import correct
 from stt_pipeline.speech.korean.morphology import (

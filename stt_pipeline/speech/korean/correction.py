@@ -1,4 +1,4 @@
-"""What is corrected in a text as a model wrote it, and in which order. The rules are in the modules beside this one."""
+"""The order of the corrections of a model's text. The rules are in the other modules of this package."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,19 +14,19 @@ from stt_pipeline.speech.recordings import TranscriptionOptions
 from stt_pipeline.speech.transcript import Segment, Word
 
 _SHORTEST_PART = 1.0
-"""A sentence shorter than this, in seconds, stays with the one before it: nobody wants a line for every "네."."""
+"""Seconds. A shorter sentence stays with the one before it: "네." should not be a segment of its own."""
 
 
 def correct(segments: Sequence[Segment], options: TranscriptionOptions) -> tuple[Segment, ...]:
-    """Return ``segments`` as they should be written; `Segment.raw_text` keeps what the model wrote where that differs.
+    """Return ``segments`` with corrected text; `Segment.raw_text` keeps the model's text where that differs.
 
-    Terms are put into every language, fillers are taken out of Korean and English. With ``options.correct``, segments
-    whose language is ``ko`` get their spaces, numbers and sentence ends mended, and are split at sentence ends. Words
-    keep their times; a split or merged one is interpolated by syllables. The start of the first and the end of the last
-    segment stay, as do the times of words, but for those of fillers. A segment of nothing but fillers is left out.
+    Terms are restored in every language, fillers are removed from Korean and English. With ``options.correct``, the
+    spacing, numbers and sentence ends of segments in ``ko`` are corrected, and the segments are split at sentence ends.
+    Words keep their times; a split or merged word gets times interpolated by syllables. The start of the first and the
+    end of the last segment do not change. A segment that contains fillers only is dropped.
 
-    Where words and text of a segment contradict each other, it is returned as it is. kiwipiepy is loaded, once a
-    process, when the first Korean segment comes; safe to call from any thread.
+    A segment whose words do not match its text is returned unchanged. The first Korean segment loads kiwipiepy, once per
+    process. Safe to call from any thread.
     """
     return tuple(part for segment in segments for part in _correct(segment, options))
 
@@ -48,13 +48,13 @@ def _correct(segment: Segment, options: TranscriptionOptions) -> Iterator[Segmen
         text.edit(spacing_edits(text.text))
         text.edit(number_edits(text.text))
         text.edit(sentence_edits(text.text))
-        if segment.words and not segment.raw_text:  # what was heard before cannot be cut
+        if segment.words and not segment.raw_text:  # an older raw text cannot be cut
             starts = _part_starts(text)
     yield from _parts(segment, text, starts)
 
 
 def _part_starts(text: TimedText) -> list[int]:
-    """Return where the sentences begin that are long enough for a segment of their own."""
+    """Return the start offsets of the sentences that become segments."""
     starts = [0]
     for start in sentence_starts(text.text)[1:]:
         before, after = text.words(starts[-1], start), text.words(start)
@@ -74,12 +74,12 @@ def _parts(segment: Segment, text: TimedText, starts: Sequence[int]) -> Iterator
     ends = [*starts[1:], len(text.text)]
     for start, end in zip(starts, ends, strict=True):
         words = text.words(start, end)
-        written, heard = text.text[start:end].strip(), text.heard(start, end)
+        corrected, raw = text.text[start:end].strip(), text.raw(start, end)
         yield replace(
             segment,
             start=words[0].start if start else segment.start,
             end=words[-1].end if end < len(text.text) else segment.end,
-            text=written,
+            text=corrected,
             words=words if segment.words else (),
-            raw_text=segment.raw_text or (heard if heard != written else ""),
+            raw_text=segment.raw_text or (raw if raw != corrected else ""),
         )

@@ -1,4 +1,4 @@
-"""Sounds of hesitation that mean nothing: 음, 어, "um". Text in, edits out."""
+"""Removal of fillers such as 음, 어 and "um". Text in, edits out."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -6,8 +6,8 @@ from typing import Final
 
 from stt_pipeline.speech.korean.timed_text import Edit
 
-# Only what is nothing else. 그, 저 and 뭐 are words as well, so they count before a comma or dots only; 아 and 네 say
-# something; "um" is a German word.
+# Fillers only. 그, 저 and 뭐 are words too, so they match only before a comma, dots or ~. 아 and 네 have a meaning, and "um"
+# is a German word.
 _FILLERS: Final[Mapping[str, re.Pattern[str]]] = {
     "ko": re.compile(
         r"(?<![^\s,.…])(?:(?:음+|흠+|엄+|어+|으음|으흠|어음|에에)[,.…~]*|(?:그+|저+|뭐)(?:,|\.{2,}|…|~)+)(?=\s|$)"
@@ -19,7 +19,7 @@ _FILLERS: Final[Mapping[str, re.Pattern[str]]] = {
 
 
 def filler_edits(text: str, language: str) -> Iterator[Edit]:
-    """Yield the edits that take the fillers out of ``text``, each with the sign and one of the spaces beside it."""
+    """Yield the edits that delete the fillers of ``text``, each with its punctuation and the spaces before it."""
     pattern = _FILLERS.get(language)
     for match in pattern.finditer(text) if pattern else ():
         start = match.start()

@@ -1,7 +1,7 @@
-"""Numbers in words become digits, only where a unit or a date beside them says that they are numbers. Text in, edits out.
+"""Writes Korean numbers in digits, only where a unit or a date shows that they are numbers. Text in, edits out.
 
-이사, 일, 만 and 네 are words as well. So a number in words needs a unit, the unit must end its eojeol but for particles,
-and where the unit is a word of its own as well, something more: see `_UNITS`. What is in doubt stays as it was heard.
+이사, 일, 만 and 네 are words too. So a number in words needs a unit, only particles may follow the unit in its eojeol, and
+units that are words themselves need more evidence. Ambiguous text is not changed.
 """
 
 import re
@@ -31,25 +31,25 @@ _MONTH: Final = "십이|십일|일|이|삼|사|오|유|육|칠|팔|구|시|십"
 _DAY: Final = "삼십일|삼십|이십[일이삼사오육칠팔구]?|십[일이삼사오육칠팔구]?|[일이삼사오육칠팔구]"
 
 _YEAR: Final = re.compile(rf"{_BEGINS}(천[가-힣]{{0,7}}|이천[가-힣]{{0,6}}|[가-힣]{{2,7}})(\s?)년{_MORE}")
-# 이월 is a carry-over too: a day or a part of the month must follow it
+# 이월 also means a carry-over: a day or a part of the month must follow it
 _MONTH_AND_DAY: Final = re.compile(rf"{_BEGINS}({_MONTH}|\d{{1,2}})(\s?)월(\s?)({_DAY})(\s?)일{_MORE}")
 _BARE_MONTH: Final = re.compile(
     rf"{_BEGINS}(십이|십일|삼|사|오|육|칠|팔|구|십|(?:유|시)(?=월)|(?:일|이)(?=\s?월(?:\s?(?:초|말|중순)|까지|부터)))\s?월"
     rf"(?=(?:\s?(?:초|말|중순|달))?(?:{ONLY_PARTICLES})(?!\w))"
 )
-# 이십일 is the 21st or 20 days; with a day's own digit before 일 there is no doubt
+# 이십일 is the 21st or 20 days; with a digit of the day before 일 it is unambiguous
 _BARE_DAY: Final = re.compile(rf"{_BEGINS}((?:이|삼)?십[일이삼사오육칠팔구])일{_ENDS}")
 
 _HOUR: Final = "열두|열한|열|아홉|여덟|일곱|여섯|다섯|네|세|두|한"
-# 한시 is a moment, and 네 means "yes" at the beginning of a sentence: these want the half of the day before them, or
-# minutes behind
+# 한시 also means a moment, and 네 at the beginning of a sentence means "yes": these need the half of the day before them, or
+# minutes after them
 _CLOCK: Final = re.compile(
     rf"{_BEGINS}(?P<half>(?:오전|오후|새벽|아침|낮|저녁|밤)\s?)?(?P<hour>{_HOUR})\s?시"
     rf"(?:(?P<gap>\s?)(?P<minute>{_DAY}|사십[가-힣]?|오십[가-힣]?)\s?분)?"
     rf"(?P<after>\s?반)?(?=(?:쯤|경|정각)?(?:{ONLY_PARTICLES})(?!\w))"
 )
 _HOURS_LONG: Final = re.compile(rf"{_BEGINS}({NATIVE_PATTERN})\s?시간{_MORE}")
-# not 한: "한 명도", "한 개의" say "any" and "a" more often than "one"
+# without 한: "한 명도", "한 개의" mean "any" and "a" more often than "one"
 _PEOPLE_AND_THINGS: Final = re.compile(rf"{_BEGINS}(?!한\s?)({NATIVE_PATTERN})\s?(명|건|개|살){_ENDS}")
 
 _SINO_AND_UNIT: Final = re.compile(
@@ -59,17 +59,17 @@ _SINO_AND_UNIT: Final = re.compile(
 _PER_CENT: Final = re.compile(r"(?<=\d)\s?퍼센트")
 
 _RARELY_SINO: Final = frozenset(("프로", "분", "초", "명", "건", "개"))
-"""Small numbers before these are native ones, so that 이 분 and 이건 are "this person" and "this thing"."""
+"""Small numbers before these units are native ones, so 이 분 and 이건 mean "this person" and "this thing"."""
 
 _SAFE_UNITS: Final = frozenset(("퍼센트", "개월", "킬로미터", "킬로그램", "센티미터", "밀리미터"))
-"""Nothing else is called so; even a single syllable before them is a number. Before others it may be 이 ("this")."""
+"""Unambiguous units: even a single syllable before them is a number. Before other units it may be 이 ("this")."""
 
 _ATTACHED: Final = frozenset(("퍼센트", "프로", "개월", "분", "초", "명", "건", "개"))
-"""Written to the digits without a space, as the samples are; money keeps the space it was heard with."""
+"""Units without a space after the digits, as in the samples; money keeps the space of the model's text."""
 
 
 def number_edits(text: str) -> Iterator[Edit]:
-    """Yield the edits that write the numbers of ``text`` in digits, in order, none touching another."""
+    """Yield the edits that write the numbers of ``text`` in digits, in order and without overlap."""
     last = 0
     for edit in sorted(_candidates(text), key=lambda edit: (edit.start, -edit.end)):
         if edit.start >= last and text[edit.start : edit.end] != edit.text:
@@ -145,10 +145,10 @@ def _measured(text: str) -> Iterator[Edit]:
 
 
 def _with_gap(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return the span of a number together with the space before its unit."""
+    """Return the span of a number with the space before its unit."""
     return start, end + (text[end : end + 1] == " ")
 
 
 def _is_yes(text: str, start: int, word: str) -> bool:
-    """Tell whether ``word`` may be 네 in the sense of "yes", since no word stands before it."""
+    """Return whether ``word`` may be 네 in the sense of "yes", because no word is before it."""
     return word == "네" and re.search(r"\w\s+$", text[:start]) is None

@@ -1,4 +1,4 @@
-"""Korean numbers in words, and what they are in digits. Which of them are to be rewritten is said in `numbers`."""
+"""Values of Korean numbers in words. `numbers` decides which of them are rewritten."""
 
 import re
 from typing import Final
@@ -9,7 +9,7 @@ _GROUPS: Final = ("조", "억", "만")
 
 _BELOW_TEN_THOUSAND: Final = "(?=[일이삼사오육칠팔구십백천])[이삼사오육칠팔구일]?천?[이삼사오육칠팔구일]?백?[이삼사오육칠팔구일]?십?[일이삼사오육칠팔구]?"
 SINO: Final = rf"(?:{_BELOW_TEN_THOUSAND}조\s?)?(?:{_BELOW_TEN_THOUSAND}억\s?)?(?:{_BELOW_TEN_THOUSAND}만\s?)?(?:{_BELOW_TEN_THOUSAND})?"
-"""A Sino-Korean number as a regular expression; it matches nothing too, and more than numbers: see :func:`sino`."""
+"""A Sino-Korean number as a regular expression. It also matches the empty string and invalid numbers: see :func:`sino`."""
 
 _NATIVE_ONES: Final = ("", "한", "두", "세", "네", "다섯", "여섯", "일곱", "여덟", "아홉")
 _NATIVE_TENS: Final = ("", "열", "스물", "서른", "마흔", "쉰", "예순", "일흔", "여든", "아흔")
@@ -19,13 +19,13 @@ NATIVE: Final = {
     for ones, one in enumerate(_NATIVE_ONES)
     if ten or one
 } | {"스무": 20}
-"""Native numbers as they stand before a counter, up to 99."""
+"""Native numbers before a counter, up to 99."""
 
 
 def sino(words: str) -> str | None:
-    """Return a Sino-Korean number in digits as newspapers write it, "3억 5000만"; None if it is not a number.
+    """Return a Sino-Korean number in digits in newspaper style, "3억 5000만"; None if it is not a number.
 
-    Whole thousands before 만, 억 or nothing stay words: "5천만", "3천". Years are below ten thousand and all digits: see
+    Whole thousands keep 천, with or without 만 or 억 after it: "5천만", "3천". Years are below ten thousand and all digits: see
     :func:`sino_value`.
     """
     parts = []
@@ -40,7 +40,7 @@ def sino(words: str) -> str | None:
             group = rest
         if not group:
             if unit:
-                return None  # a bare 만 is a particle or a word as often as a number
+                return None  # 만 alone is more often a particle or a word than a number
             continue
         value = sino_value(group)
         if not value:
@@ -67,7 +67,7 @@ def sino_value(words: str) -> int | None:
 
 
 def spelled_digits(words: str) -> str | None:
-    """Return what is read digit by digit ("공일공": "010"); None if another word is among it."""
+    """Return a number that is read digit by digit ("공일공": "010"); None if it contains another word."""
     if not words or not all(character in _DIGITS for character in words):
         return None
     return "".join(str(_DIGITS[character]) for character in words)

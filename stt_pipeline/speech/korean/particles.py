@@ -1,4 +1,4 @@
-"""What may hang on a Korean noun, as a regular expression: for nouns that no dictionary knows."""
+"""Particles and copula that may follow a Korean noun, as a regular expression: for nouns that are in no dictionary."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ _PARTICLES: Final = (
     "께", "로", "와", "과", "도", "만", "나", "란", "랑", "든", "뿐", "님", "씨",
 )  # fmt: skip
 
-# 이다: what follows these is left to it, since no noun looks like this
+# forms of 이다; any ending may follow, since no noun looks like this
 _COPULA: Final = (
     "입니다", "입니까", "이었", "였", "이에요", "예요", "이에여", "이죠", "이지",
 )  # fmt: skip
@@ -19,4 +19,4 @@ _SHORT_COPULA: Final = (
 )  # fmt: skip
 
 ONLY_PARTICLES: Final = rf"(?:{'|'.join(_PARTICLES)}){{0,2}}(?:(?:{'|'.join(_COPULA)})[가-힣]{{0,4}}|(?:{'|'.join(_SHORT_COPULA)})[가-힣]{{0,2}})?"
-"""Particles, the copula, or nothing at all; what follows the match must not be a letter."""
+"""Particles, the copula, or the empty string; no letter may follow the match."""

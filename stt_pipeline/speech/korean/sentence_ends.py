@@ -1,4 +1,4 @@
-"""Where sentences of unpunctuated speech end, and which sign belongs there. Text in, edits out."""
+"""Missing full stops and question marks at the ends of sentences. Text in, edits out."""
 
 import re
 from collections.abc import Iterator
@@ -7,32 +7,32 @@ from typing import Final
 from stt_pipeline.speech.korean.morphology import morphemes, split_sentences
 from stt_pipeline.speech.korean.timed_text import Edit
 
-# Endings of the polite and formal styles, in which meetings are held. Plain ones (했다, 하자, 뭐냐) also stand within
+# Endings of the polite and formal styles, which are used in meetings. Plain endings (했다, 하자, 뭐냐) also occur within
 # sentences and in quotations.
 _POLITE: Final = re.compile("(?:니다|니까|요|죠|시오|시다)$")
-_QUESTION: Final = re.compile("(?:니까|까요|나요|가요|래요)$")  # an ending; 만나요 is none
+_QUESTION: Final = re.compile("(?:니까|까요|나요|가요|래요)$")  # as an ending only, not as in 만나요
 _QUESTION_WORD: Final = re.compile(r"(?<!\w)(?:누가|누구|언제|어디|무엇|무슨|뭐|뭘|왜|어떻게|어떤|얼마|몇)")
-_SIGNS: Final = ".?!…,。？！"
+_MARKS: Final = ".?!…,。？！"
 
 
 def sentence_edits(text: str) -> Iterator[Edit]:
-    """Yield the edits that put a full stop or question mark where a polite sentence of ``text`` ends without a sign."""
+    """Yield the edits that insert a full stop or question mark at the end of polite sentences that have none."""
     for start, end in split_sentences(text):
         sentence = text[start:end].rstrip()
-        if not sentence or sentence[-1] in _SIGNS or text[end : end + 1] in tuple(_SIGNS):
+        if not sentence or sentence[-1] in _MARKS or text[end : end + 1] in tuple(_MARKS):
             continue
-        sign = _sign(sentence)
-        if sign:
+        mark = _punctuation(sentence)
+        if mark:
             at = start + len(sentence)
-            yield Edit(at, at, sign)
+            yield Edit(at, at, mark)
 
 
 def sentence_starts(text: str) -> list[int]:
-    """Return where the sentences of ``text`` begin, the first at 0."""
+    """Return the start offsets of the sentences of ``text``; the first is 0."""
     return [0, *(start for start, _ in split_sentences(text)[1:])] if text.strip() else [0]
 
 
-def _sign(sentence: str) -> str:
+def _punctuation(sentence: str) -> str:
     if not _POLITE.search(sentence):
         return ""
     parts = morphemes(sentence)

@@ -1,8 +1,8 @@
-"""Spaces that are missing or too many, as far as they are beyond doubt. Text in, edits out.
+"""Missing and extra spaces, where the correction is unambiguous. Text in, edits out.
 
-kiwipiepy's own spacing also parts 재무팀, 설명드리다 and "80 %", which are matters of taste or wrong: on 585 well-spaced
-texts of the samples and tests it changes 98. So it is followed only where the morphemes beside the place leave no
-choice: a word of its own begins behind a particle, an ending or an adverb, or a particle, an ending or a suffix stands alone.
+kiwipiepy's own spacing also splits 재무팀, 설명드리다 and "80 %", which is optional or wrong: it changes 98 of 585 well-spaced
+texts of the samples and tests. So it is used only where the neighboring morphemes leave no choice: a new word begins after
+a particle, an ending or an adverb, or a particle, an ending or a suffix stands alone.
 """
 
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ _OPENS: Final = ("NNG", "NNP", "NP", "MM", "MA", "VV", "VA", "SL")
 _HANGS: Final = ("JK", "JX", "JC", "EF", "EC", "EP", "ET", "XSV", "XSA", "VCP")
 
 _STAY: Final = frozenset(("못", "안", "잘", "더", "또", "다", "한번"))
-"""Adverbs that are written together with what follows where the two have become one word (못하다, 잘하다)."""
+"""Adverbs that may form one word with the next one (못하다, 잘하다)."""
 
 _SMALL_WORDS: Final = frozenset(("것", "거", "수", "줄", "적", "때", "분"))
-"""Bound nouns that always stand apart; 번, 지 and 달 do not (지난번)."""
+"""Bound nouns that always have a space before them; 번, 지 and 달 do not (지난번)."""
 
 
 def spacing_edits(text: str) -> Iterator[Edit]:
@@ -29,7 +29,7 @@ def spacing_edits(text: str) -> Iterator[Edit]:
     places = [place for place, character in enumerate(text) if not character.isspace()]
     if [text[place] for place in places] != [
         character for character in wanted if not character.isspace()
-    ]:  # it also mends what it takes for a misspelling, and then nothing can be laid side by side
+    ]:  # kiwipiepy also corrects spelling, and then the texts cannot be compared
         return
     begins, ends = _bounds(wanted)
     gaps = _gaps(wanted)
@@ -46,7 +46,7 @@ def spacing_edits(text: str) -> Iterator[Edit]:
 
 
 def _is_word(last: Morpheme, first: Morpheme) -> bool:
-    """Tell whether ``first`` begins a word of its own behind ``last``."""
+    """Return whether ``first`` begins a new word after ``last``."""
     if last.form == "수" and last.tag == "NNB":
         return first.form in ("있", "없")
     if last.form in _STAY or not last.tag.startswith(_CLOSES):
@@ -55,13 +55,13 @@ def _is_word(last: Morpheme, first: Morpheme) -> bool:
         return True
     if first.tag == "SN":
         return last.tag.startswith("J")
-    if first.tag == "VX":  # most may be written either way; 하고 있다 may not
+    if first.tag == "VX":  # the space is optional for most of them, but not in 하고 있다
         return first.form == "있"
     return first.tag.startswith(_OPENS)
 
 
 def _gaps(text: str) -> set[int]:
-    """Return before which characters of ``text``, spaces not counted, there is a space."""
+    """Return the indices of the characters of ``text``, without spaces, that have a space before them."""
     found, number = set(), 0
     for character in text:
         if character.isspace():
@@ -72,7 +72,7 @@ def _gaps(text: str) -> set[int]:
 
 
 def _bounds(text: str) -> tuple[dict[int, Morpheme], dict[int, Morpheme]]:
-    """Return which morpheme begins, and which ends, at which character of ``text``, spaces not counted."""
+    """Return the morphemes by the index of their first character, and by their end; spaces are not counted."""
     numbers, number = [], 0
     for character in text:
         numbers.append(number)
@@ -82,6 +82,6 @@ def _bounds(text: str) -> tuple[dict[int, Morpheme], dict[int, Morpheme]]:
     begins: dict[int, Morpheme] = {}
     ends: dict[int, Morpheme] = {}
     for part in parts:
-        begins.setdefault(numbers[part.start], part)  # 했 is 하 and 었: what begins it is the verb
+        begins.setdefault(numbers[part.start], part)  # 했 is 하 and 었, and begins with the verb
         ends[numbers[part.end]] = part
     return begins, ends

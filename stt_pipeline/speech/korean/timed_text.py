@@ -1,6 +1,6 @@
-"""Text whose every character knows when it was said, so that words keep their times while the text is edited.
+"""Text with a time for every character, so that words keep their times while the text is edited.
 
-No rule of any language here: who wants another text says so by an :class:`Edit`.
+It contains no language rules: the rules return :class:`Edit` objects.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,59 +13,58 @@ from stt_pipeline.speech.transcript import Word
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Replace the characters from ``start`` to ``end`` by ``text``; nothing between them inserts, no text deletes."""
+    """Replace the characters from ``start`` to ``end`` by ``text``; an empty range inserts, an empty text deletes."""
 
     start: int
     end: int
     text: str = ""
 
 
-class _Sign(NamedTuple):
-    """A character, when it was said, the words that it came from, and its place in what the model wrote."""
+class _Character(NamedTuple):
+    """A character with its times, the indices of its first and last source word, and its offset in the model's text."""
 
-    character: str
+    value: str
     start: float
     end: float
     words: tuple[int, int]
-    heard: int
-    opens: bool
-    """Whether a word begins here."""
+    raw_offset: int
+    starts_word: bool
 
 
 class TimedText:
-    """The text of some words. Edits keep it in order of time; :meth:`words` makes words of it again.
+    """The text of a list of words. Edits keep it in order of time; :meth:`words` returns it as words again.
 
-    A syllable takes an equal part of its word's time and punctuation none. What replaces some characters takes their
-    time together, so the times of all others stay to the letter, and times that rise still do.
+    The syllables of a word share its time equally; punctuation gets none. A replacement gets the total time of the
+    characters that it replaces, so all other times stay exact, and the order of times does not change.
     """
 
     def __init__(self, words: Sequence[Word]) -> None:
-        """Take ``words`` as they are, each with the space before it, if it has one."""
+        """Use ``words`` unchanged, each with its leading space, if it has one."""
         self._source = words
-        self._signs: list[_Sign] = []
+        self._characters: list[_Character] = []
         for number, word in enumerate(words):
-            self._signs += _spread(
-                word.text, word.start, word.end, (number, number), len(self._signs), is_source=True
+            self._characters += _spread(
+                word.text, word.start, word.end, (number, number), len(self._characters), is_source=True
             )
-        self._heard = "".join(word.text for word in words)
-        self.text = self._heard
+        self._raw = "".join(word.text for word in words)
+        self.text = self._raw
 
     def edit(self, edits: Iterable[Edit]) -> None:
-        """Apply ``edits`` to the text as it is now; they are in order and do not touch each other."""
-        for edit in reversed(list(edits)):  # the last one first, so that places stay valid
-            self._signs[edit.start : edit.end] = self._replacement(edit)
-        self.text = "".join(sign.character for sign in self._signs)
+        """Apply ``edits`` to the current text; they are in order and do not overlap."""
+        for edit in reversed(list(edits)):  # the last one first, so that offsets stay valid
+            self._characters[edit.start : edit.end] = self._replacement(edit)
+        self.text = "".join(character.value for character in self._characters)
 
     def words(self, start: int = 0, end: int | None = None) -> tuple[Word, ...]:
-        """Return the words of the characters from ``start`` to ``end``, the first one without a space before it.
+        """Return the words of the characters from ``start`` to ``end``, the first one without a leading space.
 
-        A word that came from several is as sure as the least sure of them.
+        A word with several source words gets the lowest of their probabilities.
         """
-        part = self._signs[start:end]
+        part = self._characters[start:end]
         bounds = [0]
-        for place, sign in enumerate(part):
-            # spaces go with what follows them, never alone
-            if sign.opens and not _is_blank(part[bounds[-1] : place]):
+        for place, character in enumerate(part):
+            # spaces belong to the word after them
+            if character.starts_word and not _is_blank(part[bounds[-1] : place]):
                 bounds.append(place)
         if len(bounds) > 1 and _is_blank(part[bounds[-1] :]):
             bounds.pop()
@@ -75,72 +74,71 @@ class TimedText:
             found[0] = replace(found[0], text=found[0].text.lstrip())
         return tuple(found)
 
-    def heard(self, start: int = 0, end: int | None = None) -> str:
-        """Return what the model wrote where the characters from ``start`` to ``end`` are now."""
-        return self._heard[self._place(start) if start else 0 : self._place(end)].strip()
+    def raw(self, start: int = 0, end: int | None = None) -> str:
+        """Return the model's text in the place of the characters from ``start`` to ``end``."""
+        return self._raw[self._raw_offset(start) if start else 0 : self._raw_offset(end)].strip()
 
-    def _place(self, position: int | None) -> int:
-        at_end = position is None or position >= len(self._signs)
-        return len(self._heard) if at_end else self._signs[position or 0].heard
+    def _raw_offset(self, position: int | None) -> int:
+        at_end = position is None or position >= len(self._characters)
+        return len(self._raw) if at_end else self._characters[position or 0].raw_offset
 
-    def _replacement(self, edit: Edit) -> list[_Sign]:
-        old = self._signs[edit.start : edit.end]
+    def _replacement(self, edit: Edit) -> list[_Character]:
+        old = self._characters[edit.start : edit.end]
         if not old:
-            if not self._signs:
+            if not self._characters:
                 return []
-            before = self._signs[max(edit.start - 1, 0)]
+            before = self._characters[max(edit.start - 1, 0)]
             at = before.end if edit.start else before.start
-            return _spread(edit.text, at, at, before.words, before.heard + (1 if edit.start else 0))
-        words = (min(sign.words[0] for sign in old), max(sign.words[1] for sign in old))
-        new = _spread(edit.text, old[0].start, old[-1].end, words, old[0].heard)
+            return _spread(edit.text, at, at, before.words, before.raw_offset + (1 if edit.start else 0))
+        words = (min(one.words[0] for one in old), max(one.words[1] for one in old))
+        new = _spread(edit.text, old[0].start, old[-1].end, words, old[0].raw_offset)
         if new:
-            new[0] = new[0]._replace(opens=old[0].opens)
+            new[0] = new[0]._replace(starts_word=old[0].starts_word)
         return new
 
-    def _word(self, signs: Sequence[_Sign]) -> Word:
-        spoken = [sign for sign in signs if not sign.character.isspace()] or signs
-        came_from = self._source[
-            min(sign.words[0] for sign in spoken) : max(sign.words[1] for sign in spoken) + 1
-        ]
+    def _word(self, characters: Sequence[_Character]) -> Word:
+        spoken = [one for one in characters if not one.value.isspace()] or characters
+        first, last = min(one.words[0] for one in spoken), max(one.words[1] for one in spoken)
+        sources = self._source[first : last + 1]
         return replace(
-            came_from[0],
-            text="".join(sign.character for sign in signs),
+            sources[0],
+            text="".join(one.value for one in characters),
             start=spoken[0].start,
             end=spoken[-1].end,
-            probability=min(word.probability for word in came_from),
-            overlap=any(word.overlap for word in came_from),
-            low_confidence=any(word.low_confidence for word in came_from),
+            probability=min(word.probability for word in sources),
+            overlap=any(word.overlap for word in sources),
+            low_confidence=any(word.low_confidence for word in sources),
         )
 
 
 def _spread(
-    text: str, start: float, end: float, words: tuple[int, int], heard: int, *, is_source: bool = False
-) -> list[_Sign]:
-    """Return the characters of ``text`` over the time from ``start`` to ``end``, which both stay exact."""
+    text: str, start: float, end: float, words: tuple[int, int], raw_offset: int, *, is_source: bool = False
+) -> list[_Character]:
+    """Return the characters of ``text``, distributed over the time from ``start`` to ``end``; both stay exact."""
     weights = [1 if character.isalnum() else 0 for character in text]
     if not any(weights):
         weights = [0 if character.isspace() else 1 for character in text]
     total, passed = sum(weights) or 1, 0
-    signs = []
+    found = []
     for place, (character, weight) in enumerate(zip(text, weights, strict=True)):
         first = _between(start, end, passed, total)
         passed += weight
-        signs.append(
-            _Sign(
+        found.append(
+            _Character(
                 character,
                 first,
                 _between(start, end, passed, total),
                 words,
-                heard + place if is_source else heard,
-                # in languages without spaces a word of the model begins without one
-                opens=place == 0 if is_source else character.isspace(),
+                raw_offset + place if is_source else raw_offset,
+                # in languages without spaces the model's words have no leading space
+                starts_word=place == 0 if is_source else character.isspace(),
             )
         )
-    return signs
+    return found
 
 
-def _is_blank(signs: Sequence[_Sign]) -> bool:
-    return all(sign.character.isspace() for sign in signs)
+def _is_blank(characters: Sequence[_Character]) -> bool:
+    return all(one.value.isspace() for one in characters)
 
 
 def _between(start: float, end: float, passed: int, total: int) -> float:

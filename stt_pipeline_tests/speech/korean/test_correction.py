@@ -12,7 +12,7 @@ from stt_pipeline.speech.korean import correct
 from stt_pipeline.speech.recordings import TranscriptionOptions
 from stt_pipeline.speech.transcript import Segment, Word
 from stt_pipeline_tests.conftest import SAMPLES
-from stt_pipeline_tests.speech.korean.heard import heard
+from stt_pipeline_tests.speech.korean.model_segments import segment_of
 
 PLAIN = TranscriptionOptions()
 EVERYTHING = TranscriptionOptions(
@@ -65,7 +65,7 @@ def check(before: Segment, after: tuple[Segment, ...]) -> None:
     ],
 )
 def test_spacing_and_sentence_ends(spoken: str, written: str) -> None:
-    before = heard(spoken)
+    before = segment_of(spoken)
     after = correct([before], PLAIN)
     assert text_of(after) == written
     check(before, after)
@@ -82,7 +82,7 @@ def test_text_that_is_right_stays_as_it_is() -> None:
 
 
 def test_each_part_of_a_split_eojeol_has_its_syllables_share_of_the_time() -> None:
-    (after,) = correct([heard("예산안을금요일까지", start=0.0)], PLAIN)
+    (after,) = correct([segment_of("예산안을금요일까지", start=0.0)], PLAIN)
     assert after.words == (
         Word(0.0, 1.0, " 예산안을", 0.9),
         Word(1.0, 2.25, " 금요일까지", 0.9),
@@ -91,7 +91,7 @@ def test_each_part_of_a_split_eojeol_has_its_syllables_share_of_the_time() -> No
 
 
 def test_a_merged_eojeol_lasts_from_the_first_to_the_last_and_is_as_sure_as_the_less_sure() -> None:
-    before = heard("자료를 호출 했습니다.", start=0.0)
+    before = segment_of("자료를 호출 했습니다.", start=0.0)
     (after,) = correct([before], PLAIN)
     assert [word.text for word in after.words] == [" 자료를", " 호출했습니다."]
     merged = after.words[1]
@@ -100,7 +100,7 @@ def test_a_merged_eojeol_lasts_from_the_first_to_the_last_and_is_as_sure_as_the_
 
 
 def test_words_that_are_not_changed_keep_everything() -> None:
-    before = heard("그 에이피아이를 삼월 십오일에 봅니다.")
+    before = segment_of("그 에이피아이를 삼월 십오일에 봅니다.")
     (after,) = correct([before], EVERYTHING)
     assert after.text == "그 API를 3월 15일에 봅니다."
     assert after.words[0] == before.words[0] and after.words[-1] == before.words[-1]
@@ -108,7 +108,7 @@ def test_words_that_are_not_changed_keep_everything() -> None:
 
 
 def test_a_segment_with_several_sentences_is_split_where_they_end() -> None:
-    before = heard("예산 안건부터 논의하겠습니다 이 대리님 진행 상황을 공유해 주세요 네")
+    before = segment_of("예산 안건부터 논의하겠습니다 이 대리님 진행 상황을 공유해 주세요 네")
     first, second = correct([before], PLAIN)
     assert (first.text, first.raw_text) == ("예산 안건부터 논의하겠습니다.", "예산 안건부터 논의하겠습니다")
     # a single syllable is no line of its own
@@ -128,7 +128,7 @@ def test_a_segment_with_several_sentences_is_split_where_they_end() -> None:
     ],
 )
 def test_fillers_go_when_asked(spoken: str, language: str, written: str) -> None:
-    before = heard(spoken, language=language)
+    before = segment_of(spoken, language=language)
     assert text_of(correct([before], TranscriptionOptions(correct=False))) == spoken
     after = correct([before], TranscriptionOptions(remove_fillers=True))
     assert text_of(after) == written
@@ -137,17 +137,17 @@ def test_fillers_go_when_asked(spoken: str, language: str, written: str) -> None
 
 
 def test_a_segment_of_fillers_only_goes_altogether() -> None:
-    assert correct([heard("음 어...")], EVERYTHING) == ()
+    assert correct([segment_of("음 어...")], EVERYTHING) == ()
 
 
 def test_without_correction_terms_still_apply_and_kiwi_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stt_pipeline.speech.korean.morphology._load", None)
+    monkeypatch.setattr("stt_pipeline.speech.korean.morphology.load_kiwi", None)
     (after,) = correct(
-        [heard("에이피아이를 호출 했습니다 삼월 십오일")],
+        [segment_of("에이피아이를 호출 했습니다 삼월 십오일")],
         TranscriptionOptions(correct=False, terms=EVERYTHING.terms),
     )
     assert after.text == "API를 호출 했습니다 삼월 십오일"
-    english = heard("We met at 3 o'clock", language="en")
+    english = segment_of("We met at 3 o'clock", language="en")
     assert correct([english], PLAIN) == (english,)
 
 
@@ -169,7 +169,7 @@ def test_words_that_contradict_the_text_are_left_alone() -> None:
 
 def test_what_was_heard_before_another_correction_is_kept() -> None:
     first = correct(
-        [heard("에이피아이를 호출 했습니다")], TranscriptionOptions(correct=False, terms=EVERYTHING.terms)
+        [segment_of("에이피아이를 호출 했습니다")], TranscriptionOptions(correct=False, terms=EVERYTHING.terms)
     )
     (second,) = correct(first, PLAIN)
     assert (second.text, second.raw_text) == ("API를 호출했습니다.", "에이피아이를 호출 했습니다")
@@ -186,7 +186,7 @@ def test_any_spaces_and_any_options_keep_the_times() -> None:
                 "" if sign == " " and draw.random() < 0.3 else sign + " " * (draw.random() < 0.05)
                 for sign in spoken
             )
-            before = heard(
+            before = segment_of(
                 re.sub(" +", " ", spaced).strip(),
                 start=draw.choice((0.0, 3.33, 12.345)),
                 pace=draw.choice((0.0, 0.07, 0.333)),
@@ -215,7 +215,7 @@ def test_words_may_be_cut_anywhere() -> None:
 
 
 def test_many_threads_at_once() -> None:
-    segments = [heard(spoken) for spoken in SPOKEN]
+    segments = [segment_of(spoken) for spoken in SPOKEN]
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(lambda _: correct(segments, EVERYTHING), range(24)))
     assert all(result == found[0] for result in found)

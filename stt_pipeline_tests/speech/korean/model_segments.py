@@ -1,10 +1,10 @@
-"""Segments as a model would have written them, for tests of what is corrected in them."""
+"""Segments in the form of a model's output, for tests of their correction."""
 
 from stt_pipeline.speech.transcript import Segment, Word
 
 
-def heard(text: str, start: float = 10.0, pace: float = 0.25, language: str = "ko") -> Segment:
-    """Return ``text`` with a word for each eojeol, ``pace`` seconds a character, and a little silence before each."""
+def segment_of(text: str, start: float = 10.0, pace: float = 0.25, language: str = "ko") -> Segment:
+    """Return ``text`` with one word per eojeol, ``pace`` seconds per character, and a short pause before each."""
     words: list[Word] = []
     at = start
     for eojeol in text.split():
