@@ -14,9 +14,9 @@ from rich.text import Text
 
 import stt_pipeline
 from stt_pipeline.batches.queries.progress import Progress
+from stt_pipeline.batches.queries.scores import FileScore, Totals, score_batch, totals
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.cli.batch.watch import watched
-from stt_pipeline.cli.scoring import FileScore, Totals, score_batch, totals
 from stt_pipeline.cli.stack_lock import running_stack
 from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.cli.terminal import err, out, print_status
@@ -71,8 +71,8 @@ def demo(
             result = totals(scores, figures, emails.sent_of_batch(connection, batch.id))
     (err if as_json else out).print(score_table(scores, result))
     for score in scores:
-        if score.error:
-            print_status(f"{score.name}: {score.error}", style="red")
+        if score.speech.error:
+            print_status(f"{score.speech.name}: {score.speech.error}", style="red")
     _say_where(settings, figures)
     if as_json:
         typer.echo(json.dumps(result.as_json()))
@@ -124,16 +124,16 @@ def score_table(scores: list[FileScore], result: Totals) -> Table:
         table.add_column(column, no_wrap=True)
     for column in ("length", "speakers", "CER", "DER", "actions"):
         table.add_column(column, justify="right", no_wrap=True)
-    for score in sorted(scores, key=lambda score: (score.telephone, score.name)):
+    for score in sorted(scores, key=lambda score: (score.telephone, score.speech.name)):
+        speech = score.speech
         table.add_row(
-            f"{score.name} (8 kHz)" if score.telephone else score.name,
+            f"{speech.name} (8 kHz)" if score.telephone else speech.name,
             Text(score.status, style="red" if score.status == "failed" else ""),
-            score.language,
-            f"{score.seconds:.0f} s",
-            f"{score.speakers_found} of {score.speakers_expected}",
-            f"{100 * score.characters.rate:.1f}",
-            f"{100 * score.turns.rate:.1f}",
-            f"{score.action_items_found} of {score.action_items_expected}",
+            speech.language,
+            f"{speech.audio_seconds:.0f} s",
+            "{} of {}".format(*speech.speakers) if speech.speakers else "-",
+            *(f"{100 * rate.rate:.1f}" if (rate := speech.rates[name]) else "-" for name in ("cer", "der")),
+            "{} of {}".format(*score.action_items),
         )
     table.add_section()
     table.add_row(

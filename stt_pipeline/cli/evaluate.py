@@ -21,7 +21,13 @@ from stt_pipeline.cli.transcription_bars import TranscriptionBars
 from stt_pipeline.errors import ConfigurationError, FileError, InvalidRequestError
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.diarization import Diarizer
-from stt_pipeline.speech.evaluation.references import SUBFOLDER, Annotation, Corpus, read_corpus, read_known
+from stt_pipeline.speech.evaluation.references import (
+    SUBFOLDER,
+    Annotation,
+    Corpus,
+    read_annotation,
+    read_corpus,
+)
 from stt_pipeline.speech.evaluation.scores import Score, as_table, rates_of, speakers_of, totals
 from stt_pipeline.speech.recordings import Outcome, Recording
 
@@ -74,7 +80,7 @@ def evaluate(
         raise InvalidRequestError(f"{hypotheses} is not a folder: give one with results for --hypotheses.")
     scores = list(_transcribed(corpus, asked)) if hypotheses is None else _found(corpus, hypotheses)
     table = as_table(scores)
-    whole = totals(table)
+    whole = totals(scores)
     (err if as_json else out).print(_shown(table, whole))
     for row in table[table["error"] != ""].itertuples():
         # what the model says does not name the file
@@ -90,7 +96,7 @@ def _found(corpus: Corpus, folder: Path) -> list[Score]:
     """Score what lies in ``folder``."""
     scores = []
     for path, reference in corpus.references.items():
-        result = read_known((folder,), path.stem, plain_text=False) or Annotation()
+        result = read_annotation((folder,), path.stem, plain_text=False) or Annotation()
         is_missing = result == Annotation() or (reference.text is not None and result.text is None)
         error = f"there is no {path.stem}.json in {folder}; it counts as a result without a word"
         scores.append(_score(path, reference, result, error=error if is_missing else ""))

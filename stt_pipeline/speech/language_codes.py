@@ -1,4 +1,4 @@
-"""The languages that Whisper has a token for; a model may know fewer, which its loading says."""
+"""The languages that have a token in Whisper. A model may support fewer, which is checked when it is loaded."""
 
 LANGUAGE_CODES = frozenset(
     [

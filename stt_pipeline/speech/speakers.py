@@ -1,4 +1,4 @@
-"""Who said which word: joins a transcript with speaker turns. Finds neither words nor turns itself."""
+"""Assigns speakers to the words of a transcript, given the speaker turns of the same recording."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -10,24 +10,24 @@ from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Wor
 _SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！")
 
 _WHOLE_SENTENCE = 0.7
-"""A speaker with this share of a sentence gets all of it: word times are rough, and people change at sentence ends."""
+"""A speaker with this share of a sentence gets all of it: word times are rough, and speakers change at sentence ends."""
 
 
 def assign_speakers(transcript: Transcript, turns: Sequence[SpeakerTurn]) -> Transcript:
     """Return the transcript with a speaker on every word and segment.
 
-    A sentence mostly spoken by one person goes to that person as a whole. Otherwise each word goes to whom it
-    overlaps most, or else to the nearest turn, but a single word between two of somebody else's is not believed.
-    Segments are split where the speaker changes; the words keep their times, and a part's time is that of its words.
-    Words during which somebody else talks for long are marked as ``overlap``. What a segment is ``hallucination_reasons`` of is true of
-    all its parts, while what was ``heard`` is kept by the first: nothing says where it would be cut.
+    A sentence spoken mostly by one speaker is assigned to that speaker as a whole. Otherwise each word goes to the
+    speaker with the longest overlap, or else to the nearest turn; a single word between two words of another speaker goes
+    to that speaker. Segments are split where the speaker changes: words keep their times, and each part has the time of
+    its words. Words that another speaker overlaps for long are marked as ``overlap``. All parts keep the
+    ``hallucination_reasons``; only the first keeps ``raw_text``, since there is no alignment to split it.
 
     Args:
-        transcript: with or without words; speakers it already has are replaced.
-        turns: who speaks when, in any order, overlapping or not. Without any, no speaker is known and all are None.
+        transcript: with or without words; existing speakers are replaced.
+        turns: speaker turns in any order; they may overlap. Without turns, all speakers are None.
     """
     if not turns:
-        return transcript.with_segments([_spoken_by(segment, None) for segment in transcript.segments])
+        return transcript.with_segments([_with_speaker(segment, None) for segment in transcript.segments])
     timeline = _Timeline.of(turns)
     return transcript.with_segments(
         [
@@ -38,12 +38,12 @@ def assign_speakers(transcript: Transcript, turns: Sequence[SpeakerTurn]) -> Tra
     )
 
 
-_OVERLAPPED = 0.3  # of a word's time, from which on it counts as overlapped
+_MIN_OVERLAP = 0.3  # share of a word's time above which the word is marked as overlap
 
 
 @dataclass(frozen=True, slots=True)
 class _Timeline:
-    """Turns sorted by start, with ``last_end[i]`` the latest end of turns 0..i, so that look-ups are bisections."""
+    """Turns sorted by start, with ``last_end[i]`` the latest end of turns 0..i, so that lookups are bisections."""
 
     turns: list[SpeakerTurn]
     starts: list[float]
@@ -58,8 +58,8 @@ class _Timeline:
             list(accumulate((turn.end for turn in ordered), max)),
         )
 
-    def talk(self, start: float, end: float) -> dict[str, float]:
-        """Return the seconds that each speaker talks between ``start`` and ``end``; nobody who doesn't."""
+    def speech(self, start: float, end: float) -> dict[str, float]:
+        """Return the seconds of speech of each speaker between ``start`` and ``end``, without silent speakers."""
         seconds: dict[str, float] = {}
         for turn in self.turns[bisect_right(self.last_end, start) : bisect_left(self.starts, end)]:
             overlap = min(end, turn.end) - max(start, turn.start)
@@ -68,7 +68,7 @@ class _Timeline:
         return seconds
 
     def covered(self, start: float, end: float) -> float:
-        """Return for how many of the seconds between ``start`` and ``end`` anybody talks."""
+        """Return the seconds between ``start`` and ``end`` with speech of at least one speaker."""
         seconds, done = 0.0, start
         for turn in self.turns[bisect_right(self.last_end, start) : bisect_left(self.starts, end)]:
             first, last = max(turn.start, done), min(turn.end, end)
@@ -78,8 +78,8 @@ class _Timeline:
         return seconds
 
     def speaker_at(self, start: float, end: float) -> str:
-        """Return who talks most between ``start`` and ``end``, or if nobody does, who talks nearest to it."""
-        seconds = self.talk(start, end)
+        """Return the speaker with the most speech between ``start`` and ``end``, else that of the nearest turn."""
+        seconds = self.speech(start, end)
         if seconds:
             return max(seconds, key=lambda speaker: seconds[speaker])
         after = bisect_left(self.starts, end)
@@ -93,7 +93,7 @@ class _Timeline:
 
 def _split(segment: Segment, timeline: _Timeline) -> list[Segment]:
     if not segment.words:
-        return [_spoken_by(segment, timeline.speaker_at(segment.start, segment.end))]
+        return [_with_speaker(segment, timeline.speaker_at(segment.start, segment.end))]
     speakers = [
         speaker
         for sentence, start, end in _sentences(segment)
@@ -102,12 +102,12 @@ def _split(segment: Segment, timeline: _Timeline) -> list[Segment]:
     groups = groupby(zip(segment.words, speakers, strict=True), key=lambda pair: pair[1])
     parts = [(speaker, tuple(word for word, _ in pairs)) for speaker, pairs in groups]
     if len(parts) == 1:
-        return [_spoken_by(segment, parts[0][0])]
+        return [_with_speaker(segment, parts[0][0])]
     bounds = [(words[0].start, words[-1].end) for _, words in parts]
     bounds[0] = (segment.start, bounds[0][1])
     bounds[-1] = (bounds[-1][0], segment.end)
     return [
-        _spoken_by(
+        _with_speaker(
             replace(
                 segment,
                 start=start,
@@ -123,7 +123,7 @@ def _split(segment: Segment, timeline: _Timeline) -> list[Segment]:
 
 
 def _sentences(segment: Segment) -> list[tuple[tuple[Word, ...], float, float]]:
-    """Return the sentences of a segment with start and end; its outer edges are the segment's, the better known times."""
+    """Return the sentences of a segment with start and end; the outer edges are the segment's, which are more exact."""
     ends = [i + 1 for i, word in enumerate(segment.words) if word.text.rstrip().endswith(_SENTENCE_ENDS)]
     cuts = sorted({0, *ends, len(segment.words)})
     sentences = []
@@ -136,7 +136,7 @@ def _sentences(segment: Segment) -> list[tuple[tuple[Word, ...], float, float]]:
 
 
 def _speakers_of_sentence(words: Sequence[Word], start: float, end: float, timeline: _Timeline) -> list[str]:
-    seconds = timeline.talk(start, end)
+    seconds = timeline.speech(start, end)
     speaker = timeline.speaker_at(start, end)
     if not seconds or seconds[speaker] >= _WHOLE_SENTENCE * sum(seconds.values()):
         return [speaker] * len(words)
@@ -154,13 +154,13 @@ def _with_overlaps(segment: Segment, timeline: _Timeline) -> Segment:
 
 
 def _overlaps(word: Word, timeline: _Timeline) -> bool:
-    """Say whether two people talk during much of a word; its edges are not to be trusted."""
-    talk = sorted(timeline.talk(word.start, word.end).values())
-    # who talks in the first half and who in the second do not overlap: together they must talk longer than the word lasts
-    both = sum(talk) - timeline.covered(word.start, word.end)
-    return len(talk) > 1 and both > _OVERLAPPED * (word.end - word.start)
+    """Return whether two speakers overlap during much of a word, given that its edges are rough."""
+    seconds = sorted(timeline.speech(word.start, word.end).values())
+    # speakers of the first and the second half do not overlap, so their sum must exceed the time that they cover
+    both = sum(seconds) - timeline.covered(word.start, word.end)
+    return len(seconds) > 1 and both > _MIN_OVERLAP * (word.end - word.start)
 
 
-def _spoken_by(segment: Segment, speaker: str | None) -> Segment:
+def _with_speaker(segment: Segment, speaker: str | None) -> Segment:
     words = tuple(replace(word, speaker=speaker, overlap=False) for word in segment.words)
     return replace(segment, speaker=speaker, words=words)

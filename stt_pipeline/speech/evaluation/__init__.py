@@ -1,4 +1,4 @@
-"""How good results are: error rates, references beside recordings, and the figures of a whole folder."""
+"""Evaluation against references: error rates, reference files, and the scores of many recordings."""
 
 from stt_pipeline.speech.evaluation.rates import (
     ErrorRate,

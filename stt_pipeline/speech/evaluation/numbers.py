@@ -1,4 +1,4 @@
-"""Numbers of a text spelled one way, so that spellings can be told from mistakes. No rate is computed here."""
+"""Rewrites the numbers of a text in one spelling, to separate spelling differences from errors."""
 
 import re
 from decimal import Decimal
@@ -11,7 +11,7 @@ _SMALL_UNITS: Final = {"천": 1000, "백": 100, "십": 10, "": 1}
 
 # "200 만 원", but not "3 만나서"
 _PART: Final = r"(\d+(?:,\d{3})*(?:\.\d+)?)(천|백|십)?(?:\s?(조|억|만)(?!\w)|(조|억|만))?"
-# a smaller part follows a larger one only: 3억 5천만, but not 3시 5분
+# a smaller part only after a larger unit: 3억 5천만, but not 3시 5분
 _MIXED: Final = re.compile(rf"{_PART}(?:(?<=[조억만])\s?{_PART})*")
 _DIGITS: Final = re.compile(r"\d+(?:\.\d+)?")
 
@@ -19,8 +19,8 @@ _DIGITS: Final = re.compile(r"\d+(?:\.\d+)?")
 def numbers_alike(text: str) -> str:
     """Return ``text`` with its numbers in plain digits: "이백만 원", "200만 원" and "2,000,000원" become "2000000".
 
-    Korean numbers in words count where a unit or a date beside them says that they are numbers
-    (`speech.korean.numbers`); others stay words, as do those of other languages.
+    Korean numbers in words are rewritten where a unit or a date shows that they are numbers
+    (`speech.korean.numbers`). Other words do not change, nor do those of other languages.
     """
     for edit in reversed(list(number_edits(text))):
         text = text[: edit.start] + edit.text + text[edit.end :]
@@ -36,7 +36,7 @@ def _plain(match: "re.Match[str]") -> str:
     parts = re.findall(_PART, match.group())
     number, *units = parts[0]
     if len(parts) == 1 and not any(units) and "." not in number:
-        return str(number).replace(",", "")  # 010 is no 10
+        return str(number).replace(",", "")  # 010 is not 10
     total = sum(
         (
             Decimal(number.replace(",", "")) * _SMALL_UNITS[small] * _UNITS[apart or large]

@@ -1,6 +1,6 @@
-"""How good a result is: error rates against a reference.
+"""Error rates of a result against its reference.
 
-All rates are fractions, not percent, and carry their counts, so that the rate of a corpus is the sum over its files.
+All rates are fractions, not percent. They contain their counts, so the rate of a corpus is the sum over its files.
 """
 
 import unicodedata
@@ -14,7 +14,7 @@ from stt_pipeline.speech.transcript import SpeakerTurn
 if TYPE_CHECKING:
     from pyannote.core import Annotation
 
-_SPOKEN_SIGNS = frozenset("%")  # has a word of its own ("퍼센트"), so leaving it out is an error
+_SPOKEN_SYMBOLS = frozenset("%")  # it is spoken as a word ("퍼센트"), so a missing one is an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class ErrorRate:
 
     @property
     def rate(self) -> float:
-        """Errors over length; with an empty reference 0 if nothing is wrong, else 1. Insertions can lift it above 1."""
+        """Errors over length; with an empty reference 0 without errors, else 1. Insertions can raise it above 1."""
         if self.length:
             return self.errors / self.length
         return 1.0 if self.errors else 0.0
@@ -39,21 +39,21 @@ class ErrorRate:
 
 
 def normalize(text: str) -> str:
-    """Return text as it is scored: NFC, lower case, punctuation and symbols but ``%`` as spaces, single spaces.
+    """Return text normalized for scoring: NFC, lower case, single spaces instead of punctuation and symbols except ``%``.
 
-    What Whisper's own ``BasicTextNormalizer`` does, but for NFC in place of NFKC, and the per cent sign. Numbers stay
-    as they are written: "3" is not "세".
+    This follows Whisper's ``BasicTextNormalizer``, with NFC instead of NFKC, and keeps ``%``. Numbers keep their
+    spelling: "3" is not "세".
     """
     composed = unicodedata.normalize("NFC", text).casefold()
     kept = (
-        character if character in _SPOKEN_SIGNS or unicodedata.category(character)[0] not in "PSC" else " "
+        character if character in _SPOKEN_SYMBOLS or unicodedata.category(character)[0] not in "PSC" else " "
         for character in composed
     )
     return " ".join("".join(kept).split())
 
 
 def character_error_rate(reference: str, hypothesis: str) -> ErrorRate:
-    """Return the CER of normalised texts, spaces left out: Korean spacing is a matter of taste even among writers."""
+    """Return the CER of normalized texts without spaces, because Korean spacing varies even among careful writers."""
     import jiwer
 
     characters = normalize(reference).replace(" ", "")
@@ -62,7 +62,7 @@ def character_error_rate(reference: str, hypothesis: str) -> ErrorRate:
 
 
 def word_error_rate(reference: str, hypothesis: str) -> ErrorRate:
-    """Return the WER of normalised texts, words being what spaces separate."""
+    """Return the WER of normalized texts; words are separated by spaces."""
     import jiwer
 
     words = normalize(reference)
@@ -71,36 +71,36 @@ def word_error_rate(reference: str, hypothesis: str) -> ErrorRate:
 
 
 def number_error_rate(reference: str, hypothesis: str) -> ErrorRate:
-    """Return how many numbers are wrong, left out or made up, over the numbers of the reference.
+    """Return the wrong, missing and inserted numbers over the numbers of the reference.
 
-    Numbers are compared by their value, in order, however they are written ("이백만", "200만" and "2,000,000").
+    Numbers are compared by value and in order, in any spelling ("이백만", "200만" and "2,000,000").
     """
     import jiwer
 
-    wanted, found = numbers_of(reference), numbers_of(hypothesis)
-    if not wanted:  # jiwer takes no empty reference
+    expected, found = numbers_of(reference), numbers_of(hypothesis)
+    if not expected:  # jiwer does not accept an empty reference
         return ErrorRate(len(found), 0)
-    result = jiwer.process_words(" ".join(wanted), " ".join(found))
-    return ErrorRate(result.substitutions + result.deletions + result.insertions, len(wanted))
+    result = jiwer.process_words(" ".join(expected), " ".join(found))
+    return ErrorRate(result.substitutions + result.deletions + result.insertions, len(expected))
 
 
 def character_error_rate_numbers_alike(reference: str, hypothesis: str) -> ErrorRate:
-    """Return the CER of texts whose numbers are spelled one way, so that "세 시" for "3시" is no error."""
+    """Return the CER after numbers are spelled in the same way, so that "세 시" for "3시" is not an error."""
     return character_error_rate(numbers_alike(reference), numbers_alike(hypothesis))
 
 
 def diarization_error_rate(
     reference: Sequence[SpeakerTurn], hypothesis: Sequence[SpeakerTurn], collar: float = 0.0
 ) -> ErrorRate:
-    """Return the DER in seconds: missed speech, false alarms and confused speakers over the reference's speech.
+    """Return the DER in seconds: missed detection, false alarm and confusion over the speech of the reference.
 
-    Labels need not match: speakers are mapped in the best way. Overlapping speech is scored.
+    Labels need not match: the best mapping of speakers is used. Overlapping speech is scored.
 
     Args:
         reference: the true turns.
-        hypothesis: the turns to judge.
+        hypothesis: the turns to score.
         collar: seconds on either side of each reference boundary that are not scored, as in NIST's md-eval, where 0.25
-            is usual. (pyannote.metrics means both sides together by its argument of this name.)
+            is usual. (In pyannote.metrics, the argument of this name is the sum of both sides.)
     """
     from pyannote.core import Segment, Timeline
     from pyannote.metrics.diarization import DiarizationErrorRate

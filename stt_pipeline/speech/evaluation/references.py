@@ -1,4 +1,4 @@
-"""What is true about recordings, as it lies beside them: texts and speaker turns, found and read. Nothing is scored here."""
+"""Finds and reads references: the true text and speaker turns of recordings, in files beside them."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ SUBFOLDER = "reference"
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """What is known of one recording, by a reference or by a result: ``text``, who speaks when, or both; else None."""
+    """The text and the speaker turns of one recording, from a reference or a result; None for what is missing."""
 
     text: str | None = None
     turns: tuple[SpeakerTurn, ...] | None = None
@@ -30,9 +30,9 @@ class Corpus:
     """The recordings of a folder and their references, in order of name.
 
     Attributes:
-        references: what is known, by recording.
-        without_reference: recordings beside which nothing lies.
-        without_recording: references of no recording.
+        references: annotations by recording.
+        without_reference: recordings without a reference file.
+        without_recording: reference files without a recording.
     """
 
     references: Mapping[Path, Annotation]
@@ -41,75 +41,77 @@ class Corpus:
 
 
 def read_corpus(folder: Path) -> Corpus:
-    """Return the recordings of ``folder`` with their references, which have their names, beside them or in `reference/`.
+    """Return the recordings of ``folder`` with their references: files of the same name beside them or in `reference/`.
 
-    NAME.json has ``segments`` with ``start``, ``end``, ``text`` and ``speaker``, as exports and `samples/reference` have
-    them; NAME.txt is the text alone; NAME.rttm has the speaker turns, and where it is missing they are taken from the
-    JSON. Folders below are not looked into.
+    NAME.json has ``segments`` with ``start``, ``end``, ``text`` and ``speaker``, as exports and `samples/reference` do.
+    NAME.txt has only the text. NAME.rttm has the speaker turns; without it, they are read from the JSON. Subfolders are
+    not scanned.
 
     Raises:
-        InvalidRequestError: there is no such folder or no recording in it, two recordings share a name, or a reference
-            cannot be read.
+        InvalidRequestError: the folder is missing or contains no recording, two recordings have the same name, or a
+            reference cannot be read.
     """
     if not folder.is_dir():
-        raise InvalidRequestError(f"{folder} is not a folder: give one with recordings and their references.")
+        raise InvalidRequestError(
+            f"{folder} is not a folder: give a folder with recordings and their references."
+        )
     recordings = sorted(
         path for path in folder.iterdir() if path.suffix[1:].lower() in AUDIO_EXTENSIONS and path.is_file()
     )
     if not recordings:
-        raise InvalidRequestError(f"{folder} has no recordings: none of its files ends like audio or video.")
+        raise InvalidRequestError(
+            f"{folder} has no recordings: none of its files has the extension of an audio or video format."
+        )
     stems = [path.stem for path in recordings]
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
         raise InvalidRequestError(
-            f"{folder} has several recordings called {', '.join(twice)}: a reference could be of either. Rename one."
+            f"{folder} has several recordings named {', '.join(twice)}: the reference is ambiguous. Rename one of them."
         )
-    places = (folder, folder / SUBFOLDER)
-    found = {path: read_known(places, path.stem) for path in recordings}
-    lone = {
+    folders = (folder, folder / SUBFOLDER)
+    found = {path: read_annotation(folders, path.stem) for path in recordings}
+    orphans = {
         path
-        for place in places
+        for place in folders
         for kind in ("json", "rttm", "txt")
         for path in place.glob(f"*.{kind}")
         if path.stem not in stems
     }
     return Corpus(
-        {path: known for path, known in found.items() if known},
-        tuple(path for path, known in found.items() if not known),
-        tuple(sorted(lone)),
+        {path: annotation for path, annotation in found.items() if annotation},
+        tuple(path for path, annotation in found.items() if not annotation),
+        tuple(sorted(orphans)),
     )
 
 
-def read_known(places: tuple[Path, ...], stem: str, *, plain_text: bool = True) -> Annotation | None:
-    """Return what the files of that name in the first of ``places`` that has them say; None if there are none.
+def read_annotation(folders: tuple[Path, ...], stem: str, *, plain_text: bool = True) -> Annotation | None:
+    """Return the annotation in the files named ``stem``, from the first of ``folders`` that has them; None without files.
 
-    Without ``plain_text``, NAME.txt is passed over: among results it is a page for people, with times and names.
+    Without ``plain_text``, NAME.txt is skipped: among exports it is a readable page with times and speakers.
 
     Raises:
         InvalidRequestError: one of them cannot be read.
     """
-    known: Annotation | None = None
-    if page := _first(places, f"{stem}.json"):
-        known = _read_json(page)
-    elif plain_text and (plain := _first(places, f"{stem}.txt")):
-        known = Annotation(_read(plain))
-    if rttm := _first(places, f"{stem}.rttm"):
+    annotation: Annotation | None = None
+    if page := _first(folders, f"{stem}.json"):
+        annotation = _read_json(page)
+    elif plain_text and (plain := _first(folders, f"{stem}.txt")):
+        annotation = Annotation(_read(plain))
+    if rttm := _first(folders, f"{stem}.rttm"):
         _read(rttm)
-        known = replace(known or Annotation(), turns=read_rttm(rttm))
-    return known
+        annotation = replace(annotation or Annotation(), turns=read_rttm(rttm))
+    return annotation
 
 
-def _first(places: tuple[Path, ...], name: str) -> Path | None:
-    return next((place / name for place in places if (place / name).is_file()), None)
+def _first(folders: tuple[Path, ...], name: str) -> Path | None:
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequestError(
-            f"{path} cannot be read: {error}. A reference is a file in UTF-8."
-        ) from error
+        raise InvalidRequestError(f"{path} cannot be read: {error}. A reference is a UTF-8 file.") from error
 
 
 def _read_json(path: Path) -> Annotation:

@@ -1,4 +1,4 @@
-"""RTTM, the file format of speaker references, read and written."""
+"""Reads and writes RTTM, the file format of speaker turns."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -32,9 +32,9 @@ def read_rttm(path: Path) -> tuple[SpeakerTurn, ...]:
 
 
 def write_rttm(turns: Iterable[SpeakerTurn], uri: str) -> str:
-    """Return turns as the text of an RTTM file about the recording ``uri``; :func:`read_rttm` is the way back.
+    """Return the turns of the recording ``uri`` as the text of an RTTM file; :func:`read_rttm` reads it.
 
-    Fields are separated by spaces, so spaces in names become underscores.
+    Spaces separate the fields, so spaces in names become underscores.
     """
     name = _field(uri)
     return "".join(

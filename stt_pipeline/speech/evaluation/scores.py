@@ -1,4 +1,4 @@
-"""The figures of recordings and of all together, as counts that add up, in a pandas table."""
+"""Scores of recordings against their references, and totals over all of them, in a pandas table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLLAR: Final = 0.25
-"""Seconds on either side of a boundary that the second DER forgives, as NIST's evaluations do."""
+"""Seconds on either side of a boundary that `der_collar` does not score, as in NIST's evaluations."""
 
 RATES: Final = ("cer", "cer_numbers_alike", "wer", "numbers", "der", "der_collar")
-"""The figures of a recording that are errors over a length, in this order."""
+"""The names of the error rates of a recording, in the order of columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One recording against its reference. A rate is None where the reference does not know.
+    """The scores of one recording. A rate is None where the reference has no text or no turns.
 
     Attributes:
         rates: by the names in `RATES`.
-        speakers: how many were found, and how many there are; None where the reference does not know.
-        audio_seconds: length of the recording, 0 where nobody knows.
-        work_seconds: what it took; None where it was done elsewhere.
-        error: why the result, or a part of it, is missing; the rates are then those of a result without it.
+        speakers: number found and number expected; None where the reference has no turns.
+        audio_seconds: length of the recording, 0 if unknown.
+        work_seconds: processing time; None if unknown.
+        error: why the result, or a part of it, is missing; the rates then treat the missing part as empty.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Score:
 
 
 def rates_of(reference: Annotation, result: Annotation) -> dict[str, ErrorRate | None]:
-    """Return the error rates of ``result``, by the names in `RATES`; what it does not know counts as nothing found."""
+    """Return the error rates of ``result`` by the names in `RATES`; missing text or turns are scored as empty."""
     rates: dict[str, ErrorRate | None] = dict.fromkeys(RATES)
     if reference.text is not None:
         texts = reference.text, result.text or ""
@@ -67,7 +67,7 @@ def rates_of(reference: Annotation, result: Annotation) -> dict[str, ErrorRate |
 
 
 def speakers_of(reference: Annotation, result: Annotation) -> tuple[int, int] | None:
-    """Return how many speakers were found, and how many there are; None where the reference does not know."""
+    """Return the number of speakers found and expected; None where the reference has no turns."""
     if reference.turns is None:
         return None
     found, expected = ({turn.speaker for turn in turns or ()} for turns in (result.turns, reference.turns))
@@ -75,17 +75,17 @@ def speakers_of(reference: Annotation, result: Annotation) -> tuple[int, int] | 
 
 
 def as_table(scores: Sequence[Score]) -> "pd.DataFrame":
-    """Return a row for each recording, the worst first, with the counts and the rate of each figure.
+    """Return one row per recording, the worst first, with the counts and the value of each rate.
 
-    Worst is the highest CER; where that is not known, the highest DER. A rate that is not known is NaN.
+    Rows are sorted by CER, then by DER. An unknown rate is NaN.
     """
     import pandas as pd
 
     table = pd.DataFrame([_row(score) for score in scores], columns=list(_row(_EMPTY)))
     figures = table.columns.difference(["name", "language", "error"])
-    table[figures] = table[figures].astype(float)  # None becomes NaN, in columns of nothing else too
+    table[figures] = table[figures].astype(float)  # None becomes NaN, also in columns with nothing else
     for name in RATES:
-        # an empty reference is all right or all wrong, as in ErrorRate.rate
+        # an empty reference gives 0 or 1, as in ErrorRate.rate
         errors, length = table[f"{name}_errors"], table[f"{name}_length"]
         table[name] = (errors / length).where(length > 0, (errors > 0).astype(float)).where(errors.notna())
     table["rtf"] = table["work_seconds"] / table["audio_seconds"].where(table["audio_seconds"] > 0)
@@ -94,22 +94,26 @@ def as_table(scores: Sequence[Score]) -> "pd.DataFrame":
     )
 
 
-def totals(table: "pd.DataFrame") -> dict[str, Any]:
-    """Return the figures of all recordings together: rates are sums of errors over sums of lengths, None if unknown."""
+def total_rate(scores: Sequence[Score], name: str) -> ErrorRate:
+    """Return one rate over all recordings: the sum of errors over the sum of lengths. Unknown rates are skipped."""
+    return sum((rate for score in scores if (rate := score.rates[name])), ErrorRate())
+
+
+def totals(scores: Sequence[Score]) -> dict[str, Any]:
+    """Return the totals of all recordings, by name and rounded. A rate that no recording has is None."""
     whole: dict[str, Any] = {
-        "files": len(table),
-        "failed": int((table["error"] != "").sum()),
-        "audio_seconds": round(float(table["audio_seconds"].sum()), 1),
+        "files": len(scores),
+        "failed": sum(score.error != "" for score in scores),
+        "audio_seconds": round(sum(score.audio_seconds for score in scores), 1),
     }
     for name in RATES:
-        known = table[table[f"{name}_errors"].notna()]
-        rate = ErrorRate(float(known[f"{name}_errors"].sum()), float(known[f"{name}_length"].sum()))
-        whole[name] = round(rate.rate, 4) if len(known) else None
-    timed = table[table["work_seconds"].notna() & (table["audio_seconds"] > 0)]
-    seconds = float(timed["audio_seconds"].sum())
-    whole["rtf"] = round(float(timed["work_seconds"].sum()) / seconds, 4) if seconds else None
-    counted = table[table["speakers_expected"].notna()]
-    whole["speakers_correct"] = int((counted["speakers_found"] == counted["speakers_expected"]).sum())
+        is_known = any(score.rates[name] for score in scores)
+        whole[name] = round(total_rate(scores, name).rate, 4) if is_known else None
+    timed = [score for score in scores if score.work_seconds is not None and score.audio_seconds > 0]
+    seconds = sum(score.audio_seconds for score in timed)
+    whole["rtf"] = round(sum(score.work_seconds or 0.0 for score in timed) / seconds, 4) if seconds else None
+    counted = [score.speakers for score in scores if score.speakers]
+    whole["speakers_correct"] = sum(found == expected for found, expected in counted)
     whole["speakers_scored"] = len(counted)
     return whole
 

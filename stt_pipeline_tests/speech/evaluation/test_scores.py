@@ -1,4 +1,4 @@
-"""References found and read, and figures of several recordings that can be counted by hand."""
+"""References in files, and the scores of recordings with few enough errors to count by hand."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.speech.evaluation.references import Annotation, read_corpus, read_known
+from stt_pipeline.speech.evaluation.references import Annotation, read_annotation, read_corpus
 from stt_pipeline.speech.evaluation.scores import RATES, Score, as_table, rates_of, speakers_of, totals
 from stt_pipeline.speech.transcript import SpeakerTurn
 from stt_pipeline_tests.conftest import SAMPLES
@@ -24,8 +24,8 @@ def corpus(folder: Path, *names: str, **references: str) -> Path:
     return folder
 
 
-def test_references_lie_beside_recordings_or_in_a_folder_of_their_own(tmp_path: Path) -> None:
-    said = json.dumps(
+def test_references_are_beside_recordings_or_in_a_subfolder(tmp_path: Path) -> None:
+    page = json.dumps(
         {
             "segments": [
                 {"start": 0, "end": 1, "text": "네,", "speaker": "A"},
@@ -36,7 +36,7 @@ def test_references_lie_beside_recordings_or_in_a_folder_of_their_own(tmp_path: 
     rttm = "SPEAKER a 1 0.5 1.0 <NA> <NA> B <NA> <NA>\n"
     folder = corpus(
         tmp_path, "a.wav", "b.MP3", "c.flac", "d.ogg", "notes.md",
-        a_json=said, reference__a_rttm=rttm, b_txt="\ufeff네.", reference__c_json=said, x_rttm=rttm,
+        a_json=page, reference__a_rttm=rttm, b_txt="\ufeff네.", reference__c_json=page, x_rttm=rttm,
     )  # fmt: skip
     found = read_corpus(folder)
     assert {path.name: known for path, known in found.references.items()} == {
@@ -46,7 +46,7 @@ def test_references_lie_beside_recordings_or_in_a_folder_of_their_own(tmp_path: 
     }
     assert [path.name for path in found.without_reference] == ["d.ogg"]
     assert [path.name for path in found.without_recording] == ["x.rttm"]
-    assert read_known((folder,), "b", plain_text=False) is None
+    assert read_annotation((folder,), "b", plain_text=False) is None
 
 
 def test_the_samples_are_a_corpus() -> None:
@@ -60,21 +60,21 @@ def test_the_samples_are_a_corpus() -> None:
     ("names", "references", "message"),
     [
         ((), {}, "has no recordings"),
-        (("a.wav", "a.mp3"), {}, "several recordings called a"),
+        (("a.wav", "a.mp3"), {}, "several recordings named a"),
         (("a.wav",), {"a_json": "{"}, "a.json cannot be scored"),
         (("a.wav",), {"a_json": '{"text": "네"}'}, "a.json cannot be scored"),
         (("a.wav",), {"a_json": '{"segments": [{"text": 3}]}'}, "a.json cannot be scored"),
         (("a.wav",), {"a_rttm": "SPEAKER a"}, "line 1, is not RTTM"),
     ],
 )
-def test_what_cannot_be_read_is_named(
+def test_an_unreadable_reference_is_named(
     tmp_path: Path, names: tuple[str, ...], references: dict[str, str], message: str
 ) -> None:
     with pytest.raises(InvalidRequestError, match=message):
         read_corpus(corpus(tmp_path, *names, **references))
 
 
-def test_a_folder_that_is_not_there_and_text_that_is_not_utf8(tmp_path: Path) -> None:
+def test_a_missing_folder_and_text_that_is_not_utf8(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequestError, match="is not a folder"):
         read_corpus(tmp_path / "none")
     corpus(tmp_path, "a.wav")
@@ -83,7 +83,7 @@ def test_a_folder_that_is_not_there_and_text_that_is_not_utf8(tmp_path: Path) ->
         read_corpus(tmp_path)
 
 
-def test_rates_of_what_is_known_only() -> None:
+def test_rates_need_a_reference() -> None:
     both = rates_of(Annotation("3시에 봅시다", TURNS), Annotation("삼시에 봅니다", TURNS[:1]))
     assert (both["cer"].errors, both["cer"].length) == (2, 6)
     assert (both["wer"].errors, both["wer"].length) == (2, 2)
@@ -101,35 +101,34 @@ def test_the_worst_come_first_and_totals_are_sums_of_counts() -> None:
     def score(name: str, reference: Annotation, result: Annotation, **more: object) -> Score:
         return Score(name, rates_of(reference, result), speakers_of(reference, result), **more)  # type: ignore[arg-type]
 
-    table = as_table(
-        [
-            score(
-                "good",
-                Annotation("가나다라마바사아자차"),
-                Annotation("가나다라마바사아자차"),
-                audio_seconds=90.0,
-                work_seconds=9.0,
-            ),
-            score(
-                "turns",
-                Annotation(turns=TURNS),
-                Annotation(turns=(SpeakerTurn(0, 20, "x"),)),
-                audio_seconds=20.0,
-            ),
-            score(
-                "bad",
-                Annotation("가나", TURNS),
-                Annotation("가", TURNS),
-                audio_seconds=10.0,
-                work_seconds=6.0,
-            ),
-            score("broken", Annotation("가나다라"), Annotation(), error="cannot be decoded"),
-        ]
-    )
+    scores = [
+        score(
+            "good",
+            Annotation("가나다라마바사아자차"),
+            Annotation("가나다라마바사아자차"),
+            audio_seconds=90.0,
+            work_seconds=9.0,
+        ),
+        score(
+            "turns",
+            Annotation(turns=TURNS),
+            Annotation(turns=(SpeakerTurn(0, 20, "x"),)),
+            audio_seconds=20.0,
+        ),
+        score(
+            "bad",
+            Annotation("가나", TURNS),
+            Annotation("가", TURNS),
+            audio_seconds=10.0,
+            work_seconds=6.0,
+        ),
+        score("broken", Annotation("가나다라"), Annotation(), error="cannot be decoded"),
+    ]
+    table = as_table(scores)
     assert list(table["name"]) == ["broken", "bad", "good", "turns"]
     assert list(table["cer"][:3]) == [1.0, 0.5, 0.0]
     assert list(table["rtf"].round(2)[1:3]) == [0.6, 0.1]
-    assert totals(table) == {
+    assert totals(scores) == {
         "files": 4,
         "failed": 1,
         "audio_seconds": 120.0,
@@ -145,9 +144,9 @@ def test_the_worst_come_first_and_totals_are_sums_of_counts() -> None:
     }
 
 
-def test_what_nobody_knows_is_no_figure() -> None:
-    table = as_table([Score("a", rates_of(Annotation("네"), Annotation("네")), None)])
-    whole = totals(table)
+def test_unknown_rates_are_empty() -> None:
+    scores = [Score("a", rates_of(Annotation("네"), Annotation("네")), None)]
+    table, whole = as_table(scores), totals(scores)
     assert (whole["cer"], whole["der"], whole["rtf"], whole["speakers_scored"]) == (0.0, None, None, 0)
     assert table["der"].isna().all()
     assert set(RATES) <= set(table.columns)

@@ -169,7 +169,8 @@ def test_words_that_contradict_the_text_are_left_alone() -> None:
 
 def test_what_was_heard_before_another_correction_is_kept() -> None:
     first = correct(
-        [segment_of("에이피아이를 호출 했습니다")], TranscriptionOptions(correct=False, terms=EVERYTHING.terms)
+        [segment_of("에이피아이를 호출 했습니다")],
+        TranscriptionOptions(correct=False, terms=EVERYTHING.terms),
     )
     (second,) = correct(first, PLAIN)
     assert (second.text, second.raw_text) == ("API를 호출했습니다.", "에이피아이를 호출 했습니다")

@@ -1,4 +1,4 @@
-"""Scores of a batch whose transcripts are known to the letter, so that every figure can be counted by hand."""
+"""Scores of a batch with fixed transcripts, so that every figure can be counted by hand."""
 
 import io
 import json
@@ -12,11 +12,11 @@ from rich.console import Console
 
 from stt_pipeline.audio.sound import Sound, all_samples
 from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.queries.scores import FileScore, score_batch, totals
 from stt_pipeline.cli.demo import score_table
-from stt_pipeline.cli.scoring import FileScore, score_batch, totals
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerCount
-from stt_pipeline.speech.evaluation import read_rttm
+from stt_pipeline.speech.evaluation import ErrorRate, read_rttm
 from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript
 from stt_pipeline.store.database import Database
@@ -28,7 +28,7 @@ _MEETINGS = ("hiring-plan.flac", "telephone-support.wav", "year-end.mp3")
 
 
 class Script(OneByOne):
-    """Transcriber and diarizer that know the references, and what is wrong with each recording; in order of name."""
+    """Transcriber and diarizer that return the references with known errors, in order of file name."""
 
     model = name = "script"
 
@@ -44,7 +44,9 @@ class Script(OneByOne):
         yield read_rttm(SAMPLES / "reference" / "hiring-plan.rttm")
         yield (SpeakerTurn(0.0, 50.0, "SPEAKER_00"),)
         turns = read_rttm(SAMPLES / "reference" / "year-end.rttm")
-        yield tuple(SpeakerTurn(turn.start, turn.end, "SPEAKER_00") for turn in turns)  # nobody told apart
+        yield tuple(
+            SpeakerTurn(turn.start, turn.end, "SPEAKER_00") for turn in turns
+        )  # all speakers confused
 
     def hear(self, recording: Recording, sound: Sound) -> Transcript:
         length = len(all_samples(sound)) / 16_000
@@ -63,9 +65,15 @@ def _text(stem: str) -> str:
     return " ".join(segment["text"] for segment in _reference(stem)["segments"])
 
 
+def rate(score: FileScore, name: str) -> ErrorRate:
+    found = score.speech.rates[name]
+    assert found is not None
+    return found
+
+
 @pytest.fixture
 def meetings(tmp_path: Path) -> Path:
-    """Three samples, one by telephone, and one that broke on its way."""
+    """Three samples, one of them a telephone call, and a broken file."""
     folder = tmp_path / "in"
     folder.mkdir()
     for name in _MEETINGS:
@@ -81,29 +89,29 @@ def test_scores_add_up_with_the_telephone_kept_apart(
     script = Script()
     process(database, batch.id, keys, script, script, tmp_path / "outbox")
     scores = score_batch(database, batch.id, SAMPLES / "reference")
-    assert [score.name for score in scores] == [*_MEETINGS[:2], "weekly-budget.wav", _MEETINGS[2]]
+    assert [score.speech.name for score in scores] == [*_MEETINGS[:2], "weekly-budget.wav", _MEETINGS[2]]
     hiring, telephone, broken, year_end = scores
-    assert (hiring.characters.errors, hiring.turns.errors) == (1, pytest.approx(0, abs=0.01))
-    assert (year_end.characters.errors, year_end.speakers_found) == (0, 1)
-    assert year_end.turns.rate > 0.1
+    assert (rate(hiring, "cer").errors, rate(hiring, "der").errors) == (1, pytest.approx(0, abs=0.01))
+    assert (rate(year_end, "cer").errors, year_end.speech.speakers) == (0, (1, 2))
+    assert rate(year_end, "der").rate > 0.1
     assert [score.telephone for score in scores] == [False, True, False, False]
-    assert telephone.characters.rate > 0.8
-    assert (broken.status, broken.characters.rate, broken.turns.rate) == ("failed", 1.0, 1.0)
-    assert broken.error.startswith("weekly-budget.wav cannot be decoded")
-    assert (broken.language, broken.seconds, broken.action_items_found) == ("", 0.0, 0)
+    assert rate(telephone, "cer").rate > 0.8
+    assert (broken.status, rate(broken, "cer").rate, rate(broken, "der").rate) == ("failed", 1.0, 1.0)
+    assert broken.speech.error.startswith("weekly-budget.wav cannot be decoded")
+    assert (broken.speech.language, broken.speech.audio_seconds, broken.action_items[0]) == ("", 0.0, 0)
 
     figures = progress(database, batch.id)
     result = totals(scores, figures, emails_sent=4)
     assert (result.files, result.succeeded, result.failed, result.scored) == (4, 3, 1, 3)
     kept: list[FileScore] = [hiring, year_end, broken]
-    length = sum(score.characters.length for score in kept)
-    assert result.cer == pytest.approx((1 + broken.characters.length) / length)
-    assert result.telephone_cer == telephone.characters.rate
+    length = sum(rate(score, "cer").length for score in kept)
+    assert result.cer == pytest.approx((1 + rate(broken, "cer").length) / length)
+    assert result.telephone_cer == rate(telephone, "cer").rate
     assert result.der == pytest.approx(
-        sum(score.turns.errors for score in kept) / sum(score.turns.length for score in kept)
+        sum(rate(score, "der").errors for score in kept) / sum(rate(score, "der").length for score in kept)
     )
     assert result.speakers_correct == 1
-    expected = [len(_reference(score.name.rpartition(".")[0])["action_items"]) for score in kept]
+    expected = [len(_reference(score.speech.name.rpartition(".")[0])["action_items"]) for score in kept]
     assert (result.action_items_expected, result.action_items_found) == (sum(expected), sum(expected[:2]))
     assert result.emails == 4
     assert result.audio_seconds == pytest.approx(59.3 + 58.9 + 64.7, abs=1.5)
@@ -129,8 +137,8 @@ def test_scores_add_up_with_the_telephone_kept_apart(
         "of",
         "2",
     ] in lines
-    rows = [line[0] for line in lines if line and line[0] in {score.name for score in scores}]
-    assert rows == [hiring.name, broken.name, year_end.name, telephone.name]
+    rows = [line[0] for line in lines if line and line[0] in {score.speech.name for score in scores}]
+    assert rows == [score.speech.name for score in (hiring, broken, year_end, telephone)]
     assert ["total", "3", "of", "4"] in [line[:4] for line in lines]
 
     printed = result.as_json()
