@@ -16,7 +16,8 @@ from stt_pipeline.batches.requests.options import BatchOptions, speaker_count, t
 from stt_pipeline.cli.formats import FORMATS_HELP, made_folder, parsed_formats, write_formats
 from stt_pipeline.cli.speech_options import Wishes, speech_tools, wishes
 from stt_pipeline.cli.terminal import print_status
-from stt_pipeline.cli.transcription_bars import TranscriptionBars, spoken_length
+from stt_pipeline.cli.transcription_bars import TranscriptionBars
+from stt_pipeline.durations import format_duration
 from stt_pipeline.errors import ConfigurationError, FileError, InvalidRequestError, SttError
 from stt_pipeline.minutes.exports import EXPORT_FORMATS
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
@@ -200,7 +201,7 @@ def _summary(done: Sequence[Transcript], failed: int, seconds: float) -> str:
     """Say in a line what all of it was, for somebody who has never heard of a real-time factor."""
     audio = sum(transcript.duration for transcript in done)
     files = f"{len(done)} of {len(done) + failed} files" if failed else f"All {len(done)} files"
-    said = f"{files} transcribed: {spoken_length(audio)} of audio in {spoken_length(seconds)}"
+    said = f"{files} transcribed: {format_duration(audio)} of audio in {format_duration(seconds)}"
     if not audio:
         return f"{said}."
     return (

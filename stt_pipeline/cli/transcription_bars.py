@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from stt_pipeline.audio.probe import rough_duration
 from stt_pipeline.audio.uris import display_name
 from stt_pipeline.cli.terminal import err
+from stt_pipeline.durations import format_duration
 from stt_pipeline.errors import FileError
 from stt_pipeline.speech.recordings import Recording
 
@@ -94,9 +95,9 @@ class TranscriptionBars:
         heard = min(total, sum(self._heard.values()))
         seconds = time.monotonic() - self._started
         about = "about " if len(self._lengths) < len(self._files) else ""
-        figures = f"{spoken_length(heard)} of {about}{spoken_length(total)}"
+        figures = f"{format_duration(heard)} of {about}{format_duration(total)}"
         if heard and seconds:
-            left = spoken_length(seconds * (total - heard) / heard)
+            left = format_duration(seconds * (total - heard) / heard)
             figures += f", {heard / seconds:.1f}x real time, {left} left"
         self._progress.update(
             self._all,
@@ -105,15 +106,6 @@ class TranscriptionBars:
             description=f"{self._ended} of {len(self._files)} files",
             figures=figures,
         )
-
-
-def spoken_length(seconds: float) -> str:
-    """Return a length of time as people say it: "48 s", "12 min 5 s", "3 h 20 min"."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    if hours:
-        return f"{hours:,} h {minute} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _lengths(files: Sequence[Path]) -> dict[Path, float]:

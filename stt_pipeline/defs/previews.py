@@ -11,6 +11,7 @@ from stt_pipeline.batches.maintenance.compaction import Compaction
 from stt_pipeline.batches.queries.review import ToReview
 from stt_pipeline.batches.queries.throughput_plot import throughput_png
 from stt_pipeline.batches.stages.report import Report
+from stt_pipeline.durations import clock
 from stt_pipeline.speech.quality import Figures
 from stt_pipeline.speech.timeline import speaker_timeline_png
 from stt_pipeline.store.results.summaries import Summary
@@ -162,7 +163,7 @@ def _review_md(found: Sequence[ToReview]) -> str:
 
 def _transcript_md(name: str, stored: Transcription) -> str:
     lines = [
-        f"- `{_clock(segment.start)}` {f'**{segment.speaker}** ' if segment.speaker else ''}{segment.text.strip()}"
+        f"- `{clock(segment.start)}` {f'**{segment.speaker}** ' if segment.speaker else ''}{segment.text.strip()}"
         for segment in stored.transcript.segments[:_SHOWN_SEGMENTS]
     ]
     more = len(stored.transcript.segments) - len(lines)
@@ -189,7 +190,3 @@ def _minutes_md(name: str, summary: Summary) -> str:
         lines += ["| owner | task | due |", "|---|---|---|"]
         lines += [f"| {item.owner or ''} | {item.task} | {item.due or ''} |" for item in minutes.action_items]
     return "\n".join(lines)
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from stt_pipeline.durations import clock
 from stt_pipeline.mail.labels import labels
 from stt_pipeline.mail.mail import Attachment, Mail, message_id
 from stt_pipeline.minutes.model import Minutes
@@ -59,7 +60,7 @@ def minutes_mail(
         word=word,
         language=transcript.language,
         name=name,
-        length=_duration(transcript.duration),
+        length=clock(transcript.duration),
         speakers=transcript.speakers,
         minutes=minutes,
         notes=transcript.notes,
@@ -113,8 +114,8 @@ def batch_report_mail(
         (word["total"], f"{total:,}"),
         (word["completed"], f"{completed:,}"),
         (word["failed"], f"{failed:,}"),
-        (word["audio"], _duration(audio_hours * 3600)),
-        (word["took"], _duration((completed_at - created_at).total_seconds()) if completed_at else "-"),
+        (word["audio"], clock(audio_hours * 3600)),
+        (word["took"], clock((completed_at - created_at).total_seconds()) if completed_at else "-"),
     ]
     return _mail(
         "batch_report",
@@ -163,10 +164,3 @@ def _one_line(text: str) -> str:
     """Make a header of text that people wrote: no line break, no control character, not too long."""
     line = " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())
     return line if len(line) <= MAX_SUBJECT_CHARACTERS else f"{line[: MAX_SUBJECT_CHARACTERS - 1]}…"
-
-
-def _duration(seconds: float) -> str:
-    """Return ``h:mm:ss``; a batch may hold thousands of hours."""
-    minutes, second = divmod(round(max(seconds, 0.0)), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours:,}:{minute:02}:{second:02}"

@@ -5,10 +5,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from stt_pipeline.durations import clock
 from stt_pipeline.minutes.labels import labels
 from stt_pipeline.minutes.lines import spoken_lines
 from stt_pipeline.minutes.model import ActionItem, Minutes
-from stt_pipeline.minutes.timecode import clock
 from stt_pipeline.speech.transcript import Transcript
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from stt_pipeline.durations import clock
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.minutes.docx import to_docx
 from stt_pipeline.minutes.labels import labels
 from stt_pipeline.minutes.lines import spoken_lines
 from stt_pipeline.minutes.model import Minutes, minutes_to_json
 from stt_pipeline.minutes.subtitles import to_srt, to_vtt
-from stt_pipeline.minutes.timecode import clock
 from stt_pipeline.speech.evaluation import write_rttm
 from stt_pipeline.speech.transcript import SpeakerTurn, Transcript, segments_to_json
 

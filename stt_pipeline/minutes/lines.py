@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stt_pipeline.minutes.timecode import clock
+from stt_pipeline.durations import clock
 from stt_pipeline.speech.transcript import Transcript
 
 _DOUBT = " (?)"

@@ -7,7 +7,7 @@ and neither keeps cues in order of time. The two formats are a dozen lines each.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from stt_pipeline.minutes.timecode import timecode
+from stt_pipeline.durations import subtitle_time
 from stt_pipeline.speech.transcript import Segment, Transcript
 
 # A subtitle that stays longer than about 7 s is read twice, and two lines hold about 84 letters
@@ -52,7 +52,7 @@ def to_srt(transcript: Transcript) -> str:
     blocks = []
     for number, cue in enumerate(subtitle_cues(transcript), start=1):
         text = f"{cue.speaker}: {cue.text}" if cue.speaker else cue.text
-        times = f"{timecode(cue.start, ',')} --> {timecode(cue.end, ',')}"
+        times = f"{subtitle_time(cue.start, ',')} --> {subtitle_time(cue.end, ',')}"
         blocks.append(f"{number}\n{times}\n{text.replace('-->', '->')}\n")
     return "\n".join(blocks)
 
@@ -63,7 +63,7 @@ def to_vtt(transcript: Transcript) -> str:
     for cue in subtitle_cues(transcript):
         text = _escape(cue.text)
         voice = f"<v {_escape(cue.speaker)}>{text}</v>" if cue.speaker else text
-        blocks.append(f"{timecode(cue.start, '.')} --> {timecode(cue.end, '.')}\n{voice}\n")
+        blocks.append(f"{subtitle_time(cue.start, '.')} --> {subtitle_time(cue.end, '.')}\n{voice}\n")
     return "\n".join(blocks)
 
 

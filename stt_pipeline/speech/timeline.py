@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from io import BytesIO
 
+from stt_pipeline.durations import clock
 from stt_pipeline.speech.transcript import SpeakerTurn
 
 _WIDTH, _MARGIN, _ROW = 700, 40, 25  # pixels
@@ -57,7 +58,7 @@ def speaker_timeline_png(turns: Sequence[SpeakerTurn], duration: float) -> bytes
     step = _tick_step(duration)
     for seconds in range(0, int(duration) + 1, step):
         draw.line((x(seconds), axis, x(seconds), axis + 4), _INK)
-        draw.text((x(seconds), axis + 8), _clock(seconds), _INK, font, anchor="mt")
+        draw.text((x(seconds), axis + 8), clock(seconds), _INK, font, anchor="mt")
 
     png = BytesIO()
     picture.save(png, format="png")
@@ -68,8 +69,3 @@ def _tick_step(duration: float) -> int:
     """Return the smallest round step that leaves the axis readable; whole hours for very long recordings."""
     hours = 3600 * (1 + int(duration / 3600 / _MOST_TICKS))
     return next((step for step in _TICK_STEPS if duration / step <= _MOST_TICKS), hours)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"

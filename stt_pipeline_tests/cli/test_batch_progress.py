@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.batches.requests import lifecycle
-from stt_pipeline.cli.batch.figures import percent, rate, span
+from stt_pipeline.cli.batch.figures import percent, rate
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import batch_stats
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
@@ -168,22 +168,6 @@ def test_a_server_that_goes_away_is_no_stack_trace(
     assert ended.code == 1
     assert "Postgres: " in ended.err
     assert "Traceback" not in ended.err
-
-
-@pytest.mark.parametrize(
-    ("seconds", "written"),
-    [
-        (-3, "0 s"),
-        (59.4, "59 s"),
-        (59.9, "1 min"),
-        (3569, "59 min"),
-        (3599, "1 h 0 min"),
-        (47 * 3600 + 90, "47 h 2 min"),
-        (76 * 3600, "3 d 4 h"),
-    ],
-)
-def test_lengths_of_time(seconds: float, written: str) -> None:
-    assert span(seconds) == written
 
 
 def test_percentages_and_rates() -> None:

@@ -17,7 +17,6 @@ from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.minutes.exports import EXPORT_FORMATS, ExportFormat, export
 from stt_pipeline.minutes.model import ActionItem, Minutes, minutes_from_json
 from stt_pipeline.minutes.subtitles import MAX_CUE_CHARACTERS, MAX_CUE_SECONDS, subtitle_cues
-from stt_pipeline.minutes.timecode import clock, timecode
 from stt_pipeline.speech.evaluation import read_rttm
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word, segments_from_json
 
@@ -228,9 +227,3 @@ def test_rttm_holds_the_turns_under_a_name_without_spaces(tmp_path: Path) -> Non
     path = tmp_path / "a.rttm"
     path.write_bytes(text)
     assert read_rttm(path) == TURNS
-
-
-def test_clock_and_timecode() -> None:
-    assert [clock(seconds) for seconds in (0.0, 59.99, 60.0, 3599.0, 3600.0, -1.0)] == ["0:00", "0:59", "1:00", "59:59", "1:00:00", "0:00"]  # fmt: skip
-    assert timecode(3_723_004, ",") == "01:02:03,004"
-    assert timecode(360_000_000, ".") == "100:00:00.000"

@@ -3,25 +3,17 @@
 import math
 from datetime import datetime, timezone
 
+from stt_pipeline.durations import format_rough_duration
+
 
 def local_time(moment: datetime, *, seconds: bool = False) -> str:
     """Return a moment in the time zone of this machine, to the minute or the second."""
     return f"{moment.astimezone():{'%Y-%m-%d %H:%M:%S' if seconds else '%Y-%m-%d %H:%M'}}"
 
 
-def span(seconds: float) -> str:
-    """Return a length of time in its two largest units: ``45 s``, ``12 min``, ``1 h 5 min``, ``3 d 4 h``."""
-    if seconds < 59.5:
-        return f"{max(seconds, 0):.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    if hours >= 48:
-        return f"{hours // 24} d {hours % 24} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
-
-
 def until(moment: datetime) -> str:
     """Return how long it is from now to a moment."""
-    return span((moment - datetime.now(timezone.utc)).total_seconds())
+    return format_rough_duration((moment - datetime.now(timezone.utc)).total_seconds())
 
 
 def percent(percentage: float) -> str:

@@ -9,11 +9,12 @@ from stt_pipeline.audio.uris import display_path
 from stt_pipeline.batches.queries.progress import Progress, progress
 from stt_pipeline.cli.batch.arguments import AsJson, BatchId
 from stt_pipeline.cli.batch.failures import what_happened
-from stt_pipeline.cli.batch.figures import local_time, percent, rate, span, until
+from stt_pipeline.cli.batch.figures import local_time, percent, rate, until
 from stt_pipeline.cli.batch.watch import watched
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.dispatcher import warn_if_silent
 from stt_pipeline.cli.terminal import print_facts, print_json, print_status
+from stt_pipeline.durations import format_rough_duration
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.queue import batches
 
@@ -78,7 +79,7 @@ def _facts(figures: Progress) -> dict[str, str]:
     if figures.open_until is not None and not figures.is_over:
         facts["open"] = f"takes in what arrives until {local_time(figures.open_until)}"
     if figures.completed_at is not None:
-        length = span((figures.completed_at - figures.created_at).total_seconds())
+        length = format_rough_duration((figures.completed_at - figures.created_at).total_seconds())
         facts["ended"] = f"{local_time(figures.completed_at)}, after {length}"
     if figures.error:
         facts["note"] = figures.error
