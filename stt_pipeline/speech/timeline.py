@@ -30,7 +30,6 @@ def speaker_timeline_png(turns: Sequence[SpeakerTurn], duration: float) -> bytes
         turns: who speaks when, in seconds; without any, the picture says that there is no speech.
         duration: length of the recording in seconds, the right end of the axis.
     """
-    # not matplotlib: its import takes half a second, and a picture ten times as long
     from PIL import Image, ImageDraw, ImageFont
 
     speakers = sorted({turn.speaker for turn in turns})

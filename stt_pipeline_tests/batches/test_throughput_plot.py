@@ -1,13 +1,13 @@
 """The picture of a batch's throughput, from a minute to months."""
 
 import struct
-import sys
 from datetime import datetime, timedelta, timezone
 from io import BytesIO
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from stt_pipeline.batches.queries.throughput_plot import throughput_png
 
@@ -25,9 +25,7 @@ def throughput(minutes: int, *, but: range = range(0)) -> Throughput:
 
 def heights(png: bytes, colour: tuple[int, int, int]) -> list[int]:
     """Return how many pixels of a colour each column of the time axis has."""
-    from matplotlib.image import imread
-
-    pixels = (imread(BytesIO(png)) * 255).round()
+    pixels = np.asarray(Image.open(BytesIO(png)).convert("RGBA"))
     return list(np.all(pixels[:, LEFT + 2 : RIGHT - 2, :3] == colour, axis=2).sum(axis=0))
 
 
@@ -59,7 +57,5 @@ def test_files_that_all_failed_have_no_audio() -> None:
     assert sum(heights(png, FILES)) > 0
 
 
-def test_equal_input_gives_equal_bytes_and_pyplot_stays_out() -> None:
-    before = "matplotlib.pyplot" in sys.modules
+def test_equal_input_gives_equal_bytes() -> None:
     assert throughput_png(throughput(3)) == throughput_png(throughput(3))
-    assert ("matplotlib.pyplot" in sys.modules) == before

@@ -20,7 +20,6 @@ HEAVY = (
     "boto3",
     "pandas",
     "pyarrow",
-    "matplotlib",
     "scipy",
 )
 

@@ -1,88 +1,116 @@
-"""A small picture of how a batch went over time, for people to glance at in its report. No figure is decided here."""
+"""The chart of a batch's throughput over time, for its report. It draws figures; it computes none of them."""
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from io import BytesIO
-from math import ceil
+from itertools import accumulate
+from math import ceil, floor, log10
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont, ImageFont
 
 _WIDTH, _HEIGHT = 700, 300  # pixels
-_DPI = 100
-_MOST_BARS = 120
+_LEFT, _RIGHT = 84, 686  # pixels: the ends of the time axis
+_TOPS, _PANEL = (22, 152), 100  # pixels: the tops of the two panels, and their height
+_HEADROOM = 1.05  # top of a panel over its highest value
+_FONT = 11  # pixels
+_MAX_BARS = 120
 _BAR_MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440)
 _DAY = 1440  # minutes
 
-_INK = "#808080"  # the grey that can be read on a white and on a black page
+_INK = "#808080"  # a grey that is readable on white and on black pages
 _FILES, _HOURS = "#0072B2", "#E69F00"
 
 
 def throughput_png(throughput: Sequence[tuple[datetime, int, float]]) -> bytes:
-    """Return a PNG, 700 x 300 pixels, transparent: above, files a minute; below, hours of audio done so far.
+    """Return a PNG, 700 x 300 pixels, transparent: above, files per minute; below, hours of audio done so far.
 
-    The time runs from the first minute in which a file ended to the last one. A bar is a minute, or in long batches the
-    mean of several. Equal input gives equal bytes.
+    The time axis runs from the first minute in which a file ended to the last one. A bar is one minute, or in long batches
+    the mean of several. Equal input gives equal bytes.
 
     Args:
-        throughput: (minute, files ended, seconds of audio done) in order, at least one; minutes without any left out.
+        throughput: (minute, files ended, seconds of audio done) in order, at least one; minutes without files are left out.
     """
-    from matplotlib.figure import Figure  # not pyplot: it keeps every figure in a global list
-    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+    from PIL import Image, ImageDraw, ImageFont
 
     start = throughput[0][0]
     minutes = [round((minute - start).total_seconds() / 60) for minute, _, _ in throughput]
     length = minutes[-1] + 1
-    unit, unit_minutes = _unit(length)
-    figure = Figure(figsize=(_WIDTH / _DPI, _HEIGHT / _DPI), dpi=_DPI)
-    above, below = figure.subplots(2, 1, sharex=True)
-    figure.subplots_adjust(left=0.12, right=0.98, top=0.96, bottom=0.16, hspace=0.25)
-
     bar = _bar_minutes(length)
-    starts = range(0, length, bar)
-    widths = [min(bar, length - start) for start in starts]  # the last one may be cut off
-    files = [0] * len(starts)
-    for minute, (_, ended, _) in zip(minutes, throughput, strict=True):
+    edges = [*range(0, length, bar), length]  # the last bar may be shorter
+    files = [0] * (len(edges) - 1)
+    hours = [0.0] * (len(edges) - 1)
+    for minute, (_, ended, seconds) in zip(minutes, throughput, strict=True):
         files[minute // bar] += ended
-    above.bar(
-        [minute / unit_minutes for minute in starts],
-        [count / width for count, width in zip(files, widths, strict=True)],
-        [width / unit_minutes for width in widths],
-        align="edge",
-        color=_FILES,
-        linewidth=0,
-    )
-    times, hours = [0.0], [0.0]
-    for minute, (_, _, seconds) in zip(minutes, throughput, strict=True):
-        times += [minute / unit_minutes, (minute + 1) / unit_minutes]
-        hours += [hours[-1], hours[-1] + seconds / 3600]
-    below.fill_between(times, hours, color=_HOURS, linewidth=0)
+        hours[minute // bar] += seconds / 3600
 
-    below.set_xlabel(f"{unit} since {start.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC")
-    below.xaxis.set_major_locator(MaxNLocator(10, integer=True))
-    for axes, label in ((above, "files a minute"), (below, "audio hours")):
-        axes.set_ylabel(label)
-        axes.set_xlim(0, length / unit_minutes)
-        axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_locator(MaxNLocator(4))
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
-        axes.tick_params(colors=_INK, labelsize=8, length=3)
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.label.set(color=_INK, fontsize=8)
-        for name, spine in axes.spines.items():
-            spine.set_visible(name == "bottom")
-            spine.set_color(_INK)
-    figure.align_ylabels()
+    # transparent, in the color of the ink, so that letters have no dark edges
+    picture = Image.new("RGBA", (_WIDTH, _HEIGHT), f"{_INK}00")
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(_FONT)
+    xs = [_LEFT + (_RIGHT - _LEFT) * edge / length for edge in edges]
+    rates = [count / (end - first) for count, first, end in zip(files, edges, edges[1:], strict=False)]
+    base = _y_axis(draw, font, 0, "files per minute", highest := max(rates) or 1)
+    for left, right, rate in zip(xs, xs[1:], rates, strict=False):
+        if rate:
+            top = base - _PANEL * rate / highest / _HEADROOM
+            draw.rectangle((round(left), round(top), round(right) - 1, base), _FILES)
+    done = list(accumulate(hours, initial=0.0))
+    base = _y_axis(draw, font, 1, "audio hours", highest := done[-1] or 1)
+    if done[-1]:
+        line = [(x, base - _PANEL * value / highest / _HEADROOM) for x, value in zip(xs, done, strict=True)]
+        draw.polygon([(_LEFT, base), *line, (_RIGHT, base)], _HOURS)
+    _x_axis(draw, font, start, length)
+
     png = BytesIO()
-    figure.savefig(png, format="png", transparent=True, metadata={"Software": None})
+    picture.save(png, format="png")
     return png.getvalue()
 
 
+def _y_axis(
+    draw: "ImageDraw", font: "FreeTypeFont | ImageFont", panel: int, label: str, highest: float
+) -> int:
+    """Draw the label and the ticks of a panel; return the y of its base line."""
+    base = _TOPS[panel] + _PANEL
+    draw.text((_LEFT, _TOPS[panel] - 6), label, _INK, font, anchor="ls")
+    step = _tick_step(highest * _HEADROOM, 4)
+    for tick in range(floor(highest * _HEADROOM / step) + 1):
+        y = round(base - _PANEL * tick * step / highest / _HEADROOM)
+        draw.line((_LEFT - 4, y, _LEFT - 1, y), _INK)
+        draw.text((_LEFT - 8, y), f"{tick * step:,.10g}", _INK, font, anchor="rm")
+    return base
+
+
+def _x_axis(draw: "ImageDraw", font: "FreeTypeFont | ImageFont", start: datetime, length: int) -> None:
+    """Draw the base lines of both panels, and the time axis below; ``length`` in minutes."""
+    unit, unit_minutes = _unit(length)
+    step = max(1, round(_tick_step(length / unit_minutes, 9)))
+    for top in _TOPS:
+        draw.line((_LEFT, top + _PANEL, _RIGHT, top + _PANEL), _INK)
+        for tick in range(0, length // unit_minutes + 1, step):
+            x = round(_LEFT + (_RIGHT - _LEFT) * tick * unit_minutes / length)
+            draw.line((x, top + _PANEL, x, top + _PANEL + 4), _INK)
+            if top == _TOPS[-1]:
+                draw.text((x, top + _PANEL + 8), f"{tick}", _INK, font, anchor="mt")
+    label = f"{unit} since {start.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+    draw.text(((_LEFT + _RIGHT) / 2, _HEIGHT - 8), label, _INK, font, anchor="ms")
+
+
+def _tick_step(highest: float, most: int) -> float:
+    """Return the smallest step of 1, 2 or 5 times a power of ten with at most ``most`` steps up to ``highest``."""
+    power: float = 10.0 ** floor(log10(highest / most))
+    return next(factor * power for factor in (1, 2, 5, 10) if highest / (factor * power) <= most)
+
+
 def _bar_minutes(length: int) -> int:
-    """Return how many of ``length`` minutes a bar stands for: a round number, whole days for very long batches."""
-    days = _DAY * ceil(length / _DAY / _MOST_BARS)
-    return next((minutes for minutes in _BAR_MINUTES if length / minutes <= _MOST_BARS), days)
+    """Return the minutes per bar for ``length`` minutes: a round number, whole days for very long batches."""
+    days = _DAY * ceil(length / _DAY / _MAX_BARS)
+    return next((minutes for minutes in _BAR_MINUTES if length / minutes <= _MAX_BARS), days)
 
 
 def _unit(length: int) -> tuple[str, int]:
-    """Return the unit in which people think of ``length`` minutes, and how many minutes it has."""
+    """Return a readable unit for ``length`` minutes, and its length in minutes."""
     if length <= 120:
         return "minutes", 1
     return ("hours", 60) if length <= 3 * _DAY else ("days", _DAY)
