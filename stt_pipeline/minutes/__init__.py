@@ -1,1 +1,1 @@
-"""Transcript in, minutes out, and the file formats both are written in. Plain Python: no Dagster, no database."""
+"""Minutes of a transcript, and the export formats of both. Plain Python: no Dagster, no database."""

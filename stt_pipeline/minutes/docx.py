@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from stt_pipeline.durations import clock
 from stt_pipeline.minutes.labels import labels
-from stt_pipeline.minutes.lines import spoken_lines
+from stt_pipeline.minutes.lines import transcript_lines
 from stt_pipeline.minutes.model import ActionItem, Minutes
 from stt_pipeline.speech.transcript import Transcript
 
@@ -90,7 +90,7 @@ def _add_action_items(document: "Document", items: Sequence[ActionItem], word: M
 
 def _add_transcript(document: "Document", transcript: Transcript, word: Mapping[str, str]) -> None:
     is_empty = True
-    for line in spoken_lines(transcript):
+    for line in transcript_lines(transcript):
         is_empty = False
         paragraph = document.add_paragraph(f"{line.time} ")
         if line.speaker:

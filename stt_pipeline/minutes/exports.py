@@ -12,7 +12,7 @@ from stt_pipeline.durations import clock
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.minutes.docx import to_docx
 from stt_pipeline.minutes.labels import labels
-from stt_pipeline.minutes.lines import spoken_lines
+from stt_pipeline.minutes.lines import transcript_lines
 from stt_pipeline.minutes.model import Minutes, minutes_to_json
 from stt_pipeline.minutes.subtitles import to_srt, to_vtt
 from stt_pipeline.speech.evaluation import write_rttm
@@ -72,7 +72,7 @@ def export(
 def to_txt(name: str, transcript: Transcript) -> str:
     """Return the name, the notes, and a line ``[m:ss] SPEAKER_00: text`` a segment."""
     head = [name, *(f"* {note}" for note in transcript.notes), ""]
-    return "\n".join([*head, *map(str, spoken_lines(transcript))]) + "\n"
+    return "\n".join([*head, *map(str, transcript_lines(transcript))]) + "\n"
 
 
 def to_json(name: str, transcript: Transcript, minutes: Minutes | None = None) -> str:
@@ -117,7 +117,7 @@ def to_md(name: str, transcript: Transcript, minutes: Minutes | None = None) -> 
     ]
     if minutes:
         page += _minutes_sections(minutes, word)
-    lines = [f"- {_md(str(line))}{line.doubt}" for line in spoken_lines(transcript)]
+    lines = [f"- {_md(str(line))}{line.doubt}" for line in transcript_lines(transcript)]
     page += [f"## {word['transcript']}", "\n".join(lines) or word["none"]]
     return "\n\n".join(page) + "\n"
 

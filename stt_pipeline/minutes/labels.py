@@ -1,4 +1,4 @@
-"""The fixed words of minutes and exports: Korean for Korean recordings, English for all others. No logic."""
+"""The fixed texts of minutes and exports: Korean for Korean recordings, English for all others."""
 
 from typing import Final
 
@@ -49,5 +49,5 @@ LABELS: Final = {
 
 
 def labels(language: str) -> dict[str, str]:
-    """Return the labels for a language code; English for any language but Korean."""
+    """Return the labels for a language code; English for all languages except Korean."""
     return LABELS["ko" if language == "ko" else "en"]

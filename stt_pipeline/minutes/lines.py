@@ -1,4 +1,4 @@
-"""What was said, line by line, as exports for people show it. No format of a file is known here."""
+"""The transcript as readable lines, for text exports. File formats are not known here."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ _DOUBT = " (?)"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One segment that says something: ``time`` as ``[m:ss]``, the speaker's label or nothing, the words on one line.
+    """One segment with text: ``time`` as ``[m:ss]``, the speaker's label or "", the text on one line.
 
-    ``doubt`` is a mark for a segment that may never have been said, else nothing; plain text goes without it.
+    ``doubt`` marks a possible hallucination, else it is ""; plain text does not show it.
     """
 
     time: str
@@ -26,8 +26,8 @@ class Line:
         return f"{self.time} {speaker}{self.text}"
 
 
-def spoken_lines(transcript: Transcript) -> Iterator[Line]:
-    """Iterate over what was said, in order."""
+def transcript_lines(transcript: Transcript) -> Iterator[Line]:
+    """Yield the lines of a transcript in order; segments without text are skipped."""
     for segment in transcript.segments:
         text = " ".join(segment.text.split())
         if text:

@@ -1,4 +1,4 @@
-"""How many expected action items were found: the count shown by the demo and asserted by tests. Extracts nothing."""
+"""Counts the expected action items that were found, for the demo and the tests. Nothing is extracted here."""
 
 import re
 import unicodedata
@@ -13,11 +13,11 @@ _DUE_HEAD = re.compile(r"^(by|on|before)\b", re.IGNORECASE)
 
 
 def matched_action_items(expected: Sequence[Mapping[str, str | None]], found: Sequence[ActionItem]) -> int:
-    """Return how many of ``expected`` are in ``found``, each found item counting once.
+    """Return how many of ``expected`` are in ``found``; each found item matches at most one.
 
-    An item is found when owner and due date are equal but for spaces, case, honorifics and particles, and the found
-    task names what the expected one is about ("예산안" of "예산안 제출"). A missing owner or due date equals only a missing one.
-    The pairing is a maximum one (Kuhn's augmenting paths), so the order of the lists does not matter.
+    Items match if owner and due date are equal apart from spaces, case, honorifics and particles, and the found task
+    contains the object of the expected one ("예산안" of "예산안 제출"). A missing owner or due date matches only a missing one.
+    The matching is a maximum one (Kuhn's augmenting paths), so the order of the lists does not matter.
     """
     pairs: dict[int, int] = {}
 
@@ -54,7 +54,7 @@ def normal_due(due: str | None) -> str:
 
 
 def _same_object(expected: str, found: str) -> bool:
-    """Tell whether ``found`` names all that the expected task is about: its words but for the action and particles."""
+    """Return whether ``found`` contains the object of the expected task: its words without the action and particles."""
     words = re.findall(r"\w+", unicodedata.normalize("NFC", expected).lower())
     korean = re.search(r"[가-힣]", expected) is not None
     # the verb comes last in Korean ("예산안 제출") and first in English ("send the budget")

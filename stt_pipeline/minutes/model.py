@@ -1,4 +1,4 @@
-"""What minutes are, and the one interface of everything that writes them. No extraction or formatting here."""
+"""The data types of minutes, and the interface of summarizers. No extraction or formatting here."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,10 +9,10 @@ from stt_pipeline.speech.transcript import Transcript
 
 @dataclass(frozen=True, slots=True)
 class ActionItem:
-    """Something that somebody is to do.
+    """A task from the meeting.
 
-    ``owner`` is a name as spoken ("김 과장"), or a speaker label when the speaker promised it; ``due`` is the
-    date as spoken ("다음 주 금요일"); ``start`` is where in the recording it was said, in seconds.
+    ``owner`` is a name as spoken ("김 과장"), or the label of the speaker who promised it; ``due`` is the date as spoken
+    ("다음 주 금요일"); ``start`` is the position in the recording, in seconds.
     """
 
     task: str
@@ -23,7 +23,7 @@ class ActionItem:
 
 @dataclass(frozen=True, slots=True)
 class Minutes:
-    """The structured summary of one recording. ``model`` names who wrote it; ``tokens_used`` is 0 without an LLM."""
+    """The structured summary of one recording. ``model`` is the summarizer's name; ``tokens_used`` is 0 without an LLM."""
 
     title: str
     summary: str
@@ -36,7 +36,7 @@ class Minutes:
 
 
 class Summarizer(Protocol):
-    """Turns a transcript into minutes. Must accept an empty transcript and any language."""
+    """Writes the minutes of a transcript. Must accept an empty transcript and any language."""
 
     name: str
 
@@ -44,18 +44,18 @@ class Summarizer(Protocol):
         """Return the minutes of ``transcript``.
 
         Raises:
-            SummaryError: the minutes could not be made; the transcript is safe.
+            SummaryError: the minutes cannot be written; the transcript is not affected.
         """
         ...
 
 
 def minutes_to_json(minutes: Minutes) -> dict[str, Any]:
-    """Return minutes as a JSON-ready dict; :func:`minutes_from_json` is the way back."""
+    """Return minutes as a JSON-ready dict; :func:`minutes_from_json` reads it."""
     return asdict(minutes)
 
 
 def minutes_from_json(row: Mapping[str, Any]) -> Minutes:
-    """Rebuild minutes from what :func:`minutes_to_json` made."""
+    """Return minutes from the dict of :func:`minutes_to_json`."""
     return Minutes(
         title=row["title"],
         summary=row["summary"],

@@ -1,4 +1,4 @@
-"""Whether a sentence answers the request or question before it, and what the answer adds: an owner, a due date."""
+"""Decides whether a sentence answers the request or question before it, and adds the owner and due date of the answer."""
 
 import re
 from collections.abc import Sequence
@@ -25,44 +25,51 @@ _ABLE: Final = re.compile(
 )
 
 
-def answered(asked: Draft, by: Sentence, to: Sentence, drafts: Sequence[Draft]) -> Draft | None:
-    """Return ``asked`` completed by its answer, or None when the sentence answers something else, or says no.
+def completed_by_answer(
+    request: Draft, answer: Sentence, question: Sentence, drafts: Sequence[Draft]
+) -> Draft | None:
+    """Return ``request`` completed by ``answer``, or None if the sentence is not an answer, or refuses.
 
     Args:
-        asked: the request or question.
-        by: the sentence that may answer it.
-        to: the sentence in which it was asked.
-        drafts: what ``by`` holds as possible items of its own.
+        request: the draft of the request or question.
+        answer: the sentence that may answer it.
+        question: the sentence that contains the request.
+        drafts: the drafts of ``answer`` itself.
     """
-    if not asked.task or is_refusal(by) or is_question(by.text, by.morphemes) or _has_own_matter(by, drafts):
+    if (
+        not request.task
+        or is_refusal(answer)
+        or is_question(answer.text, answer.morphemes)
+        or _has_own_topic(answer, drafts)
+    ):
         return None
-    due = _due(by)
-    if asked.kind == "when_question":
-        able = due and (due.role == "until" or _ABLE.search(by.text))
-        return _completed(asked, by, due) if able else None
-    same_action = any(draft.task == asked.task.split()[-1] for draft in drafts)
-    takes_it = any(not draft.task for draft in drafts)  # "제가 할게요"
-    if asked.kind == "can_question":
-        return _completed(asked, by, due) if _YES.match(by.text) or "가능" in by.text else None
-    if not (_YES.match(by.text) or same_action or takes_it):
+    due = _due(answer)
+    if request.kind == "when_question":
+        able = due and (due.role == "until" or _ABLE.search(answer.text))
+        return _completed(request, answer, due) if able else None
+    is_same_action = any(draft.task == request.task.split()[-1] for draft in drafts)
+    is_bare_promise = any(not draft.task for draft in drafts)  # "제가 할게요"
+    if request.kind == "can_question":
+        return _completed(request, answer, due) if _YES.match(answer.text) or "가능" in answer.text else None
+    if not (_YES.match(answer.text) or is_same_action or is_bare_promise):
         return None
-    another = by.speaker is not None and by.speaker != to.speaker
-    return _completed(asked, by, due) if asked.owner or due or another else None
+    is_other_speaker = answer.speaker is not None and answer.speaker != question.speaker
+    return _completed(request, answer, due) if request.owner or due or is_other_speaker else None
 
 
 def is_refusal(sentence: Sentence) -> bool:
-    """Tell whether a sentence says no."""
+    """Return whether a sentence is a refusal."""
     return _NO.search(sentence.text) is not None
 
 
-def _has_own_matter(sentence: Sentence, drafts: Sequence[Draft]) -> bool:
-    """Tell whether a sentence speaks of something by itself: "제가 보고서를 작성하겠습니다", "다음 회의는 ..."."""
-    named = topic_of(sentence) if sentence.is_korean else ""
-    return bool(named) or any(" " in draft.task for draft in drafts)
+def _has_own_topic(sentence: Sentence, drafts: Sequence[Draft]) -> bool:
+    """Return whether a sentence has a topic of its own: "제가 보고서를 작성하겠습니다", "다음 회의는 ..."."""
+    topic = topic_of(sentence) if sentence.is_korean else ""
+    return bool(topic) or any(" " in draft.task for draft in drafts)
 
 
-def _completed(asked: Draft, answer: Sentence, due: DateMention | None) -> Draft:
-    return replace(asked, owner=asked.owner or answer.speaker, due=due.text if due else asked.due)
+def _completed(request: Draft, answer: Sentence, due: DateMention | None) -> Draft:
+    return replace(request, owner=request.owner or answer.speaker, due=due.text if due else request.due)
 
 
 def _due(sentence: Sentence) -> DateMention | None:

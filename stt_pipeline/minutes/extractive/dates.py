@@ -1,4 +1,4 @@
-"""Dates as they are spoken, Korean and English, and which of them is a due date. Nothing is resolved to a calendar."""
+"""Finds Korean and English dates as spoken, and selects the due date. Dates are not resolved to a calendar."""
 
 import re
 from collections.abc import Iterator
@@ -87,7 +87,7 @@ def english_dates(text: str) -> list[DateMention]:
 
 
 def due_date(mentions: list[DateMention]) -> DateMention | None:
-    """Return the mention that says when something is due: the first "until", else "at", else "bare"."""
+    """Return the due date: the first "until", else "at", else "bare"."""
     for role in ("until", "at", "bare"):
         for mention in mentions:
             if mention.role == role:
@@ -120,8 +120,8 @@ def _role(date: str, particle: str, rest: str) -> Role | None:
         return "to"
     if date.endswith((" 중", " 전")) or date.endswith("연내"):
         return "until"
-    # without a particle a date belongs to the verb only if it is an adverb by itself and no noun follows as in
-    # "내일 회의"; "금요일 회의 자료" names the meeting, not the due date
+    # without a particle, a date is a due date only if it is an adverb and no noun follows as in "내일 회의"; in "금요일 회의
+    # 자료" it belongs to the meeting
     adverb = date in ("오늘", "내일", "모레", "글피", "내일모레")
     if not particle and adverb and not re.match(r"\s*(?:회의|미팅|일정|행사|오전|오후|안건|논의|참석)", rest):
         return "bare"

@@ -1,4 +1,4 @@
-"""What the rules of a language hand to `action_items`: a possible action item, before the dialogue around it is read."""
+"""The result of the language rules for one sentence: a possible action item, which `action_items` completes."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,9 +10,9 @@ Kind = Literal["statement", "request", "when_question", "can_question"]
 class Draft:
     """One possible action item of a sentence.
 
-    A "statement" stands alone (a promise, an agreement, an assignment); a "request" may get its owner or its due date
-    from the answer; a question becomes an item only when it is answered. ``owner`` is None when nobody was named.
-    ``task`` may be empty: "제가 하겠습니다" takes it from what was said before.
+    A "statement" is complete (a promise, an agreement, an assignment). A "request" may get its owner or its due date from
+    the answer. A question becomes an item only with an answer. ``owner`` is None if no name was given. ``task`` may be
+    empty: "제가 하겠습니다" takes it from the sentence before.
     """
 
     kind: Kind

@@ -1,4 +1,4 @@
-"""Possible action items of one English sentence, by its wording. English is the second language here: plain patterns."""
+"""Possible action items of one English sentence, found by regular expressions."""
 
 import re
 from typing import Final
@@ -25,7 +25,7 @@ _NOT_A_NAME: Final = frozenset(
         "somebody",
     }
 )
-# verbs after "will" that foretell instead of promising, and acts of the meeting itself
+# verbs after "will" that predict instead of promise, and acts of the meeting itself
 _NO_TASK: Final = re.compile(
     r"^(?:be|have|become|happen|increase|decrease|grow|fall|rise|go (?:up|down|over|through|ahead)|take place|cost|start|begin"
     r"|open|close|end|need|want|like|see|hear|explain|say|tell|talk|speak|discuss|move on|continue|go|listen|wait|join|come"
@@ -55,9 +55,9 @@ _OPENING: Final = re.compile(
 
 
 def english_drafts(sentence: Sentence) -> list[Draft]:
-    """Return the possible action item of an English sentence as a list of one or none.
+    """Return the possible action item of an English sentence as a list of at most one.
 
-    The task keeps the spoken words ("send the budget"), the due date left out.
+    The task has the spoken words ("send the budget") without the due date.
     """
     text = _OPENING.sub("", sentence.text.strip()).rstrip(" .!?")
     for kind, rule in _RULES:

@@ -1,4 +1,4 @@
-"""Content words of sentences, and the terms that stand out in a recording. Sentences are ranked in `ranking`."""
+"""Content words of sentences, and the keywords of a recording. Sentences are ranked in `ranking`."""
 
 import math
 import re
@@ -14,7 +14,7 @@ MAX_TERM_WORDS: Final = 3
 Term = tuple[str, ...]
 
 # fmt: off
-# Words of every meeting say nothing about this one.
+# words that are common in all meetings
 _KOREAN_STOP_WORDS: Final = frozenset({
     "회의", "미팅", "안건", "오늘", "내일", "모레", "어제", "이번", "다음", "지난", "사항", "의견", "경우", "정도", "부분", "관련", "현재",
     "생각", "말씀", "질문", "모두", "전체", "내용", "진행", "상황", "결정", "확인", "정리", "공유", "논의", "검토", "가지", "번째", "마지막",
@@ -39,15 +39,15 @@ _WORD: Final = re.compile(r"[^\W\d_][\w'-]*")
 
 
 def content_words(sentence: Sentence) -> list[str]:
-    """Return the words that carry meaning: Korean nouns, or for other languages words that are not in the stop list."""
+    """Return the content words: Korean nouns, or for other languages words that are not in the stop list."""
     return [word for term in _runs(sentence) for word in term]
 
 
 def keywords(sentences: Sequence[Sentence], limit: int = 10) -> tuple[str, ...]:
-    """Return at most ``limit`` terms that stand out, the strongest first.
+    """Return at most ``limit`` keywords, the highest score first.
 
-    Terms are runs of nouns ("서버 이전"), scored by C-value (Frantzi, Ananiadou and Mima 2000): how often a term is said,
-    less what is said inside a longer term, times log2(words + 1) (the usual form for terms of one word, Barron-Cedeño 2009).
+    Terms are runs of nouns ("서버 이전"), scored by C-value (Frantzi, Ananiadou and Mima 2000): the count of a term minus the
+    mean count of the longer terms around it, times log2(words + 1) (the form that allows one word, Barron-Cedeño 2009).
     """
     counts = Counter(
         part for sentence in sentences for run in _runs(sentence) for part in _parts(run, MAX_TERM_WORDS)
@@ -101,7 +101,7 @@ def _cut(words: Sequence[str], stops: Sequence[bool]) -> list[list[str]]:
 
 
 def _parts(run: Sequence[str], longest: int) -> set[Term]:
-    """Return the runs of at most ``longest`` words inside ``run``, each once."""
+    """Return the distinct runs of at most ``longest`` words inside ``run``."""
     return {
         tuple(run[first : first + size])
         for size in range(1, min(len(run), longest) + 1)
@@ -110,7 +110,7 @@ def _parts(run: Sequence[str], longest: int) -> set[Term]:
 
 
 def _c_value(term: Term, count: int, longer: Sequence[int]) -> float:
-    """Return the C-value of a term said ``count`` times, given how often each longer term around it is said."""
+    """Return the C-value of a term with ``count``, given the counts of the longer terms around it."""
     nested = sum(longer) / len(longer) if longer else 0.0
     return math.log2(len(term) + 1) * (count - nested)
 

@@ -1,4 +1,4 @@
-"""Possible action items of one Korean sentence: who, what, until when. Neighbouring sentences are not looked at."""
+"""Possible action items of one Korean sentence: owner, task, due date. Other sentences are not considered."""
 
 import re
 from dataclasses import replace
@@ -13,7 +13,7 @@ from stt_pipeline.minutes.extractive.sentences import Sentence
 from stt_pipeline.speech.korean import Morpheme, tagged
 
 _CHARGE: Final = frozenset({"담당", "담당자", "책임자", "실무자", "총괄", "주관"})
-_ENTRUST: Final = "맡기"  # to give a task to somebody: its owner is the one it is given to
+_ENTRUST: Final = "맡기"  # "entrust": the recipient is the owner of the task
 _NAMED_SO: Final = re.compile(
     r"(?:이/VCP |(?:하|정하|되|지정|선정|임명|결정)/\S+ )(?:하/XSV |되/XSV )?(?:었/EP |겠/EP )?\S+/E[FC] "
 )
@@ -22,8 +22,8 @@ _EMPTY_VERBS: Final = ("되", "하", "나오", "주", "드리", "받", "있")
 
 
 def korean_drafts(sentence: Sentence) -> list[Draft]:
-    """Return the possible action items of ``sentence``; a promise by 저 or 우리 is owned by its speaker's label."""
-    asked = is_question(sentence.text, sentence.morphemes)
+    """Return the possible action items of ``sentence``; the owner of a promise by 저 or 우리 is the speaker label."""
+    is_asked = is_question(sentence.text, sentence.morphemes)
     drafts: list[Draft] = []
     later: Predicate | None = None
     deadline: str | None = None
@@ -32,8 +32,8 @@ def korean_drafts(sentence: Sentence) -> list[Draft]:
         if found is None and later is not None:
             found = _shared(clause, later)
         later = found
-        draft = _assignment(clause, asked) or (_action(clause, found, asked) if found else None)
-        draft = draft or (_question(clause) if asked else None)
+        draft = _assignment(clause, is_asked) or (_action(clause, found, is_asked) if found else None)
+        draft = draft or (_question(clause) if is_asked else None)
         if draft:
             drafts.append(replace(draft, due=draft.due or deadline))
         # "... 작성할 예정이며 기한은 금요일까지입니다"
@@ -42,20 +42,20 @@ def korean_drafts(sentence: Sentence) -> list[Draft]:
 
 
 def called_person(sentence: Sentence) -> str | None:
-    """Return the person that a sentence only calls ("김 과장님."), who then is meant by what follows."""
+    """Return the person that a sentence only calls ("김 과장님."): the next sentences address this person."""
     named = mentions(sentence.text, sentence.morphemes)
     only_called = len(named) == 1 and named[0].role == "called"
     return named[0].name if only_called and not any(part.is_verb for part in sentence.morphemes) else None
 
 
-def _action(clause: Clause, found: Predicate, asked: bool) -> Draft | None:
-    """Read a clause that promises, asks for or agrees on something."""
-    if asked and found.mood != "request":
+def _action(clause: Clause, found: Predicate, is_asked: bool) -> Draft | None:
+    """Return the draft of a clause with a promise, a request or an agreement."""
+    if is_asked and found.mood != "request":
         return None
     who = _owner(clause, found)
     subjects = [one for one in clause.named if one.role == "subject" and one != who and one.kind != "speaker"]
     skip = clause.due_span
-    # a team without a particle may be part of the task ("협력사 명단"), and a recipient is ("이 대리에게 전달")
+    # a team without a particle may belong to the task ("협력사 명단"), and a recipient does ("이 대리에게 전달")
     if who and (who.kind == "team" or who.role == "recipient"):
         skip = [*skip, (clause.parts[who.first].start, clause.parts[who.last].end)]
     words = clause.phrase(0, found.action_end, skip=skip, keep=subjects)
@@ -70,21 +70,21 @@ def _action(clause: Clause, found: Predicate, asked: bool) -> Draft | None:
     if (found.mood == "plan" or who is None) and not (clause.due or thing):
         return None
     if who is None and found.mood != "request":
-        # "회의록은 오늘 중으로 공유하겠습니다" is promised by whoever says it; all else needs a name
-        alone = found.mood == "promise" and not clause.has_other_subject()
-        if not alone:
+        # "회의록은 오늘 중으로 공유하겠습니다" is a promise of the speaker; other sentences need a name
+        is_own_promise = found.mood == "promise" and not clause.has_other_subject()
+        if not is_own_promise:
             return None
         return _draft(clause, "statement", task, clause.speaker)
     owner = (who.name or clause.speaker) if who else None
     return _draft(clause, "request" if found.mood == "request" else "statement", task, owner)
 
 
-def _assignment(clause: Clause, asked: bool) -> Draft | None:
-    """Read "X 담당자는 박 부장입니다" and "박 부장을 X 담당자로 정했습니다"."""
+def _assignment(clause: Clause, is_asked: bool) -> Draft | None:
+    """Return the draft of "X 담당자는 박 부장입니다" or "박 부장을 X 담당자로 정했습니다"."""
     parts = clause.parts
     charge = next((n for n, part in enumerate(parts[:-1]) if part.form in _CHARGE), None)
     person = next((one for one in clause.named if one.kind == "person"), None)
-    if charge is None or person is None or asked or not _NAMED_SO.search(tagged(parts)):
+    if charge is None or person is None or is_asked or not _NAMED_SO.search(tagged(parts)):
         return None
     particle = parts[charge + 1].form
     if person.role == "complement" and person.first > charge and particle in ("는", "은", "로", "으로"):
@@ -102,7 +102,7 @@ def _assignment(clause: Clause, asked: bool) -> Draft | None:
 
 
 def _question(clause: Clause) -> Draft | None:
-    """Read "이 대리님, 예산안 검토는 언제까지 가능합니까?" and "이 대리님, 금요일까지 가능하십니까?"."""
+    """Return the draft of "이 대리님, 예산안 검토는 언제까지 가능합니까?" or "이 대리님, 금요일까지 가능하십니까?"."""
     parts, form = clause.parts, tagged(clause.parts)
     when = next((n for n, part in enumerate(parts) if part.form == "언제"), None)
     dated = clause.due is not None and clause.due.role == "until" and "가능" in form
@@ -121,7 +121,7 @@ def _question(clause: Clause) -> Draft | None:
 
 
 def _owner(clause: Clause, found: Predicate) -> Mention | None:
-    """Return who does it: the subject of the main verb, or in a request the one who is called upon."""
+    """Return the owner: the subject of the main verb, or the addressed person of a request."""
     subjects: list[Mention] = []
     set_aside: list[Mention] = []
     for n, part in enumerate(clause.parts[: found.action_end + 1]):
@@ -134,7 +134,7 @@ def _owner(clause: Clause, found: Predicate) -> Mention | None:
     people = [one for one in called if one.kind == "person"]
     polite = any(part.form in ("시", "으시") for part in clause.parts[found.action_end :])
     if found.mood == "request":
-        # people ask others, not themselves; a team that is called upon is set off: "개발팀, 확인해 주세요"
+        # a request is never to the speaker; an addressed team has a comma after it: "개발팀, 확인해 주세요"
         team = [one for one in called if one.kind == "team" and clause.parts[one.last].tag == "SP"]
         subjects = [one for one in subjects if one.kind != "speaker"] or people or team
     elif found.verb == _ENTRUST:
@@ -145,7 +145,7 @@ def _owner(clause: Clause, found: Predicate) -> Mention | None:
 
 
 def _shared(clause: Clause, later: Predicate) -> Predicate | None:
-    """Read "강 차장이 자료를 준비하고, 조 주임이 ... 하기로 했습니다": the first clause shares the second's mood."""
+    """Return the predicate of a first clause that shares the mood of the second: "강 차장이 자료를 준비하고, 조 주임이 ... 하기로 했습니다"."""
     last = clause.parts[-1]
     if last.form not in ("고", "며", "으며"):
         return None

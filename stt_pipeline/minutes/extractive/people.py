@@ -1,7 +1,7 @@
-"""Who is named in a Korean sentence, and in which role: subject, called upon, or something else. No tasks, no dates.
+"""Finds people and teams in a Korean sentence, and their roles: subject, addressed, object and so on. No tasks, no dates.
 
 A person is a name with a title (김 과장, 박민수 책임님), a name with 님 or 씨, a title with 님 (팀장님), or a foreign name;
-a team is a noun ending in 팀, 부서, 본부, 실 and the like. The speaker names himself with 저, 저희, 우리.
+a team is a noun that ends with 팀, 부서, 본부, 센터 and so on. 저, 저희 and 우리 are the speaker.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ _TOPIC: Final = ("은", "는", "도", "께서는")
 class Mention:
     """A person or team in a sentence. ``first`` and ``last`` are positions in its morphemes, particle included.
 
-    ``name`` is written as spoken, without honorific and particle; it is empty for the speaker himself.
+    ``name`` is written as spoken, without honorific and particle; it is empty for the speaker.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Mention:
 
 
 def mentions(text: str, parts: Sequence[Morpheme]) -> list[Mention]:
-    """Return who is named in ``text``, in order; those joined by 과 or 와 are one mention."""
+    """Return the people and teams in ``text``, in order; names joined by 과 or 와 are one mention."""
     found: list[Mention] = []
     position = 0
     while position < len(parts):
@@ -66,7 +66,7 @@ def mentions(text: str, parts: Sequence[Morpheme]) -> list[Mention]:
             name = text[parts[mention.first].start : parts[partner.first].start] + partner.name
             mention = Mention(name, mention.kind, partner.role, mention.first, partner.last)
             position = mention.last + 1
-        # a team that only stands in a phrase (기획팀과 협의) does nothing and is asked nothing
+        # a team within a phrase (기획팀과 협의) is neither owner nor addressee
         if mention.kind != "team" or mention.role in ("subject", "topic", "called", "recipient"):
             found.append(mention)
     return found
@@ -111,13 +111,13 @@ def _person_end(parts: Sequence[Morpheme], first: int) -> int | None:
     if here.tag == "NNG" and head > first and parts[head].form in TITLES and parts[head].form.endswith("장"):
         return head  # 개발팀장, 영업본부장
     if here.form in SURNAMES and rest and rest[0] in TITLES:
-        # "전 사원" is everybody, "한 대리" is Mr Han: the tagger takes both for determiners
-        everybody = (
+        # "전 사원" is all employees, "한 대리" is a person: the tagger reads both as determiners
+        is_all_staff = (
             here.form == "전" and rest[0] in ("사원", "팀원", "위원", "연구원") and rest[1:2] != ["님"]
         )
-        return None if everybody else first + 1
+        return None if is_all_staff else first + 1
     if here.tag == "NNP":
-        # a surname, a full name, or a surname and a given name that were told apart, then a title
+        # a surname, a full name, or a separate surname and given name, then a title
         for count in (0, 1):
             if len(rest) > count and rest[count] in TITLES and parts[first + 1].tag.startswith("NN"):
                 return first + count + 1
@@ -126,7 +126,7 @@ def _person_end(parts: Sequence[Morpheme], first: int) -> int | None:
         if len(rest) > 1 and rest[1] in ("님", "씨") and parts[first + 1].tag == "NNP":
             return first + 1
         return first if len(here.form) in (2, 3, 4) and _is_nominative(parts, first + 1) else None
-    # a name that is a word too (지혜 씨): as a bound noun 씨 stands after names only
+    # a name that is also a word (지혜 씨): as a bound noun, 씨 follows only names
     if here.tag == "NNG" and rest[:1] == ["씨"] and parts[first + 1].tag == "NNB":
         return first
     if here.tag == "SL" and here.form[:1].isupper() and not here.form.isupper():
@@ -139,7 +139,7 @@ def _is_nominative(parts: Sequence[Morpheme], position: int) -> bool:
 
 
 def _team_end(text: str, parts: Sequence[Morpheme], first: int) -> int | None:
-    """A run of nouns written as one word that ends like a team ("개발팀", "품질관리팀", "QA팀")."""
+    """Return the end of a run of nouns in one word with the ending of a team ("개발팀", "품질관리팀", "QA팀")."""
     if not parts[first].is_noun or (
         first and parts[first - 1].end == parts[first].start and parts[first - 1].is_noun
     ):
@@ -154,7 +154,7 @@ def _team_end(text: str, parts: Sequence[Morpheme], first: int) -> int | None:
 
 
 def _word_end(parts: Sequence[Morpheme], first: int) -> int:
-    """Return the position of the last noun written in one word with the one at ``first``, honorific left out."""
+    """Return the position of the last noun in the same word as the one at ``first``, without honorific."""
     last = first
     while (
         last + 1 < len(parts)
@@ -167,9 +167,9 @@ def _word_end(parts: Sequence[Morpheme], first: int) -> int:
 
 
 def _role(parts: Sequence[Morpheme], last: int, *, place: bool) -> tuple[Role, int]:
-    """Return the role that the particle after position ``last`` gives, and where that particle ends.
+    """Return the role given by the particle after position ``last``, and the end of the particle.
 
-    ``place``: a team, or somebody's side (대리 쪽에서): there 에서 marks who does it.
+    ``place``: a team, or the side of a person (대리 쪽에서), where 에서 marks the subject.
     """
     if last + 1 >= len(parts):
         return "called", last

@@ -1,7 +1,7 @@
-"""What a Korean clause does with its action: promises it, asks for it, agrees on it. Endings only; no people, no dates.
+"""The mood of a Korean clause: promise, request, agreement and so on, from its endings. No people, no dates.
 
-The rules are regular expressions over ``form/TAG`` strings (`korean.tagged`), read from the clause's end. The endings are
-described in any reference grammar of Korean (for example Yeon & Brown, Korean: A Comprehensive Grammar, ch. 5 and 9).
+The rules are regular expressions over ``form/TAG`` strings (`korean.tagged`), anchored at the end of the clause. Reference
+grammars describe the endings (for example Yeon & Brown, Korean: A Comprehensive Grammar, ch. 5 and 9).
 """
 
 import re
@@ -43,16 +43,16 @@ _RULES: Final[tuple[tuple[Mood, str], ...]] = (
     ),
 )
 _QUESTION_ENDINGS: Final = ("까", "까요", "나요", "가요", "ᆯ래요", "을래요", "ᆯ래", "을래", "ᆫ지요", "는지요")
-# verbs that say nothing by themselves: the noun before them is the action (검토를 하다, 회신 드리다, 검토를 맡다)
+# light verbs: the noun before them is the action (검토를 하다, 회신 드리다, 검토를 맡다)
 _LIGHT_VERBS: Final = ("하", "드리", "주", "맡", "되", "해", "부탁드리")
 
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """The end of a clause: its mood, and where in its morphemes the action ends.
+    """The predicate of a clause: its mood, and the end of its action.
 
-    ``action_end`` counts the morphemes up to the action, whose last word is ``verb`` (제출, 보내); ``suffix`` turns a verb
-    into a noun (보내기) and is empty when the action is a noun already (제출).
+    ``action_end`` is the number of morphemes up to the action, whose last word is ``verb`` (제출, 보내). ``suffix`` is the
+    verb as a noun (보내기), and empty if the action is a noun already (제출).
     """
 
     mood: Mood
@@ -62,21 +62,21 @@ class Predicate:
 
 
 def predicate(parts: Sequence[Morpheme]) -> Predicate | None:
-    """Return the predicate that ends the clause ``parts``, or None where nothing is promised, asked or agreed."""
+    """Return the predicate at the end of the clause ``parts``, or None without promise, request or agreement."""
     clause = _without_tail(parts)
     text = tagged(clause)
     for mood, rule in _RULES:
         match = re.search(rule, text)
         if match:
             end = text.count(" ", 0, match.start())
-            # a duty is named by its own verb, which is part of the rule
+            # the verb of a duty is part of the rule
             action = _action(clause, end + (1 if mood == "duty" else 0))
             return Predicate(mood, *action) if action else None
     return None
 
 
 def is_question(text: str, parts: Sequence[Morpheme]) -> bool:
-    """Tell whether a sentence asks something, by its mark or by its ending."""
+    """Return whether a sentence is a question, by its question mark or its ending."""
     clause = _without_tail(parts)
     last = clause[-1] if clause else None
     return text.rstrip().endswith("?") or (
@@ -103,7 +103,7 @@ def _after_ending(parts: Sequence[Morpheme], end: int) -> bool:
 
 
 def _action(parts: Sequence[Morpheme], end: int) -> tuple[int, str, str] | None:
-    """Return (end of the action, its verb, suffix), auxiliaries such as 해 보다 and 해 놓다 left out."""
+    """Return (end of the action, its verb, suffix), without auxiliaries such as 해 보다 and 해 놓다."""
     if parts[end - 2 : end] and [part.form for part in parts[max(0, end - 3) : end]] == ["알", "어", "보"]:
         return end - 3, "알아보", "알아보기"
     while end and (parts[end - 1].tag in ("VX", "EC", "EP") or parts[end - 1].is_particle):

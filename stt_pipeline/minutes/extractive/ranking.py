@@ -1,4 +1,4 @@
-"""Which sentences say most of what was said: continuous LexRank. Sentences come as lists of words; no language here."""
+"""Ranks sentences by continuous LexRank. Sentences are lists of words; there are no language rules."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -10,10 +10,10 @@ TOLERANCE: Final = 1e-6
 
 
 def lexrank(documents: Sequence[Sequence[str]]) -> list[float]:
-    """Return a weight for each sentence, given as its content words; the weights add up to 1.
+    """Return one weight per sentence, given its content words; the sum of the weights is 1.
 
-    Sentences are tf-idf vectors and vote for each other by cosine similarity. The matrix of similarities is never
-    built: it is a product of two sparse matrices, so an hour-long meeting takes milliseconds and little memory.
+    Sentences are tf-idf vectors that vote for each other by cosine similarity. The similarity matrix is kept as a product
+    of two sparse matrices, so a meeting of an hour takes milliseconds and little memory.
     """
     import numpy as np
     from scipy.sparse import csr_matrix, diags_array
@@ -30,14 +30,14 @@ def lexrank(documents: Sequence[Sequence[str]]) -> list[float]:
     norms = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
     unit = diags_array(1.0 / np.maximum(norms, 1e-12)) @ weighted
 
-    own = (norms > 0).astype(float)  # similarity of a sentence to itself is no vote
+    own = (norms > 0).astype(float)  # the similarity of a sentence to itself does not count
     degree = unit @ (unit.T @ np.ones(count)) - own
     linked = degree > 1e-9
     rank = np.full(count, 1.0 / count)
     for _ in range(MAX_ROUNDS):
         votes = np.divide(rank, degree, out=np.zeros(count), where=linked)
         spread = unit @ (unit.T @ votes) - own * votes
-        # a sentence without a neighbour spreads its weight evenly
+        # a sentence without similar ones distributes its weight evenly
         updated = (1 - DAMPING) / count + DAMPING * (spread + rank[~linked].sum() / count)
         if np.abs(updated - rank).sum() < TOLERANCE:
             rank = updated

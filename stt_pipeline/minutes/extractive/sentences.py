@@ -1,4 +1,4 @@
-"""A transcript cut into sentences, each with its speaker and the moment it starts. Nothing is understood here."""
+"""Splits a transcript into sentences, each with its speaker and start time."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from stt_pipeline.speech import korean
 from stt_pipeline.speech.korean import Morpheme
 from stt_pipeline.speech.transcript import Segment, Transcript
 
-# A longer silence of the same speaker ends a sentence, whatever its last word is.
+# a longer pause of the same speaker always ends a sentence
 MAX_PAUSE_SECONDS = 2.0
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+|(?<=[。！？])")
@@ -26,7 +26,7 @@ class Sentence:
 
     @property
     def is_korean(self) -> bool:
-        """Whether the sentence was analysed as Korean."""
+        """Whether the sentence was analyzed as Korean."""
         return bool(self.morphemes)
 
 
@@ -54,7 +54,7 @@ def _speaker_runs(segments: tuple[Segment, ...]) -> Iterator[list[Segment]]:
 
 def _split(run: list[Segment]) -> Iterator[Sentence]:
     text = ""
-    starts: list[tuple[int, float]] = []  # (position in text, seconds), one for each word whose time is known
+    starts: list[tuple[int, float]] = []  # (offset in text, seconds), one per word with a known time
     for segment in run:
         piece = " ".join(segment.text.split())
         offset = len(text) + (1 if text else 0)
@@ -70,7 +70,7 @@ def _split(run: list[Segment]) -> Iterator[Sentence]:
 
 
 def _clock_marks(segment: Segment, piece: str) -> Iterator[tuple[int, float]]:
-    """Yield when each word starts; without word times, as if every letter took as long."""
+    """Yield the offset and start time of each word; without word times, they are interpolated by characters."""
     yield 0, segment.start
     position = 0
     for word in segment.words:

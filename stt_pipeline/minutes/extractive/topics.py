@@ -1,4 +1,4 @@
-"""What a meeting is about: the agenda as it is announced, and the next meeting. Frequent terms are in `keywords`."""
+"""The announced agenda of a meeting, and the date of the next one. Frequent terms are in `keywords`."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -23,13 +23,13 @@ _ENGLISH_AGENDA: Final = (
 
 
 def announced_topics(sentences: Sequence[Sentence]) -> tuple[str, ...]:
-    """Return the topics that somebody announced ("첫 번째 안건은 예산입니다"), in order and none twice."""
+    """Return the announced topics ("첫 번째 안건은 예산입니다"), in order, without duplicates."""
     found = [topic for sentence in sentences for topic in _announced(sentence)]
     return tuple(dict.fromkeys(found))
 
 
 def next_meeting(sentences: Sequence[Sentence]) -> str | None:
-    """Return when the next meeting is, as spoken ("다음 주 월요일 오후 2시"); the last mention holds."""
+    """Return the date of the next meeting as spoken ("다음 주 월요일 오후 2시"); the last mention counts."""
     when = None
     for sentence in sentences:
         if sentence.is_korean and _NEXT_MEETING.search(sentence.text):
@@ -64,7 +64,7 @@ def _announced(sentence: Sentence) -> Iterator[str]:
 
 
 def _noun_phrases(text: str, parts: Sequence[Morpheme]) -> Iterator[str]:
-    """Yield the noun phrases before the copula, told apart by 과, 와, 및, 하고 or a comma; numbers are no topics."""
+    """Yield the noun phrases before the copula, separated by 과, 와, 및, 하고 or a comma; numbers are not topics."""
     start: int | None = None
     end = 0
     for part in parts:
