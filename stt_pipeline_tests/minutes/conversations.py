@@ -1,4 +1,4 @@
-"""Transcripts from lines of text, for tests of the minutes room."""
+"""Transcripts from lines of text, for tests of minutes."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ SPEAKERS = {"A": "SPEAKER_00", "B": "SPEAKER_01", "C": "SPEAKER_02"}
 
 
 def conversation(lines: Iterable[str], language: str = "ko") -> Transcript:
-    """Return a transcript of lines "A: words", 4 s each, a second of silence between them."""
+    """Return a transcript of lines "A: text", 4 s each, with one second of silence between them."""
     segments = []
     for number, line in enumerate(lines):
         speaker, _, words = line.partition(": ")

@@ -1,7 +1,7 @@
-"""Meeting sentences written by hand, outside the demo grammar, with the action items that a person would note.
+"""Meeting sentences written by hand, outside the demo grammar, with the action items that a human note-taker would write.
 
 A case is (lines, items): each line "speaker: words", each item (owner, object of the task, due). Speakers are A, B, C;
-an owner A means the label of that speaker. No item: a case that must stay silent.
+an owner A means the label of that speaker. A case without items must give none.
 """
 
 Item = tuple[str | None, str, str | None]

@@ -1,4 +1,4 @@
-"""Action items of natural conversations: precision and recall on hand-written sentences, and how answers are joined."""
+"""Action items of natural conversations: precision and recall on hand-written sentences, and the use of answers."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_a_due_date_is_taken_from_the_answer() -> None:
     ]
 
 
-def test_a_question_without_an_answer_or_with_a_refusal_is_no_item() -> None:
+def test_a_question_without_an_answer_or_with_a_refusal_is_not_an_item() -> None:
     assert (
         found_in("A: 이 대리님, 예산안 검토는 언제까지 가능합니까?", "B: 좋습니다.", "B: 수고하셨습니다.")
         == []
@@ -72,7 +72,7 @@ def test_a_question_with_a_date_needs_a_yes() -> None:
     assert found_in(question, "B: 네, 가능합니다.") == [("박 부장", "계약서 검토", "다음 주 화요일")]
 
 
-def test_who_accepts_a_request_owns_it() -> None:
+def test_the_speaker_who_accepts_a_request_owns_it() -> None:
     request = "A: 매출 자료를 정리해 주세요."
     assert found_in(request, "B: 네, 알겠습니다.") == [("SPEAKER_01", "매출 자료 정리", None)]
     assert found_in(request, "A: 다음 안건으로 넘어가겠습니다.") == [(None, "매출 자료 정리", None)]
@@ -84,14 +84,14 @@ def test_an_answer_with_a_date_completes_the_request() -> None:
     ]
 
 
-def test_a_promise_of_something_else_is_not_taken_for_an_answer() -> None:
+def test_a_promise_of_another_task_is_not_an_answer() -> None:
     assert found_in("A: 김 과장님, 견적서를 보내 주세요.", "B: 제가 금요일까지 보고서를 작성하겠습니다.") == [
         ("김 과장", "견적서 보내기", None),
         ("SPEAKER_01", "보고서 작성", "금요일"),
     ]
 
 
-def test_a_pointing_promise_takes_its_task_from_the_sentence_before() -> None:
+def test_a_reference_is_resolved_from_the_sentence_before() -> None:
     assert found_in("A: 서버 점검은 누가 맡으실래요?", "B: 제가 할게요.") == [
         ("SPEAKER_01", "서버 점검", None)
     ]
@@ -143,7 +143,7 @@ def test_english_items(line: str, item: tuple[str | None, str, str | None]) -> N
         "I will explain this later.",
     ],
 )
-def test_english_remarks_are_no_items(line: str) -> None:
+def test_english_remarks_are_not_items(line: str) -> None:
     assert found_in(f"A: {line}", language="en") == []
 
 

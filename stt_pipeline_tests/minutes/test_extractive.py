@@ -1,4 +1,4 @@
-"""The extractive minutes as a whole: what they hold, and that nothing in them is made up."""
+"""The extractive minutes as a whole: their contents, and that all of it comes from the transcript."""
 
 import re
 
@@ -146,12 +146,12 @@ def test_nothing_is_invented() -> None:
 
 
 def stem_of(word: str) -> str:
-    """A verb as noun (줄이기) and as spoken (줄여) share the letters before the ending, but for a contraction."""
+    """A verb as noun (줄이기) and as spoken (줄여) share the letters before the ending, apart from contractions."""
     assert word.endswith("기"), word
     return word[0] if len(word) > 2 else ""
 
 
-def test_minutes_go_through_json() -> None:
+def test_minutes_are_read_from_json_as_written() -> None:
     minutes = ExtractiveSummarizer().summarize(conversation(MEETING))
     assert isinstance(minutes, Minutes)
     assert minutes_from_json(minutes_to_json(minutes)) == minutes

@@ -1,4 +1,4 @@
-"""The single rules under the minutes: dates, people, decisions, topics, keywords, ranking."""
+"""The rules behind the minutes: dates, people, decisions, topics, keywords, ranking."""
 
 import pytest
 
@@ -153,7 +153,7 @@ def test_the_next_meeting_is_the_last_one_named() -> None:
     assert next_meeting(sentences_of(conversation(lines[1:2]))) is None
 
 
-def test_keywords_are_terms_that_stand_out() -> None:
+def test_keywords_are_frequent_terms() -> None:
     lines = [
         "A: 서버 이전 일정이 밀렸습니다.",
         "B: 서버 이전 예산이 부족합니다.",
@@ -162,10 +162,10 @@ def test_keywords_are_terms_that_stand_out() -> None:
     ]
     found = keywords(sentences_of(conversation(lines)))
     assert found[0] == "서버 이전"
-    assert "서버" not in found  # said only inside the longer term
+    assert "서버" not in found  # only inside the longer term
 
 
-def test_lexrank_prefers_the_sentence_that_others_share_words_with() -> None:
+def test_lexrank_prefers_the_sentence_that_shares_words_with_others() -> None:
     documents = [["budget", "server"], ["budget", "hiring"], ["budget", "server", "hiring"], ["weather"], []]
     ranks = lexrank(documents)
     assert max(range(5), key=lambda n: ranks[n]) == 2
@@ -191,7 +191,7 @@ def test_lexrank_agrees_with_the_dense_definition() -> None:
     assert lexrank(documents) == pytest.approx(rank.tolist(), abs=1e-5)
 
 
-def test_sentences_start_where_their_first_word_does() -> None:
+def test_sentences_start_with_their_first_word() -> None:
     words = tuple(
         Word(start, start + 0.4, text, 1.0)
         for start, text in ((1.0, " 좋습니다."), (6.5, " 보고서를"), (7.0, " 보냅니다."))

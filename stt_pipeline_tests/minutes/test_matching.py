@@ -1,4 +1,4 @@
-"""When an expected action item counts as found."""
+"""Matching of expected and found action items."""
 
 import pytest
 
@@ -24,14 +24,14 @@ def test_owner_due_and_object_must_agree(found: ActionItem, count: int) -> None:
     assert matched_action_items([EXPECTED], [found]) == count
 
 
-def test_one_found_item_answers_one_expectation() -> None:
+def test_one_found_item_matches_one_expected_item() -> None:
     found = [ActionItem("예산안 제출", "김 과장", "12월 3일")]
     assert matched_action_items([EXPECTED, EXPECTED], found) == 1
     assert matched_action_items([EXPECTED, EXPECTED], found * 2) == 2
     assert matched_action_items([], found) == 0 == matched_action_items([EXPECTED], [])
 
 
-def test_the_pairing_is_the_best_one() -> None:
+def test_the_matching_is_a_maximum() -> None:
     wide = {"owner": "김 과장", "task": "자료 준비", "due": None}
     narrow = {"owner": "김 과장", "task": "발표 자료 준비", "due": None}
     found = [ActionItem("발표 자료 준비", "김 과장"), ActionItem("매출 자료 준비", "김 과장")]
@@ -48,7 +48,7 @@ def test_normal_forms() -> None:
     assert normal_due(None) == ""
 
 
-def test_english_tasks_match_by_what_follows_the_verb() -> None:
+def test_english_tasks_match_by_the_words_after_the_verb() -> None:
     expected = {"owner": "Tom", "task": "send the budget", "due": "by Friday"}
     assert matched_action_items([expected], [ActionItem("email the budget", "Tom", "Friday")]) == 1
     assert matched_action_items([expected], [ActionItem("send the slides", "Tom", "Friday")]) == 0

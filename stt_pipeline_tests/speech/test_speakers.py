@@ -1,4 +1,4 @@
-"""Who said which word, on transcripts and turns made by hand."""
+"""Assignment of speakers to words, on hand-made transcripts and turns."""
 
 from dataclasses import replace
 
@@ -57,7 +57,7 @@ def test_a_segment_is_split_where_the_speaker_changes_and_words_keep_their_times
     }
 
 
-def test_parts_of_a_segment_share_its_doubts_but_only_the_first_has_what_was_heard() -> None:
+def test_parts_of_a_segment_share_its_reasons_but_only_the_first_has_the_raw_text() -> None:
     given = segment_of(words(" 언제까지", " 가능합니까?", " 다음", " 주까지", " 가능합니다.", start=3.0))
     doubtful = replace(
         given, raw_text="언제까지 가능합니까 담주까지 가능합니다", hallucination_reasons=("speed",)
@@ -67,7 +67,7 @@ def test_parts_of_a_segment_share_its_doubts_but_only_the_first_has_what_was_hea
     assert [segment.hallucination_reasons for segment in result.segments] == [("speed",), ("speed",)]
 
 
-def test_rough_word_times_do_not_tear_a_sentence_apart() -> None:
+def test_rough_word_times_do_not_split_a_sentence() -> None:
     # the last word's time slips into the next speaker's turn
     result = assign_speakers(
         transcript(segment_of(words(" 오늘", " 회의를", " 시작하겠습니다.", start=3.5))), TURNS
@@ -75,7 +75,7 @@ def test_rough_word_times_do_not_tear_a_sentence_apart() -> None:
     assert spoken(result) == [(A, "오늘 회의를 시작하겠습니다.")]
 
 
-def test_a_sentence_without_marks_that_two_people_share_is_split_by_words() -> None:
+def test_a_sentence_of_two_speakers_without_punctuation_is_split_by_words() -> None:
     result = assign_speakers(
         transcript(segment_of(words(" 하나", " 둘", " 셋", " 넷", " 다섯", " 여섯", start=2.0, each=1.25))),
         TURNS,
@@ -83,7 +83,9 @@ def test_a_sentence_without_marks_that_two_people_share_is_split_by_words() -> N
     assert spoken(result) == [(A, "하나 둘 셋"), (B, "넷 다섯 여섯")]
 
 
-def test_a_lone_word_between_words_of_another_is_not_believed_even_when_labels_alternate() -> None:
+def test_a_single_word_between_words_of_another_speaker_goes_to_that_speaker_even_when_labels_alternate() -> (
+    None
+):
     turns = [SpeakerTurn(float(i), i + 1.0, A if i % 2 == 0 else B) for i in range(7)]
     result = assign_speakers(
         transcript(segment_of(words(" 가", " 나", " 다", " 라", " 마", " 바", " 사"))), turns
@@ -92,7 +94,7 @@ def test_a_lone_word_between_words_of_another_is_not_believed_even_when_labels_a
     assert len(result.segments) == 1
 
 
-def test_words_between_turns_go_to_the_nearest() -> None:
+def test_words_between_turns_go_to_the_nearest_turn() -> None:
     gap = [segment_of((Word(5.1, 5.3, " 음", 0.5),)), segment_of((Word(5.7, 5.9, " 네", 0.5),))]
     late = segment_of((Word(15.0, 16.0, " 끝", 0.5),))
     assert [s for s, _ in spoken(assign_speakers(transcript(*gap, late), TURNS))] == [A, B, B]
@@ -104,19 +106,19 @@ def test_an_early_long_turn_counts_although_later_turns_began_and_ended() -> Non
     assert spoken(result) == [(A, "네.")]
 
 
-def test_a_word_without_length_gets_the_speaker_who_talks_then() -> None:
+def test_a_word_without_length_gets_the_current_speaker() -> None:
     result = assign_speakers(transcript(segment_of((Word(7.0, 7.0, " 네", 0.5),))), TURNS)
     assert spoken(result) == [(B, "네")]
 
 
 @pytest.mark.parametrize(("start", "end", "speaker"), [(0.0, 7.0, A), (4.5, 9.0, B)])
-def test_a_segment_without_words_goes_to_whom_it_overlaps_most(
+def test_a_segment_without_words_goes_to_the_speaker_with_the_longest_overlap(
     start: float, end: float, speaker: str
 ) -> None:
     assert spoken(assign_speakers(transcript(Segment(start, end, "네")), TURNS)) == [(speaker, "네")]
 
 
-def test_without_turns_nobody_is_named_and_old_names_go() -> None:
+def test_without_turns_speakers_are_removed() -> None:
     named = assign_speakers(transcript(segment_of(words(" 네."))), TURNS)
     result = assign_speakers(named, ())
     assert spoken(result) == [(None, "네.")]
@@ -134,7 +136,7 @@ def test_an_empty_transcript_stays_empty() -> None:
     assert assign_speakers(transcript(), TURNS).segments == ()
 
 
-def test_turns_may_overlap_and_words_know_it() -> None:
+def test_words_in_overlapping_turns_are_marked() -> None:
     turns = (SpeakerTurn(0.0, 2.0, "SPEAKER_00"), SpeakerTurn(1.0, 3.0, "SPEAKER_01"))
     spoken = Segment(
         0.0, 3.0, "a b c", (Word(0.0, 1.0, " a", 1), Word(1.0, 2.0, " b", 1), Word(2.0, 3.0, " c", 1))

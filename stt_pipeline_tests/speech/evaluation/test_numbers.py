@@ -1,4 +1,4 @@
-"""Numbers are compared by their value, however they are written."""
+"""Numbers are compared by value, in any spelling."""
 
 import pytest
 
@@ -30,7 +30,7 @@ from stt_pipeline.speech.evaluation.numbers import numbers_alike, numbers_of
         ("at 3 pm, 4 people", "at 3 pm, 4 people"),
     ],
 )
-def test_numbers_spelled_one_way(text: str, alike: str) -> None:
+def test_numbers_in_one_spelling(text: str, alike: str) -> None:
     assert numbers_alike(text) == alike
 
 
@@ -38,7 +38,7 @@ def test_numbers_in_order() -> None:
     assert numbers_of("3월 15일, 이백만 원의 2.5%.") == ["3", "15", "2000000", "2.5"]
 
 
-def test_errors_in_numbers_are_a_figure_of_their_own() -> None:
+def test_errors_in_numbers_have_their_own_rate() -> None:
     reference = "3월 15일에 200만 원을 냅니다"
     assert number_error_rate(reference, "삼월 십오일에 이백만 원을 냅니다") == ErrorRate(0, 3)
     assert number_error_rate(reference, "3월 16일에 200만 원을 내었습니다") == ErrorRate(1, 3)
@@ -47,7 +47,7 @@ def test_errors_in_numbers_are_a_figure_of_their_own() -> None:
     assert number_error_rate("네", "네") == ErrorRate(0, 0)
 
 
-def test_spelling_a_number_otherwise_is_no_error_where_numbers_are_alike() -> None:
+def test_another_spelling_of_a_number_is_not_an_error_where_numbers_are_alike() -> None:
     # 삼 and 십오 for 3 and 15: one character changed, two changed
     assert character_error_rate("3월 15일", "삼월 십오일") == ErrorRate(3, 5)
     assert character_error_rate_numbers_alike("3월 15일", "삼월 십오일") == ErrorRate(0, 5)

@@ -1,4 +1,4 @@
-"""Error rates against values computed by hand, and RTTM there and back."""
+"""Error rates against values computed by hand, and RTTM written and read."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def test_empty_texts(rate) -> None:
     assert rate("네", "").rate == 1.0
 
 
-def test_the_rate_of_a_corpus_weighs_files_by_their_length() -> None:
+def test_the_rate_of_a_corpus_weights_files_by_length() -> None:
     total = sum([ErrorRate(1, 10), ErrorRate(30, 90)], ErrorRate())
     assert total == ErrorRate(31, 100)
     assert total.rate == pytest.approx(0.31)
@@ -85,7 +85,7 @@ def test_overlapping_speech_counts_once_for_each_speaker() -> None:
     assert (found.errors, found.length) == (pytest.approx(5.0), pytest.approx(15.0))
 
 
-def test_a_collar_forgives_rough_boundaries_on_either_side() -> None:
+def test_a_collar_ignores_both_sides_of_a_boundary() -> None:
     late = [SpeakerTurn(0.2, 10.2, "x"), SpeakerTurn(10.2, 20.2, "y")]
     assert diarization_error_rate(REFERENCE, late).errors == pytest.approx(0.2 + 0.2 + 0.2)
     forgiven = diarization_error_rate(REFERENCE, late, collar=0.25)
@@ -93,13 +93,13 @@ def test_a_collar_forgives_rough_boundaries_on_either_side() -> None:
     assert (forgiven.errors, forgiven.length) == (pytest.approx(0.0), pytest.approx(19.0))
 
 
-def test_nobody_speaks() -> None:
+def test_there_is_no_speech() -> None:
     assert diarization_error_rate([], []).rate == 0.0
     assert diarization_error_rate([], REFERENCE).rate == 1.0
     assert diarization_error_rate(REFERENCE, []).rate == 1.0
 
 
-def test_rttm_there_and_back(tmp_path: Path) -> None:
+def test_rttm_is_read_as_written(tmp_path: Path) -> None:
     turns = (SpeakerTurn(0.5, 2.25, "SPEAKER_00"), SpeakerTurn(2.0, 3.125, "SPEAKER_01"))
     text = write_rttm(turns, "주간 회의")
     assert text.splitlines()[0] == "SPEAKER 주간_회의 1 0.500 1.750 <NA> <NA> SPEAKER_00 <NA> <NA>"
@@ -110,7 +110,7 @@ def test_rttm_there_and_back(tmp_path: Path) -> None:
     assert read_rttm(path) == turns
 
 
-def test_rttm_is_what_pyannote_reads(tmp_path: Path) -> None:
+def test_pyannote_reads_our_rttm(tmp_path: Path) -> None:
     from pyannote.database.util import load_rttm
 
     path = tmp_path / "x.rttm"

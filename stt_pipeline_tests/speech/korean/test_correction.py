@@ -1,4 +1,4 @@
-"""Korean text is mended, words keep their times, and what the model wrote is kept beside it."""
+"""Korean text is corrected, words keep their times, and the model's text is kept as raw text."""
 
 import json
 import random
@@ -36,7 +36,7 @@ def text_of(segments: tuple[Segment, ...]) -> str:
 
 
 def check(before: Segment, after: tuple[Segment, ...]) -> None:
-    """Hold what every correction promises."""
+    """Check the properties of every correction."""
     assert (after[0].start, after[-1].end) == (before.start, before.end)
     times = [time for segment in after for word in segment.words for time in (word.start, word.end)]
     assert times == sorted(times)
@@ -71,7 +71,7 @@ def test_spacing_and_sentence_ends(spoken: str, written: str) -> None:
     check(before, after)
 
 
-def test_text_that_is_right_stays_as_it_is() -> None:
+def test_correct_text_does_not_change() -> None:
     segments = [
         Segment(row["start"], row["end"], row["text"], language="ko")
         for path in sorted((SAMPLES / "reference").glob("*.json"))
@@ -90,7 +90,7 @@ def test_each_part_of_a_split_eojeol_has_its_syllables_share_of_the_time() -> No
     assert after.raw_text == "예산안을금요일까지"
 
 
-def test_a_merged_eojeol_lasts_from_the_first_to_the_last_and_is_as_sure_as_the_less_sure() -> None:
+def test_a_merged_eojeol_has_the_time_of_both_and_the_lower_probability() -> None:
     before = segment_of("자료를 호출 했습니다.", start=0.0)
     (after,) = correct([before], PLAIN)
     assert [word.text for word in after.words] == [" 자료를", " 호출했습니다."]
@@ -107,7 +107,7 @@ def test_words_that_are_not_changed_keep_everything() -> None:
     assert [(w.start, w.end) for w in after.words] == [(w.start, w.end) for w in before.words]
 
 
-def test_a_segment_with_several_sentences_is_split_where_they_end() -> None:
+def test_a_segment_with_several_sentences_is_split() -> None:
     before = segment_of("예산 안건부터 논의하겠습니다 이 대리님 진행 상황을 공유해 주세요 네")
     first, second = correct([before], PLAIN)
     assert (first.text, first.raw_text) == ("예산 안건부터 논의하겠습니다.", "예산 안건부터 논의하겠습니다")
@@ -127,7 +127,7 @@ def test_a_segment_with_several_sentences_is_split_where_they_end() -> None:
         ("Er geht um die Ecke.", "de", "Er geht um die Ecke."),
     ],
 )
-def test_fillers_go_when_asked(spoken: str, language: str, written: str) -> None:
+def test_fillers_are_removed_on_request(spoken: str, language: str, written: str) -> None:
     before = segment_of(spoken, language=language)
     assert text_of(correct([before], TranscriptionOptions(correct=False))) == spoken
     after = correct([before], TranscriptionOptions(remove_fillers=True))
@@ -136,11 +136,11 @@ def test_fillers_go_when_asked(spoken: str, language: str, written: str) -> None
     check(before, after)
 
 
-def test_a_segment_of_fillers_only_goes_altogether() -> None:
+def test_a_segment_of_fillers_only_is_dropped() -> None:
     assert correct([segment_of("음 어...")], EVERYTHING) == ()
 
 
-def test_without_correction_terms_still_apply_and_kiwi_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_correction_terms_still_apply_and_kiwi_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stt_pipeline.speech.korean.morphology.load_kiwi", None)
     (after,) = correct(
         [segment_of("에이피아이를 호출 했습니다 삼월 십오일")],
@@ -160,14 +160,14 @@ def test_languages_without_spaces_keep_their_words() -> None:
     assert same == before
 
 
-def test_words_that_contradict_the_text_are_left_alone() -> None:
+def test_words_that_do_not_match_the_text_do_not_change() -> None:
     odd = Segment(0, 1, "예산안을금요일까지", (Word(0, 1, "다른", 0.5),), language="ko")
     assert correct([odd], PLAIN) == (odd,)
     empty = Segment(0, 1, "", language="ko")
     assert correct([empty], PLAIN) == (empty,)
 
 
-def test_what_was_heard_before_another_correction_is_kept() -> None:
+def test_the_raw_text_of_an_earlier_correction_is_kept() -> None:
     first = correct(
         [segment_of("에이피아이를 호출 했습니다")],
         TranscriptionOptions(correct=False, terms=EVERYTHING.terms),
@@ -178,7 +178,7 @@ def test_what_was_heard_before_another_correction_is_kept() -> None:
 
 
 def test_any_spaces_and_any_options_keep_the_times() -> None:
-    """Property: whatever spaces are lost or come in between, the promises of `check` hold."""
+    """With any missing or extra spaces, the properties of `check` hold."""
     draw = random.Random(6)
     tried = 0
     for _ in range(60):
@@ -200,7 +200,7 @@ def test_any_spaces_and_any_options_keep_the_times() -> None:
 
 
 def test_words_may_be_cut_anywhere() -> None:
-    """Property: not every tokenizer parts words at spaces."""
+    """Not every tokenizer splits words at spaces."""
     draw = random.Random(7)
     for _ in range(40):
         for spoken in SPOKEN[:6]:

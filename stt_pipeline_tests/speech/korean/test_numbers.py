@@ -1,4 +1,4 @@
-"""Numbers with a unit or a date beside them become digits; words that look like numbers stay."""
+"""Numbers next to a unit or a date become digits; words that look like numbers stay."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def in_digits(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("heard", "written"),
+    ("spoken", "written"),
     [
         ("삼월 십오일에 만나서", "3월 15일에 만나서"),
         ("3월 십오일까지", "3월 15일까지"),
@@ -42,8 +42,8 @@ def in_digits(text: str) -> str:
         ("세 시 월말 보고", "3시 월말 보고"),
     ],
 )
-def test_numbers_with_a_unit(heard: str, written: str) -> None:
-    assert in_digits(heard) == written
+def test_numbers_with_a_unit(spoken: str, written: str) -> None:
+    assert in_digits(spoken) == written
 
 
 @pytest.mark.parametrize(

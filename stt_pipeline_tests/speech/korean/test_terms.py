@@ -1,4 +1,4 @@
-"""Terms come out as the user spells them, with what hangs on them, and nothing else is touched."""
+"""Terms get the user's spelling and keep their particles; other text does not change."""
 
 import unicodedata
 
@@ -21,7 +21,7 @@ def spelled(text: str, *, is_korean: bool = True) -> str:
 
 
 @pytest.mark.parametrize(
-    ("heard", "written"),
+    ("spoken", "written"),
     [
         ("에이피아이를 호출합니다", "API를 호출합니다"),
         ("이 에이 피아이에서는요", "이 API에서는요"),
@@ -35,8 +35,8 @@ def spelled(text: str, *, is_korean: bool = True) -> str:
         ("We use cooper  netties here", "We use Kubernetes here"),
     ],
 )
-def test_terms(heard: str, written: str) -> None:
-    assert spelled(heard) == written
+def test_terms(spoken: str, written: str) -> None:
+    assert spelled(spoken) == written
 
 
 def test_case_is_restored_in_korean_only() -> None:
@@ -57,7 +57,7 @@ def test_terms_typed_on_macos_are_found() -> None:
     assert (edit.start, edit.end) == (0, 5)
 
 
-def test_letters_that_are_the_same_only_in_some_eyes_are_left() -> None:
+def test_letters_that_only_re_takes_for_equal_do_not_change() -> None:
     assert list(term_edits("apı", (("API", ("api",)),), is_korean=False)) == []
 
 
