@@ -37,8 +37,8 @@ _GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
     },
     "segmentation": {
         f"{_DIARIZATION}.segmentation._THRESHOLD": (0.4, 0.45, 0.5, 0.55),
-        f"{_DIARIZATION}.segmentation._LEAST_SHARE": (0.02, 0.05),
-        f"{_DIARIZATION}.clustering._APART": (3.0, 10.0),
+        f"{_DIARIZATION}.segmentation._MIN_SHARE": (0.02, 0.05),
+        f"{_DIARIZATION}.clustering._OTHER_SPEAKER": (3.0, 10.0),
     },
 }
 
