@@ -1,5 +1,5 @@
 # The whole way of working, in a few recipes. `make` alone prints them.
-# A fresh machine needs Python 3.10 to 3.13, make and a package index; the first target that needs .venv makes it.
+# A fresh machine needs Python 3.11 to 3.13, make and a package index; the first target that needs .venv makes it.
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -47,7 +47,7 @@ else
 	done
 endif
 
-LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.10 --no-annotate \
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --no-annotate \
     --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
 
 lock:  ## Resolve the versions again (make lock ARGS=--upgrade takes newer ones)

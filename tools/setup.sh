@@ -1,19 +1,19 @@
 #!/bin/sh
-# Makes .venv with a Python from 3.10 to 3.13 and installs the locked packages into it, ours editable.
+# Makes .venv with a Python from 3.11 to 3.13 and installs the locked packages into it, ours editable.
 # `make setup` calls it. PYTHON=/path/to/python chooses the interpreter.
 set -eu
 
-in_range='import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))'
+in_range='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'
 
 if ! .venv/bin/python -c "$in_range" 2>/dev/null; then
-    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
+    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
         if "$candidate" -c "$in_range" 2>/dev/null; then
             python=$candidate
             break
         fi
     done
     if [ -z "${python:-}" ]; then
-        echo "No Python from 3.10 to 3.13 found (tried ${PYTHON:-python3 and python3.10 to python3.13})." >&2
+        echo "No Python from 3.11 to 3.13 found (tried ${PYTHON:-python3 and python3.11 to python3.13})." >&2
         echo "Install one, or name it: make setup PYTHON=/path/to/python3.12" >&2
         exit 1
     fi

@@ -256,12 +256,7 @@ def _size(value: object) -> int:
 
 def _time(value: object) -> datetime:
     try:
-        # Python 3.10 takes no Z
-        time = (
-            value
-            if isinstance(value, datetime)
-            else datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-        )
+        time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
         return time.replace(tzinfo=time.tzinfo or timezone.utc).astimezone(timezone.utc)
     except (ValueError, OverflowError):
         raise ValueError(f"{str(value)[:50]!r} is no time.") from None

@@ -124,7 +124,7 @@ def _read_times_quickly(client: Any) -> None:
 
     def time_of(value: Any) -> datetime:
         try:
-            return datetime.fromisoformat(value.replace("Z", "+00:00"))
+            return datetime.fromisoformat(value)
         except (AttributeError, TypeError, ValueError):
             guessed: datetime = parse_timestamp(value)
             return guessed

@@ -45,9 +45,9 @@ def all_checks(settings: Settings) -> Iterator[Check]:
 def python_version() -> Check:
     """The interpreter."""
     found = f"{sys.version.split()[0]} ({sys.executable})"
-    if (3, 10) <= sys.version_info[:2] < (3, 14):
+    if (3, 11) <= sys.version_info[:2] < (3, 14):
         return Check("Python", "ok", found)
-    return Check("Python", "fail", found, "Use Python 3.10 to 3.13: make setup PYTHON=/path/to/python3.12")
+    return Check("Python", "fail", found, "Use Python 3.11 to 3.13: make setup PYTHON=/path/to/python3.12")
 
 
 def home(settings: Settings) -> Check:

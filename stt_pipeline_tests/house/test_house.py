@@ -4,10 +4,10 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
-import tomli
 from pydantic_settings import SettingsConfigDict
 
 from stt_pipeline.settings import Settings
@@ -23,7 +23,7 @@ def locked(file: str) -> set[str]:
 
 
 def required(extra: str | None) -> set[str]:
-    project = tomli.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = project["optional-dependencies"][extra] if extra else project["dependencies"]
     names = (re.match(r"[\w.-]+", line) for line in lines)
     return {re.sub(r"[-_.]+", "-", match[0]).lower() for match in names if match}
@@ -79,7 +79,7 @@ def test_setup_says_which_python_it_wants(tmp_path: Path) -> None:
         check=False,
     )
     assert ran.returncode == 1
-    assert "No Python from 3.10 to 3.13 found (tried /nowhere/python3)" in ran.stderr
+    assert "No Python from 3.11 to 3.13 found (tried /nowhere/python3)" in ran.stderr
 
 
 def test_definitions_load_in_an_empty_environment_without_what_is_heavy() -> None:
