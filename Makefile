@@ -14,7 +14,7 @@ setup: $(INSTALLED)  ## Make .venv and install the locked packages (again when t
 	@echo "Everything is in .venv; its commands are $(BIN)/stt and the like."
 
 # a stamp, so that nothing happens while the lock is the same
-$(INSTALLED): pyproject.toml constraints.txt tools/setup.sh
+$(INSTALLED): pyproject.toml requirements/dev.txt tools/setup.sh tools/lock_lines.sh
 	@PYTHON="$(PYTHON)" sh tools/setup.sh
 	@touch $@
 
@@ -47,9 +47,11 @@ else
 	done
 endif
 
-LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --no-annotate \
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \
     --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
 
-lock:  ## Resolve the versions again (make lock ARGS=--upgrade takes newer ones)
-	$(LOCK) --extra dev --extra demo-model -o constraints.txt $(ARGS)
-	$(LOCK) --extra whisperx -o constraints-whisperx.txt $(ARGS)
+lock:  ## Resolve the versions in requirements/ again (make lock ARGS=--upgrade takes newer ones)
+	$(LOCK) --extra dev -o requirements/dev.txt $(ARGS)
+	$(LOCK) -c requirements/dev.txt -o requirements/runtime.txt $(ARGS)
+	$(LOCK) -c requirements/dev.txt --extra demo-model -o requirements/demo-model.txt $(ARGS)
+	$(LOCK) --extra whisperx -o requirements/whisperx.txt $(ARGS)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv with a Python from 3.11 to 3.13 and installs the locked packages into it, ours editable.
+# Makes .venv with a Python from 3.11 to 3.13 and installs the packages of requirements/dev.txt into it, ours editable.
 # `make setup` calls it. PYTHON=/path/to/python chooses the interpreter.
 set -eu
 
@@ -28,11 +28,23 @@ fi
 
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 
+lock=requirements/dev.txt
+uv_lock=$(mktemp)
+trap 'rm -f "$uv_lock"' EXIT
+sh tools/lock_lines.sh only uv "$lock" >"$uv_lock"
+
+# The lock first, with hashes: pip and uv refuse a file that has another one. Then ours, which has no hash.
+# --no-deps: the lock is complete. --no-build-isolation: setuptools comes from the lock, too.
+install_locked() { "$@" --require-hashes --no-deps -r "$lock"; }
+install_ours() { "$@" --no-deps --no-build-isolation -e .; }
+
 # uv is many times faster, but does not know the index that pip may be told to use instead of the public one.
-if ! pip config list | grep -q '[.]index-url=' && pip install --quiet -c constraints.txt uv; then
-    if .venv/bin/uv pip install --python .venv/bin/python --compile-bytecode -c constraints.txt -e '.[dev]'; then
+if ! pip config list | grep -q '[.]index-url=' && pip install --quiet --require-hashes --no-deps -r "$uv_lock"; then
+    uv() { .venv/bin/uv pip install --python .venv/bin/python --compile-bytecode "$@"; }
+    if install_locked uv && install_ours uv; then
         exit 0
     fi
     echo "uv could not install (see above); once more with pip, slower." >&2
 fi
-pip install --quiet -c constraints.txt -e '.[dev]'
+install_locked pip install --quiet
+install_ours pip install --quiet

@@ -5,29 +5,26 @@ set -eu
 
 venv=.venv-whisperx
 stamp=$venv/.installed
-if [ -e "$stamp" ] && [ -z "$(find pyproject.toml constraints-whisperx.txt tools/setup_whisperx.sh -newer "$stamp")" ]; then
+if [ -e "$stamp" ] && [ -z "$(find pyproject.toml requirements/whisperx.txt tools/setup_whisperx.sh -newer "$stamp")" ]; then
     exit 0
 fi
 [ -x "$venv/bin/python" ] || .venv/bin/python -m venv "$venv"
 
-# pip's own index decides whether this is a CPU build (2.6 GB in all) or, as on PyPI for Linux, one for CUDA (7.6 GB); the
-# tests are the same. pip rather than uv, because it knows where this machine keeps its wheels; the next step finds torch there
-"$venv/bin/python" -m pip install -qq --disable-pip-version-check torch==2.13.0
+lock=$(mktemp)
+test_lock=$(mktemp)
+trap 'rm -f "$lock" "$test_lock"' EXIT
+# without the CUDA builds and the older torch
+sh tools/lock_lines.sh except 'torch(audio|codec|vision)?|triton|nvidia-[a-z0-9-]+' requirements/whisperx.txt >"$lock"
+sh tools/lock_lines.sh only 'pytest|pluggy|iniconfig' requirements/dev.txt >"$test_lock"
+uv() { .venv/bin/uv pip install --quiet --python "$venv/bin/python" --no-deps "$@"; }
+uv --require-hashes -r "$lock" -r "$test_lock"
 
-overrides=$(mktemp)
-constraints=$(mktemp)
-trap 'rm -f "$overrides" "$constraints"' EXIT
-cat >"$overrides" <<'LINES'
-torch==2.13.0
-torchaudio>=2.8
-torchcodec>=0.7
-torchvision; python_version < "3"
-triton; python_version < "3"
-LINES
-# the lock has the CUDA builds and an older torch
-grep -v -E '^(torch(audio|codec|vision)?|triton|nvidia-[a-z0-9-]+)==' constraints-whisperx.txt >"$constraints"
-.venv/bin/uv pip install --quiet --python "$venv/bin/python" --overrides "$overrides" -c "$constraints" \
-    -e '.[whisperx]' pytest
+# pip's own index decides whether this is a CPU build (2.6 GB in all) or, as on PyPI for Linux, one for CUDA (7.6 GB); the
+# tests are the same. pip rather than uv, because it knows where this machine keeps its wheels. No hash: such a wheel has
+# another one than PyPI's
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check torch==2.13.0
+uv 'torchaudio>=2.8' 'torchcodec>=0.7'
+uv --no-build-isolation -e .
 
 # beside a CPU build of torch, torchaudio's own library misses CUDA; nothing here needs it
 if ! "$venv/bin/python" -W ignore -c 'import torchaudio' 2>/dev/null; then

@@ -17,9 +17,12 @@ from tools.env_example import env_example
 ROOT = Path(__file__).parents[2]
 
 
-def locked(file: str) -> set[str]:
-    lines = (ROOT / file).read_text().splitlines()
-    return {line.split("==")[0] for line in lines if "==" in line}
+def locked(file: str) -> dict[str, list[str]]:
+    """Return each package of a lock, with its version and its hashes as the rest."""
+    lines = [line.strip() for line in (ROOT / "requirements" / file).read_text().splitlines()]
+    joined = " ".join(line.removesuffix("\\") for line in lines if not line.startswith("#"))
+    packages = re.split(r"\s(?=[\w.-]+==)", f" {joined}")[1:]
+    return {package.split("==")[0]: package.split(" --")[1:] for package in packages}
 
 
 def required(extra: str | None) -> set[str]:
@@ -32,16 +35,33 @@ def required(extra: str | None) -> set[str]:
 @pytest.mark.parametrize(
     ("lock", "extra"),
     [
-        ("constraints.txt", None),
-        ("constraints.txt", "dev"),
-        ("constraints.txt", "demo-model"),
-        ("constraints-whisperx.txt", None),
-        ("constraints-whisperx.txt", "whisperx"),
+        ("runtime.txt", None),
+        ("dev.txt", None),
+        ("dev.txt", "dev"),
+        ("demo-model.txt", None),
+        ("demo-model.txt", "demo-model"),
+        ("whisperx.txt", None),
+        ("whisperx.txt", "whisperx"),
     ],
 )
 def test_lock_holds_every_dependency_and_names_no_index(lock: str, extra: str | None) -> None:
-    assert required(extra) <= locked(lock)
-    assert not re.search(r"://|index-url|find-links|--", (ROOT / lock).read_text())
+    assert required(extra) <= locked(lock).keys()
+    assert not re.search(r"://|index-url|find-links|--(?!hash=)", (ROOT / "requirements" / lock).read_text())
+
+
+@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt", "demo-model.txt", "whisperx.txt"])
+def test_every_locked_package_has_hashes(lock: str) -> None:
+    packages = locked(lock)
+    assert len(packages) > 100
+    for hashes in packages.values():
+        assert hashes and all(re.fullmatch(r"hash=sha256:[0-9a-f]{64} *", one) for one in hashes)
+
+
+def test_locks_agree_on_versions() -> None:
+    """What runs in production is what the tests run with."""
+    tested = set(re.findall(r"^[\w.-]+==\S+", (ROOT / "requirements" / "dev.txt").read_text(), flags=re.M))
+    shipped = re.findall(r"^[\w.-]+==\S+", (ROOT / "requirements" / "runtime.txt").read_text(), flags=re.M)
+    assert set(shipped) <= tested
 
 
 def test_env_example_is_made_from_the_settings() -> None:
