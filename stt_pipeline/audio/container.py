@@ -50,7 +50,7 @@ def open_audio(path: Path) -> "Iterator[Track]":
         # Opened here, and every other protocol forbidden: a playlist in disguise must not read other files or hosts.
         with (
             path.open("rb") as file,
-            av.open(file, metadata_errors="ignore", options={"protocol_whitelist": "none"}) as container,
+            av.open(file, "r", metadata_errors="ignore", options={"protocol_whitelist": "none"}) as container,
         ):
             if not container.streams.audio:
                 raise NoAudioError(f"{name} has no audio track: export the meeting again with its sound.")
