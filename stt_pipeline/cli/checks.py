@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from stt_pipeline import health
+from stt_pipeline import health, native_libraries
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.cli.stack_lock import running_stack
 from stt_pipeline.cli.webserver import daemon_beats
@@ -32,6 +32,7 @@ _DISK_WARN, _DISK_FAIL = 10 << 30, 1 << 30  # bytes; large-v3 alone takes 3 GB
 def all_checks(settings: Settings) -> Iterator[Check]:
     """Look at everything; the database's checks end at the first that fails."""
     yield python_version()
+    yield from native_libraries.checks()
     yield home(settings)
     yield disk_space(settings)
     yield data(settings)
