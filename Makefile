@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench lock
+.PHONY: help setup demo up test check bench sbom lock
 
 help:  ## Print these lines
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,12 @@ else
 	    printf '  make bench NAME=%-16s %s\n' "$${name%.py}" "$$(sed -n '1s/"""//gp' $$file)"; \
 	done
 endif
+
+SBOM := sbom.cdx.json
+
+sbom: $(INSTALLED)  ## Write sbom.cdx.json: the packages that the product needs, with versions and hashes (CycloneDX)
+	@$(BIN)/python -W ignore::UserWarning -m cyclonedx_py requirements requirements/runtime.txt \
+	    --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file $(SBOM)
 
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \
     --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet

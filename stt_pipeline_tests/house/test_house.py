@@ -1,5 +1,6 @@
 """The files around the package: lock, Makefile, .env.example, and what importing the definitions costs."""
 
+import json
 import os
 import re
 import subprocess
@@ -64,6 +65,31 @@ def test_locks_agree_on_versions() -> None:
     assert set(shipped) <= tested
 
 
+def test_sbom_names_every_package_of_the_product(tmp_path: Path) -> None:
+    sbom = tmp_path / "sbom.cdx.json"
+    subprocess.run(
+        # -o: this environment is the one under test, whatever its age
+        [
+            "make",
+            "-C",
+            ROOT,
+            "-o",
+            ".venv/.installed",
+            "sbom",
+            f"SBOM={sbom}",
+            f"BIN={Path(sys.executable).parent}",
+        ],
+        check=True,
+    )
+    content = json.loads(sbom.read_text())
+    assert content["bomFormat"] == "CycloneDX"
+    assert content["metadata"]["component"]["name"] == "stt_pipeline"
+    names = {component["name"] for component in content["components"]}
+    assert names == locked("runtime.txt").keys()
+    assert {"dagster", "faster-whisper", "av", "psycopg-binary"} <= names
+    assert all(component["purl"].startswith("pkg:pypi/") for component in content["components"])
+
+
 def test_env_example_is_made_from_the_settings() -> None:
     assert (ROOT / ".env.example").read_text() == env_example(), (
         "make it again: python -m tools.env_example > .env.example"
@@ -85,7 +111,7 @@ def test_env_example_says_the_defaults(tmp_path: Path, monkeypatch: pytest.Monke
 def test_make_alone_prints_the_targets() -> None:
     printed = subprocess.run(["make", "-C", str(ROOT)], capture_output=True, text=True, check=True).stdout
     assert set(re.findall(r"^  make (\w+)", printed, flags=re.M)) >= {
-        *("help", "setup", "demo", "up", "test", "check", "bench")
+        *("help", "setup", "demo", "up", "test", "check", "bench", "sbom", "lock")
     }
 
 
