@@ -1,11 +1,12 @@
 #!/bin/sh
 # Makes .venv with a Python from 3.11 to 3.13 and installs the packages of requirements/dev.txt into it, ours editable.
-# `make setup` calls it. PYTHON=/path/to/python chooses the interpreter.
+# `make setup` calls it. PYTHON=/path/to/python chooses the interpreter, VENV=folder another folder than .venv.
 set -eu
 
+venv=${VENV:-.venv}
 in_range='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'
 
-if ! .venv/bin/python -c "$in_range" 2>/dev/null; then
+if ! "$venv/bin/python" -c "$in_range" 2>/dev/null; then
     for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
         if "$candidate" -c "$in_range" 2>/dev/null; then
             python=$candidate
@@ -23,10 +24,10 @@ if ! .venv/bin/python -c "$in_range" 2>/dev/null; then
         echo "On Debian and Ubuntu: apt-get install python$version-venv" >&2
         exit 1
     fi
-    "$python" -m venv --clear .venv
+    "$python" -m venv --clear "$venv"
 fi
 
-pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
+pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 
 lock=requirements/dev.txt
 uv_lock=$(mktemp)
@@ -40,7 +41,7 @@ install_ours() { "$@" --no-deps --no-build-isolation -e .; }
 
 # uv is many times faster, but does not know the index that pip may be told to use instead of the public one.
 if ! pip config list | grep -q '[.]index-url=' && pip install --quiet --require-hashes --no-deps -r "$uv_lock"; then
-    uv() { .venv/bin/uv pip install --python .venv/bin/python --compile-bytecode "$@"; }
+    uv() { "$venv/bin/uv" pip install --python "$venv/bin/python" --compile-bytecode "$@"; }
     if install_locked uv && install_ours uv; then
         exit 0
     fi
