@@ -3,7 +3,10 @@
 What a file looks like inside is for `decode`; where it lies, for the sources.
 """
 
+import tempfile
+import wave
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -33,6 +36,13 @@ class Sound(Protocol):
         """Yield float32 ``(samples, 2)`` at 16 kHz; both channels are the same where the recording has one."""
         ...
 
+    def as_file(self) -> AbstractContextManager[Path]:
+        """Return a context manager that yields a path of the recording, for backends that upload a file.
+
+        The file may be temporary, and is then deleted at the end of the context.
+        """
+        ...
+
 
 class SoundFile:
     """The first audio track of a file on this machine, decoded anew each time it is heard."""
@@ -48,6 +58,10 @@ class SoundFile:
     def stereo_blocks(self) -> Iterator[npt.NDArray[np.float32]]:
         """See :meth:`Sound.stereo_blocks`."""
         return decode_blocks(self._path, layout="stereo")
+
+    def as_file(self) -> AbstractContextManager[Path]:
+        """See :meth:`Sound.as_file`; the file itself."""
+        return nullcontext(self._path)
 
 
 class SoundInMemory:
@@ -66,6 +80,18 @@ class SoundInMemory:
         """See :meth:`Sound.stereo_blocks`."""
         stereo = np.stack([self._samples] * 2, axis=1) if self._samples.ndim == 1 else self._samples
         return (stereo[first : first + _BLOCK] for first in range(0, len(stereo), _BLOCK))
+
+    @contextmanager
+    def as_file(self) -> Iterator[Path]:
+        """See :meth:`Sound.as_file`; a temporary WAV of 16 bits."""
+        with tempfile.TemporaryDirectory(prefix="stt-sound-") as folder:
+            path = Path(folder) / "recording.wav"
+            with wave.open(str(path), "wb") as file:
+                file.setnchannels(self._samples.ndim)
+                file.setsampwidth(2)
+                file.setframerate(SAMPLE_RATE)
+                file.writeframes((np.clip(self._samples, -1.0, 1.0) * 32767).round().astype("<i2").tobytes())
+            yield path
 
 
 def all_samples(sound: Sound) -> Samples:
