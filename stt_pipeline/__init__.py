@@ -4,7 +4,13 @@ The rooms and the direction of imports are described in docs/architecture.md.
 """
 
 import os
+import sys
 
-# Products of matrices are small here. A second thread of BLAS makes them no faster, waits busily for the next one, and so
-# takes a core from the speech model or another process. It is read when numpy is loaded; who sets it is asked first.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Matrices are small here. A second BLAS thread does not make their products faster, and its busy wait takes a core from
+# the speech model or another process. A value that the user has set is kept.
+if "OPENBLAS_NUM_THREADS" not in os.environ:
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read by libraries when they are loaded
+    if "numpy" in sys.modules:  # it does not read the variable again
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(1, user_api="blas")

@@ -144,11 +144,17 @@ def test_definitions_load_in_an_empty_environment_without_what_is_heavy() -> Non
 
 
 def test_blas_has_one_thread_unless_somebody_asks_for_more() -> None:
-    script = (
-        "import stt_pipeline, numpy, threadpoolctl;"
+    print_threads = (
+        "import threadpoolctl, scipy.linalg;"
         "print(*{pool['num_threads'] for pool in threadpoolctl.threadpool_info() if pool['user_api'] == 'blas'})"
     )
-    for asked, threads in ({}, "1"), ({"OPENBLAS_NUM_THREADS": "2"}, "2"):
+    for imports, asked, threads in (
+        ("stt_pipeline, numpy", {}, "1"),
+        ("numpy, stt_pipeline", {}, "1"),
+        ("stt_pipeline, numpy", {"OPENBLAS_NUM_THREADS": "2"}, "2"),
+        ("numpy, stt_pipeline", {"OPENBLAS_NUM_THREADS": "2"}, "2"),
+    ):
+        script = f"import {imports}; {print_threads}"
         ran = subprocess.run(
             [sys.executable, "-c", script],
             env={"PATH": os.environ["PATH"], **asked},
