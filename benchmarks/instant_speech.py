@@ -4,15 +4,11 @@ Every recording gets the same transcript of 50 words, two speakers and the same 
 store; all else is real.
 """
 
-from collections.abc import Iterable, Iterator
-
-from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.audio.sound import Sound
 from stt_pipeline.definitions import build_definitions
-from stt_pipeline.errors import FileError
 from stt_pipeline.minutes.model import ActionItem, Minutes
 from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerCount
-from stt_pipeline.speech.recordings import Outcome, Progress, Recording
+from stt_pipeline.speech.transcriber import FixedTranscriber
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word
 
 _SENTENCE = (
@@ -42,28 +38,6 @@ _SEGMENTS = tuple(
     for n in range(5)
 )
 _TURNS = tuple(SpeakerTurn(4.0 * n, 4.0 * n + 4.0, f"SPEAKER_{n % 2:02d}") for n in range(5))
-
-
-class InstantTranscriber:
-    """Says the same for every recording."""
-
-    model = "instant"
-
-    def transcribe(
-        self, recordings: Iterable[Recording], *, progress: Progress | None = None
-    ) -> Iterator[Outcome]:
-        """Yield the transcript, whatever a recording is; it is read all the same."""
-        for recording in recordings:
-            result: Transcript | Exception
-            try:
-                with recording.open() as sound:
-                    length = sum(map(len, sound.blocks())) / SAMPLE_RATE
-            except FileError as error:
-                result = error
-            else:
-                language = recording.options.language or "ko"
-                result = Transcript(language, 1.0, length, self.model, _SEGMENTS, quality=0.9)
-            yield Outcome(recording, result)
 
 
 class InstantDiarizer:
@@ -96,7 +70,7 @@ class InstantSummarizer:
 
 defs = build_definitions(
     {
-        "transcriber_for": lambda options: InstantTranscriber(),
+        "transcriber_for": lambda options: FixedTranscriber(_SEGMENTS, model="instant"),
         "diarizer_for": lambda options: InstantDiarizer(),
         "summarizer_for": lambda options: InstantSummarizer(),
     }

@@ -30,6 +30,7 @@ from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, t
 from stt_pipeline.speech.diarization import load_diarizer
 from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.models import load_model
+from stt_pipeline.speech.postprocess import WithPostprocessing
 from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.speakers import assign_speakers
 from stt_pipeline.store.database import Database
@@ -149,7 +150,7 @@ def _hear(path: Path) -> dict[str, float]:
         yield SoundFile(path)
 
     started = time.monotonic()
-    (outcome,) = engine.transcribe([Recording("it", opened)])
+    (outcome,) = WithPostprocessing(engine).transcribe([Recording("it", opened)])
     if isinstance(outcome.result, Exception):
         raise outcome.result
     transcribed = peak_mb()

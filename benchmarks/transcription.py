@@ -206,7 +206,7 @@ def _heard(listener: Any, path: Path, language: str, batch_size: int, native: bo
         )
         return " ".join(segment.text for segment in segments)
     model = listener.model if batch_size else listener
-    chunks = list(Cutter(model.feature_extractor.chunk_length).cut(SoundInMemory(samples)))
+    chunks = list(Cutter(model.feature_extractor.chunk_length).cut(SoundInMemory(samples).blocks()))
     if not chunks:
         return ""
     clips = [(chunk.offset, chunk.offset + chunk.seconds) for chunk in chunks]

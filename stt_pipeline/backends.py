@@ -125,7 +125,18 @@ def choice_of(registry: Registry) -> Any:
     return Annotated[str, AfterValidator(check), Field(json_schema_extra={"enum": list(registry)})]
 
 
-TRANSCRIBERS = Registry("transcriber", "STT_TRANSCRIBER", {})
+TRANSCRIBERS = Registry(
+    "transcriber",
+    "STT_TRANSCRIBER",
+    {
+        "local": Backend(
+            "stt_pipeline.speech.engine:local_transcriber",
+            "Whisper on this machine, by faster-whisper",
+            settings=("model", "device", "compute_type", "cpu_threads", "model_batch_size"),
+            pool="gpu",
+        ),
+    },
+)
 
 DIARIZERS = Registry(
     "diarizer",

@@ -1,6 +1,5 @@
 """How the things are that the product stands on: for `stt doctor`, and for the API's `/health`. Changes nothing."""
 
-import os
 import socket
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -46,9 +45,8 @@ def model(settings: Settings) -> Check:
     device: Literal["cpu", "cuda"] = "cuda" if gpus and settings.device != "cpu" else "cpu"
     name = resolve_name(settings.model, device)
     where = f"on {'a GPU' if device == 'cuda' else 'the CPU'}"
-    os.environ["HF_HUB_OFFLINE"] = "1"  # of this process: a check downloads nothing
     try:
-        folder = find_files(name)
+        folder = find_files(name, local_files_only=True)
     except ConfigurationError as error:
         if error.__cause__ is None:  # a wrong name or folder
             return Check("speech model", "fail", str(error))

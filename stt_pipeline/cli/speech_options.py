@@ -14,6 +14,8 @@ from stt_pipeline.settings import Settings
 from stt_pipeline.speech.diarization import Diarizer, load_diarizer
 from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.models import load_model
+from stt_pipeline.speech.postprocess import WithPostprocessing
+from stt_pipeline.speech.transcriber import Transcriber
 
 Wishes = Annotated[
     list[str] | None,
@@ -45,7 +47,9 @@ def wishes(pairs: Sequence[str] | None, **flags: Any) -> BatchOptions:
         raise InvalidRequestError(f"Invalid --option: {what_is_wrong(error)}.") from error
 
 
-def speech_tools(asked: BatchOptions, settings: Settings, *, batch_size: int = 0) -> tuple[Engine, Diarizer]:
+def speech_tools(
+    asked: BatchOptions, settings: Settings, *, batch_size: int = 0
+) -> tuple[Transcriber, Diarizer]:
     """Return what transcribes and what finds the speakers: as asked for, else as the settings say.
 
     Raises:
@@ -59,4 +63,5 @@ def speech_tools(asked: BatchOptions, settings: Settings, *, batch_size: int = 0
     loaded = load_model(
         asked.model or settings.model, settings.device, settings.compute_type, settings.cpu_threads
     )
-    return Engine(loaded, batch_size=batch_size or settings.model_batch_size), diarizer
+    engine = Engine(loaded, batch_size=batch_size or settings.model_batch_size)
+    return WithPostprocessing(engine), diarizer

@@ -1,7 +1,7 @@
 """`stt transcribe`: files in, transcripts with speakers out, without Dagster or a database."""
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -25,7 +25,7 @@ from stt_pipeline.settings import Settings
 from stt_pipeline.speech.alignment import align
 from stt_pipeline.speech.diarization import Diarizer
 from stt_pipeline.speech.quality import Figures
-from stt_pipeline.speech.recordings import Outcome, Recording
+from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.speakers import assign_speakers
 from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
 from stt_pipeline.speech.whisperx_extra import is_installed, missing_extra
@@ -96,8 +96,7 @@ def transcribe(
     done, failed, without_speakers = list[Transcript](), 0, 0
     started = time.monotonic()
     bars = TranscriptionBars(list(stems))
-    outcomes = cast("Generator[Outcome, None, None]", engine.transcribe(recordings, progress=bars.heard))
-    with bars, closing(outcomes):
+    with bars, closing(engine.transcribe(recordings, progress=bars.heard)) as outcomes:
         for outcome in outcomes:
             file = cast(Path, outcome.recording.key)
             name = display_name(file)

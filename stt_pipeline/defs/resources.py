@@ -24,7 +24,7 @@ from stt_pipeline.settings import Settings
 from stt_pipeline.speech.diarization import Diarizer, load_diarizer
 from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.models import LoadedModel, load_model
-from stt_pipeline.speech.recordings import Transcriber
+from stt_pipeline.speech.transcriber import Transcriber
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.server.embedded import with_database
 

@@ -1,1 +1,1 @@
-"""Audio in, transcript with speakers out. Plain Python: no Dagster, no database."""
+"""Audio in, transcript with speakers out. Plain Python without Dagster and without a database."""

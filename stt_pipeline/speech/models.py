@@ -1,12 +1,11 @@
-"""Which speech model STT_MODEL means, where its files are, and loading it once a process. No audio here.
+"""The speech model that STT_MODEL names: its name, its files, and loading it once per process. No audio here.
 
-Everything that is wrong with a model is a ConfigurationError, raised before the first file is touched: a missing model
-must stop a batch, not fail each of its files.
+Every problem with a model is a ConfigurationError before the first file is transcribed: a missing model must stop a
+batch, not fail each of its files.
 """
 
 import logging
 import os
-import re
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -16,33 +15,29 @@ import numpy as np
 
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.process_cache import once_per_process
+from stt_pipeline.speech import whisper_internals
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
 
 DEMO = "demo"
-"""Name of the tiny model in the package, which knows nothing but its vocabulary of synthetic meetings."""
+"""Name of the tiny model in this package. Its vocabulary is that of synthetic meetings only."""
 
 Device = Literal["auto", "cpu", "cuda"]
 
+HUB_TIMEOUT_SECONDS = 4.0
+"""Timeout of a request to the model hub. Its client has none for `model_info`, and tries twice: the longest wait is twice this."""
+
 _log = logging.getLogger(__name__)
 
-_FILE_VERSION = 6
-_DECODER_LAYER = re.compile(r"decoder/layer_(\d+)/")
-
-# so small that threads wait for each other longer than they work: 554 s of audio took 24 s with two, 16 s with one
+# The demo model is so small that its threads mostly wait for each other: 554 s of audio took 24 s with two, 16 s with one
 _DEMO_THREADS = 1
-_THREADS = 4  # CTranslate2's own number; more cores make more workers
+_THREADS = 4  # CTranslate2's default; more cores give more workers
 
-# faster-whisper would fetch a missing tokenizer from the hub, so a folder without one is not complete
+# faster-whisper downloads a missing tokenizer, so a folder without one is incomplete
 _REQUIRED_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
 
-# The hub's client has no timeout of its own when it asks what a repository holds: behind a firewall that drops packets
-# it waits for ever. It tries twice, so this is half of the longest wait, in seconds.
-_HUB_TIMEOUT = 4.0
-
-
-_LARGEST = (32, 1280)  # layers and width of large-v3's decoder
+_LARGEST_DECODER = (32, 1280)  # layers and width of large-v3
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +45,13 @@ class LoadedModel:
     """A Whisper model in memory.
 
     Attributes:
-        name: what ``auto`` and other aliases came to.
-        languages: that it can be asked for.
-        workers: how many model batches it can decode side by side.
-        layers: of its decoder.
-        width: of its layers.
+        name: the resolved name, not ``auto``.
+        device: "cpu" or "cuda".
+        compute_type: of CTranslate2, resolved.
+        languages: codes of the languages that it supports.
+        workers: model batches that it can decode in parallel.
+        layers: layers of its decoder.
+        width: width of a decoder layer.
     """
 
     name: str
@@ -63,40 +60,39 @@ class LoadedModel:
     compute_type: str
     languages: tuple[str, ...]
     workers: int = 1
-    layers: int = _LARGEST[0]
-    width: int = _LARGEST[1]
+    layers: int = _LARGEST_DECODER[0]
+    width: int = _LARGEST_DECODER[1]
 
 
 def load_model(
     name: str, device: Device = "auto", compute_type: str = "auto", cpu_threads: int = 0
 ) -> LoadedModel:
-    """Return the model that ``name`` means, loaded at most once a process; safe to call from any thread.
+    """Return the model that ``name`` means, loaded once per process. Any thread may call it.
 
     Args:
         name: ``auto`` (large-v3 on a GPU, small on a CPU), a faster-whisper name, a repository of the Hugging Face hub
             (``owner/model``), a folder with a CTranslate2 Whisper model, or ``demo``.
-        device: where it runs; ``auto`` takes a GPU if there is one.
+        device: ``auto`` takes a GPU if there is one.
         compute_type: of CTranslate2; ``auto`` is float16 on a GPU and int8 on a CPU.
-        cpu_threads: of one worker, on a CPU; as many workers as there are cores for. 0 takes four, and one for the
-            demo model.
+        cpu_threads: threads of one worker on a CPU; the number of workers is the number of cores divided by it. 0 means
+            4, or 1 for the demo model.
 
     Raises:
-        ConfigurationError: no such model or device, files missing, or a hub that cannot be reached.
+        ConfigurationError: there is no such model or device, files are missing, or the hub cannot be reached.
     """
     device = _choose_device(device)
-    name = resolve_name(name, device)
     if compute_type == "auto":
         compute_type = "float16" if device == "cuda" else "int8"
-    return _load(name, device, compute_type, cpu_threads)
+    return _load(resolve_name(name, device), device, compute_type, cpu_threads)
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use; not all systems let one ask for fewer than there are."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def resolve_name(name: str, device: Literal["cpu", "cuda"]) -> str:
-    """Return the model's own name: what ``auto`` (or nothing) means on ``device``, and a folder by its absolute path."""
+    """Return the model's own name: ``auto`` and an empty name depend on ``device``, a folder gets its absolute path."""
     if name in ("", "auto"):
         return "large-v3" if device == "cuda" else "small"
     if name != DEMO and _looks_like_folder(name):
@@ -104,19 +100,24 @@ def resolve_name(name: str, device: Literal["cpu", "cuda"]) -> str:
     return name
 
 
-def find_files(name: str) -> Path:
-    """Return the folder with the files of model ``name``, downloading them if they are not on this machine yet.
+def find_files(name: str, *, local_files_only: bool = False) -> Path:
+    """Return the folder with the files of model ``name``, and download them if necessary.
 
-    Nothing is asked of the network for ``demo``, for a folder, or for a model that was downloaded before.
+    ``demo``, a folder and a model that was downloaded before need no network.
+
+    Args:
+        name: as returned by :func:`resolve_name`.
+        local_files_only: never download.
 
     Raises:
-        ConfigurationError: no such model, files missing, or a hub that cannot be reached.
+        ConfigurationError: there is no such model, files are missing, or the hub cannot be reached. If the model has a
+            valid name and is only not on this machine, the error has a ``__cause__``.
     """
     if name == DEMO:
-        return _complete(Path(str(resources.files("stt_pipeline.speech") / "demo_model")))
+        return _check_complete(Path(str(resources.files("stt_pipeline.speech") / "demo_model")))
     if _looks_like_folder(name):
-        return _complete(Path(name).expanduser())
-    return _from_hub(name, _repository(name))
+        return _check_complete(Path(name).expanduser())
+    return _from_hub(name, _repository(name), local_files_only=local_files_only)
 
 
 def _choose_device(device: Device) -> Literal["cpu", "cuda"]:
@@ -138,60 +139,56 @@ def _looks_like_folder(name: str) -> bool:
     return name.startswith(("/", "./", "../", "~")) or Path(name).is_dir()
 
 
-def _complete(folder: Path) -> Path:
-    """Return ``folder`` if a model is in it."""
+def _check_complete(folder: Path) -> Path:
     if not folder.is_dir():
         raise ConfigurationError(f"The model folder {folder} does not exist: check STT_MODEL.")
     missing = [pattern for pattern in _REQUIRED_FILES if not any(folder.glob(pattern))]
     if missing:
         raise ConfigurationError(
-            f"The model folder {folder} is not complete: {', '.join(missing)} missing. STT_MODEL wants a Whisper model in "
-            "CTranslate2 format, as `hf download Systran/faster-whisper-small --local-dir DIR` fetches it."
+            f"The model folder {folder} is not complete: {', '.join(missing)} missing. STT_MODEL needs a Whisper model in "
+            "CTranslate2 format: run `hf download Systran/faster-whisper-small --local-dir DIR` to get one."
         )
     return folder
 
 
 def _repository(name: str) -> str:
-    """Return the hub's repository of model ``name``."""
-    from faster_whisper.utils import _MODELS, available_models  # the table has no public name
-
-    if name in _MODELS:
-        return str(_MODELS[name])
+    repositories = whisper_internals.hub_repositories()
+    if name in repositories:
+        return repositories[name]
     if name.count("/") == 1:
         return name
     raise ConfigurationError(
-        f"STT_MODEL={name} is neither a folder nor a known model. Known are auto, {DEMO}, {', '.join(available_models())}."
+        f"STT_MODEL={name} is neither a folder nor a known model. Known are auto, {DEMO}, {', '.join(repositories)}."
     )
 
 
-def _from_hub(name: str, repository: str) -> Path:
-    from faster_whisper.utils import download_model
+def _from_hub(name: str, repository: str, *, local_files_only: bool) -> Path:
+    from faster_whisper import download_model
     from huggingface_hub import HfApi
     from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 
-    logging.getLogger("huggingface_hub").setLevel(
-        logging.ERROR
-    )  # it advertises tokens; failures are raised anyway
-    try:
-        return _complete(Path(download_model(repository, local_files_only=True)))
-    except (LocalEntryNotFoundError, ConfigurationError):
-        pass  # never downloaded, or not to its end
+    # it advertises tokens; its failures are raised as errors
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    not_here = f"The speech model {name} ({repository}) is not on this machine"
     elsewhere = f"On a machine with a network run `hf download {repository} --local-dir DIR`, copy DIR here and set STT_MODEL=DIR."
     try:
-        HfApi().model_info(repository, timeout=_HUB_TIMEOUT)
+        return _check_complete(Path(download_model(repository, local_files_only=True)))
+    except (LocalEntryNotFoundError, ConfigurationError) as error:  # never downloaded, or not completely
+        if local_files_only:
+            raise ConfigurationError(f"{not_here}. {elsewhere}") from error
+    try:
+        HfApi().model_info(repository, timeout=HUB_TIMEOUT_SECONDS)
         _log.info("Downloading the speech model %s (%s), once.", name, repository)
-        return _complete(Path(download_model(repository)))
+        return _check_complete(Path(download_model(repository)))
     except RepositoryNotFoundError as error:
         raise ConfigurationError(
             f"STT_MODEL={name}: {repository} is not on the Hugging Face hub, or is private (then set HF_TOKEN)."
         ) from error
     except ConfigurationError:
         raise
-    except Exception as error:  # the hub's client lets through whatever its HTTP library raises
+    except Exception as error:  # the hub's client does not wrap the errors of its HTTP library
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ConfigurationError(
-            f"The speech model {name} ({repository}) is not on this machine and could not be downloaded: {reason}. {elsewhere}"
-        ) from error
+        raise ConfigurationError(f"{not_here} and could not be downloaded: {reason}. {elsewhere}") from error
 
 
 @once_per_process()
@@ -211,83 +208,43 @@ def _load(name: str, device: str, compute_type: str, cpu_threads: int) -> Loaded
             num_workers=workers,
             local_files_only=True,
         )
-        _check(whisper, device)
-    except (
-        Exception
-    ) as error:  # CTranslate2 raises RuntimeError and ValueError, the tokenizer a bare Exception
+        _check_usable(whisper, device)
+    except Exception as error:  # RuntimeError or ValueError of CTranslate2, a bare Exception of the tokenizer
         raise ConfigurationError(
             f"The speech model {name} in {folder} does not run on {device} with compute type {compute_type}: {error} "
-            f"({_compute_types(device)}. A damaged model folder must be fetched again.)"
+            f"({_compute_types(device)}. If the model folder is damaged, download it again.)"
         ) from error
+    layers, width = whisper_internals.decoder_shape(folder / "model.bin") or _LARGEST_DECODER
     return LoadedModel(
         name,
         whisper,
         device,
         whisper.model.compute_type,
-        _languages(whisper),
+        whisper_internals.language_codes(whisper),
         workers,
-        *_decoder_shape(folder / "model.bin"),
+        layers,
+        width,
     )
 
 
-def _check(whisper: "WhisperModel", device: str) -> None:
-    """Raise a ValueError or RuntimeError if ``whisper`` will not be able to hear anything."""
-    bands = whisper.feature_extractor.mel_filters.shape[0]
+def _check_usable(whisper: "WhisperModel", device: str) -> None:
+    """Raise a ValueError or RuntimeError if the model cannot transcribe."""
+    features = whisper_internals.feature_settings(whisper.feature_extractor)
+    bands = len(features.mel_filters)
     if bands != whisper.model.n_mels:
         raise ValueError(
-            f"preprocessor_config.json is missing or of another model (it says {bands} mel bands, "
-            f"the weights say {whisper.model.n_mels})."
+            f"preprocessor_config.json is missing or of another model (it has {bands} mel bands, "
+            f"the weights have {whisper.model.n_mels})."
         )
     if device == "cuda":
-        # CTranslate2 looks for cuBLAS and cuDNN only at the first sound, which must not be somebody's file
-        whisper.encode(np.zeros((bands, whisper.feature_extractor.nb_max_frames), np.float32))
-
-
-def _decoder_shape(model: Path) -> tuple[int, int]:
-    """Return layers and width of the decoder, from the names and shapes in CTranslate2's file; its API has neither.
-
-    The file is what `ctranslate2.specs.model_spec` writes: a head, and for each variable its name, shape, type and data.
-    """
-    with model.open("rb") as file:
-
-        def number(size: int) -> int:
-            return int.from_bytes(file.read(size), "little")
-
-        def text() -> str:
-            return file.read(number(2)).rstrip(b"\0").decode()
-
-        layers, width = set(), 0
-        if number(4) != _FILE_VERSION:
-            return _LARGEST
-        text()
-        number(4)
-        for _ in range(number(4)):
-            name = text()
-            shape = [number(4) for _ in range(number(1))]
-            number(1)
-            file.seek(number(4), os.SEEK_CUR)
-            if found := _DECODER_LAYER.match(name):
-                layers.add(found[1])
-            if name == "decoder/position_encodings/encodings":
-                width = shape[-1]
-        return (len(layers), width) if layers and width else _LARGEST
+        # CTranslate2 loads cuBLAS and cuDNN with the first encoding; if they are missing, no file must fail for it
+        whisper_internals.encode(whisper, np.zeros((bands, features.max_frames), np.float32))
 
 
 def _compute_types(device: str) -> str:
     import ctranslate2
 
     try:
-        return f"This {device} can do {', '.join(sorted(ctranslate2.get_supported_compute_types(device)))}"
+        return f"This {device} supports {', '.join(sorted(ctranslate2.get_supported_compute_types(device)))}"
     except (RuntimeError, ValueError):
         return f"CTranslate2 cannot use {device} here"
-
-
-def _languages(whisper: "WhisperModel") -> tuple[str, ...]:
-    """Return the codes of the languages that the model has a token for."""
-    if not whisper.model.is_multilingual:
-        return ("en",)
-    return tuple(
-        code
-        for code in whisper.supported_languages
-        if whisper.hf_tokenizer.token_to_id(f"<|{code}|>") is not None
-    )

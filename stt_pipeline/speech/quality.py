@@ -1,24 +1,24 @@
-"""What there is to say against a transcript, in words. The figures are of `engine`, `guard` and `confidence`."""
+"""Quality notes: short warnings for readers of a transcript. The figures come from `engine`, `hallucination` and `confidence`."""
 
 from dataclasses import dataclass
 
 from stt_pipeline.speech.transcript import Transcript
 
-_UNSURE = 0.6  # quality under which a reader is told
-# speech without text that is worth a word: the detector's edges alone leave some
-_MISSED_SECONDS = 2.0
-_MISSED_SHARE = 0.05
+_LOW_QUALITY = 0.6
+# The edges of the VAD's regions alone leave some speech without text
+_MAX_UNTRANSCRIBED_SECONDS = 2.0
+_MAX_UNTRANSCRIBED_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What is known about the text of one recording, without the text.
+    """Quality figures of one transcript, without its text.
 
     Attributes:
-        quality: 0 to 1; speech without text and suspect segments count as wrong. None where nobody talks.
-        speech_seconds: how long somebody talks.
-        untranscribed_speech_seconds: the part of it for which there is no text.
-        suspect_segments: how many segments may never have been said.
+        quality: 0 to 1; speech without text and suspicious segments count as wrong. None without speech.
+        speech_seconds: seconds of speech.
+        untranscribed_speech_seconds: the part of it without text.
+        suspect_segments: segments with hallucination reasons.
     """
 
     quality: float | None
@@ -38,15 +38,17 @@ class Figures:
 
     @property
     def quality_notes(self) -> tuple[str, ...]:
-        """What a reader should know, a phrase each; none where nothing speaks against the text."""
-        found = []
-        if self.quality is not None and self.quality < _UNSURE:
-            found.append(f"low confidence ({self.quality:.2f} of 1)")
-        if self.untranscribed_speech_seconds > max(_MISSED_SECONDS, _MISSED_SHARE * self.speech_seconds):
-            found.append(
+        """Warnings for a reader, one phrase each; empty if the figures are good."""
+        notes = []
+        if self.quality is not None and self.quality < _LOW_QUALITY:
+            notes.append(f"low confidence ({self.quality:.2f} of 1)")
+        if self.untranscribed_speech_seconds > max(
+            _MAX_UNTRANSCRIBED_SECONDS, _MAX_UNTRANSCRIBED_SHARE * self.speech_seconds
+        ):
+            notes.append(
                 f"{self.untranscribed_speech_seconds:.0f} s of {self.speech_seconds:.0f} s of speech without text"
             )
         if self.suspect_segments:
             plural = "s" * (self.suspect_segments != 1)
-            found.append(f"{self.suspect_segments} segment{plural} that may never have been said")
-        return tuple(found)
+            notes.append(f"{self.suspect_segments} segment{plural} that may be hallucinated")
+        return tuple(notes)

@@ -1,4 +1,4 @@
-"""A small picture of who spoke when, for people to glance at. It shows no name, word or file of the recording."""
+"""A small picture of the speaker turns of a recording. It shows no name, word or file name."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -7,27 +7,31 @@ from stt_pipeline.durations import clock
 from stt_pipeline.speech.transcript import SpeakerTurn
 
 _WIDTH, _MARGIN, _ROW = 700, 40, 25  # pixels
-_LEFT, _RIGHT, _TOP, _BOTTOM = 100, 20, 10, 30  # pixels around the rows: labels, half a time, air, axis
+_LEFT, _RIGHT, _TOP, _BOTTOM = (
+    100,
+    20,
+    10,
+    30,
+)  # pixels around the rows: labels, half a tick label, space, axis
 _BAR = 8  # pixels above and below the middle of a row
 _FONT = 11  # pixels
 
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C7A00", "#7F7F7F")
-"""Okabe and Ito's palette for colour-blind readers; its yellow and black would vanish on white and on black pages."""
+"""Okabe and Ito's palette for colour-blind readers, without its yellow and black: they are invisible on white and on black pages."""
 
 _TICK_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds
-_MOST_TICKS = 9  # as many as 700 pixels hold
+_MAX_TICKS = 9  # what 700 pixels have room for
 
-_INK = "#808080"  # the grey that can be read on a white and on a black page
+_INK = "#808080"  # readable on a white and on a black page
 
 
 def speaker_timeline_png(turns: Sequence[SpeakerTurn], duration: float) -> bytes:
-    """Return a PNG, 700 pixels wide and 40 + 25 x speakers high: a row and a colour for each speaker over the time.
+    """Return a PNG, 700 pixels wide and 40 + 25 x speakers high: time from left to right, one row for each speaker.
 
-    The background is transparent, and the colours are readable on light and on dark pages. Equal input gives equal
-    bytes.
+    The background is transparent; the colours are readable on light and on dark pages. Equal input gives equal bytes.
 
     Args:
-        turns: who speaks when, in seconds; without any, the picture says that there is no speech.
+        turns: in seconds; if there are none, the picture shows "no speech".
         duration: length of the recording in seconds, the right end of the axis.
     """
     from PIL import Image, ImageDraw, ImageFont
@@ -35,14 +39,14 @@ def speaker_timeline_png(turns: Sequence[SpeakerTurn], duration: float) -> bytes
     speakers = sorted({turn.speaker for turn in turns})
     rows = max(len(speakers), 1)
     axis = _TOP + _ROW * rows
-    # transparent, in the colour of the ink, so that letters have no dark edges
+    # transparent, but in the colour of the letters, so that they have no dark edges
     picture = Image.new("RGBA", (_WIDTH, _MARGIN + _ROW * rows), f"{_INK}00")
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(_FONT)
     width = _WIDTH - _LEFT - _RIGHT
 
     def x(seconds: float) -> float:
-        return _LEFT + width * seconds / max(duration, 1e-3)  # a time axis cannot have no length
+        return _LEFT + width * seconds / max(duration, 1e-3)  # the axis needs a length
 
     for row, speaker in enumerate(speakers):
         y = _TOP + _ROW * row + _ROW // 2
@@ -65,6 +69,6 @@ def speaker_timeline_png(turns: Sequence[SpeakerTurn], duration: float) -> bytes
 
 
 def _tick_step(duration: float) -> int:
-    """Return the smallest round step that leaves the axis readable; whole hours for very long recordings."""
-    hours = 3600 * (1 + int(duration / 3600 / _MOST_TICKS))
-    return next((step for step in _TICK_STEPS if duration / step <= _MOST_TICKS), hours)
+    """Return the smallest round step with at most `_MAX_TICKS` ticks; whole hours for very long recordings."""
+    hours = 3600 * (1 + int(duration / 3600 / _MAX_TICKS))
+    return next((step for step in _TICK_STEPS if duration / step <= _MAX_TICKS), hours)

@@ -1,6 +1,6 @@
-"""What was said, when, and by whom: the dataclasses that all rooms above pass around.
+"""Transcripts, segments, words and speaker turns: plain data that all layers above use, and their JSON form.
 
-Times are seconds from the start of the file. Nothing here knows a model, a file or a database.
+Times are seconds from the start of the file. No model, no file and no database here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word as Whisper wrote it. ``probability`` is between 0 and 1.
+    """One word as Whisper wrote it.
 
-    ``overlap``: somebody else talks at the same time. ``low_confidence``: the word is worth a second look (`confidence`).
-    ``suggestion``: a name that may have been said instead (`hotwords`); a person decides.
+    Attributes:
+        probability: between 0 and 1.
+        overlap: another speaker talks at the same time.
+        low_confidence: the probability is low, so the word needs a review (`confidence`).
+        suggestion: a name that may be correct instead (`hotwords`); the text is not changed.
     """
 
     start: float
@@ -28,12 +31,16 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of speech of one speaker, with the figures that Whisper gives to judge it.
+    """A segment of speech of one speaker, with Whisper's own quality figures.
 
     Attributes:
-        language: in which it was heard, ISO 639-1.
-        suspect: why it may never have been said (the names of `guard`'s signs); empty where nothing speaks against it.
-        raw_text: what the model wrote, where the text was corrected afterwards; else empty.
+        avg_logprob: mean log-probability of the tokens.
+        no_speech_prob: probability that there is no speech.
+        compression_ratio: bytes of the text divided by the bytes of its compressed form.
+        language: in which it was decoded, ISO 639-1.
+        hallucination_reasons: why the text may be a hallucination (values of `hallucination.Reason`); empty if it is not
+            suspicious.
+        raw_text: the model's text, if the text was corrected afterwards; else empty.
     """
 
     start: float
@@ -60,13 +67,15 @@ class SpeakerTurn:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """All segments of one recording, in order of time. ``duration`` is the recording's length in seconds.
+    """All segments of one recording, in order of time.
 
     Attributes:
+        language_probability: 0 to 1; 1 if the language was given.
+        duration: seconds of the recording.
         notes: sentences that a reader of the transcript must see, such as the demo model's limits.
-        speech_seconds: how long somebody talks, by the voice activity detector.
-        untranscribed_speech_seconds: the part of it for which there is no text; much of it means that words are missing.
-        quality: 0 to 1, how far the text can be trusted (`confidence`); None without speech.
+        speech_seconds: seconds of speech, by the VAD.
+        untranscribed_speech_seconds: the part of it without text; many such seconds mean that words are missing.
+        quality: 0 to 1 (`confidence.quality`); None without speech, and before post-processing.
     """
 
     language: str
@@ -103,16 +112,16 @@ def shifted(segment: Segment, by: float) -> Segment:
 def segments_to_json(segments: Sequence[Segment]) -> list[dict[str, Any]]:
     """Return segments as JSON-ready dicts; :func:`segments_from_json` is the way back.
 
-    What is rarely set is left out where it is not: a batch has hundreds of millions of words.
+    Fields that are rarely set are omitted where they are empty: a batch has hundreds of millions of words.
     """
-    # not asdict, which copies everything deeply and takes ten times as long
+    # not dataclasses.asdict: it copies everything deeply and takes ten times as long
     return [{**_fields(segment), "words": [_fields(word) for word in segment.words]} for segment in segments]
 
 
 def segments_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[Segment, ...]:
-    """Rebuild segments from the dicts of :func:`segments_to_json`.
+    """Return segments from the dicts of :func:`segments_to_json`.
 
-    Keys of older versions get their present names. Unknown keys, of a newer version, are ignored.
+    Keys of older versions get their current names. Unknown keys, of a newer version, are ignored.
     """
     return tuple(_segment(row) for row in rows)
 
@@ -130,12 +139,12 @@ def turns_to_json(turns: Sequence[SpeakerTurn]) -> list[dict[str, Any]]:
 
 
 def turns_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[SpeakerTurn, ...]:
-    """Rebuild speaker turns from what :func:`turns_to_json` made."""
+    """Return speaker turns from the dicts of :func:`turns_to_json`."""
     return tuple(SpeakerTurn(**row) for row in rows)
 
 
 SEGMENT_KEYS_BEFORE_SCHEMA_2 = {"suspect": "hallucination_reasons", "heard": "raw_text"}
-"""Old key of a segment: its present name. Rows and files that older versions wrote keep the old keys."""
+"""Old key of a segment: its current name. Rows and files of older versions keep the old keys."""
 
 WORD_KEYS_BEFORE_SCHEMA_2 = {"unsure": "low_confidence"}
 """The same for a word."""
@@ -150,12 +159,14 @@ def _known(kind: type[Word] | type[Segment], row: Mapping[str, Any]) -> Mapping[
     return {key: value for key, value in named.items() if key in fields}
 
 
-_RARE = frozenset(
+_OMITTED_IF_EMPTY = frozenset(
     {"overlap", "low_confidence", "suggestion", "language", "hallucination_reasons", "raw_text"}
 )
 
 
 def _fields(row: Word | Segment | SpeakerTurn) -> dict[str, Any]:
     return {
-        name: value for name in row.__dataclass_fields__ if (value := getattr(row, name)) or name not in _RARE
+        name: value
+        for name in row.__dataclass_fields__
+        if (value := getattr(row, name)) or name not in _OMITTED_IF_EMPTY
     }

@@ -1,7 +1,7 @@
-"""How likely it is, every 32 ms, that somebody speaks: Silero's VAD over a recording that comes in blocks.
+"""Probability of speech every 32 ms: Silero VAD over a recording that comes in blocks, and the speech regions.
 
-Its state is carried over from block to block, so that it makes no difference where they end. What is done about the
-probabilities (cutting windows, finding turns) is for those who ask.
+The state of the model is kept from block to block, so the result does not depend on where blocks end. Chunks and
+speaker turns are made elsewhere.
 """
 
 from collections.abc import Iterator
@@ -10,99 +10,96 @@ import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.audio.sound import Samples
+from stt_pipeline.speech.whisper_internals import VAD_CONTEXT, VAD_STATE_SHAPE, vad_session
 
 FRAME = 512
-"""Samples that Silero judges at once: 32 ms at 16 kHz (https://github.com/snakers4/silero-vad)."""
+"""Samples of one frame of Silero VAD: 32 ms at 16 kHz (https://github.com/snakers4/silero-vad)."""
 
-_CONTEXT = 64  # samples before a frame that Silero hears with it
-_STATE = (1, 1, 128)
-_AT_ONCE = 2_000  # frames: a minute, so that memory does not grow with the blocks
+_MAX_FRAMES_PER_CALL = 2_000  # one minute, so that memory does not grow with the size of the blocks
 
 
 class VoiceActivity:
-    """Silero VAD for one recording; feed it blocks in order, and ask for the rest at the end."""
+    """Silero VAD for one recording. Feed its blocks in order, then flush."""
 
     def __init__(self) -> None:
         """Start with silence before the recording."""
-        from faster_whisper.vad import get_vad_model
-
-        self._session = get_vad_model().session
-        self._h = np.zeros(_STATE, np.float32)
-        self._c = np.zeros(_STATE, np.float32)
-        self._context = np.zeros(_CONTEXT, np.float32)
-        self._left = np.zeros(0, np.float32)
+        self._session = vad_session()
+        self._h = np.zeros(VAD_STATE_SHAPE, np.float32)
+        self._c = np.zeros(VAD_STATE_SHAPE, np.float32)
+        self._context = np.zeros(VAD_CONTEXT, np.float32)
+        self._incomplete = np.zeros(0, np.float32)
 
     def feed(self, block: Samples) -> npt.NDArray[np.float32]:
         """Return the probabilities of the frames that ``block`` completes, float32 ``(frames,)``, between 0 and 1."""
-        samples = np.concatenate([self._left, block])
+        samples = np.concatenate([self._incomplete, block])
         whole = len(samples) // FRAME * FRAME
-        self._left = samples[whole:].copy()
-        return self._judge(samples[:whole])
+        self._incomplete = samples[whole:].copy()
+        return self._predict(samples[:whole])
 
-    def rest(self) -> npt.NDArray[np.float32]:
-        """Return the probability of the last frame, filled up with silence; none if the recording ended with a frame."""
-        if not len(self._left):
+    def flush(self) -> npt.NDArray[np.float32]:
+        """Return the probability of the last frame, padded with silence; nothing if the recording ended with a frame."""
+        if not len(self._incomplete):
             return np.zeros(0, np.float32)
-        last = np.pad(self._left, (0, FRAME - len(self._left)))
-        self._left = self._left[:0]
-        return self._judge(last)
+        last = np.pad(self._incomplete, (0, FRAME - len(self._incomplete)))
+        self._incomplete = self._incomplete[:0]
+        return self._predict(last)
 
-    def _judge(self, samples: Samples) -> npt.NDArray[np.float32]:
-        found = [np.zeros(0, np.float32)]
-        for first in range(0, len(samples), _AT_ONCE * FRAME):
-            part = samples[first : first + _AT_ONCE * FRAME]
+    def _predict(self, samples: Samples) -> npt.NDArray[np.float32]:
+        probabilities = [np.zeros(0, np.float32)]
+        for first in range(0, len(samples), _MAX_FRAMES_PER_CALL * FRAME):
+            part = samples[first : first + _MAX_FRAMES_PER_CALL * FRAME]
             frames = part.reshape(-1, FRAME)
-            before = np.concatenate([self._context[None], frames[:-1, -_CONTEXT:]])
-            self._context = frames[-1, -_CONTEXT:].copy()
+            context = np.concatenate([self._context[None], frames[:-1, -VAD_CONTEXT:]])
+            self._context = frames[-1, -VAD_CONTEXT:].copy()
             output, self._h, self._c = self._session.run(
-                None, {"input": np.concatenate([before, frames], axis=1), "h": self._h, "c": self._c}
+                None, {"input": np.concatenate([context, frames], axis=1), "h": self._h, "c": self._c}
             )
-            found.append(np.asarray(output, np.float32).reshape(-1))
-        return np.concatenate(found)
+            probabilities.append(np.asarray(output, np.float32).reshape(-1))
+        return np.concatenate(probabilities)
 
 
 class SpeechRegions:
-    """Finds where speech starts and ends in a stream of probabilities; all times are counted in frames.
+    """Finds where speech starts and ends in a stream of probabilities. All times are frames.
 
-    Speech starts at ``threshold`` and goes on until the probability has been under ``threshold - 0.15`` for
-    ``shortest_pause`` frames, as in Silero's own reference code.
+    Speech starts at ``threshold`` and ends when the probability was under ``threshold - 0.15`` for ``min_pause`` frames,
+    as in Silero's reference code.
     """
 
-    def __init__(self, *, threshold: float, shortest_pause: int, shortest_speech: int = 0) -> None:
+    def __init__(self, *, threshold: float, min_pause: int, min_speech: int = 0) -> None:
         """Start at frame 0, in silence."""
         self._threshold = threshold
-        self._silence = max(threshold - 0.15, 0.01)
-        self._shortest_pause = shortest_pause
-        self._shortest_speech = shortest_speech
+        self._silence_threshold = max(threshold - 0.15, 0.01)
+        self._min_pause = min_pause
+        self._min_speech = min_speech
         self._frame = 0
-        self._pause: int | None = None
+        self._pause_start: int | None = None
         self.start: int | None = None
-        """The first frame of the speech that goes on; None in silence."""
+        """First frame of the current region; None in silence."""
 
     def feed(self, probabilities: npt.NDArray[np.float32]) -> Iterator[tuple[int, int]]:
-        """Yield the stretches ``(start, end)`` that end within these probabilities."""
+        """Yield ``(start, end)`` of the regions that end within these probabilities."""
         for probability in probabilities.tolist():
             if probability >= self._threshold:
-                self._pause = None
+                self._pause_start = None
                 if self.start is None:
                     self.start = self._frame
-            elif self.start is not None and probability < self._silence:
-                if self._pause is None:
-                    self._pause = self._frame
-                if self._frame - self._pause >= self._shortest_pause:
-                    yield from self._closed(self._pause)
+            elif self.start is not None and probability < self._silence_threshold:
+                if self._pause_start is None:
+                    self._pause_start = self._frame
+                if self._frame - self._pause_start >= self._min_pause:
+                    yield from self._close(self._pause_start)
             self._frame += 1
 
-    def rest(self) -> Iterator[tuple[int, int]]:
-        """Yield the stretch that goes on at the end of the recording, if there is one."""
+    def flush(self) -> Iterator[tuple[int, int]]:
+        """Yield the region that is open at the end of the recording, if there is one."""
         if self.start is not None:
-            yield from self._closed(self._frame)
+            yield from self._close(self._frame)
 
     def cut(self, frame: int) -> None:
-        """Let the speech that goes on start at ``frame`` instead: what was before it is dealt with."""
+        """Move the start of the current region to ``frame``."""
         self.start = frame
 
-    def _closed(self, end: int) -> Iterator[tuple[int, int]]:
-        start, self.start, self._pause = self.start, None, None
-        if start is not None and end - start > self._shortest_speech:
+    def _close(self, end: int) -> Iterator[tuple[int, int]]:
+        start, self.start, self._pause_start = self.start, None, None
+        if start is not None and end - start > self._min_speech:
             yield start, end

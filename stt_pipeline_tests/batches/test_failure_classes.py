@@ -170,9 +170,9 @@ def _faulty(loaded: LoadedModel, faults: dict[Path, Fault]) -> LoadedModel:
     whisper.model = FaultyModel(
         loaded.whisper.model,
         {
-            np.asarray(decoder._encode([decoder.row(chunk, DecodeOptions())]))[0].tobytes(): fault
+            np.asarray(decoder.encode([decoder.row(chunk, DecodeOptions())]))[0].tobytes(): fault
             for path, fault in faults.items()
-            for chunk in Cutter(decoder.longest).cut(SoundFile(path))
+            for chunk in Cutter(decoder.max_chunk_seconds).cut(SoundFile(path).blocks())
         },
     )
     return replace(loaded, whisper=whisper)

@@ -29,7 +29,8 @@ from stt_pipeline.mail.mailer import Mailer, load_mailer
 from stt_pipeline.mail.outbox import OutboxMailer
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerCount
-from stt_pipeline.speech.recordings import Recording, Transcriber
+from stt_pipeline.speech.recordings import Recording
+from stt_pipeline.speech.transcriber import Transcriber
 from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files

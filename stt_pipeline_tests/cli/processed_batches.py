@@ -8,7 +8,7 @@ from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, t
 from stt_pipeline.mail.mailer import load_mailer
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.speech.diarization import Diarizer
-from stt_pipeline.speech.recordings import Transcriber
+from stt_pipeline.speech.transcriber import Transcriber
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import report
 

@@ -11,7 +11,7 @@ from stt_pipeline.audio.sound import SoundFile
 from stt_pipeline.cli import transcription_bars
 from stt_pipeline.cli.transcription_bars import TranscriptionBars
 from stt_pipeline.speech.recordings import Recording, TranscriptionOptions
-from stt_pipeline_tests.speech.engine.sounds import lent
+from stt_pipeline_tests.speech.engine.sounds import opened
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_many_files_are_not_all_looked_into_first(screen: Console, monkeypatch: 
     with TranscriptionBars(files) as bars:
         assert 2 <= len(looked) <= 3
         bars._progress.refresh()
-        bars.heard(Recording(files[-1], lambda: lent(SoundFile(files[-1])), TranscriptionOptions()), 30.0)
+        bars.heard(Recording(files[-1], lambda: opened(SoundFile(files[-1])), TranscriptionOptions()), 30.0)
         for file in files:
             bars.ended(file, 60.0)
         bars._progress.refresh()

@@ -29,7 +29,7 @@ def two_speakers(seconds: int = 40) -> Samples:
 def one_speaker_activities(samples: Samples) -> npt.NDArray[np.float32]:
     """Stand in for the segmentation model: all speech, by Silero's voice activity, comes from the first speaker."""
     activity = VoiceActivity()
-    probabilities = np.concatenate([activity.feed(samples), activity.rest()])
+    probabilities = np.concatenate([activity.feed(samples), activity.flush()])
     frames = np.arange(FRAME_CENTER, len(samples) - FRAME_CENTER, FRAME_STEP)
     found = np.zeros((len(frames), MAX_LOCAL_SPEAKERS), np.float32)
     found[:, 0] = probabilities[frames // FRAME]

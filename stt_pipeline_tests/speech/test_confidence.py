@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from stt_pipeline.speech.confidence import UNSURE_BELOW, mark, quality
+from stt_pipeline.speech.confidence import LOW_CONFIDENCE_BELOW, mark, quality
 from stt_pipeline.speech.transcript import Segment, Transcript, Word, segments_from_json, segments_to_json
 
 WORDS = (Word(0.0, 1.0, " 네,", 0.9), Word(1.0, 4.0, " 확인했습니다.", 0.5))
@@ -22,7 +22,7 @@ def test_words_under_the_threshold_are_marked() -> None:
     assert segments_from_json(segments_to_json([marked])) == (marked,)
     (again,) = mark([marked], below=0.4)
     assert again == SEGMENT
-    (sure,) = mark([replace(SEGMENT, words=(Word(0, 1, "네", UNSURE_BELOW),))])
+    (sure,) = mark([replace(SEGMENT, words=(Word(0, 1, "네", LOW_CONFIDENCE_BELOW),))])
     assert not sure.words[0].low_confidence
 
 

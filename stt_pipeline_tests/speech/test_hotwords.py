@@ -1,15 +1,19 @@
-"""Hotwords that fit, and suggestions of names: rather none than a wrong one."""
+"""Hotwords that fit into the prompt, and suggestions of names: none is better than a wrong one."""
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
-from stt_pipeline.speech.hotwords import MOST_TOKENS, Fitted, fit, suggest
+from stt_pipeline.speech.hotwords import MAX_TOKENS, FittedHotwords, fit, suggest
 from stt_pipeline.speech.transcript import segments_from_json, segments_to_json
 from stt_pipeline_tests.conftest import SAMPLES
 from stt_pipeline_tests.minutes import natural_meetings
 from stt_pipeline_tests.speech.korean.model_segments import segment_of
+
+ROOT = SAMPLES.parent
 
 NAMES = (
     "김민석 부장", "이서윤", "박지훈 연구원", "최소연", "정수빈", "강하늘", "윤도혁", "조현우", "한지민", "장민호", "임서준", "오세훈",
@@ -23,13 +27,15 @@ def suggestions(text: str, names: tuple[str, ...] = NAMES, language: str = "ko")
 
 
 def test_hotwords_that_fit_are_all_kept_once() -> None:
-    assert fit(["김민석", " API ", "api", "", "예산안"], len) == Fitted(("김민석", "API", "예산안"), ())
+    assert fit(["김민석", " API ", "api", "", "예산안"], len) == FittedHotwords(
+        ("김민석", "API", "예산안"), ()
+    )
 
 
 def test_over_the_limit_the_first_win_and_short_ones_fill_the_rest() -> None:
-    found = fit(["aaaa", "bbbbbb", "cc", "d"], len, most=11)
-    assert found == Fitted(("aaaa", "cc", "d"), ("bbbbbb",))
-    assert fit(["aaaa"], len, most=3) == Fitted((), ("aaaa",))
+    found = fit(["aaaa", "bbbbbb", "cc", "d"], len, max_tokens=11)
+    assert found == FittedHotwords(("aaaa", "cc", "d"), ("bbbbbb",))
+    assert fit(["aaaa"], len, max_tokens=3) == FittedHotwords((), ("aaaa",))
 
 
 def test_what_fits_is_counted_together_with_the_model_s_own_tokenizer() -> None:
@@ -42,8 +48,8 @@ def test_what_fits_is_counted_together_with_the_model_s_own_tokenizer() -> None:
     names = [f"참석자{number}" for number in range(200)]
     found = fit(names, lambda text: len(tokenizer.encode(f" {text}")))
     assert found.kept == tuple(names[: len(found.kept)])
-    assert 0 < len(found.kept) < 200 == len(found.kept) + len(found.left_out)
-    assert len(tokenizer.encode(" " + ", ".join(found.kept))) <= MOST_TOKENS
+    assert 0 < len(found.kept) < 200 == len(found.kept) + len(found.dropped)
+    assert len(tokenizer.encode(" " + ", ".join(found.kept))) <= MAX_TOKENS
 
 
 @pytest.mark.parametrize(
@@ -53,10 +59,10 @@ def test_what_fits_is_counted_together_with_the_model_s_own_tokenizer() -> None:
         ("네, 김민숙입니다.", [("김민숙입니다.", "김민석")]),
         ("박지운 대리가 왔어요", [("박지운", "박지훈")]),
         ("최서연씨한테 물어보세요", [("최서연씨한테", "최소연")]),
-        ("김민석은 왔습니다", []),  # heard right
+        ("김민석은 왔습니다", []),  # recognized correctly
         ("한지금 말씀하신", []),  # words, not a name
         ("정수기가 고장 났습니다", []),
-        ("이분이 이준입니다 이중 장치", []),  # too short to look for
+        ("이분이 이준입니다 이중 장치", []),  # too short
         ("David Kin is here", []),
     ],
 )
@@ -81,11 +87,16 @@ def test_nothing_but_the_suggestion_changes() -> None:
     assert segments_from_json([row]) == (after,)
 
 
-def test_other_languages_and_no_names_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stt_pipeline.speech.korean.morphology.load_kiwi", None)
-    assert suggestions("김민숙 부장님", language="ja") == []
-    assert suggestions("김민숙 부장님", ()) == []
-    assert suggestions("예산안을 제출합니다") == []
+def test_other_languages_and_no_names_do_not_load_kiwipiepy() -> None:
+    script = (
+        "import sys; from stt_pipeline_tests.speech.test_hotwords import suggestions\n"
+        "assert suggestions('김민숙 부장님', language='ja') == []\n"
+        "assert suggestions('김민숙 부장님', ()) == []\n"
+        "assert suggestions('예산안을 제출합니다') == []\n"
+        "print('kiwipiepy' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ran.stdout.strip() == "False"
 
 
 def test_no_suggestion_in_meetings_where_nobody_is_called_so() -> None:

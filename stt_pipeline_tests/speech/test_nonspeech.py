@@ -1,24 +1,22 @@
-"""Where nobody speaks there is no text: each listed sound through the whole engine, and past its voice activity detector."""
+"""Audio without speech has no text: each sound through the whole engine, and through the model without the VAD."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 
 import numpy as np
 import pytest
 
 from stt_pipeline.audio.decode import decode
-from stt_pipeline.audio.sound import Sound, SoundInMemory
-from stt_pipeline.speech.engine import Engine, judging
+from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.engine.chunks import Chunk
-from stt_pipeline.speech.engine.decoding import DecodeOptions, Decoder
+from stt_pipeline.speech.engine.decoding import ChooseLanguages, Decoded, DecodeOptions, Decoder, Row
 from stt_pipeline.speech.evaluation import ErrorRate, character_error_rate
-from stt_pipeline.speech.hallucination import Attempt, AudioEvidence, Candidate, Decode, examine
+from stt_pipeline.speech.hallucination import AudioEvidence, examine
 from stt_pipeline.speech.models import load_model
-from stt_pipeline.speech.recordings import Recording, TranscriptionOptions
-from stt_pipeline.speech.transcript import Segment, Transcript
+from stt_pipeline.speech.recordings import TranscriptionOptions
+from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.speech.voice_activity import VoiceActivity
 from stt_pipeline_tests.conftest import SHARED
+from stt_pipeline_tests.speech.engine.sounds import recording, results
 from stt_pipeline_tests.speech.hallucination.chunks import Model
 from stt_pipeline_tests.speech.nonspeech import RATE, SOUNDS
 from stt_pipeline_tests.speech.sample_meetings import load_meeting
@@ -28,21 +26,11 @@ needs_real_speech = pytest.mark.skipif(
 )
 
 
-def _lend(samples: np.ndarray) -> AbstractContextManager[Sound]:
-    return nullcontext(SoundInMemory(samples))
-
-
 def transcribe(engine: Engine, samples: Sequence[np.ndarray], language: str = "") -> Iterator[Transcript]:
     """Yield the transcript of each recording, in order."""
-    recordings = [
-        Recording(number, partial(_lend, one), TranscriptionOptions(language=language))
-        for number, one in enumerate(samples)
-    ]
-    outcomes = {outcome.recording.key: outcome.result for outcome in engine.transcribe(recordings)}
-    for number in range(len(samples)):
-        result = outcomes[number]
-        assert isinstance(result, Transcript), result
-        yield result
+    options = TranscriptionOptions(language=language)
+    found = results(engine, [recording(number, one, options) for number, one in enumerate(samples)])
+    yield from (found[number] for number in range(len(samples)))
 
 
 @pytest.fixture(scope="module")
@@ -61,15 +49,15 @@ def test_each_gives_an_empty_transcript_and_no_failure(language: str, gain: floa
 
 
 @pytest.mark.parametrize("name", SOUNDS)
-def test_the_guard_drops_what_the_model_writes_when_it_is_made_to(name: str) -> None:
-    """The demo model writes sentences about nearly all of them, many with a log-probability like that of true ones."""
+def test_hallucinations_about_it_are_dropped(name: str) -> None:
+    """The demo model writes sentences for nearly all of them, many with a log-probability like that of real ones."""
     decoder = Decoder(load_model("demo", "cpu"))
-    samples = SOUNDS[name]()[: int(decoder.longest) * RATE]
+    samples = SOUNDS[name]()[: int(decoder.max_chunk_seconds) * RATE]
     activity = VoiceActivity()
-    chunk = Chunk(0, 0, samples, np.concatenate([activity.feed(samples), activity.rest()]), 0.0)
+    chunk = Chunk(0, 0, samples, np.concatenate([activity.feed(samples), activity.flush()]), 0.0)
     for language in "ko", "en":
         (decoded,) = decoder.decode(
-            [decoder.row(chunk, DecodeOptions(beam=1), language=language)],
+            [decoder.row(chunk, DecodeOptions(beam_size=1), language=language)],
             lambda _, code=language: [code],  # type: ignore[misc]
         )
         model = Model()
@@ -77,7 +65,7 @@ def test_the_guard_drops_what_the_model_writes_when_it_is_made_to(name: str) -> 
         assert examine(decoded.segments, evidence, model, hotwords=()) == ()
         assert model.asked == []
     if name in ("white_noise", "pink_noise", "mains_hum", "music", "organ", "ring_tone"):
-        assert decoded.segments, "the model wrote nothing, so that this tests nothing"
+        assert decoded.segments, "the model wrote nothing, so this tests nothing"
 
 
 def test_speech_between_them_survives(engine: Engine) -> None:
@@ -99,13 +87,13 @@ def test_speech_between_them_survives(engine: Engine) -> None:
         total += errors
         assert errors.rate < 0.5, list(SOUNDS)[
             number
-        ]  # a bar of music in the first sentence takes the demo model aback
+        ]  # a bar of music in the first sentence confuses the demo model
     assert total.rate < 0.1
     assert len(transcript.segments) <= len(parts) * (len(alone.segments) + 1)
     assert transcript.speech_seconds == pytest.approx(len(parts) * alone.speech_seconds, rel=0.1)
 
 
-def test_what_is_really_said_again_and_again_is_marked_and_never_dropped(engine: Engine) -> None:
+def test_real_repetition_gets_reasons_and_is_never_dropped(engine: Engine) -> None:
     meeting = load_meeting("weekly-budget.wav")
     said = meeting.segments[0]
     once = decode(meeting.path)[round((said.start - 0.3) * RATE) : round((said.end + 0.3) * RATE)]
@@ -116,7 +104,7 @@ def test_what_is_really_said_again_and_again_is_marked_and_never_dropped(engine:
 
 @needs_real_speech
 def test_real_audio_does_not_fail(engine: Engine) -> None:
-    """What the demo model writes about it means nothing; that there is an end, and order, does."""
+    """The demo model's text of it is meaningless; only the order and the end are tested."""
     names = ["jfk.flac", "multilingual.mp3", "one_second.wav", "two_speakers_phone.wav", "meetings/dev00.wav"]
     samples = [decode(SHARED / "audio" / name)[: 12 * RATE] for name in names]
     for name, transcript in zip(names, transcribe(engine, samples), strict=True):
@@ -127,27 +115,27 @@ def test_real_audio_does_not_fail(engine: Engine) -> None:
         assert transcript.untranscribed_speech_seconds <= transcript.speech_seconds, name
 
 
-def test_the_samples_are_hardly_ever_decoded_again(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_samples_are_hardly_ever_decoded_again() -> None:
     """None of 75 chunks is; each attempt costs as much as the chunk."""
-    asked: list[Attempt] = []
+
+    class Counting(Decoder):
+        """Counts the rows with a language: those of chunks whose language was detected before."""
+
+        again = 0
+
+        def decode(self, rows: Sequence[Row], choose_languages: ChooseLanguages) -> list[Decoded]:
+            self.again += sum(bool(row.language) for row in rows)
+            return super().decode(rows, choose_languages)
+
+    loaded = load_model("demo", "cpu")
+    decoder = Counting(loaded)
     meetings = [load_meeting(name) for name in ("hiring-plan.flac", "telephone-support.wav")]
-
-    def counting(
-        segments: Sequence[Segment], evidence: AudioEvidence, again: Decode, *, hotwords: Sequence[str]
-    ) -> tuple[Candidate, ...]:
-        def counted(attempt: Attempt) -> Sequence[Segment]:
-            asked.append(attempt)
-            return again(attempt)
-
-        return examine(segments, evidence, counted, hotwords=hotwords)
-
-    monkeypatch.setattr(judging, "examine", counting)
     samples = [  # up to a pause
         decode(meeting.path)[: round((meeting.segments[10].end + 0.2) * RATE)] for meeting in meetings
     ]
-    transcripts = list(transcribe(engine, samples))
+    transcripts = list(transcribe(Engine(loaded, decoder=decoder), samples))
     assert all(len(transcript.segments) >= 5 for transcript in transcripts)
     assert not any(
         segment.hallucination_reasons for transcript in transcripts for segment in transcript.segments
     )
-    assert len(asked) <= 1
+    assert decoder.again <= 1

@@ -12,7 +12,8 @@ from stt_pipeline.audio.sound import SoundInMemory
 from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.evaluation import ErrorRate, character_error_rate, word_error_rate
 from stt_pipeline.speech.models import load_model
-from stt_pipeline.speech.recordings import transcribe_one
+from stt_pipeline.speech.postprocess import WithPostprocessing
+from stt_pipeline.speech.transcriber import transcribe_one
 from tools.demo_model.corpus import draw_corpus
 from tools.demo_model.grammar import Language
 from tools.demo_model.slots import Phrase
@@ -53,7 +54,7 @@ class Score:
 
 def evaluate(model: Path, groups: Sequence[Group] = GROUPS) -> list[Score]:
     """Return how the product, with the model in this folder, hears each group; equal for equal models."""
-    transcriber = Engine(load_model(str(model), device="cpu"))
+    transcriber = WithPostprocessing(Engine(load_model(str(model), device="cpu")))
     rng = Random(_SEED)
     held_out = draw_corpus().held_out
     scores = []

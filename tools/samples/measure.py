@@ -19,7 +19,8 @@ from stt_pipeline.speech.evaluation import (
     read_rttm,
 )
 from stt_pipeline.speech.models import load_model
-from stt_pipeline.speech.recordings import transcribe_one
+from stt_pipeline.speech.postprocess import WithPostprocessing
+from stt_pipeline.speech.transcriber import transcribe_one
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def hear(audio_file: Path, references: Path) -> Heard:
     """Return how the product hears ``audio_file``, judged by the files of its stem in the folder ``references``."""
     reference = json.loads((references / f"{audio_file.stem}.json").read_text(encoding="utf-8"))
     sound = SoundFile(audio_file)
-    transcript = transcribe_one(Engine(load_model("demo", device="cpu")), sound)
+    transcript = transcribe_one(WithPostprocessing(Engine(load_model("demo", device="cpu"))), sound)
     turns = EmbeddedDiarizer().diarize(sound)
     minutes = ExtractiveSummarizer().summarize(transcript)
     text = " ".join(segment["text"] for segment in reference["segments"])

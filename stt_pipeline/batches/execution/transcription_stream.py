@@ -15,7 +15,8 @@ from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, Done
 from stt_pipeline.batches.execution.file_loop import Read, Write
 from stt_pipeline.batches.execution.shard_claims import ShardClaims
 from stt_pipeline.errors import ConfigurationError, SourceUnavailableError
-from stt_pipeline.speech.recordings import Outcome, Recording, Transcriber
+from stt_pipeline.speech.recordings import Outcome, Recording
+from stt_pipeline.speech.transcriber import Transcriber
 from stt_pipeline.store.manifest.files import AudioFile
 
 _Known = TypeVar("_Known")

@@ -24,8 +24,10 @@ from stt_pipeline.speech.alignment import align
 from stt_pipeline.speech.diarization import Diarizer
 from stt_pipeline.speech.freed_memory import give_back_freed_memory
 from stt_pipeline.speech.models import usable_cores
-from stt_pipeline.speech.recordings import Outcome, Recording, Transcriber
+from stt_pipeline.speech.postprocess import WithPostprocessing
+from stt_pipeline.speech.recordings import Outcome, Recording
 from stt_pipeline.speech.speakers import assign_speakers
+from stt_pipeline.speech.transcriber import Transcriber
 from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
@@ -129,9 +131,10 @@ def transcribe_files(work: ShardClaims, transcriber_for: TranscriberFor, *, lang
     def write(connection: Connection, shard: ClaimedShard, done: Sequence[Done[NewTranscript]]) -> None:
         transcriptions.save(connection, [one.result for one in done])
 
-    transcribe_each_file(
-        work, lambda shard: transcriber_for(shard.options), begin, finish, read=read, write=write
-    )
+    def postprocessing_transcriber(shard: ClaimedShard) -> Transcriber:
+        return WithPostprocessing(transcriber_for(shard.options))
+
+    transcribe_each_file(work, postprocessing_transcriber, begin, finish, read=read, write=write)
     give_back_freed_memory()
 
 

@@ -29,7 +29,7 @@ class SpeechDetector:
         """Start at the beginning of the recording."""
         self._activity = VoiceActivity()
         self._regions = SpeechRegions(
-            threshold=_THRESHOLD, shortest_pause=_SHORTEST_PAUSE, shortest_speech=_SHORTEST_SPEECH
+            threshold=_THRESHOLD, min_pause=_SHORTEST_PAUSE, min_speech=_SHORTEST_SPEECH
         )
         self._samples = 0
         self._found: list[Region] = []
@@ -41,8 +41,8 @@ class SpeechDetector:
 
     def finish(self) -> list[Region]:
         """Return the speech regions in order of time; none for silence, noise or an empty recording."""
-        self._add(self._regions.feed(self._activity.rest()))
-        self._add(self._regions.rest())
+        self._add(self._regions.feed(self._activity.flush()))
+        self._add(self._regions.flush())
         return self._found
 
     def _add(self, regions: Iterable[tuple[int, int]]) -> None:

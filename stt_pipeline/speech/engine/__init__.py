@@ -1,9 +1,9 @@
-"""Whisper over a stream of recordings: chunks of many of them share a model batch. Sound in, transcripts out.
+"""Whisper over a stream of recordings: chunks of many recordings share a model batch. Audio in, raw transcripts out.
 
-`engine` is the door. `chunks` cuts a recording while it is read, `decoding` is the model, `state` one recording in
-work, `session` the threads; `languages`, `words`, `sizes`, `failures` and `finishing` are what they say.
+`engine` is the interface. `chunks` cuts a recording, `decoding` runs the model on a batch, `chunk_review` checks the
+result, `recording_state` collects the results of one recording, `scheduler` runs the threads.
 """
 
-from stt_pipeline.speech.engine.engine import DEMO_NOTE, Engine
+from stt_pipeline.speech.engine.engine import DEMO_NOTE, Engine, local_transcriber
 
-__all__ = ["DEMO_NOTE", "Engine"]
+__all__ = ["DEMO_NOTE", "Engine", "local_transcriber"]

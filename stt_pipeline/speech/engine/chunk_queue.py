@@ -1,4 +1,4 @@
-"""Chunks that wait for a worker, and which of them make the next model batch. Asked under the session's lock only."""
+"""Chunks that wait for a worker, and the choice of the next model batch. Used under the scheduler's lock only."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -10,23 +10,23 @@ from stt_pipeline.speech.engine.recording_state import RecordingState
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChunkJob:
-    """A chunk to be decoded, the recording that it is of, and how many may be decoded with it at most."""
+    """A chunk to be decoded, its recording, and the largest model batch that it may be part of."""
 
     state: RecordingState
     row: Row
-    most: int
+    max_batch_size: int
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What jobs of one model batch have in common."""
-        return (self.most, *self.row.key)
+        """Equal for all jobs of one model batch."""
+        return (self.max_batch_size, *self.row.key)
 
 
 class ChunkQueue:
-    """The jobs in order; those of recordings that are over are never among them."""
+    """The jobs in order; those of finished recordings are never among them."""
 
     def __init__(self) -> None:
-        """Nothing waits."""
+        """Make an empty queue."""
         self._jobs = deque[ChunkJob]()
 
     def __len__(self) -> int:
@@ -34,23 +34,23 @@ class ChunkQueue:
 
     def append(self, job: ChunkJob) -> None:
         """Put a job at the end."""
-        if not job.state.over:
+        if not job.state.finished:
             self._jobs.append(job)
 
-    def put_first(self, jobs: Iterable[ChunkJob]) -> None:
-        """Put jobs before all others: their recordings may be waiting for these alone."""
-        self._jobs.extendleft(reversed([job for job in jobs if not job.state.over]))
+    def prepend(self, jobs: Iterable[ChunkJob]) -> None:
+        """Put jobs at the start: their recordings may wait for nothing else."""
+        self._jobs.extendleft(reversed([job for job in jobs if not job.state.finished]))
 
-    def drop(self, state: RecordingState) -> None:
-        """Forget the jobs of a recording that is over."""
+    def discard(self, state: RecordingState) -> None:
+        """Remove the jobs of a finished recording."""
         self._jobs = deque(job for job in self._jobs if job.state is not state)
 
-    def take(self, most: int) -> list[ChunkJob]:
-        """Take the first job out, and up to ``most`` in all that can be decoded with it."""
-        key, most = self._jobs[0].key, min(most, self._jobs[0].most)
+    def take(self, max_size: int) -> list[ChunkJob]:
+        """Remove and return the first job, and up to ``max_size`` in all that can be decoded with it."""
+        key, max_size = self._jobs[0].key, min(max_size, self._jobs[0].max_batch_size)
         taken: list[ChunkJob] = []
         others: list[ChunkJob] = []
-        while self._jobs and len(taken) < most:
+        while self._jobs and len(taken) < max_size:
             job = self._jobs.popleft()
             (taken if job.key == key else others).append(job)
         self._jobs.extendleft(reversed(others))

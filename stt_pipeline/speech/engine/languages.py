@@ -1,64 +1,62 @@
-"""In which language a recording is: a vote of its chunks, weighted by how long somebody talks in them."""
+"""The language of a recording: a vote of its chunks, weighted by their seconds of speech."""
 
 import sys
 from dataclasses import dataclass, field
 
-from stt_pipeline.speech.engine.decoding import Languages
+from stt_pipeline.speech.engine.decoding import LanguageProbabilities
 
-# Whisper tells the language of less speech, or with less certainty, about as well as chance does between neighbours
-# such as Korean and Japanese; such a chunk takes the recording's.
-LEAST_SPEECH = 3.0  # seconds
-LEAST_CERTAIN = 0.5
+# With less speech, or less probability, Whisper's detection between similar languages such as Korean and Japanese is
+# hardly better than chance; such a chunk takes the language of the recording.
+MIN_SPEECH_SECONDS = 3.0
+MIN_PROBABILITY = 0.5
 
-
-_LEAST_LIKELY = (
-    0.01  # less is not kept: of 99 languages that is nearly all, for each of a long recording's chunks
-)
+# Less is not kept: of 99 languages that is nearly all, for each chunk of a long recording
+_MIN_KEPT_PROBABILITY = 0.01
 
 
 @dataclass(slots=True)
 class LanguageVote:
-    """The votes so far."""
+    """The votes of the chunks so far."""
 
-    _votes: dict[int, tuple[float, Languages]] = field(default_factory=dict)
+    _votes: dict[int, tuple[float, LanguageProbabilities]] = field(default_factory=dict)
     _clear: dict[str, float] = field(default_factory=dict)
     _unclear: dict[str, float] = field(default_factory=dict)
 
-    def add(self, index: int, speech_seconds: float, languages: Languages) -> None:
-        """Count what was told of a chunk, once."""
+    def add(self, index: int, speech_seconds: float, probabilities: LanguageProbabilities) -> None:
+        """Count the vote of a chunk; a second vote of the same chunk is ignored."""
         if index in self._votes:
             return
-        likely = {sys.intern(code): p for code, p in languages.items() if p >= _LEAST_LIKELY}
-        self._votes[index] = (speech_seconds, likely)
-        _count(self._clear if clear(speech_seconds, languages) else self._unclear, speech_seconds, likely)
+        kept = {sys.intern(code): p for code, p in probabilities.items() if p >= _MIN_KEPT_PROBABILITY}
+        self._votes[index] = (speech_seconds, kept)
+        _add(self._clear if is_clear(speech_seconds, probabilities) else self._unclear, speech_seconds, kept)
 
     def leading(self) -> str:
-        """Return the language that is ahead; it may depend on the order of the votes by a hair, unlike the result."""
-        return _most(self._clear or self._unclear)
+        """Return the language with most votes so far. Unlike :meth:`result` it may depend on the order of the votes."""
+        return _first(self._clear or self._unclear)
 
     def result(self) -> tuple[str, float]:
-        """Return the language and its share of the votes, 0 to 1; empty where nobody voted.
+        """Return the language and its share of the votes, 0 to 1; an empty code if there is no vote.
 
-        Chunks that are long and certain decide; where there are none, all do. The order of the votes makes no difference.
+        Clear chunks decide; if there are none, all do. The result does not depend on the order of the votes.
         """
         votes = [vote for _, vote in sorted(self._votes.items())]  # sums of floats depend on their order
         shares: dict[str, float] = {}
-        for seconds, languages in [vote for vote in votes if clear(*vote)] or votes:
-            _count(shares, seconds, languages)
+        for seconds, probabilities in [vote for vote in votes if is_clear(*vote)] or votes:
+            _add(shares, seconds, probabilities)
         total = sum(shares.values())
-        best = _most(shares)
+        best = _first(shares)
         return best, min(1.0, shares[best] / total) if total else 0.0
 
 
-def clear(speech_seconds: float, languages: Languages) -> bool:
-    """Tell whether a chunk's language can be told from itself."""
-    return speech_seconds >= LEAST_SPEECH and max(languages.values()) >= LEAST_CERTAIN
+def is_clear(speech_seconds: float, probabilities: LanguageProbabilities) -> bool:
+    """Return whether a chunk is enough to detect its language."""
+    return speech_seconds >= MIN_SPEECH_SECONDS and max(probabilities.values()) >= MIN_PROBABILITY
 
 
-def _count(shares: dict[str, float], seconds: float, languages: Languages) -> None:
-    for code, probability in languages.items():
+def _add(shares: dict[str, float], seconds: float, probabilities: LanguageProbabilities) -> None:
+    for code, probability in probabilities.items():
         shares[code] = shares.get(code, 0.0) + seconds * probability
 
 
-def _most(shares: Languages) -> str:
+def _first(shares: LanguageProbabilities) -> str:
     return max(sorted(shares), key=lambda code: shares[code]) if any(shares.values()) else ""

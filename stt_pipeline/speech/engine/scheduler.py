@@ -1,90 +1,94 @@
 """The threads of one call of the engine: readers cut recordings into chunks, workers decode them in model batches.
 
-Everything that is shared is behind one lock; queues are bounded, so that readers wait for workers. What is decoded how
-is for `decoding` and `judging`, which chunks go together for `waiting`, what becomes of one recording for `state`.
+All shared state is behind one lock. Queues are bounded, so readers wait for workers. The model is `decoding`, the checks
+are `chunk_review`, the choice of a model batch is `chunk_queue`, and the results of one recording are `recording_state`.
 """
 
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from queue import SimpleQueue
 
-from stt_pipeline.audio.sound import Samples, Sound
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.speech.engine.chunk_queue import ChunkJob, ChunkQueue
+from stt_pipeline.speech.engine.chunk_review import ChunkReview, ChunkReviewer
 from stt_pipeline.speech.engine.chunks import Cutter
-from stt_pipeline.speech.engine.decoding import Decoded, Decoder, Languages
-from stt_pipeline.speech.engine.failures import explained, is_out_of_memory
-from stt_pipeline.speech.engine.judging import Judge, Verdict
-from stt_pipeline.speech.engine.postprocess import finished
+from stt_pipeline.speech.engine.decoding import Decoded, Decoder, LanguageProbabilities
+from stt_pipeline.speech.engine.failures import as_file_error, is_out_of_memory
 from stt_pipeline.speech.engine.recording_state import RecordingState
 from stt_pipeline.speech.recordings import Outcome, Progress
 from stt_pipeline.speech.transcript import Transcript
 
 _log = logging.getLogger(__name__)
 
-_BATCHES_AHEAD = 2  # model batches a worker that readers may be ahead
-_FILL_UP = 0.1  # seconds that a GPU waits for more chunks while readers are at work: half a batch takes it as long as a whole
+_QUEUED_BATCHES_PER_WORKER = 2
+# Seconds that a GPU waits for more chunks while readers work: half a batch takes it as long as a full one
+_FULL_BATCH_WAIT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is done side by side."""
+    """How much runs in parallel."""
 
     readers: int
     workers: int
     batch_size: int
-    fill_up: bool
+    wait_for_full_batch: bool
 
     @property
-    def most_ready(self) -> int:
+    def max_queued_chunks(self) -> int:
         """Chunks that may wait for a worker."""
-        return _BATCHES_AHEAD * self.workers * self.batch_size
+        return _QUEUED_BATCHES_PER_WORKER * self.workers * self.batch_size
 
     @property
-    def most_recordings(self) -> int:
-        """Recordings in hand: enough for full batches where each is one chunk."""
-        return self.readers + self.most_ready
+    def max_active_recordings(self) -> int:
+        """Recordings in progress: enough for full batches if each is one chunk."""
+        return self.readers + self.max_queued_chunks
 
 
 class Scheduler:
     """One stream of recordings through one model.
 
     Attributes:
-        batch_size: as many chunks are decoded together; it shrinks when the device's memory is too small for them.
+        batch_size: chunks in a model batch; it shrinks when the device runs out of memory.
     """
 
     def __init__(
         self, decoder: Decoder, model: str, plan: Plan, notes: Sequence[str], progress: Progress | None
     ):
-        """Prepare; threads start with :meth:`run`."""
+        """Prepare; :meth:`run` starts the threads."""
         self.batch_size = plan.batch_size
         self._decoder = decoder
-        self._judge = Judge(decoder, lambda: self._stopped)
+        self._reviewer = ChunkReviewer(decoder, lambda: self._stopped)
         self._model = model
         self._plan = plan
         self._notes = notes
         self._progress = progress
         self._changed = threading.Condition()
         self._to_read = deque[RecordingState]()
-        self._waiting = ChunkQueue()
+        self._queue = ChunkQueue()
         self._reading = 0
         self._stopped = False
         self._outcomes = SimpleQueue[Outcome | BaseException]()
 
-    def run(self, states: Iterable[RecordingState]) -> Iterator[Outcome]:
-        """Yield the outcome of each recording, as it gets done."""
+    def run(self, states: Iterable[RecordingState]) -> Generator[Outcome, None, None]:
+        """Yield the outcome of each recording, in the order in which they finish."""
         threads = [
-            threading.Thread(target=self._guarded, args=(work,), name=work.__name__.strip("_"), daemon=True)
-            for work in [self._read] * self._plan.readers + [self._work] * self._plan.workers
+            threading.Thread(target=self._run_thread, args=(loop,), name=f"stt-{name}", daemon=True)
+            for name, loop, count in (
+                ("reader", self._read_loop, self._plan.readers),
+                ("worker", self._work_loop, self._plan.workers),
+            )
+            for _ in range(count)
         ]
         for thread in threads:
             thread.start()
         try:
-            yield from self._feed(iter(states))
+            yield from self._exchange(iter(states))
         finally:
             with self._changed:
                 self._stopped = True
@@ -92,36 +96,37 @@ class Scheduler:
             for thread in threads:
                 thread.join()
 
-    def _feed(self, states: Iterator[RecordingState]) -> Iterator[Outcome]:
-        in_hand, more = 0, True
+    def _exchange(self, states: Iterator[RecordingState]) -> Iterator[Outcome]:
+        """Pass recordings to the readers and yield outcomes, in the caller's thread."""
+        active, more = 0, True
         while True:
-            if more and in_hand < self._plan.most_recordings:
+            if more and active < self._plan.max_active_recordings:
                 state = next(states, None)
                 if state:
-                    in_hand += 1
+                    active += 1
                     with self._changed:
                         self._to_read.append(state)
                         self._changed.notify_all()
                 more = state is not None
                 if more and self._outcomes.empty():
                     continue
-            if not in_hand:
+            if not active:
                 return
             outcome = self._outcomes.get()
             if isinstance(outcome, BaseException):
                 raise outcome
-            in_hand -= 1
+            active -= 1
             yield outcome
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _run_thread(self, loop: Callable[[], None]) -> None:
         try:
-            work()
-        except BaseException as error:  # nobody else would see it, and the caller would wait for ever
+            loop()
+        except BaseException as error:  # raised in the caller's thread, which would otherwise wait forever
             self._outcomes.put(error)
 
     # readers
 
-    def _read(self) -> None:
+    def _read_loop(self) -> None:
         while True:
             with self._changed:
                 while not self._to_read and not self._stopped:
@@ -131,7 +136,7 @@ class Scheduler:
                 state = self._to_read.popleft()
                 self._reading += 1
             try:
-                self._read_one(state)
+                self._read(state)
             except ConfigurationError:
                 raise
             except Exception as error:
@@ -141,170 +146,160 @@ class Scheduler:
                     self._reading -= 1
                     self._changed.notify_all()
 
-    def _read_one(self, state: RecordingState) -> None:
-        cutter = Cutter(self._decoder.longest)
+    def _read(self, state: RecordingState) -> None:
+        cutter = Cutter(self._decoder.max_chunk_seconds)
         options = state.recording.options
-        began, waited = time.monotonic(), 0.0
+        started, waited = time.monotonic(), 0.0
         with state.recording.open() as sound:
-            for chunk in cutter.cut(_Abridged(sound, lambda: self._stopped or state.has_all)):
-                if self._stopped or state.over:
+            # hours of silence are not read to their end if nothing more is needed
+            blocks = takewhile(lambda _: not (self._stopped or state.needs_no_more_audio), sound.blocks())
+            for chunk in cutter.cut(blocks):
+                if self._stopped or state.finished:
                     return
-                if state.wants(chunk):
+                if state.needs(chunk):
                     row = self._decoder.row(
                         chunk, state.options, language=state.language, languages=options.languages
                     )
-                    waited += self._offer(ChunkJob(state, row, state.limit))
+                    waited += self._enqueue(ChunkJob(state, row, state.max_batch_size))
         with self._changed:
-            if self._stopped or state.over:
+            if self._stopped or state.finished:
                 return
-            state.end_reading(cutter.seconds)
-            state.seconds += time.monotonic() - began - waited
-        self._finish_if_done(state)
+            state.finish_reading(cutter.seconds)
+            state.work_seconds += time.monotonic() - started - waited
+        self._finish_if_complete(state)
 
-    def _offer(self, job: ChunkJob) -> float:
-        """Hand a job to the workers; return the seconds waited for them."""
-        began = time.monotonic()
+    def _enqueue(self, job: ChunkJob) -> float:
+        """Queue a job, waiting for room; return the seconds waited."""
+        started = time.monotonic()
         with self._changed:
-            while len(self._waiting) >= self._plan.most_ready and not (self._stopped or job.state.over):
+            while len(self._queue) >= self._plan.max_queued_chunks and not (
+                self._stopped or job.state.finished
+            ):
                 self._changed.wait()
-            job.state.expect(job.row.chunk)
-            self._waiting.append(job)
+            job.state.add_pending(job.row.chunk)
+            self._queue.append(job)
             self._changed.notify_all()
-        return time.monotonic() - began
+        return time.monotonic() - started
 
     # workers
 
-    def _work(self) -> None:
-        while jobs := self._take():
-            began = time.monotonic()
+    def _work_loop(self) -> None:
+        while jobs := self._next_batch():
+            started = time.monotonic()
             try:
-                decoded = self._decoded(jobs)
+                results = self._decode(jobs)
             except ConfigurationError:
                 raise
             except Exception as error:
-                self._recover(jobs, error)
+                self._retry_smaller(jobs, error)
                 continue
-            share = (time.monotonic() - began) / len(jobs)
-            for job, what in zip(jobs, decoded, strict=True):
+            share = (time.monotonic() - started) / len(jobs)
+            for job, decoded in zip(jobs, results, strict=True):
                 if self._stopped:
                     return
-                if not job.state.over:
-                    self._digest(job, what, share)
+                if not job.state.finished:
+                    self._accept(job, decoded, share)
 
-    def _decoded(self, jobs: Sequence[ChunkJob]) -> list[Decoded]:
-        def choose(told: Sequence[Languages | None]) -> list[str]:
+    def _decode(self, jobs: Sequence[ChunkJob]) -> list[Decoded]:
+        def choose_languages(detected: Sequence[LanguageProbabilities | None]) -> list[str]:
             with self._changed:
-                return [job.state.choose(job.row, likely) for job, likely in zip(jobs, told, strict=True)]
+                return [
+                    job.state.choose_language(job.row, probabilities)
+                    for job, probabilities in zip(jobs, detected, strict=True)
+                ]
 
-        return self._decoder.decode([job.row for job in jobs], choose)
+        return self._decoder.decode([job.row for job in jobs], choose_languages)
 
-    def _take(self) -> list[ChunkJob]:
-        """Return the next model batch, waiting for it; none when the session is over."""
+    def _next_batch(self) -> list[ChunkJob]:
+        """Return the next model batch, waiting for it; an empty one when the stream has ended."""
         with self._changed:
-            patient_until = 0.0
+            wait_until = 0.0
             while not self._stopped:
-                if not len(self._waiting):
-                    patient_until = 0.0
+                if not len(self._queue):
+                    wait_until = 0.0
                     self._changed.wait()
                     continue
                 now = time.monotonic()
-                patient_until = patient_until or now + _FILL_UP
-                may_fill_up = len(self._waiting) < self.batch_size and (self._reading or self._to_read)
-                if self._plan.fill_up and may_fill_up and now < patient_until:
-                    self._changed.wait(patient_until - now)
+                wait_until = wait_until or now + _FULL_BATCH_WAIT
+                may_grow = len(self._queue) < self.batch_size and (self._reading or self._to_read)
+                if self._plan.wait_for_full_batch and may_grow and now < wait_until:
+                    self._changed.wait(wait_until - now)
                     continue
-                most = self.batch_size
-                if not self._plan.fill_up:  # the other workers shall have something to do
-                    most = min(most, -(-len(self._waiting) // self._plan.workers))
-                jobs = self._waiting.take(most)
+                size = self.batch_size
+                if not self._plan.wait_for_full_batch:  # leave some for the other workers
+                    size = min(size, -(-len(self._queue) // self._plan.workers))
+                jobs = self._queue.take(size)
                 self._changed.notify_all()
                 return jobs
             return []
 
-    def _digest(self, job: ChunkJob, decoded: Decoded, seconds: float) -> None:
-        """Judge what was decoded in ``seconds``, and have decoded what is missing."""
-        began = time.monotonic()
+    def _accept(self, job: ChunkJob, decoded: Decoded, seconds: float) -> None:
+        """Review a result that took ``seconds``, and queue the parts that must be decoded again."""
+        started = time.monotonic()
         state, chunk = job.state, job.row.chunk
         try:
-            verdict = self._judge.judge(job.row, decoded, state.recording.options.hotwords)
-            more = self._jobs(job, verdict, decoded.language)
+            review = self._reviewer.review(job.row, decoded, state.recording.options.hotwords)
+            more = self._jobs_of_parts(job, review, decoded.language)
         except Exception as error:
-            self._fail(state, explained(error, self._model))
+            self._fail(state, as_file_error(error, self._model))
             return
         with self._changed:
-            state.hear(chunk, decoded.language, verdict.heard, more=len(more))
-            state.seconds += seconds + time.monotonic() - began
-            self._waiting.put_first(more)
+            state.add_result(chunk, decoded.language, review.result, more_parts=len(more))
+            state.work_seconds += seconds + time.monotonic() - started
+            self._queue.prepend(more)
             self._changed.notify_all()
         if self._progress and not more:
             self._progress(state.recording, chunk.offset + chunk.seconds)
-        self._finish_if_done(state)
+        self._finish_if_complete(state)
 
-    def _jobs(self, job: ChunkJob, verdict: Verdict, language: str) -> list[ChunkJob]:
+    def _jobs_of_parts(self, job: ChunkJob, review: ChunkReview, language: str) -> list[ChunkJob]:
         return [
             replace(job, row=self._decoder.row(part, job.row.options, language=language))
-            for part in verdict.parts
+            for part in review.parts
         ]
 
-    def _recover(self, jobs: Sequence[ChunkJob], error: Exception) -> None:
-        """Try again with less side by side; what fails alone fails its recording."""
+    def _retry_smaller(self, jobs: Sequence[ChunkJob], error: Exception) -> None:
+        """Queue the jobs of a failed model batch in smaller batches; a job that fails alone fails its recording."""
         if len(jobs) == 1:
-            self._fail(jobs[0].state, explained(error, self._model))
+            self._fail(jobs[0].state, as_file_error(error, self._model))
             return
         with self._changed:
             if is_out_of_memory(error):
                 self.batch_size = max(1, min(self.batch_size, len(jobs) // 2))
                 _log.warning(
-                    "Not enough memory for %d chunks side by side; going on with %d.",
+                    "Not enough memory for a model batch of %d chunks; continuing with %d.",
                     len(jobs),
                     self.batch_size,
                 )
                 again = list(jobs)
             else:
-                again = [replace(job, most=1) for job in jobs]
-            self._waiting.put_first(again)
+                again = [replace(job, max_batch_size=1) for job in jobs]
+            self._queue.prepend(again)
             self._changed.notify_all()
 
-    # ends
+    # outcomes
 
-    def _finish_if_done(self, state: RecordingState) -> None:
+    def _finish_if_complete(self, state: RecordingState) -> None:
         with self._changed:
-            if not state.is_done():
+            if not state.is_complete():
                 return
-            if state.to_do_again():
+            if state.start_second_pass():
                 self._to_read.appendleft(state)
                 self._changed.notify_all()
                 return
-            state.over = True
+            state.finished = True
         result: Transcript | Exception
         try:
-            result = finished(state.transcript(self._model, self._notes), state.recording.options)
+            result = state.transcript(self._model, self._notes)
         except Exception as error:
             result = error
-        self._outcomes.put(Outcome(state.recording, result, state.seconds))
+        self._outcomes.put(Outcome(state.recording, result, state.work_seconds))
 
     def _fail(self, state: RecordingState, error: Exception) -> None:
         with self._changed:
-            if state.over:
+            if state.finished:
                 return
-            state.over = True
-            self._waiting.drop(state)  # before others are told, so that readers see the room that it leaves
+            state.finished = True
+            self._queue.discard(state)  # before notifying, so that waiting readers see the room in the queue
             self._changed.notify_all()
-        self._outcomes.put(Outcome(state.recording, error, state.seconds))
-
-
-class _Abridged:
-    """A sound that ends where nobody wants to hear more of it: silence of hours is not read to its end in vain."""
-
-    def __init__(self, sound: Sound, is_enough: Callable[[], bool]) -> None:
-        self._sound = sound
-        self._is_enough = is_enough
-
-    def blocks(self) -> Iterator[Samples]:
-        for block in self._sound.blocks():
-            if self._is_enough():
-                return
-            yield block
-
-    def stereo_blocks(self) -> Iterator[Samples]:
-        return self._sound.stereo_blocks()
+        self._outcomes.put(Outcome(state.recording, error, state.work_seconds))

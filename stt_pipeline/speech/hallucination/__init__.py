@@ -1,6 +1,6 @@
-"""Judges what the model wrote about a stretch of sound, has the suspicious decoded again, drops what nobody said.
+"""Hallucination checks: finds suspicious segments, decodes them again in other ways, drops those without speech.
 
-No model inside: it is asked for through a callable. What a chunk is, and how it is decoded, is for `engine`.
+No model inside: decoding is a callable. Chunks and the decoder belong to `engine`.
 """
 
 from stt_pipeline.speech.hallucination.audio_evidence import AudioEvidence, SpeechStats

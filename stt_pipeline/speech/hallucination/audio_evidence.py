@@ -1,7 +1,4 @@
-"""What the sound itself says about a chunk, whatever the model wrote about it. No text here.
-
-The second witness: whether somebody spoke, by Silero's VAD and by the energy.
-"""
+"""Evidence from the audio, independent of the model's text: is there speech, by Silero VAD and by the energy? No text here."""
 
 from dataclasses import dataclass
 
@@ -15,35 +12,35 @@ from stt_pipeline.speech.voice_activity import FRAME
 FRAME_SECONDS = FRAME / SAMPLE_RATE
 
 SPEECH = 0.5
-"""Probability from which on a frame counts as speech: Silero's own default, by which chunks are cut."""
+"""Frames with at least this probability are speech: Silero's default, also used to cut chunks."""
 
 STRICT = 0.8
-"""The stricter threshold. Of the frames of speech 88 to 95 % are over it in the samples, 60 to 95 % in real calls and
-meetings, a quarter at 10 dB more pink noise than speech; of instrumental music, noise and hum none (`nonspeech.py` of
-the tests)."""
+"""A stricter threshold. Of the frames of speech 88 to 95 % reach it in the samples, 60 to 95 % in real calls and meetings,
+a quarter with pink noise 10 dB above the speech; of instrumental music, noise and hum none (`nonspeech.py` of the tests)."""
 
 _FLOOR = -120.0  # dBFS, for digital silence
 
-# Somebody spoke where there is this much speech by either threshold, or this probability on average. Of instrumental music
-# a single frame (0.03 s) passes for speech, and the average of all listed sounds is under 0.05. What people mumble in real
-# meetings has 0.16 s and more, while the shortest sentence of the samples has 0.45 s by the strict threshold.
-_SHORTEST_VOICE = 0.1  # seconds
-_SMALLEST_SHARE = 0.1  # of a long stretch, by the normal threshold
-_LOWEST_MEAN = 0.25
+# There is speech if one of the two thresholds gives this many seconds, or the mean probability is this high. Of
+# instrumental music a single frame (0.03 s) is taken for speech, and the mean of all sounds of the tests is under 0.05.
+# Mumbled words in real meetings have 0.16 s and more; the shortest sentence of the samples has 0.45 s by the strict
+# threshold.
+_MIN_SPEECH = 0.1  # seconds
+_MIN_SPEECH_SHARE = 0.1  # of a long region, by the normal threshold
+_MIN_MEAN_PROBABILITY = 0.25
 
-# 16-bit recordings end at -96 dBFS, and Silero takes speech at -75 dBFS for speech
-_SILENCE = -80.0
+# 16-bit recordings end at -96 dBFS, and Silero still detects speech at -75 dBFS
+_SILENCE_LEVEL = -80.0
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechStats:
-    """What the sound says about a part of a chunk.
+    """Speech statistics of a part of a chunk.
 
     Attributes:
         seconds: its length.
         mean_probability: of speech.
-        speech_share: of its frames, those that are speech.
-        strict_share: those that are speech by the stricter threshold.
+        speech_share: share of the frames that are speech.
+        strict_share: share of the frames that are speech by the stricter threshold.
         level: RMS in dBFS.
     """
 
@@ -55,30 +52,30 @@ class SpeechStats:
 
     @property
     def speech_seconds(self) -> float:
-        """How long somebody speaks in it."""
+        """Seconds of speech."""
         return self.seconds * self.speech_share
 
     @property
     def strict_seconds(self) -> float:
-        """How long somebody speaks in it, by the stricter threshold."""
+        """Seconds of speech by the stricter threshold."""
         return self.seconds * self.strict_share
 
     @property
-    def nobody_spoke(self) -> bool:
-        """Whether voice activity or energy say that there is no voice at all; in doubt somebody spoke."""
-        return self.level < _SILENCE or (
-            self.strict_seconds < _SHORTEST_VOICE
-            and self.speech_seconds < max(_SHORTEST_VOICE, _SMALLEST_SHARE * self.seconds)
-            and self.mean_probability < _LOWEST_MEAN
+    def has_no_speech(self) -> bool:
+        """Whether VAD or energy show that there is no speech at all; False in unclear cases."""
+        return self.level < _SILENCE_LEVEL or (
+            self.strict_seconds < _MIN_SPEECH
+            and self.speech_seconds < max(_MIN_SPEECH, _MIN_SPEECH_SHARE * self.seconds)
+            and self.mean_probability < _MIN_MEAN_PROBABILITY
         )
 
 
 @dataclass(frozen=True, slots=True)
 class AudioEvidence:
-    """A chunk by frames of 32 ms, from its start; the last may be filled up with silence.
+    """A chunk in frames of 32 ms, from its start; the last one may be padded with silence.
 
     Attributes:
-        probabilities: that somebody speaks, by Silero, float32 ``(frames,)``.
+        probabilities: of speech, by Silero VAD, float32 ``(frames,)``.
         levels: RMS in dBFS, float32 ``(frames,)``.
     """
 
@@ -87,7 +84,7 @@ class AudioEvidence:
 
     @classmethod
     def of(cls, samples: Samples, probabilities: npt.NDArray[np.float32]) -> "AudioEvidence":
-        """Return the evidence about ``samples``; a frame without a probability counts as silence, one too many not."""
+        """Return the evidence of ``samples``; frames without a probability count as silence, surplus probabilities are ignored."""
         frames = -(-len(samples) // FRAME)
         padded = np.zeros(frames * FRAME, np.float32)
         padded[: len(samples)] = samples
@@ -102,8 +99,8 @@ class AudioEvidence:
         """Length of the chunk."""
         return len(self.probabilities) * FRAME_SECONDS
 
-    def between(self, start: float, end: float) -> SpeechStats:
-        """Return what is known from ``start`` to ``end``, seconds from the chunk's start; at least one frame of it."""
+    def stats(self, start: float, end: float) -> SpeechStats:
+        """Return the statistics from ``start`` to ``end``, seconds from the chunk's start; of at least one frame."""
         frames = len(self.probabilities)
         if not frames:
             return SpeechStats()
@@ -119,12 +116,12 @@ class AudioEvidence:
         )
 
     def part(self, start: float, end: float) -> "AudioEvidence":
-        """Return the evidence from ``start`` to ``end`` alone, in whole frames."""
+        """Return the evidence from ``start`` to ``end``, in whole frames."""
         part = slice(round(start / FRAME_SECONDS), max(0, round(end / FRAME_SECONDS)))
         return AudioEvidence(self.probabilities[part], self.levels[part])
 
-    def quietest(self, start: float, end: float) -> float:
-        """Return the place for a cut: the middle of the quietest 160 ms in the middle half, seconds from the chunk's start."""
+    def quietest_time(self, start: float, end: float) -> float:
+        """Return where to cut: the middle of the quietest 160 ms in the middle half, in seconds from the chunk's start."""
         width = 5  # frames
         quarter = (end - start) / 4
         first = max(0, round((start + quarter) / FRAME_SECONDS))

@@ -1,7 +1,7 @@
-"""Sentences that were quietly left out: Whisper stretches the segment before such a one over its place.
+"""Deleted sentences: Whisper sometimes skips a sentence, and extends the segment before it over its time.
 
-Words that are missing hurt more than words that are made up, since nobody sees them. What was left out is asked for
-again, with a cut in the pause before it; the text is taken only if there is more of it.
+Missing words are worse than hallucinated ones, because no reader notices them. Such a segment is decoded again in two
+parts, cut in the pause; the new text is used only if it is longer.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,62 +9,60 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from stt_pipeline.speech.hallucination.audio_evidence import FRAME_SECONDS, AudioEvidence
-from stt_pipeline.speech.hallucination.reasons import Finding, findings, syllables
+from stt_pipeline.speech.hallucination.reasons import Finding, find_reasons, syllables
 from stt_pipeline.speech.hallucination.retries import Attempt, Decode
 
-# A segment with fewer syllables for each second of its speech, and a pause in it, may hold more than its text. Of the
-# 158 segments of the samples two have fewer than 3.8, and both had swallowed a sentence.
-_FEWEST_SYLLABLES = 3.8
-_PAUSE = 0.2  # seconds: Silero makes the pause between two sentences shorter than it is
-_SILENCE = 0.35  # probability, as where speech ends
-_SENTENCE = 0.6  # seconds of speech on either side: the shortest sentences of the samples have about as much
-_MORE_SYLLABLES = 2
+# A segment with fewer syllables per second of speech, and with a pause in it, may lack a sentence. Of the 158 segments of
+# the samples two have fewer than 3.8, and both lacked one.
+_MIN_SYLLABLES_PER_SECOND = 3.8
+_MIN_PAUSE = 0.2  # seconds: Silero's pauses between sentences are shorter than the real ones
+_PAUSE_PROBABILITY = 0.35  # of speech, as at the end of a region
+_MIN_SENTENCE = 0.6  # seconds of speech on either side: about the shortest sentences of the samples
+_MIN_GAIN = 2  # syllables
 
 
-def with_what_was_left_out(
-    found: Sequence[Finding], evidence: AudioEvidence, decode: Decode
-) -> Iterator[Finding]:
-    """Yield what was found in a chunk, with more text where a segment had swallowed a sentence."""
+def recover_deletions(found: Sequence[Finding], evidence: AudioEvidence, decode: Decode) -> Iterator[Finding]:
+    """Yield the findings of a chunk, with recovered text where a segment lacks a sentence."""
     for finding in found:
-        pause = None if finding.suspicious else _pause(finding, evidence)
-        yield from [finding] if pause is None else _decoded_again(finding, pause, evidence, decode)
+        pause = None if finding.suspicious else _longest_pause(finding, evidence)
+        yield from [finding] if pause is None else _decode_in_parts(finding, pause, evidence, decode)
 
 
-def _decoded_again(
+def _decode_in_parts(
     finding: Finding, pause: float, evidence: AudioEvidence, decode: Decode
 ) -> Sequence[Finding]:
     segment = finding.segment
     attempts = (Attempt(segment.start, pause), Attempt(pause, segment.end))
-    again = findings([part for attempt in attempts for part in decode(attempt)], evidence, ())
-    said = sum(_spoken(one.segment.text) for one in again)
-    if any(one.suspicious for one in again) or said < _spoken(segment.text) + _MORE_SYLLABLES:
+    again = find_reasons([part for attempt in attempts for part in decode(attempt)], evidence, ())
+    total = sum(_max_syllables(one.segment.text) for one in again)
+    if any(one.suspicious for one in again) or total < _max_syllables(segment.text) + _MIN_GAIN:
         return [finding]
     return again
 
 
-def _spoken(text: str) -> int:
-    """Return about how many syllables it takes to say ``text``, rather too many: 30% is three and three (삼십 퍼센트)."""
+def _max_syllables(text: str) -> int:
+    """Return an upper estimate of the syllables of ``text`` when spoken: 30% counts as five (삼십 퍼센트)."""
     return syllables(text) + text.count("0") + 3 * text.count("%")
 
 
-def _pause(finding: Finding, evidence: AudioEvidence) -> float | None:
-    """Return the middle of the longest pause within a segment that says little for its time; None for others."""
+def _longest_pause(finding: Finding, evidence: AudioEvidence) -> float | None:
+    """Return the middle of the longest pause in a segment with little text for its time; None for other segments."""
     segment = finding.segment
-    seconds = finding.spoken.speech_seconds
-    if seconds < 2 * _SENTENCE or _spoken(segment.text) >= _FEWEST_SYLLABLES * seconds:
+    seconds = finding.stats.speech_seconds
+    if seconds < 2 * _MIN_SENTENCE or _max_syllables(segment.text) >= _MIN_SYLLABLES_PER_SECOND * seconds:
         return None
     first, last = (round(time / FRAME_SECONDS) for time in (segment.start, segment.end))
-    silent = evidence.probabilities[first:last] < _SILENCE
+    silent = evidence.probabilities[first:last] < _PAUSE_PROBABILITY
     edges = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]]).astype(np.int8)))
     pauses = [
         (end - start, (first + (start + end) / 2) * FRAME_SECONDS)
         for start, end in edges.reshape(-1, 2).tolist()
-        if (end - start) * FRAME_SECONDS >= _PAUSE
+        if (end - start) * FRAME_SECONDS >= _MIN_PAUSE
     ]
-    between = [
+    usable = [
         pause
         for pause in pauses
-        if evidence.between(segment.start, pause[1]).speech_seconds >= _SENTENCE
-        and evidence.between(pause[1], segment.end).speech_seconds >= _SENTENCE
+        if evidence.stats(segment.start, pause[1]).speech_seconds >= _MIN_SENTENCE
+        and evidence.stats(pause[1], segment.end).speech_seconds >= _MIN_SENTENCE
     ]
-    return max(between)[1] if between else None
+    return max(usable)[1] if usable else None

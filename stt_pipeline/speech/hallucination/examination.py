@@ -1,7 +1,7 @@
-"""What becomes of what the model wrote: kept, decoded again, dropped, or kept with a mark.
+"""Decides about each segment of the model: keep it, decode it again, drop it, or keep it with its reasons.
 
-Signs make a segment suspicious, other attempts may give better text, and the sound decides about what stays bad: it is
-dropped where nobody spoke, else kept and marked, since a sung or repeated announcement looks like a loop too.
+Reasons make a segment suspicious, and fallback attempts may give better text. What stays suspicious is dropped if the
+audio has no speech. Otherwise it is kept with its reasons, because a repeated announcement looks like a loop too.
 """
 
 import unicodedata
@@ -12,43 +12,43 @@ from difflib import SequenceMatcher
 from itertools import groupby
 
 from stt_pipeline.speech.hallucination.audio_evidence import AudioEvidence, SpeechStats
-from stt_pipeline.speech.hallucination.deletions import with_what_was_left_out
-from stt_pipeline.speech.hallucination.phrases import is_of_videos
-from stt_pipeline.speech.hallucination.reasons import Finding, Reason, findings, looping
+from stt_pipeline.speech.hallucination.deletions import recover_deletions
+from stt_pipeline.speech.hallucination.phrases import is_video_phrase
+from stt_pipeline.speech.hallucination.reasons import Finding, Reason, find_reasons, repeated_texts
 from stt_pipeline.speech.hallucination.repetition import letters
 from stt_pipeline.speech.hallucination.retries import Decode, fallback_attempts
 from stt_pipeline.speech.hallucination.uncovered_speech import untranscribed_speech
 from stt_pipeline.speech.transcript import Segment, shifted
 
-_ENOUGH = 0.7
-"""Of the speech in a stretch, what an attempt must have text for to end the search: the rest are pauses and breaths."""
+_MIN_COVERAGE = 0.7
+"""Share of the speech that must have text for an attempt to end the search: the rest are pauses and breaths."""
 
-_CONFIRMED = 0.6
-"""Likeness in jamo from which on a text without hotwords says the same as one with them: misspelt names have more."""
+_MIN_SIMILARITY = 0.6
+"""In jamo: a text without hotwords that is this similar confirms one with them. Misspelled names are more similar."""
 
-_SPRINKLED = 3
-"""How often a sentence of the end of videos must stand in a file for that to be a sign of its own."""
+_MIN_VIDEO_PHRASES = 3
+"""A phrase of videos that comes this often in one file is suspicious in itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A segment that stays for now, and what the sound says about its place, for the judgement over the whole file."""
+    """A segment that is kept so far, with the speech statistics of its time, for :func:`finalize`."""
 
     segment: Segment
-    spoken: SpeechStats
+    stats: SpeechStats
 
 
 @dataclass(frozen=True, slots=True)
-class _Version:
-    """One text of a stretch; ``missing`` are seconds of speech without text."""
+class _Alternative:
+    """One text of a time span, with its seconds of speech, and of speech without text."""
 
     found: tuple[Finding, ...]
-    speech: float
-    missing: float
+    speech_seconds: float
+    untranscribed_seconds: float
 
     @property
-    def signs(self) -> frozenset[Reason]:
-        return frozenset(sign for one in self.found if one.suspicious for sign in one.signs)
+    def reasons(self) -> frozenset[Reason]:
+        return frozenset(reason for one in self.found if one.suspicious for reason in one.reasons)
 
     @property
     def text(self) -> str:
@@ -56,131 +56,132 @@ class _Version:
 
     @property
     def is_good(self) -> bool:
-        return bool(self.found) and not self.signs and self.speech - self.missing >= _ENOUGH * self.speech
+        covered = self.speech_seconds - self.untranscribed_seconds
+        return bool(self.found) and not self.reasons and covered >= _MIN_COVERAGE * self.speech_seconds
 
     @property
     def rank(self) -> tuple[bool, int, float, float]:
-        """The lower, the better. No text at all is worst: whether nobody spoke is not the model's to say."""
+        """Lower is better. No text is worst: the audio decides whether there is speech, not the model."""
         log_probability = sum(one.segment.avg_logprob for one in self.found) / max(1, len(self.found))
-        return not self.found, len(self.signs), round(self.missing, 1), -log_probability
+        return not self.found, len(self.reasons), round(self.untranscribed_seconds, 1), -log_probability
 
 
 def examine(
     segments: Sequence[Segment], evidence: AudioEvidence, decode: Decode, *, hotwords: Sequence[str]
 ) -> tuple[Candidate, ...]:
-    """Return what stays of ``segments``, some of them decoded again; what stays bad carries its signs in ``hallucination_reasons``.
+    """Return the segments to keep, some of them decoded again; suspicious ones have their ``hallucination_reasons``.
 
     Args:
-        segments: what the model wrote about one chunk, in order; seconds from the chunk's start.
-        evidence: about the chunk.
-        decode: asked for other attempts, only where something is suspicious.
-        hotwords: what was shown to the model.
+        segments: of one chunk, in order; seconds from the chunk's start.
+        evidence: of the chunk.
+        decode: decodes a part of the chunk again; called only for suspicious segments.
+        hotwords: that were in the prompt.
     """
-    first = list(with_what_was_left_out(findings(segments, evidence, hotwords), evidence, decode))
+    first = list(recover_deletions(find_reasons(segments, evidence, hotwords), evidence, decode))
     if not any(finding.suspicious for finding in first):
-        return tuple(Candidate(finding.segment, finding.spoken) for finding in first)
+        return tuple(Candidate(finding.segment, finding.stats) for finding in first)
     kept: list[Candidate] = []
-    at = 0
+    index = 0
     for suspicious, group in groupby(first, lambda finding: finding.suspicious):
         found: Sequence[Finding] = list(group)
-        at += len(found)
+        index += len(found)
         if suspicious:
             start = kept[-1].segment.end if kept else 0.0
-            end = first[at].segment.start if at < len(first) else evidence.seconds
-            found = _best(found, start, max(start, end), evidence, decode, hotwords)
-        kept += [judged for finding in found if (judged := _judged(finding))]
+            end = first[index].segment.start if index < len(first) else evidence.seconds
+            found = _best_alternative(found, start, max(start, end), evidence, decode, hotwords)
+        kept += [candidate for finding in found if (candidate := _keep_or_drop(finding))]
     return tuple(kept)
 
 
-def finalize(judged: Sequence[Candidate]) -> tuple[Segment, ...]:
-    """Return the final segments of a whole file: what is said again and again over its chunks is marked or dropped.
+def finalize(candidates: Sequence[Candidate]) -> tuple[Segment, ...]:
+    """Return the final segments of a file: text that repeats over its chunks gets its reasons, or is dropped.
 
     Args:
-        judged: of all chunks of the file, in order of time.
+        candidates: of all chunks of the file, in order of time.
     """
-    texts = [one.segment.text for one in judged]
-    repeated = looping(texts)
-    invented = Counter(letters(text) for text in texts if is_of_videos(text))
+    texts = [one.segment.text for one in candidates]
+    repeated = repeated_texts(texts)
+    video_phrases = Counter(letters(text) for text in texts if is_video_phrase(text))
     kept: list[Segment] = []
-    for index, one in enumerate(judged):
-        signs = [Reason(name) for name in one.segment.hallucination_reasons]
-        if invented[letters(one.segment.text)] >= _SPRINKLED:
-            signs += [Reason.PHRASE, Reason.REPETITION]
+    for index, one in enumerate(candidates):
+        reasons = [Reason(name) for name in one.segment.hallucination_reasons]
+        if video_phrases[letters(one.segment.text)] >= _MIN_VIDEO_PHRASES:
+            reasons += [Reason.PHRASE, Reason.REPETITION]
         if index in repeated:
-            signs.append(Reason.REPETITION)
-        ordered = tuple(sign for sign in Reason if sign in signs)
-        if final := _judged(Finding(one.segment, one.spoken, ordered)):
+            reasons.append(Reason.REPETITION)
+        ordered = tuple(reason for reason in Reason if reason in reasons)
+        if final := _keep_or_drop(Finding(one.segment, one.stats, ordered)):
             kept.append(final.segment)
     return tuple(kept)
 
 
-def _best(
-    written: Sequence[Finding],
+def _best_alternative(
+    original: Sequence[Finding],
     start: float,
     end: float,
     evidence: AudioEvidence,
     decode: Decode,
     hotwords: Sequence[str],
 ) -> Sequence[Finding]:
-    """Return the best text for a stretch about which ``written`` is suspicious."""
-    if evidence.between(start, end).nobody_spoke:
-        return written
-    versions = [_version(written, start, end, evidence)]
-    loops = bool(versions[0].signs & {Reason.REPETITION, Reason.COMPRESSION})
+    """Return the best text for a time span whose ``original`` text is suspicious."""
+    if evidence.stats(start, end).has_no_speech:
+        return original
+    alternatives = [_alternative(original, start, end, evidence)]
+    loops = bool(alternatives[0].reasons & {Reason.REPETITION, Reason.COMPRESSION})
     for step in fallback_attempts(start, end, evidence, hotwords=bool(hotwords), loops=loops):
         segments = [
             within
             for attempt in step
             for segment in decode(attempt)
-            if (within := _within(segment, attempt.start, end if attempt.end is None else attempt.end))
+            if (within := _clipped(segment, attempt.start, end if attempt.end is None else attempt.end))
         ]
-        version = _version(findings(segments, evidence, ()), start, end, evidence)
-        if len(versions) == 1 and _is_confirmed(versions[0], version):
-            return [replace(finding, signs=()) for finding in written]
-        versions.append(version)
-        # what is heard the same again is what the model hears, and stays so; a loop must survive a cut for that
-        is_stable = version.text == versions[0].text and (len(step) > 1 or not loops)
-        if version.is_good or is_stable:
+        alternative = _alternative(find_reasons(segments, evidence, ()), start, end, evidence)
+        if len(alternatives) == 1 and _confirms(alternative, alternatives[0]):
+            return [replace(finding, reasons=()) for finding in original]
+        alternatives.append(alternative)
+        # the same text again will not change with more attempts; a loop must come again after a cut for that
+        is_stable = alternative.text == alternatives[0].text and (len(step) > 1 or not loops)
+        if alternative.is_good or is_stable:
             break
-    return min(versions, key=lambda version: version.rank).found
+    return min(alternatives, key=lambda alternative: alternative.rank).found
 
 
-def _version(found: Sequence[Finding], start: float, end: float, evidence: AudioEvidence) -> _Version:
+def _alternative(found: Sequence[Finding], start: float, end: float, evidence: AudioEvidence) -> _Alternative:
     part = evidence.part(start, end)
     moved = [shifted(finding.segment, -start) for finding in found]
-    return _Version(tuple(found), *untranscribed_speech(part, moved))
+    return _Alternative(tuple(found), *untranscribed_speech(part, moved))
 
 
-def _is_confirmed(with_hotwords: _Version, without_hotwords: _Version) -> bool:
-    """Tell whether only the hotwords made the text suspicious, and the model hears the same without them.
+def _confirms(without_hotwords: _Alternative, with_hotwords: _Alternative) -> bool:
+    """Return whether only the hotwords made a text suspicious, and the text without them is similar.
 
-    Then the names were said, and are spelt better with them.
+    Then the names are in the audio, and their spelling is better with hotwords.
     """
-    if with_hotwords.signs != {Reason.HOTWORDS} or without_hotwords.signs:
+    if with_hotwords.reasons != {Reason.HOTWORDS} or without_hotwords.reasons:
         return False
     before, after = (
         unicodedata.normalize("NFD", text) for text in (with_hotwords.text, without_hotwords.text)
     )
-    return SequenceMatcher(None, before, after, autojunk=False).ratio() >= _CONFIRMED
+    return SequenceMatcher(None, before, after, autojunk=False).ratio() >= _MIN_SIMILARITY
 
 
-def _judged(finding: Finding) -> Candidate | None:
-    """Return what becomes of a segment: as it is, marked, or None where nobody said it."""
+def _keep_or_drop(finding: Finding) -> Candidate | None:
+    """Return the segment, with its reasons if it is suspicious; None if there is no speech."""
     if not finding.suspicious:
-        return Candidate(finding.segment, finding.spoken)
-    if finding.spoken.nobody_spoke or {Reason.PHRASE, Reason.WEAK_VOICE} <= set(finding.signs):
+        return Candidate(finding.segment, finding.stats)
+    if finding.stats.has_no_speech or {Reason.PHRASE, Reason.WEAK_VOICE} <= set(finding.reasons):
         return None
-    suspect = tuple(sign.value for sign in finding.signs)
-    return Candidate(replace(finding.segment, hallucination_reasons=suspect), finding.spoken)
+    reasons = tuple(reason.value for reason in finding.reasons)
+    return Candidate(replace(finding.segment, hallucination_reasons=reasons), finding.stats)
 
 
-def _within(segment: Segment, start: float, end: float) -> Segment | None:
-    """Return ``segment`` as far as it lies in ``start`` to ``end``: what is decoded is whole frames, and may pass over."""
+def _clipped(segment: Segment, start: float, end: float) -> Segment | None:
+    """Return the part of ``segment`` within ``start`` to ``end``: decoding takes whole frames, which may exceed them."""
 
-    def clipped(time: float) -> float:
+    def clip(time: float) -> float:
         return min(max(time, start), end)
 
-    if clipped(segment.start) >= clipped(segment.end):
+    if clip(segment.start) >= clip(segment.end):
         return None
-    words = tuple(replace(word, start=clipped(word.start), end=clipped(word.end)) for word in segment.words)
-    return replace(segment, start=clipped(segment.start), end=clipped(segment.end), words=words)
+    words = tuple(replace(word, start=clip(word.start), end=clip(word.end)) for word in segment.words)
+    return replace(segment, start=clip(segment.start), end=clip(segment.end), words=words)

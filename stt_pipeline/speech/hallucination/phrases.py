@@ -1,9 +1,9 @@
-"""Sentences that Whisper is known to write where nobody speaks: what its training videos end with.
+"""Known hallucinations: sentences that Whisper writes for audio without speech, from the ends of its training videos.
 
-They say nothing by themselves, since people do say "감사합니다" and "see you next time": `signs` counts them only
-together with another sign. Collected from what is published: the most frequent outputs for sounds without speech
-("bag of hallucinations") of Barański et al., 2025 (arXiv:2501.11378); openai/whisper discussions 679 and 928; and
-reports and filters of projects that transcribe Korean with Whisper.
+A phrase alone is not suspicious, because speakers do say "감사합니다" and "see you next time": `reasons` counts it only
+together with another reason. Sources: the most frequent outputs for audio without speech ("bag of hallucinations") of
+Barański et al., 2025 (arXiv:2501.11378); openai/whisper discussions 679 and 928; and reports and filters of projects
+that transcribe Korean with Whisper.
 """
 
 import re
@@ -98,7 +98,7 @@ _COURTESIES = (
     "we'll be right back",
 )
 
-# credits, in which the name differs; over the letters alone, so without spaces and points
+# credits with any name; matched on letters only, without spaces and punctuation
 _CREDITS = re.compile(
     r"(워싱턴에서|서울에서|지금까지)?(mbc|kbs|sbs|ytn|jtbc)뉴스[가-힣]{2,4}(입니다|이었습니다|였습니다)"
     r"|(한글|한국어)?(자막|번역)(제작|제공)?(by[가-힣a-z0-9]{1,20}|제공[가-힣a-z0-9]{2,10})"
@@ -107,28 +107,28 @@ _CREDITS = re.compile(
     r"|copyright[a-z0-9]{2,30}|allrightsreserved"
 )
 
-_OF_VIDEOS = frozenset(map(letters, _KOREAN_VIDEOS + _ENGLISH_VIDEOS))
-_ALL = _OF_VIDEOS | frozenset(map(letters, _COURTESIES))
+_VIDEO_PHRASES = frozenset(map(letters, _KOREAN_VIDEOS + _ENGLISH_VIDEOS))
+_ALL = _VIDEO_PHRASES | frozenset(map(letters, _COURTESIES))
 _SENTENCE_ENDS = re.compile(r"[.!?…。！？]+\s*")
 
 
 def is_known_hallucination(text: str) -> bool:
-    """Tell whether all that ``text`` says are such sentences; spacing, case and punctuation do not matter."""
-    return _says_only(text, _ALL)
+    """Return whether ``text`` is only known hallucinations; spacing, case and punctuation are ignored."""
+    return _consists_of(text, _ALL)
 
 
-def is_of_videos(text: str) -> bool:
-    """Tell whether all that ``text`` says are such sentences, and none is a courtesy that people say in meetings."""
-    return _says_only(text, _OF_VIDEOS)
+def is_video_phrase(text: str) -> bool:
+    """Return whether ``text`` is only phrases of videos, without courtesies that are common in meetings."""
+    return _consists_of(text, _VIDEO_PHRASES)
 
 
-def _says_only(text: str, phrases: frozenset[str]) -> bool:
+def _consists_of(text: str, phrases: frozenset[str]) -> bool:
     whole = letters(text)
     if not whole:
         return False
     sentences = [part for part in map(letters, _SENTENCE_ENDS.split(text)) if part]
-    return _is_one(whole, phrases) or all(_is_one(part, phrases) for part in sentences)
+    return _is_phrase(whole, phrases) or all(_is_phrase(part, phrases) for part in sentences)
 
 
-def _is_one(compared: str, phrases: frozenset[str]) -> bool:
+def _is_phrase(compared: str, phrases: frozenset[str]) -> bool:
     return compared in phrases or _CREDITS.fullmatch(compared) is not None

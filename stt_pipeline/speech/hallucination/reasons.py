@@ -1,6 +1,6 @@
-"""What may be wrong with a segment, each sign with its threshold and where that comes from. Nothing is done about it here.
+"""Reasons to suspect that a segment is a hallucination, with their thresholds and the sources of these.
 
-"The samples" are those of the repository, heard by the demo model, and their references.
+"The samples" are those of the repository, transcribed by the demo model, and their references.
 """
 
 from bisect import bisect_left, bisect_right
@@ -16,133 +16,135 @@ from stt_pipeline.speech.transcript import Segment
 
 
 class Reason(str, Enum):
-    """Why a segment may never have been said; the values are what `Segment.hallucination_reasons` holds."""
+    """Why a segment may be a hallucination; the values of `Segment.hallucination_reasons`."""
 
     COMPRESSION = "compression"
-    """The text compresses better than honest text of its length (`repetition`)."""
+    """The text compresses better than normal text of its length (`repetition`)."""
     REPETITION = "repetition"
-    """The same is said again and again, within the segment or over several (`repetition`)."""
+    """A loop within the segment or over several (`repetition`)."""
     LOG_PROBABILITY = "log_probability"
-    """The model did not believe what it wrote."""
+    """The average log-probability of its tokens is low."""
     SPEED = "speed"
-    """More syllables than anybody can say while there is a voice."""
+    """More syllables than a speaker can say in its seconds of speech."""
     NO_VOICE = "no_voice"
-    """Neither voice activity nor energy where it shall have been said."""
+    """VAD or energy show no speech at its time."""
     HOTWORDS = "hotwords"
-    """Little but the words that were shown to the model beforehand."""
+    """Mostly hotwords of the prompt."""
     PHRASE = "phrase"
-    """Whisper is known to invent it; counts only with another sign."""
+    """A known hallucination of Whisper (`phrases`); counts only with another reason."""
     NO_SPEECH = "no_speech"
-    """The model itself thinks that nobody speaks; counts only with another sign, as in Whisper."""
+    """A high ``no_speech_prob``; counts only with another reason, as in Whisper."""
     WEAK_VOICE = "weak_voice"
-    """Little speech by the stricter threshold, as with music or a lot of noise; counts only with another sign."""
+    """Little speech by the stricter VAD threshold, as with music or loud noise; counts only with another reason."""
 
 
 _WEAK = frozenset({Reason.PHRASE, Reason.NO_SPEECH, Reason.WEAK_VOICE})
 
 # both from Whisper's own transcribe(): logprob_threshold and no_speech_threshold
-_LOWEST_LOG_PROBABILITY = -1.0
-_HIGHEST_NO_SPEECH = 0.6
+_MIN_LOG_PROBABILITY = -1.0
+_MAX_NO_SPEECH = 0.6
 
-# Speakers of 17 languages say 4 to 9 syllables a second, Koreans 7 on average (Coupé et al., 2019, Science Advances
-# 5:9). The fastest segment of the samples has 7.2 a second of speech.
-_MOST_SYLLABLES = 14.0
-_FEWEST_SYLLABLES = 8  # below, a word that starts before its voice makes the figure
-_SLACK = 0.3  # seconds: how far Silero may be late at both ends of a segment
+# Speakers of 17 languages say 4 to 9 syllables per second, Koreans 7 on average (Coupé et al., 2019, Science Advances
+# 5:9). The fastest segment of the samples has 7.2 per second of speech.
+_MAX_SYLLABLES_PER_SECOND = 14.0
+_MIN_SYLLABLES = 8  # in shorter text, one word that starts before its speech decides
+_VAD_DELAY = 0.3  # seconds that Silero may miss at both ends of a segment together
 
-# Of 158 segments of the samples one has less (0.31, "동의합니다."), of 93 in real calls and meetings ten; speech under pink
-# noise that is 10 dB louder has 0.19, instrumental music 0.
-_WEAKEST_VOICE = 0.35
+# Of 158 segments of the samples one has less (0.31, "동의합니다."), of 93 in real calls and meetings ten; speech with pink
+# noise 10 dB above it has 0.19, instrumental music 0.
+_MIN_STRICT_SHARE = 0.35
 
-_SHARE_OF_HOTWORDS = 0.6
-_FEWEST_HOTWORDS = 2  # somebody who is called by name says one
+_MIN_HOTWORD_SHARE = 0.6
+_MIN_HOTWORDS = 2  # one name alone is normal speech
 
-_REACH = 0.2  # seconds around a segment that are heard with it: Whisper's times are that rough
+_MARGIN = 0.2  # seconds around a segment that belong to it: Whisper's times are inexact
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A segment, what the sound says about its place, and its signs, in the order of :class:`Reason`."""
+    """A segment, the speech statistics of its time, and its reasons, in the order of :class:`Reason`."""
 
     segment: Segment
-    spoken: SpeechStats
-    signs: tuple[Reason, ...]
+    stats: SpeechStats
+    reasons: tuple[Reason, ...]
 
     @property
     def suspicious(self) -> bool:
-        """Whether the signs are enough: one that stands alone, or two weak ones."""
-        return len(self.signs) > 1 or any(sign not in _WEAK for sign in self.signs)
+        """Whether the reasons are enough: one strong one, or two weak ones."""
+        return len(self.reasons) > 1 or any(reason not in _WEAK for reason in self.reasons)
 
 
-def findings(segments: Sequence[Segment], evidence: AudioEvidence, hotwords: Sequence[str]) -> list[Finding]:
-    """Return what there is to say about each of ``segments``, which are in order of time.
+def find_reasons(
+    segments: Sequence[Segment], evidence: AudioEvidence, hotwords: Sequence[str]
+) -> list[Finding]:
+    """Return the finding of each segment.
 
     Args:
-        segments: of one chunk, seconds from its start.
-        evidence: about the chunk.
-        hotwords: what was shown to the model when it wrote them.
+        segments: of one chunk, in order of time; seconds from its start.
+        evidence: of the chunk.
+        hotwords: that were in the prompt.
     """
-    shown = sorted({letters(word) for word in hotwords} - {""}, key=len, reverse=True)
+    compared = sorted({letters(word) for word in hotwords} - {""}, key=len, reverse=True)
     found = []
-    for segment, span, signs in zip(
-        segments, _spans(segments, evidence.seconds), _signs_together(segments), strict=True
+    for segment, span, reasons in zip(
+        segments, _spans(segments, evidence.seconds), _reasons_of_sequence(segments), strict=True
     ):
-        spoken = evidence.between(*span)
-        signs |= _signs(segment, spoken, shown)
-        if signs and is_known_hallucination(segment.text):
-            signs.add(Reason.PHRASE)
-        found.append(Finding(segment, spoken, tuple(sign for sign in Reason if sign in signs)))
+        stats = evidence.stats(*span)
+        reasons |= _reasons_of_segment(segment, stats, compared)
+        if reasons and is_known_hallucination(segment.text):
+            reasons.add(Reason.PHRASE)
+        found.append(Finding(segment, stats, tuple(reason for reason in Reason if reason in reasons)))
     return found
 
 
-def _signs(segment: Segment, spoken: SpeechStats, shown: Sequence[str]) -> set[Reason]:
+def _reasons_of_segment(segment: Segment, stats: SpeechStats, hotwords: Sequence[str]) -> set[Reason]:
     found = {
         Reason.COMPRESSION: compresses_too_well(segment.text),
-        Reason.LOG_PROBABILITY: segment.avg_logprob < _LOWEST_LOG_PROBABILITY,
-        Reason.SPEED: _is_too_fast(segment.text, spoken.speech_seconds),
-        Reason.NO_VOICE: spoken.nobody_spoke,
-        Reason.HOTWORDS: bool(shown) and _is_echo(letters(segment.text), shown),
-        Reason.NO_SPEECH: segment.no_speech_prob > _HIGHEST_NO_SPEECH,
-        Reason.WEAK_VOICE: spoken.strict_share < _WEAKEST_VOICE,
+        Reason.LOG_PROBABILITY: segment.avg_logprob < _MIN_LOG_PROBABILITY,
+        Reason.SPEED: _is_too_fast(segment.text, stats.speech_seconds),
+        Reason.NO_VOICE: stats.has_no_speech,
+        Reason.HOTWORDS: bool(hotwords) and _is_echo(letters(segment.text), hotwords),
+        Reason.NO_SPEECH: segment.no_speech_prob > _MAX_NO_SPEECH,
+        Reason.WEAK_VOICE: stats.strict_share < _MIN_STRICT_SHARE,
     }
-    return {sign for sign, is_there in found.items() if is_there}
+    return {reason for reason, applies in found.items() if applies}
 
 
-def _signs_together(segments: Sequence[Segment]) -> list[set[Reason]]:
-    """Return the signs that show only over several segments."""
-    signs: list[set[Reason]] = [set() for _ in segments]
-    for index in looping([segment.text for segment in segments]):
-        signs[index].add(Reason.REPETITION)
+def _reasons_of_sequence(segments: Sequence[Segment]) -> list[set[Reason]]:
+    """Return the reasons of each segment that depend on its neighbours."""
+    reasons: list[set[Reason]] = [set() for _ in segments]
+    for index in repeated_texts([segment.text for segment in segments]):
+        reasons[index].add(Reason.REPETITION)
     if len(segments) > 1 and compresses_too_well(" ".join(segment.text for segment in segments)):
-        for found in signs:
+        for found in reasons:
             found.add(Reason.COMPRESSION)
-    return signs
+    return reasons
 
 
-def looping(texts: Sequence[str]) -> set[int]:
-    """Return which of ``texts``, said one after the other, are a part of something that is said again and again."""
+def repeated_texts(texts: Sequence[str]) -> set[int]:
+    """Return the indexes of the texts that are part of a loop over all of them in order."""
     compared = [letters(text) for text in texts]
     ends = list(accumulate(map(len, compared)))
     found: set[int] = set()
     for loop in loops("".join(compared)):
         for index in range(bisect_right(ends, loop.start), min(bisect_left(ends, loop.end) + 1, len(ends))):
             length = len(compared[index])
-            # most of it: a loop may begin with the last syllables of an honest sentence
+            # more than half of it: a loop may begin with the last syllables of a normal sentence
             if 2 * (min(ends[index], loop.end) - max(ends[index] - length, loop.start)) > length:
                 found.add(index)
     return found
 
 
 def _is_too_fast(text: str, seconds: float) -> bool:
-    most = max(_FEWEST_SYLLABLES - 1, _MOST_SYLLABLES * (seconds + _SLACK))
-    return len(text) > most and syllables(text) > most  # no text has more syllables than characters
+    limit = max(_MIN_SYLLABLES - 1, _MAX_SYLLABLES_PER_SECOND * (seconds + _VAD_DELAY))
+    return len(text) > limit and syllables(text) > limit  # no text has more syllables than characters
 
 
 def syllables(text: str) -> int:
-    """Return about how many syllables it takes to say ``text``, rather too few than too many.
+    """Return a lower estimate of the number of syllables of ``text`` when spoken.
 
-    Hangul, kana and Chinese characters are one each; three letters of an alphabet; digits but zeros, which are mostly
-    silent in large numbers.
+    One for each Hangul, kana or Chinese character, for each three letters of an alphabet, and for each digit except
+    zeros, which are mostly silent in large numbers.
     """
     count = 0
     for word in text.split():
@@ -154,21 +156,21 @@ def syllables(text: str) -> int:
 
 
 def _spans(segments: Sequence[Segment], end: float) -> list[tuple[float, float]]:
-    """Return the segments' spans with a little around, up to their neighbours."""
+    """Return start and end of each segment with a margin, up to its neighbours."""
     before = [0.0, *(segment.end for segment in segments)]
     after = [*(segment.start for segment in segments[1:]), end]
     return [
         (
-            min(segment.start, max(segment.start - _REACH, earlier)),
-            max(segment.end, min(segment.end + _REACH, later)),
+            min(segment.start, max(segment.start - _MARGIN, earlier)),
+            max(segment.end, min(segment.end + _MARGIN, later)),
         )
         for segment, earlier, later in zip(segments, before, after, strict=False)
     ]
 
 
-def _is_echo(text: str, shown: Sequence[str]) -> bool:
+def _is_echo(text: str, hotwords: Sequence[str]) -> bool:
     length, times = len(text), 0
-    for word in shown:
+    for word in hotwords:
         times += text.count(word)
         text = text.replace(word, "")
-    return times >= _FEWEST_HOTWORDS and length - len(text) >= _SHARE_OF_HOTWORDS * length
+    return times >= _MIN_HOTWORDS and length - len(text) >= _MIN_HOTWORD_SHARE * length

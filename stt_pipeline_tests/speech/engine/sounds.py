@@ -1,31 +1,33 @@
-"""Sounds and short ways to the engine, for its tests."""
+"""Test audio, and shortcuts for tests of transcribers."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import numpy as np
+import pytest
 
 from stt_pipeline.audio.sound import Sound, SoundInMemory
-from stt_pipeline.speech.recordings import Recording, Transcriber, TranscriptionOptions
-from stt_pipeline.speech.transcript import Transcript
+from stt_pipeline.speech.recordings import Recording, TranscriptionOptions
+from stt_pipeline.speech.transcriber import Transcriber, transcribe_one
+from stt_pipeline.speech.transcript import Transcript, segments_to_json
 
 RATE = 16_000
+NOISE = np.random.default_rng(0).normal(0, 0.3, 160_000).astype(np.float32)
+KO, EN = TranscriptionOptions(language="ko"), TranscriptionOptions(language="en")
 
 
-class InBlocks:
+class InBlocks(SoundInMemory):
     """Samples that come in blocks of one length."""
 
     def __init__(self, samples: np.ndarray, length: int) -> None:
-        self._samples, self._length = samples, length
+        super().__init__(samples)
+        self.samples, self.length = samples, length
 
     def blocks(self) -> Iterator[np.ndarray]:
-        for first in range(0, len(self._samples), self._length):
-            yield self._samples[first : first + self._length]
-
-    def stereo_blocks(self) -> Iterator[np.ndarray]:
-        for block in self.blocks():
-            yield np.stack([block, block], axis=1)
+        for first in range(0, len(self.samples), self.length):
+            yield self.samples[first : first + self.length]
 
 
 def silence(seconds: float) -> np.ndarray:
@@ -33,14 +35,21 @@ def silence(seconds: float) -> np.ndarray:
     return np.zeros(round(seconds * RATE), np.float32)
 
 
-def lent(sound: Sound) -> AbstractContextManager[Sound]:
-    """Lend a sound that need not be fetched."""
+def opened(sound: Sound) -> AbstractContextManager[Sound]:
+    """Return ``sound`` as `Recording.open` returns it."""
     return nullcontext(sound)
 
 
 def recording(key: object, samples: np.ndarray, options: TranscriptionOptions | None = None) -> Recording:
     """Return ``samples`` as a recording."""
-    return Recording(key, partial(lent, SoundInMemory(samples)), options or TranscriptionOptions())
+    return Recording(key, partial(opened, SoundInMemory(samples)), options or TranscriptionOptions())
+
+
+def transcribe(
+    transcriber: Transcriber, samples: np.ndarray, options: TranscriptionOptions | None = None
+) -> Transcript:
+    """Return the transcript of ``samples``."""
+    return transcribe_one(transcriber, SoundInMemory(samples), options)
 
 
 def results(transcriber: Transcriber, recordings: Sequence[Recording]) -> dict[object, Transcript]:
@@ -51,3 +60,24 @@ def results(transcriber: Transcriber, recordings: Sequence[Recording]) -> dict[o
         found[outcome.recording.key] = outcome.result
     assert len(found) == len(recordings)
     return found
+
+
+def check(transcript: Transcript, seconds: float) -> None:
+    """Check what holds for every raw transcript of a recording of that length."""
+    assert transcript.duration == pytest.approx(seconds)
+    assert 0 <= transcript.language_probability <= 1
+    json.dumps(segments_to_json(transcript.segments))
+    assert all(type(word.end) is float for segment in transcript.segments for word in segment.words)
+    assert 0 <= transcript.untranscribed_speech_seconds <= transcript.speech_seconds <= seconds + 0.1
+    last = 0.0
+    for segment in transcript.segments:
+        assert last <= segment.start < segment.end <= transcript.duration
+        assert segment.text == segment.text.strip() != ""
+        assert "".join(word.text for word in segment.words).strip() == segment.text
+        for word in segment.words:
+            assert segment.start <= word.start <= word.end <= segment.end
+            assert 0 <= word.probability <= 1
+        starts = [word.start for word in segment.words]
+        assert starts == sorted(starts)
+        assert segment.speaker is None
+        last = segment.end

@@ -1,4 +1,4 @@
-"""How a recording is cut: all speech is in a chunk, none is too long, and it does not matter how the sound comes."""
+"""Cutting recordings: all speech is in a chunk, none is too long, and the size of the blocks makes no difference."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -22,22 +22,22 @@ def meeting() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def monologue(meeting: np.ndarray) -> np.ndarray:
-    """Somebody who talks for a minute without a breath: the sample without its pauses."""
+    """A minute of speech without a pause: the sample without its pauses."""
     activity = VoiceActivity()
-    speech = np.repeat(np.concatenate([activity.feed(meeting), activity.rest()]) > 0.5, FRAME)
+    speech = np.repeat(np.concatenate([activity.feed(meeting), activity.flush()]) > 0.5, FRAME)
     spoken = meeting[speech[: len(meeting)]]
     return np.concatenate([spoken, spoken])[: 60 * RATE]
 
 
-def cut(samples: np.ndarray, block: int = 10**9, longest: float = 10.0) -> tuple[list[Chunk], float]:
-    cutter = Cutter(longest)
-    return list(cutter.cut(InBlocks(samples, block))), cutter.seconds
+def cut(samples: np.ndarray, block: int = 10**9, max_seconds: float = 10.0) -> tuple[list[Chunk], float]:
+    cutter = Cutter(max_seconds)
+    return list(cutter.cut(InBlocks(samples, block).blocks())), cutter.seconds
 
 
 @pytest.mark.parametrize(
     "samples", [silence(0), silence(0.1), silence(30), NOISE], ids=["nothing", "0.1 s", "silence", "noise"]
 )
-def test_where_nobody_talks_there_are_none(samples: np.ndarray) -> None:
+def test_without_speech_there_are_none(samples: np.ndarray) -> None:
     assert cut(samples) == ([], len(samples) / RATE)
 
 
@@ -46,7 +46,7 @@ def test_they_hold_all_speech_and_nothing_else(meeting: np.ndarray) -> None:
     assert seconds == len(meeting) / RATE
     assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
     activity = VoiceActivity()
-    probabilities = np.concatenate([activity.feed(meeting), activity.rest()])
+    probabilities = np.concatenate([activity.feed(meeting), activity.flush()])
     taken = np.zeros(len(probabilities), bool)
     end = 0
     for chunk in chunks:
@@ -65,12 +65,12 @@ def test_they_hold_all_speech_and_nothing_else(meeting: np.ndarray) -> None:
 
 @pytest.mark.parametrize("longest", [2.0, 10.0, 30.0])
 @pytest.mark.parametrize("block", [777, FRAME, 50_000])
-def test_seams_of_blocks_are_not_heard(
+def test_the_size_of_the_blocks_makes_no_difference(
     block: int, longest: float, meeting: np.ndarray, monologue: np.ndarray
 ) -> None:
-    """Seams fall into speech, into silence and into a minute of talk."""
+    """Blocks end in speech, in silence and in a minute of speech without a pause."""
     for samples in (meeting, np.concatenate([silence(3), monologue, silence(3), meeting[: 20 * RATE]])):
-        whole, _ = cut(samples, longest=longest)
+        whole, _ = cut(samples, max_seconds=longest)
         parts, seconds = cut(samples, block, longest)
         assert seconds == len(samples) / RATE
         assert [(one.start, one.silence) for one in parts] == [(one.start, one.silence) for one in whole]
@@ -80,7 +80,7 @@ def test_seams_of_blocks_are_not_heard(
         )
 
 
-def test_talk_without_a_breath_is_cut_where_it_is_quietest(monologue: np.ndarray) -> None:
+def test_speech_without_a_pause_is_cut_where_speech_is_least_likely(monologue: np.ndarray) -> None:
     chunks, _ = cut(monologue)
     assert len(chunks) >= 6
     assert all(5 <= chunk.seconds <= 10 for chunk in chunks[:-1])
@@ -91,19 +91,19 @@ def test_talk_without_a_breath_is_cut_where_it_is_quietest(monologue: np.ndarray
             assert after.probabilities[0] <= half.min() + 1e-6
 
 
-def test_no_more_is_held_than_a_chunk_and_a_block(meeting: np.ndarray) -> None:
+def test_memory_holds_a_chunk_and_a_block(meeting: np.ndarray) -> None:
     cutter = Cutter(10.0)
     held = []
 
     class Watched(InBlocks):
         def blocks(self):  # type: ignore[no-untyped-def]
             for block in super().blocks():
-                held.append(len(cutter._tape._samples))
+                held.append(cutter.buffered_seconds)
                 yield block
 
-    list(cutter.cut(Watched(np.concatenate([meeting] * 5 + [silence(120)]), RATE)))
-    assert max(held) <= 22 * RATE
-    assert held[-1] <= RATE, "silence is forgotten"
+    list(cutter.cut(Watched(np.concatenate([meeting] * 5 + [silence(120)]), RATE).blocks()))
+    assert max(held) <= 22
+    assert held[-1] <= 1, "silence is discarded"
 
 
 def test_a_part_of_a_chunk_is_a_chunk(meeting: np.ndarray) -> None:
@@ -122,4 +122,6 @@ def test_a_file_is_cut_like_its_samples() -> None:
 
     path: Path = SAMPLES / "year-end.mp3"
     cutter = Cutter(10.0)
-    assert [one.start for one in cutter.cut(SoundFile(path))] == [one.start for one in cut(decode(path))[0]]
+    assert [one.start for one in cutter.cut(SoundFile(path).blocks())] == [
+        one.start for one in cut(decode(path))[0]
+    ]

@@ -1,6 +1,8 @@
-"""What the model does with chunks of many recordings at once: the same as alone, and nothing that was said is lost."""
+"""The decoder with chunks of many recordings in one batch: the same as alone, and no text is lost."""
 
+import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,10 +10,10 @@ import pytest
 
 from stt_pipeline.audio.decode import decode
 from stt_pipeline.speech.engine.chunks import Chunk, Cutter
-from stt_pipeline.speech.engine.decoding import Decoded, DecodeOptions, Decoder, Row, _levelled
+from stt_pipeline.speech.engine.decoding import Decoded, DecodeOptions, Decoder, Row, normalized
 from stt_pipeline.speech.models import load_model
 from stt_pipeline_tests.conftest import SAMPLES
-from stt_pipeline_tests.speech.engine.sounds import RATE, InBlocks
+from stt_pipeline_tests.speech.engine.sounds import RATE
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +23,7 @@ def decoder() -> Decoder:
 
 def chunks_of(name: str) -> list[Chunk]:
     samples = decode(SAMPLES / name)
-    return list(Cutter(10.0).cut(InBlocks(samples, 10**9)))
+    return list(Cutter(10.0).cut([samples]))
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +33,8 @@ def chunks() -> list[Chunk]:
     return [chunk for pair in pairs for chunk in pair]
 
 
-def heard(decoder: Decoder, rows: Sequence[Row]) -> list[Decoded]:
-    return decoder.decode(rows, lambda told: [row.language or "ko" for row in rows])
+def decode_rows(decoder: Decoder, rows: Sequence[Row]) -> list[Decoded]:
+    return decoder.decode(rows, lambda _: [row.language or "ko" for row in rows])
 
 
 def rows_of(decoder: Decoder, chunks: Sequence[Chunk], language: str = "ko", **options: Any) -> list[Row]:
@@ -46,64 +48,71 @@ def words(decoded: Decoded) -> list[tuple[float, float, str]]:
 class TestTogether:
     def test_many_give_what_each_gives_alone(self, decoder: Decoder, chunks: list[Chunk]) -> None:
         rows = rows_of(decoder, chunks)
-        alone = [heard(decoder, [row])[0] for row in rows]
+        alone = [decode_rows(decoder, [row])[0] for row in rows]
         for size in (3, 10):
             together = [
                 one
                 for first in range(0, len(rows), size)
-                for one in heard(decoder, rows[first : first + size])
+                for one in decode_rows(decoder, rows[first : first + size])
             ]
             for one, other in zip(together, alone, strict=True):
                 assert [s.text for s in one.segments] == [s.text for s in other.segments]
                 assert [(s.start, s.end) for s in one.segments] == [(s.start, s.end) for s in other.segments]
                 assert words(one) == words(other)
-                assert (one.rest, one.full) == (other.rest, other.full)
+                assert (one.seek, one.hit_token_limit) == (other.seek, other.hit_token_limit)
 
     def test_each_row_has_its_own_language(self, decoder: Decoder, chunks: list[Chunk]) -> None:
         rows = [
             decoder.row(chunk, DecodeOptions(), language=code)
             for chunk, code in zip(chunks[:4], ("ko", "en", "en", "ko"), strict=True)
         ]
-        for row, together in zip(rows, heard(decoder, rows), strict=True):
-            (alone,) = heard(decoder, [row])
+        for row, together in zip(rows, decode_rows(decoder, rows), strict=True):
+            (alone,) = decode_rows(decoder, [row])
             assert together.language == row.language
             assert {segment.language for segment in together.segments} <= {row.language}
             assert [s.text for s in together.segments] == [s.text for s in alone.segments]
             assert words(together) == words(alone)
 
-    def test_an_empty_row_leaves_its_neighbours_alone(self, decoder: Decoder, chunks: list[Chunk]) -> None:
+    def test_an_empty_row_does_not_change_its_neighbours(self, decoder: Decoder, chunks: list[Chunk]) -> None:
         click = Chunk(0, 0, np.zeros(512, np.float32), np.ones(1, np.float32), 0.0)
         rows = rows_of(decoder, [chunks[0], click, chunks[1]])
-        first, _, last = heard(decoder, rows)
-        assert words(first) == words(heard(decoder, rows[:1])[0])
-        assert words(last) == words(heard(decoder, rows[2:])[0])
+        first, _, last = decode_rows(decoder, rows)
+        assert words(first) == words(decode_rows(decoder, rows[:1])[0])
+        assert words(last) == words(decode_rows(decoder, rows[2:])[0])
 
-    def test_the_language_is_told_from_what_was_encoded(self, decoder: Decoder, chunks: list[Chunk]) -> None:
+    def test_the_language_is_detected_from_the_same_encoding(
+        self, decoder: Decoder, chunks: list[Chunk]
+    ) -> None:
         encoded: list[int] = []
-        encode = decoder._whisper.encode
+        loaded = load_model("demo", "cpu")
 
-        def counting(features: np.ndarray) -> Any:
-            encoded.append(1 if features.ndim == 2 else len(features))
-            return encode(features)
+        class Counting:
+            """The model, counting the chunks that it encodes."""
 
-        decoder._whisper.encode = counting
-        try:
-            found = decoder.decode(rows_of(decoder, chunks, language=""), lambda told: ["ko"] * len(told))
-        finally:
-            decoder._whisper.encode = encode
+            def __getattr__(self, name: str) -> Any:
+                return getattr(loaded.whisper, name)
+
+            def encode(self, features: np.ndarray) -> Any:
+                encoded.append(1 if features.ndim == 2 else len(features))
+                return loaded.whisper.encode(features)
+
+        counting = Decoder(replace(loaded, whisper=Counting()))
+        found = counting.decode(
+            rows_of(counting, chunks, language=""), lambda detected: ["ko"] * len(detected)
+        )
         assert sum(encoded) == len(chunks)
         assert all(one.languages and one.languages["ko"] > 0.9 for one in found)
         assert all(abs(sum(one.languages.values()) - 1) < 1e-3 for one in found if one.languages)
 
-    def test_only_allowed_languages_are_told(self, decoder: Decoder, chunks: list[Chunk]) -> None:
+    def test_only_allowed_languages_are_detected(self, decoder: Decoder, chunks: list[Chunk]) -> None:
         row = decoder.row(chunks[0], DecodeOptions(), languages=("en",))
-        (found,) = decoder.decode([row], lambda told: ["en"])
+        (found,) = decoder.decode([row], lambda _: ["en"])
         assert found.languages == {"en": 1.0}
 
 
-class TestNothingIsLost:
+class TestNoTextIsLost:
     def tokens(self, decoder: Decoder, *parts: str | float) -> list[int]:
-        tokenizer = decoder._any
+        tokenizer = decoder.tokenizer
         return [
             token
             for part in parts
@@ -114,10 +123,9 @@ class TestNothingIsLost:
             )
         ]
 
-    def read(
-        self, decoder: Decoder, chunk: Chunk, tokens: list[int], monkeypatch: pytest.MonkeyPatch
-    ) -> Decoded:
+    def read(self, chunk: Chunk, tokens: list[int]) -> Decoded:
         """Decode ``chunk`` with a model that writes ``tokens``."""
+        loaded = load_model("demo", "cpu")
 
         class Result:
             sequences_ids = (tokens,)
@@ -126,60 +134,59 @@ class TestNothingIsLost:
 
         class Model:
             def __getattr__(self, name: str) -> Any:
-                return getattr(real, name)
+                return getattr(loaded.whisper.model, name)
 
             def generate(self, *_: Any, **__: Any) -> list[Result]:
                 return [Result()]
 
-        real = decoder._whisper.model
-        monkeypatch.setattr(decoder._whisper, "model", Model())
-        return heard(decoder, rows_of(decoder, [chunk]))[0]
+        whisper = copy.copy(loaded.whisper)
+        whisper.model = Model()
+        writing = Decoder(replace(loaded, whisper=whisper))
+        return decode_rows(writing, rows_of(writing, [chunk]))[0]
 
     def test_text_after_the_last_timestamp_is_decoded_again(
-        self, decoder: Decoder, chunks: list[Chunk], monkeypatch: pytest.MonkeyPatch
+        self, decoder: Decoder, chunks: list[Chunk]
     ) -> None:
         chunk = next(one for one in chunks if one.seconds > 6)
         tokens = self.tokens(decoder, 0.0, " 네.", 2.0, 2.0, " 알겠습니다.", 3.0, 3.0, " 그런데 예산")
-        decoded = self.read(decoder, chunk, tokens, monkeypatch)
+        decoded = self.read(chunk, tokens)
         assert [segment.text for segment in decoded.segments] == ["네.", "알겠습니다."]
-        assert decoded.rest == 3.0
+        assert decoded.seek == 3.0
 
-    def test_text_that_would_come_out_the_same_stays(
-        self, decoder: Decoder, chunks: list[Chunk], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_text_that_would_come_out_the_same_stays(self, decoder: Decoder, chunks: list[Chunk]) -> None:
         tokens = self.tokens(decoder, 0.0, 0.0, " 그런데 예산")
-        decoded = self.read(decoder, chunks[0], tokens, monkeypatch)
+        decoded = self.read(chunks[0], tokens)
         assert [segment.text for segment in decoded.segments] == ["그런데 예산"]
         assert decoded.segments[0].end == pytest.approx(chunks[0].seconds, abs=0.02)
-        assert decoded.rest is None
+        assert decoded.seek is None
 
     def test_times_in_the_padding_are_held_within_the_chunk(
-        self, decoder: Decoder, chunks: list[Chunk], monkeypatch: pytest.MonkeyPatch
+        self, decoder: Decoder, chunks: list[Chunk]
     ) -> None:
-        decoded = self.read(decoder, chunks[0], self.tokens(decoder, 0.0, " 네.", 29.0), monkeypatch)
+        decoded = self.read(chunks[0], self.tokens(decoder, 0.0, " 네.", 29.0))
         (segment,) = decoded.segments
         assert segment.end <= chunks[0].seconds
         assert all(word.end <= segment.end for word in segment.words)
 
-    def test_a_chunk_with_more_text_than_the_model_can_say_is_told(
-        self, decoder: Decoder, chunks: list[Chunk], monkeypatch: pytest.MonkeyPatch
+    def test_a_chunk_that_reaches_the_token_limit_says_so(
+        self, decoder: Decoder, chunks: list[Chunk]
     ) -> None:
         tokens = self.tokens(decoder, 0.0, *[" 네"] * 300)[:224]
-        assert self.read(decoder, chunks[0], tokens, monkeypatch).full
-        assert not self.read(decoder, chunks[0], tokens[:200], monkeypatch).full
+        assert self.read(chunks[0], tokens).hit_token_limit
+        assert not self.read(chunks[0], tokens[:200]).hit_token_limit
 
 
-def test_quiet_speech_is_lifted_and_other_speech_left_alone(decoder: Decoder, chunks: list[Chunk]) -> None:
+def test_quiet_speech_is_amplified_and_other_speech_unchanged(decoder: Decoder, chunks: list[Chunk]) -> None:
     chunk = chunks[0]
-    assert _levelled(chunk) is chunk.samples
+    assert normalized(chunk) is chunk.samples
     quiet = Chunk(0, 0, chunk.samples * np.float32(10 ** (-45 / 20)), chunk.probabilities, 0.0)
-    loud = _levelled(quiet)
+    loud = normalized(quiet)
     assert np.abs(loud).max() <= 1.0
     assert np.sqrt(np.mean(loud**2)) > 30 * np.sqrt(np.mean(quiet.samples**2))
-    text = [segment.text for segment in heard(decoder, rows_of(decoder, [chunk]))[0].segments]
-    assert [segment.text for segment in heard(decoder, rows_of(decoder, [quiet]))[0].segments] == text
+    text = [segment.text for segment in decode_rows(decoder, rows_of(decoder, [chunk]))[0].segments]
+    assert [segment.text for segment in decode_rows(decoder, rows_of(decoder, [quiet]))[0].segments] == text
     silent = Chunk(0, 0, np.zeros(RATE, np.float32), np.zeros(32, np.float32), 0.0)
-    assert not _levelled(silent).any()
+    assert not normalized(silent).any()
 
 
 def test_rows_share_a_model_batch_by_the_length_of_their_prompt(

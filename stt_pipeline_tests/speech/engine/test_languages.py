@@ -1,10 +1,10 @@
-"""In which language a recording is, when its chunks do not agree."""
+"""The language of a recording whose chunks do not agree."""
 
 from itertools import permutations
 
 import pytest
 
-from stt_pipeline.speech.engine.languages import LanguageVote, clear
+from stt_pipeline.speech.engine.languages import LanguageVote, is_clear
 
 
 def vote(*votes: tuple[float, dict[str, float]]) -> tuple[str, float]:
@@ -14,7 +14,7 @@ def vote(*votes: tuple[float, dict[str, float]]) -> tuple[str, float]:
     return counted.result()
 
 
-def test_nobody_votes() -> None:
+def test_no_votes() -> None:
     assert vote() == ("", 0.0)
 
 
@@ -27,7 +27,7 @@ def test_the_share_is_how_sure_it_is() -> None:
     assert vote((10.0, {"ko": 0.8, "en": 0.2}), (10.0, {"ko": 1.0}))[1] == pytest.approx(0.9)
 
 
-def test_short_and_uncertain_chunks_have_no_say_beside_clear_ones() -> None:
+def test_short_and_uncertain_chunks_do_not_count_beside_clear_ones() -> None:
     short = [(2.9, {"ja": 1.0})] * 50
     uncertain = [(10.0, {"zh": 0.4, "ja": 0.35, "ko": 0.25})] * 50
     assert vote(*short, *uncertain, (3.0, {"ko": 0.6, "en": 0.4})) == ("ko", pytest.approx(0.6))
@@ -56,7 +56,7 @@ def test_a_chunk_votes_once() -> None:
     assert counted.result()[0] == "ko"
 
 
-def test_who_leads_is_known_on_the_way() -> None:
+def test_the_leading_language_so_far() -> None:
     counted = LanguageVote()
     assert counted.leading() == ""
     counted.add(0, 1.0, {"en": 0.9, "ko": 0.1})
@@ -66,6 +66,6 @@ def test_who_leads_is_known_on_the_way() -> None:
 
 
 def test_what_is_clear() -> None:
-    assert clear(3.0, {"ko": 0.5})
-    assert not clear(2.9, {"ko": 1.0})
-    assert not clear(30.0, {"ko": 0.49, "ja": 0.48})
+    assert is_clear(3.0, {"ko": 0.5})
+    assert not is_clear(2.9, {"ko": 1.0})
+    assert not is_clear(30.0, {"ko": 0.49, "ja": 0.48})

@@ -16,13 +16,13 @@ def test_levels_are_decibels_of_full_scale() -> None:
     assert evidence.levels == pytest.approx([-20, -120, -3.01], abs=0.01)
     assert evidence.probabilities.tolist() == [0, 0, 0]
     assert evidence.seconds == pytest.approx(0.096)
-    assert evidence.between(0, 0.064).level == pytest.approx(-23.01, abs=0.01)
+    assert evidence.stats(0, 0.064).level == pytest.approx(-23.01, abs=0.01)
 
 
 def test_nothing_is_nobody() -> None:
     evidence = AudioEvidence.of(np.zeros(0, np.float32), np.zeros(0, np.float32))
     assert evidence.seconds == 0
-    assert evidence.between(0, 3).nobody_spoke
+    assert evidence.stats(0, 3).has_no_speech
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_nothing_is_nobody() -> None:
     [(0, 2, 2, 2), (2, 4, 0, 0), (1, 5, 2, 1), (4, 6, 2, 0), (0, 60, 4, 2)],
 )
 def test_a_stretch(start: float, end: float, speech: float, strict: float) -> None:
-    stretch = sound((2, VOICE), (2, NOBODY), (2, MUSIC)).between(start, end)
+    stretch = sound((2, VOICE), (2, NOBODY), (2, MUSIC)).stats(start, end)
     assert stretch.seconds == pytest.approx(min(end, 6) - start, abs=0.07)
     assert stretch.speech_seconds == pytest.approx(speech, abs=0.07)
     assert stretch.strict_seconds == pytest.approx(strict, abs=0.07)
@@ -38,22 +38,22 @@ def test_a_stretch(start: float, end: float, speech: float, strict: float) -> No
 
 def test_a_stretch_without_length_has_a_frame() -> None:
     evidence = sound((2, NOBODY), (2, VOICE))
-    assert evidence.between(3, 3).mean_probability == pytest.approx(VOICE)
-    assert evidence.between(4.1, 5).mean_probability == pytest.approx(VOICE)
+    assert evidence.stats(3, 3).mean_probability == pytest.approx(VOICE)
+    assert evidence.stats(4.1, 5).mean_probability == pytest.approx(VOICE)
 
 
 def test_who_spoke() -> None:
-    assert not sound((0.3, NOBODY), (0.2, VOICE), (0.3, NOBODY)).between(0, 0.8).nobody_spoke, '"네."'
-    assert not sound((20, NOBODY), (0.2, VOICE), (10, NOBODY)).between(0, 30).nobody_spoke, (
+    assert not sound((0.3, NOBODY), (0.2, VOICE), (0.3, NOBODY)).stats(0, 0.8).has_no_speech, '"네."'
+    assert not sound((20, NOBODY), (0.2, VOICE), (10, NOBODY)).stats(0, 30).has_no_speech, (
         "one word in half a minute"
     )
-    assert not sound((0.4, NOBODY), (0.2, MUSIC)).between(0, 0.6).nobody_spoke, "somebody mumbles"
-    assert sound((5, NOBODY)).between(0, 5).nobody_spoke
-    assert sound((0.2, NOBODY), (0.03, MUSIC), (0.2, NOBODY)).between(0, 0.4).nobody_spoke, "a drum"
-    assert sound((10, NOBODY), (0.5, MUSIC), (5, NOBODY)).between(0, 15).nobody_spoke, (
+    assert not sound((0.4, NOBODY), (0.2, MUSIC)).stats(0, 0.6).has_no_speech, "somebody mumbles"
+    assert sound((5, NOBODY)).stats(0, 5).has_no_speech
+    assert sound((0.2, NOBODY), (0.03, MUSIC), (0.2, NOBODY)).stats(0, 0.4).has_no_speech, "a drum"
+    assert sound((10, NOBODY), (0.5, MUSIC), (5, NOBODY)).stats(0, 15).has_no_speech, (
         "music that has its moments"
     )
-    assert sound((2, VOICE), level=-95).between(0, 2).nobody_spoke, "what Silero hears in the last bit"
+    assert sound((2, VOICE), level=-95).stats(0, 2).has_no_speech, "what Silero hears in the last bit"
 
 
 def test_the_quietest_place_is_in_the_middle() -> None:
@@ -61,6 +61,6 @@ def test_the_quietest_place_is_in_the_middle() -> None:
     for at in (0.5, 4.0, 6.5, 9.5):
         evidence.levels[round(at / FRAME_SECONDS) :][:8] = -60
         evidence.levels[round(9.5 / FRAME_SECONDS) :] = -90
-    assert 4.0 <= evidence.quietest(0, 10) <= 4.3
-    assert 6.5 <= evidence.quietest(5, 10) <= 6.8
-    assert evidence.quietest(3, 3.3) == pytest.approx(3.15)
+    assert 4.0 <= evidence.quietest_time(0, 10) <= 4.3
+    assert 6.5 <= evidence.quietest_time(5, 10) <= 6.8
+    assert evidence.quietest_time(3, 3.3) == pytest.approx(3.15)

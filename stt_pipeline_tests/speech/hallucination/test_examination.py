@@ -30,7 +30,7 @@ def test_honest_text_is_left_alone_and_nothing_is_decoded() -> None:
     judged = examine(GOOD, SPEECH, model, hotwords=("베타", "결제"))
     assert [one.segment for one in judged] == GOOD
     assert model.asked == []
-    assert judged[0].spoken.mean_probability == pytest.approx(VOICE)
+    assert judged[0].stats.mean_probability == pytest.approx(VOICE)
 
 
 def test_nothing_written_is_nothing() -> None:
@@ -132,7 +132,7 @@ def test_silence_does_not_pass_for_good_text_where_there_is_a_voice() -> None:
 @pytest.mark.parametrize(
     "segments",
     [LOOP, GOOD, [said(0, 5, "MBC 뉴스 이덕영입니다.")], [said(0, 20, "Thanks for watching! " * 20)]],
-    ids=["loop", "text", "phrase", "looping phrase"],
+    ids=["loop", "text", "phrase", "repeated_texts phrase"],
 )
 def test_where_nobody_spoke_all_is_dropped_without_asking(segments: Sequence[Segment]) -> None:
     model = Model()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stt_pipeline.speech.hallucination.phrases import is_known_hallucination, is_of_videos
+from stt_pipeline.speech.hallucination.phrases import is_known_hallucination, is_video_phrase
 from stt_pipeline_tests.speech.hallucination import honest
 
 
@@ -49,8 +49,8 @@ def test_no_invention(text: str) -> None:
 
 def test_courtesies_are_not_of_videos() -> None:
     assert is_known_hallucination("감사합니다.")
-    assert not is_of_videos("감사합니다.")
-    assert is_of_videos("다음 영상에서 만나요!")
+    assert not is_video_phrase("감사합니다.")
+    assert is_video_phrase("다음 영상에서 만나요!")
 
 
 def test_nearly_no_honest_sentence_is_one() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from stt_pipeline.speech.hallucination import Reason
 from stt_pipeline.speech.hallucination.audio_evidence import AudioEvidence
-from stt_pipeline.speech.hallucination.reasons import Finding, findings, syllables
+from stt_pipeline.speech.hallucination.reasons import Finding, find_reasons, syllables
 from stt_pipeline.speech.transcript import Segment
 from stt_pipeline_tests.speech.hallucination import honest
 from stt_pipeline_tests.speech.hallucination.chunks import MUSIC, NOBODY, VOICE, said, sound
@@ -12,7 +12,7 @@ from stt_pipeline_tests.speech.sample_meetings import all_meetings
 
 
 def only(segment: Segment, evidence: AudioEvidence, hotwords: tuple[str, ...] = ()) -> Finding:
-    (finding,) = findings([segment], evidence, hotwords)
+    (finding,) = find_reasons([segment], evidence, hotwords)
     return finding
 
 
@@ -22,14 +22,14 @@ def test_honest_sentences_have_no_sign() -> None:
         finding = only(
             said(0.1, seconds, sentence), sound((seconds, VOICE), (0.2, NOBODY)), ("이 대리", "예산")
         )
-        assert not finding.suspicious, (sentence, finding.signs)
+        assert not finding.suspicious, (sentence, finding.reasons)
 
 
 def test_whole_meetings_have_no_sign() -> None:
     for meeting in all_meetings():
         end = meeting.segments[-1].end + 1
-        found = findings(meeting.segments, sound((end, VOICE)), ())
-        assert [(one.segment.text, one.signs) for one in found if one.signs] == []
+        found = find_reasons(meeting.segments, sound((end, VOICE)), ())
+        assert [(one.segment.text, one.reasons) for one in found if one.reasons] == []
 
 
 @pytest.mark.parametrize(
@@ -45,14 +45,14 @@ def test_whole_meetings_have_no_sign() -> None:
 )
 def test_signs_that_stand_alone(segment: Segment, sign: Reason) -> None:
     finding = only(segment, sound((5, VOICE), (5, NOBODY)))
-    assert sign in finding.signs
+    assert sign in finding.reasons
     assert finding.suspicious
 
 
 def test_speed_counts_where_there_is_a_voice() -> None:
     text = "그래서 저희가 생각한 대안은 두 가지입니다."
-    assert Reason.SPEED not in only(said(0, 10, text), sound((3, VOICE), (7, NOBODY))).signs
-    assert Reason.SPEED in only(said(0, 10, text), sound((0.5, VOICE), (9.5, NOBODY))).signs
+    assert Reason.SPEED not in only(said(0, 10, text), sound((3, VOICE), (7, NOBODY))).reasons
+    assert Reason.SPEED in only(said(0, 10, text), sound((0.5, VOICE), (9.5, NOBODY))).reasons
 
 
 def test_weak_signs_need_another() -> None:
@@ -61,8 +61,8 @@ def test_weak_signs_need_another() -> None:
     assert not only(said(0, 5, phrase), speech).suspicious
     assert not only(said(0, 5, "예산 안건부터 논의하겠습니다."), music).suspicious
     assert not only(said(0, 5, "예산 안건부터 논의하겠습니다.", no_speech=0.9), speech).suspicious
-    assert only(said(0, 5, phrase), music).signs == (Reason.PHRASE, Reason.WEAK_VOICE)
-    assert only(said(0, 5, phrase, no_speech=0.9), speech).signs == (Reason.PHRASE, Reason.NO_SPEECH)
+    assert only(said(0, 5, phrase), music).reasons == (Reason.PHRASE, Reason.WEAK_VOICE)
+    assert only(said(0, 5, phrase, no_speech=0.9), speech).reasons == (Reason.PHRASE, Reason.NO_SPEECH)
     assert only(said(0, 5, phrase), music).suspicious
 
 
@@ -70,13 +70,13 @@ def test_hotwords_that_come_back() -> None:
     hotwords = ("김민수 과장", "쿠버네티스", "예산", "")
     speech = sound((5, VOICE))
     for echo in ("김민수 과장, 쿠버네티스, 예산", "쿠버네티스 쿠버네티스", "네, 김민수 과장, 쿠버네티스"):
-        assert only(said(0, 5, echo), speech, hotwords).signs == (Reason.HOTWORDS,)
-        assert only(said(0, 5, echo), speech).signs == ()
+        assert only(said(0, 5, echo), speech, hotwords).reasons == (Reason.HOTWORDS,)
+        assert only(said(0, 5, echo), speech).reasons == ()
     for honest_text in (
         "김민수 과장님.",
         "쿠버네티스 예산은 김민수 과장이 다음 주까지 정리해 주시기 바랍니다.",
     ):
-        assert only(said(0, 5, honest_text), speech, hotwords).signs == ()
+        assert only(said(0, 5, honest_text), speech, hotwords).reasons == ()
 
 
 def test_signs_over_several_segments() -> None:
@@ -84,16 +84,16 @@ def test_signs_over_several_segments() -> None:
         said(0, 2, "예산 안건부터 논의하겠습니다."),
         *(said(n, n + 1, "다음 영상에서 만나요.") for n in range(2, 7)),
     ]
-    found = findings(segments, sound((8, VOICE)), ())
-    assert [Reason.REPETITION in one.signs for one in found] == [False, True, True, True, True, True]
+    found = find_reasons(segments, sound((8, VOICE)), ())
+    assert [Reason.REPETITION in one.reasons for one in found] == [False, True, True, True, True, True]
 
 
 def test_a_segment_is_heard_with_what_is_around_it_but_not_with_its_neighbours() -> None:
     evidence = sound((2, VOICE), (1, NOBODY), (2, VOICE))
-    early, late = findings([said(0, 2, "네."), said(2.05, 2.7, "네.")], evidence, ())
-    assert early.spoken.strict_seconds > 1.9
-    assert late.spoken.nobody_spoke
-    assert not only(said(2.5, 2.95, "네."), evidence).spoken.nobody_spoke, "Whisper may be a little early"
+    early, late = find_reasons([said(0, 2, "네."), said(2.05, 2.7, "네.")], evidence, ())
+    assert early.stats.strict_seconds > 1.9
+    assert late.stats.has_no_speech
+    assert not only(said(2.5, 2.95, "네."), evidence).stats.has_no_speech, "Whisper may be a little early"
 
 
 @pytest.mark.parametrize(
@@ -114,4 +114,4 @@ def test_syllables(text: str, count: int) -> None:
 
 
 def test_nothing_was_written() -> None:
-    assert findings([], sound((5, VOICE)), ("예산",)) == []
+    assert find_reasons([], sound((5, VOICE)), ("예산",)) == []

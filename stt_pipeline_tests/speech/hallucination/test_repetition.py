@@ -2,7 +2,7 @@
 
 import pytest
 
-from stt_pipeline.speech.hallucination.reasons import looping
+from stt_pipeline.speech.hallucination.reasons import repeated_texts
 from stt_pipeline.speech.hallucination.repetition import (
     compresses_too_well,
     compression_ratio,
@@ -29,7 +29,7 @@ def test_a_loop_is_found(unit: str, times: int) -> None:
     (first, *_) = loops(text)
     assert text[first.start : first.end] == text
     assert first.times == times * len(letters(unit)) // (first.end // first.times)
-    assert looping([unit * times]) == {0}
+    assert repeated_texts([unit * times]) == {0}
     if len(unit) > 5:
         assert compresses_too_well(unit * times)
 
@@ -70,8 +70,8 @@ def test_the_ratio_is_whisper_s() -> None:
 
 def test_over_several_texts_only_those_that_take_part() -> None:
     texts = ["예산 안건부터 논의하겠습니다.", *["다음 영상에서 만나요."] * 4, "이상입니다."]
-    assert looping(texts) == {1, 2, 3, 4}
-    assert looping(
+    assert repeated_texts(texts) == {1, 2, 3, 4}
+    assert repeated_texts(
         ["가나다라 마바사 아자", "차카 가나다라 마바사", "아자차카 가나다라 마바사 아자차카", "끝"]
     ) == {0, 1, 2}
-    assert looping([]) == set()
+    assert repeated_texts([]) == set()
