@@ -1,4 +1,4 @@
-"""A model hub on this machine, speaking as much of the Hugging Face protocol as a download needs."""
+"""A model hub on this machine, with the part of the Hugging Face protocol that a download needs."""
 
 import hashlib
 import json

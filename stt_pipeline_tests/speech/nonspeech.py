@@ -1,4 +1,4 @@
-"""Sounds in which nobody speaks, made by arithmetic, the same each time: what a transcriber must write nothing about.
+"""Synthetic audio without speech, the same each time, for which a transcriber must write nothing.
 
 All are float32 ``(samples,)``, 16 kHz, mono, below full scale.
 """
@@ -70,7 +70,7 @@ def music(seconds: float = 60) -> Sound:
 
 
 def organ(seconds: float = 30) -> Sound:
-    """Held chords with many harmonics and a slow tremolo: of all instruments nearest to vowels."""
+    """Held chords with many harmonics and a slow tremolo: the instrument most similar to vowels."""
     total = np.zeros(round(seconds * RATE))
     for number in range(int(seconds / 3)):
         for note in ((48, 55, 64), (50, 57, 65), (43, 55, 62), (45, 52, 60))[number % 4]:
@@ -79,7 +79,7 @@ def organ(seconds: float = 30) -> Sound:
 
 
 def keyboard(seconds: float = 20) -> Sound:
-    """Somebody types: short clicks of two kinds, at uneven times, over a faint room."""
+    """Typing: short clicks of two kinds, at uneven times, over a faint room."""
     total = _at_level(_noise(seconds, 7, 0.5), -65).astype(np.float64)
     random = np.random.default_rng(8)
     at = 0.3
@@ -93,7 +93,7 @@ def keyboard(seconds: float = 20) -> Sound:
 
 
 def ring_tone(seconds: float = 30) -> Sound:
-    """A telephone that nobody answers: 440 and 480 Hz for a second, two seconds of nothing (as in Korea)."""
+    """A ringing telephone: 440 and 480 Hz for a second, two seconds of nothing (as in Korea)."""
     time = _time(seconds)
     tone = np.sin(2 * np.pi * 440 * time) + np.sin(2 * np.pi * 480 * time)
     return _at_level(tone * (time % 3 < 1) + 1e-3 * _noise(seconds, 9, 0), -18)

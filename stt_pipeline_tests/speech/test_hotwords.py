@@ -32,7 +32,7 @@ def test_hotwords_that_fit_are_all_kept_once() -> None:
     )
 
 
-def test_over_the_limit_the_first_win_and_short_ones_fill_the_rest() -> None:
+def test_over_the_limit_the_first_are_kept_and_short_ones_fill_the_rest() -> None:
     found = fit(["aaaa", "bbbbbb", "cc", "d"], len, max_tokens=11)
     assert found == FittedHotwords(("aaaa", "cc", "d"), ("bbbbbb",))
     assert fit(["aaaa"], len, max_tokens=3) == FittedHotwords((), ("aaaa",))
@@ -66,11 +66,11 @@ def test_what_fits_is_counted_together_with_the_model_s_own_tokenizer() -> None:
         ("David Kin is here", []),
     ],
 )
-def test_names_that_may_have_been_misheard(text: str, expected: list[tuple[str, str]]) -> None:
+def test_names_that_may_be_misrecognized(text: str, expected: list[tuple[str, str]]) -> None:
     assert suggestions(text) == expected
 
 
-def test_two_names_as_near_give_none() -> None:
+def test_two_equally_similar_names_give_none() -> None:
     assert suggestions("김민섭 부장님", ("김민석", "김민석희")) == [("김민섭", "김민석")]
     assert suggestions("김민섭 부장님", ("김민석", "김민선")) == []
     assert suggestions("김민숙 부장님", ("김민석", "김민숙")) == []
@@ -99,7 +99,7 @@ def test_other_languages_and_no_names_do_not_load_kiwipiepy() -> None:
     assert ran.stdout.strip() == "False"
 
 
-def test_no_suggestion_in_meetings_where_nobody_is_called_so() -> None:
+def test_no_suggestion_in_meetings_without_these_names() -> None:
     """Precision: thousands of words of meetings, none of them one of the names, and not one suggestion."""
     texts = [
         row["text"]

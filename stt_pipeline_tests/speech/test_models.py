@@ -1,4 +1,4 @@
-"""Resolving and loading: the demo model in the package, folders good and bad, and a hub that is or is not there."""
+"""Names and loading of models: the demo model, good and bad folders, and a hub that can or cannot be reached."""
 
 import json
 import os
@@ -21,7 +21,7 @@ DEMO_FOLDER = find_files("demo")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the demo model, to be spoilt."""
+    """A copy of the demo model, to be damaged."""
     return Path(shutil.copytree(DEMO_FOLDER, tmp_path / "내 모델"))
 
 
@@ -33,14 +33,14 @@ def test_demo_is_in_the_package() -> None:
     assert loaded.compute_type.startswith("int8")
 
 
-def test_a_model_is_loaded_once_whoever_asks() -> None:
+def test_a_model_is_loaded_once_for_all_threads() -> None:
     with ThreadPoolExecutor(8) as pool:
         loaded = list(pool.map(lambda _: load_model("demo", "cpu", "int8", 1), range(8)))
     assert len({id(model) for model in loaded}) == 1
     assert load_model("demo", "cpu", "float32", 1) is not loaded[0]
 
 
-def test_auto_is_the_model_that_the_device_can_bear() -> None:
+def test_auto_depends_on_the_device() -> None:
     assert resolve_name("auto", "cuda") == "large-v3"
     assert resolve_name("auto", "cpu") == "small"
 
@@ -117,7 +117,7 @@ for name in sys.argv[1:]:
 
 
 class Loader:
-    """Loads models in a process of its own, since the hub's client reads its environment once; nothing may be printed."""
+    """Loads models in a separate process, because the hub's client reads its environment once; nothing may be printed."""
 
     def __init__(self, home: Path) -> None:
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
@@ -142,7 +142,7 @@ def loader(tmp_path: Path) -> Loader:
 
 @pytest.fixture
 def silent_hub() -> Iterator[str]:
-    """A hub that takes every call and never answers, as behind a firewall that drops packets."""
+    """A hub that accepts every connection and never answers, as behind a firewall that drops packets."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
@@ -153,7 +153,7 @@ def test_a_model_is_downloaded_once_by_its_name(loader: Loader, silent_hub: str)
     assert first == ["en", "ko"]
     assert "nobody/nothing is not on the Hugging Face hub" in unknown
     [(again, _)] = loader.load(silent_hub, "small")
-    assert again == ["en", "ko"], "what is on this machine needs no hub"
+    assert again == ["en", "ko"], "files on this machine need no hub"
 
 
 def test_a_hub_that_cannot_be_reached(loader: Loader, silent_hub: str) -> None:

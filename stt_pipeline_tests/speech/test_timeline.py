@@ -1,4 +1,4 @@
-"""The picture of who spoke when: size, weight, colours, and the recordings in which nobody speaks."""
+"""The picture of speaker turns: size, bytes, colours, and recordings without speech."""
 
 import struct
 
@@ -38,13 +38,13 @@ def test_a_row_for_each_speaker(speakers: int, duration: float) -> None:
 
 
 @pytest.mark.parametrize("duration", [0.0, 0.1, 30.0])
-def test_nobody_speaks(duration: float) -> None:
+def test_no_speech(duration: float) -> None:
     png = speaker_timeline_png((), duration)
     assert size(png) == (700, 65)
     assert png != speaker_timeline_png([SpeakerTurn(0.0, duration, "SPEAKER_00")], duration)
 
 
-def test_speakers_have_their_own_colours_where_they_speak_on_a_transparent_ground() -> None:
+def test_speakers_have_their_own_colours_on_a_transparent_background() -> None:
     picture = pixels(
         speaker_timeline_png([SpeakerTurn(0, 5, "SPEAKER_00"), SpeakerTurn(5, 10, "SPEAKER_01")], 10)
     )

@@ -153,7 +153,7 @@ class TestNoTextIsLost:
         assert [segment.text for segment in decoded.segments] == ["네.", "알겠습니다."]
         assert decoded.seek == 3.0
 
-    def test_text_that_would_come_out_the_same_stays(self, decoder: Decoder, chunks: list[Chunk]) -> None:
+    def test_text_that_would_come_again_is_kept(self, decoder: Decoder, chunks: list[Chunk]) -> None:
         tokens = self.tokens(decoder, 0.0, 0.0, " 그런데 예산")
         decoded = self.read(chunks[0], tokens)
         assert [segment.text for segment in decoded.segments] == ["그런데 예산"]

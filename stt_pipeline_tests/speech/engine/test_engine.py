@@ -108,7 +108,7 @@ class TestManyTogether:
         }
 
     @pytest.mark.parametrize("size", [1, 3])
-    def test_it_makes_no_difference_what_is_decoded_beside_a_recording(
+    def test_other_recordings_in_the_batch_make_no_difference(
         self, size: int, transcribed: dict[str, tuple[Meeting, Transcript]]
     ) -> None:
         name = "주간 회의.m4a"
@@ -122,10 +122,10 @@ class TestManyTogether:
             (w.start, w.end, w.text) for s in together.segments for w in s.words
         ]
 
-    def test_seams_of_blocks_change_neither_words_nor_times(
+    def test_the_size_of_the_blocks_changes_neither_words_nor_times(
         self, demo: Engine, transcribed: dict[str, tuple[Meeting, Transcript]]
     ) -> None:
-        """A file is decoded in blocks of its container's making; here they end every three seconds, in speech too."""
+        """The blocks of a file depend on its container; here they end every three seconds, in speech too."""
         meeting, as_a_file = transcribed["weekly-budget.wav"]
         in_blocks = transcribe_one(WithPostprocessing(demo), InBlocks(decode(meeting.path), 50_000))
         assert in_blocks.segments == as_a_file.segments
@@ -143,7 +143,7 @@ class TestManyTogether:
 
 
 class TestReading:
-    def test_a_recording_is_read_again_only_as_far_as_it_must(
+    def test_a_recording_is_read_again_only_as_far_as_needed(
         self, demo: Engine, beginning: np.ndarray, english: np.ndarray
     ) -> None:
         read: list[float] = []
@@ -163,7 +163,7 @@ class TestReading:
 
 
 class TestLanguages:
-    """The demo model takes Korean for Korean and English for English with certainty, so that chunks can be mixed."""
+    """The demo model is certain about Korean and English, so chunks of both can be mixed."""
 
     def test_chunks_of_one_language_within_another_follow_the_recording(
         self, demo: Engine, beginning: np.ndarray, english: np.ndarray
@@ -173,7 +173,7 @@ class TestLanguages:
         transcript = transcribe(demo, mixed)
         assert transcript.language == "ko"
         assert {segment.language for segment in transcript.segments} == {"ko"}
-        # what comes first must not lead what comes after, and is decoded again in the recording's language
+        # the first chunks are decoded again in the language of the recording
         asked = transcribe(demo, mixed, KO)
         assert [s.text for s in transcript.segments] == [s.text for s in asked.segments]
 
@@ -225,7 +225,9 @@ class TestDemo:
 
 
 class TestFiles:
-    def test_what_is_no_audio_fails_alone(self, demo: Engine, tmp_path: Path, beginning: np.ndarray) -> None:
+    def test_a_file_without_audio_fails_alone(
+        self, demo: Engine, tmp_path: Path, beginning: np.ndarray
+    ) -> None:
         (tmp_path / "empty.wav").write_bytes(b"")
         (tmp_path / "text.mp3").write_text("no sound in here " * 500)
         names = ["empty.wav", "text.mp3"]

@@ -1,4 +1,4 @@
-"""The spectrogram is faster-whisper's own, whatever is heard."""
+"""The spectrogram is equal to faster-whisper's for any audio."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ NOISE = np.random.default_rng(0).normal(0, 0.3, 33_333).astype(np.float32)
     ],
     ids=["speech", "noise", "32 ms", "silence", "too loud"],
 )
-def test_it_is_the_librarys(samples: np.ndarray, bands: int) -> None:
+def test_it_equals_the_librarys(samples: np.ndarray, bands: int) -> None:
     from faster_whisper.feature_extractor import FeatureExtractor
 
     extractor = FeatureExtractor(feature_size=bands)

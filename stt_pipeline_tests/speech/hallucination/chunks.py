@@ -1,4 +1,4 @@
-"""Chunks whose sound is known, and models that write what a test wants."""
+"""Chunks with known evidence, and models that write what a test needs."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,12 +8,12 @@ from stt_pipeline.speech.hallucination import Attempt, AudioEvidence
 from stt_pipeline.speech.hallucination.audio_evidence import FRAME_SECONDS
 from stt_pipeline.speech.transcript import Segment, Word
 
-VOICE, MUSIC, NOBODY = 0.97, 0.6, 0.02
-"""Probabilities that Silero gives to speech, to what it takes for speech by mistake, and to a quiet room."""
+VOICE, MUSIC, QUIET = 0.97, 0.6, 0.02
+"""Probabilities of Silero VAD for speech, for music that it takes for speech by mistake, and for a quiet room."""
 
 
 def sound(*parts: tuple[float, float], level: float = -25.0) -> AudioEvidence:
-    """Return the evidence about parts of (seconds, probability of speech), all at one level in dBFS."""
+    """Return the evidence of parts of (seconds, probability of speech), all at one level in dBFS."""
     probabilities = np.concatenate(
         [np.full(round(seconds / FRAME_SECONDS), probability, np.float32) for seconds, probability in parts]
     )
@@ -38,7 +38,7 @@ def said(start: float, end: float, text: str, *, logprob: float = -0.3, no_speec
 
 
 class Model:
-    """Answers each attempt with what ``answer`` writes, and remembers them."""
+    """Answers each attempt with the segments of ``answer``, and records the attempts."""
 
     def __init__(self, answer: Callable[[Attempt], Sequence[Segment]] = lambda _: ()) -> None:
         self._answer = answer
@@ -50,5 +50,5 @@ class Model:
 
 
 def always(segments: Sequence[Segment]) -> Model:
-    """Return a model that writes the same at each attempt."""
+    """Return a model that writes the same segments at each attempt."""
     return Model(lambda _: segments)

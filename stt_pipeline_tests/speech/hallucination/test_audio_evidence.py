@@ -1,11 +1,11 @@
-"""The second witness: what voice activity and energy say about a place."""
+"""Evidence of the audio: speech by VAD and energy."""
 
 import numpy as np
 import pytest
 
 from stt_pipeline.speech.hallucination import AudioEvidence
 from stt_pipeline.speech.hallucination.audio_evidence import FRAME_SECONDS
-from stt_pipeline_tests.speech.hallucination.chunks import MUSIC, NOBODY, VOICE, sound
+from stt_pipeline_tests.speech.hallucination.chunks import MUSIC, QUIET, VOICE, sound
 
 
 def test_levels_are_decibels_of_full_scale() -> None:
@@ -19,7 +19,7 @@ def test_levels_are_decibels_of_full_scale() -> None:
     assert evidence.stats(0, 0.064).level == pytest.approx(-23.01, abs=0.01)
 
 
-def test_nothing_is_nobody() -> None:
+def test_no_samples_have_no_speech() -> None:
     evidence = AudioEvidence.of(np.zeros(0, np.float32), np.zeros(0, np.float32))
     assert evidence.seconds == 0
     assert evidence.stats(0, 3).has_no_speech
@@ -29,34 +29,34 @@ def test_nothing_is_nobody() -> None:
     ("start", "end", "speech", "strict"),
     [(0, 2, 2, 2), (2, 4, 0, 0), (1, 5, 2, 1), (4, 6, 2, 0), (0, 60, 4, 2)],
 )
-def test_a_stretch(start: float, end: float, speech: float, strict: float) -> None:
-    stretch = sound((2, VOICE), (2, NOBODY), (2, MUSIC)).stats(start, end)
-    assert stretch.seconds == pytest.approx(min(end, 6) - start, abs=0.07)
-    assert stretch.speech_seconds == pytest.approx(speech, abs=0.07)
-    assert stretch.strict_seconds == pytest.approx(strict, abs=0.07)
+def test_statistics_of_a_span(start: float, end: float, speech: float, strict: float) -> None:
+    span = sound((2, VOICE), (2, QUIET), (2, MUSIC)).stats(start, end)
+    assert span.seconds == pytest.approx(min(end, 6) - start, abs=0.07)
+    assert span.speech_seconds == pytest.approx(speech, abs=0.07)
+    assert span.strict_seconds == pytest.approx(strict, abs=0.07)
 
 
-def test_a_stretch_without_length_has_a_frame() -> None:
-    evidence = sound((2, NOBODY), (2, VOICE))
+def test_an_empty_span_has_a_frame() -> None:
+    evidence = sound((2, QUIET), (2, VOICE))
     assert evidence.stats(3, 3).mean_probability == pytest.approx(VOICE)
     assert evidence.stats(4.1, 5).mean_probability == pytest.approx(VOICE)
 
 
-def test_who_spoke() -> None:
-    assert not sound((0.3, NOBODY), (0.2, VOICE), (0.3, NOBODY)).stats(0, 0.8).has_no_speech, '"네."'
-    assert not sound((20, NOBODY), (0.2, VOICE), (10, NOBODY)).stats(0, 30).has_no_speech, (
+def test_has_no_speech() -> None:
+    assert not sound((0.3, QUIET), (0.2, VOICE), (0.3, QUIET)).stats(0, 0.8).has_no_speech, '"네."'
+    assert not sound((20, QUIET), (0.2, VOICE), (10, QUIET)).stats(0, 30).has_no_speech, (
         "one word in half a minute"
     )
-    assert not sound((0.4, NOBODY), (0.2, MUSIC)).stats(0, 0.6).has_no_speech, "somebody mumbles"
-    assert sound((5, NOBODY)).stats(0, 5).has_no_speech
-    assert sound((0.2, NOBODY), (0.03, MUSIC), (0.2, NOBODY)).stats(0, 0.4).has_no_speech, "a drum"
-    assert sound((10, NOBODY), (0.5, MUSIC), (5, NOBODY)).stats(0, 15).has_no_speech, (
-        "music that has its moments"
+    assert not sound((0.4, QUIET), (0.2, MUSIC)).stats(0, 0.6).has_no_speech, "a mumbled word"
+    assert sound((5, QUIET)).stats(0, 5).has_no_speech
+    assert sound((0.2, QUIET), (0.03, MUSIC), (0.2, QUIET)).stats(0, 0.4).has_no_speech, "a drum"
+    assert sound((10, QUIET), (0.5, MUSIC), (5, QUIET)).stats(0, 15).has_no_speech, (
+        "music with half a second like speech"
     )
-    assert sound((2, VOICE), level=-95).stats(0, 2).has_no_speech, "what Silero hears in the last bit"
+    assert sound((2, VOICE), level=-95).stats(0, 2).has_no_speech, "speech in the last bit"
 
 
-def test_the_quietest_place_is_in_the_middle() -> None:
+def test_the_quietest_time_is_in_the_middle() -> None:
     evidence = sound((10, VOICE))
     for at in (0.5, 4.0, 6.5, 9.5):
         evidence.levels[round(at / FRAME_SECONDS) :][:8] = -60

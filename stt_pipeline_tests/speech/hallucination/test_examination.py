@@ -1,4 +1,4 @@
-"""What becomes of what a model wrote: planted loops and inventions, other attempts, and who decides."""
+"""Decisions about the segments of a model: loops, hallucinations, fallback attempts, and the audio."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,11 +9,11 @@ import pytest
 from stt_pipeline.speech.hallucination import Attempt, Candidate, SpeechStats, examine, finalize
 from stt_pipeline.speech.hallucination.audio_evidence import FRAME_SECONDS
 from stt_pipeline.speech.transcript import Segment
-from stt_pipeline_tests.speech.hallucination import honest
-from stt_pipeline_tests.speech.hallucination.chunks import MUSIC, NOBODY, VOICE, Model, always, said, sound
+from stt_pipeline_tests.speech.hallucination import normal_text
+from stt_pipeline_tests.speech.hallucination.chunks import MUSIC, QUIET, VOICE, Model, always, said, sound
 
 SPEECH = sound((20, VOICE))
-SILENCE = sound((20, NOBODY))
+SILENCE = sound((20, QUIET))
 LOOP = [said(2 * n, 2 * n + 2, "다음 영상에서 만나요.") for n in range(10)]
 GOOD = [
     said(0, 10, "결제 모듈 연동이 끝나지 않아서 출시는 조금 어려울 것 같다는 의견이 있었고요"),
@@ -21,25 +21,25 @@ GOOD = [
 ]
 
 
-def texts(judged: Sequence[Candidate]) -> list[str]:
-    return [one.segment.text for one in judged]
+def texts(kept: Sequence[Candidate]) -> list[str]:
+    return [one.segment.text for one in kept]
 
 
-def test_honest_text_is_left_alone_and_nothing_is_decoded() -> None:
+def test_normal_text_is_kept_and_nothing_is_decoded_again() -> None:
     model = Model()
-    judged = examine(GOOD, SPEECH, model, hotwords=("베타", "결제"))
-    assert [one.segment for one in judged] == GOOD
+    kept = examine(GOOD, SPEECH, model, hotwords=("베타", "결제"))
+    assert [one.segment for one in kept] == GOOD
     assert model.asked == []
-    assert judged[0].stats.mean_probability == pytest.approx(VOICE)
+    assert kept[0].stats.mean_probability == pytest.approx(VOICE)
 
 
-def test_nothing_written_is_nothing() -> None:
+def test_no_segments() -> None:
     assert examine([], SPEECH, Model(), hotwords=()) == ()
 
 
-def test_the_ladder_is_climbed_to_its_end_where_nothing_helps() -> None:
+def test_all_fallback_attempts_are_made_if_none_helps() -> None:
     model = always(LOOP)
-    judged = examine(LOOP, SPEECH, model, hotwords=("베타",))
+    kept = examine(LOOP, SPEECH, model, hotwords=("베타",))
     first, left, right, no_repeats, *drawn = model.asked
     assert first == Attempt(hotwords=False)
     assert (left.start, right.end) == (0, None)
@@ -49,9 +49,9 @@ def test_the_ladder_is_climbed_to_its_end_where_nothing_helps() -> None:
     assert no_repeats.no_repeat_ngram_size > 0
     assert [attempt.temperature for attempt in drawn] == [0.4, 0.8]
     assert not any(attempt.hotwords for attempt in model.asked)
-    assert [one.segment.text for one in judged] == [segment.text for segment in LOOP]
-    assert all("repetition" in one.segment.hallucination_reasons for one in judged), (
-        "a voice, so it is kept and marked"
+    assert [one.segment.text for one in kept] == [segment.text for segment in LOOP]
+    assert all("repetition" in one.segment.hallucination_reasons for one in kept), (
+        "there is speech, so it is kept with its reasons"
     )
 
 
@@ -76,24 +76,24 @@ def test_the_first_attempt_that_is_good_ends_the_search(helps: str) -> None:
         return [segment for segment in GOOD if not is_cut or (segment.start > 0) == (attempt.start > 0)]
 
     model = Model(answer)
-    judged = examine(LOOP, SPEECH, model, hotwords=("베타",))
-    assert texts(judged) == [segment.text for segment in GOOD]
-    assert not any(one.segment.hallucination_reasons for one in judged)
+    kept = examine(LOOP, SPEECH, model, hotwords=("베타",))
+    assert texts(kept) == [segment.text for segment in GOOD]
+    assert not any(one.segment.hallucination_reasons for one in kept)
     assert len(model.asked) == {"prompt": 1, "cut": 3, "ngram": 4, "sampling": 5}[helps]
 
 
-def test_what_is_heard_the_same_again_is_believed_and_marked() -> None:
-    doubted = [replace(segment, avg_logprob=-1.2) for segment in GOOD]
-    model = always(doubted)
-    judged = examine(doubted, SPEECH, model, hotwords=("베타",))
+def test_the_same_text_again_ends_the_search() -> None:
+    improbable = [replace(segment, avg_logprob=-1.2) for segment in GOOD]
+    model = always(improbable)
+    kept = examine(improbable, SPEECH, model, hotwords=("베타",))
     assert model.asked == [Attempt(hotwords=False)]
-    assert [one.segment.hallucination_reasons for one in judged] == [("log_probability",)] * 2
+    assert [one.segment.hallucination_reasons for one in kept] == [("log_probability",)] * 2
 
 
-def test_where_nothing_repeats_nothing_is_forbidden_to() -> None:
-    doubted = [replace(segment, avg_logprob=-1.2) for segment in GOOD]
-    model = Model(lambda attempt: [replace(doubted[0], text=f"다른 말 {attempt.temperature}")])
-    examine(doubted, SPEECH, model, hotwords=("베타",))
+def test_repetition_is_forbidden_only_after_a_loop() -> None:
+    improbable = [replace(segment, avg_logprob=-1.2) for segment in GOOD]
+    model = Model(lambda attempt: [replace(improbable[0], text=f"다른 말 {attempt.temperature}")])
+    examine(improbable, SPEECH, model, hotwords=("베타",))
     assert not any(attempt.no_repeat_ngram_size for attempt in model.asked)
     assert [attempt.temperature for attempt in model.asked] == [0, 0, 0, 0.4, 0.8]
 
@@ -102,31 +102,31 @@ def test_only_the_suspicious_part_is_decoded_again() -> None:
     loop = [said(8 + n, 9 + n, "다음 영상에서 만나요.") for n in range(6)]
     segments = [said(0, 8, GOOD[0].text), *loop, said(15, 20, "이상으로 마치겠습니다.")]
     model = Model(lambda _: [said(8, 15, GOOD[1].text)])
-    judged = examine(segments, SPEECH, model, hotwords=())
+    kept = examine(segments, SPEECH, model, hotwords=())
     assert model.asked == [Attempt(8, 15, hotwords=False)]
-    assert texts(judged) == [GOOD[0].text, GOOD[1].text, "이상으로 마치겠습니다."]
+    assert texts(kept) == [GOOD[0].text, GOOD[1].text, "이상으로 마치겠습니다."]
 
 
-def test_what_is_decoded_again_stays_in_its_place() -> None:
+def test_new_text_is_clipped_to_its_time() -> None:
     loop = [said(8 + n, 9 + n, "다음 영상에서 만나요.") for n in range(6)]
     segments = [said(0, 8, GOOD[0].text), *loop, said(15, 20, "이상으로 마치겠습니다.")]
     over = Model(lambda _: [said(7.97, 15.02, GOOD[1].text), said(15.02, 15.03, "네.")])
-    judged = examine(segments, SPEECH, over, hotwords=())
-    assert [(one.segment.start, one.segment.end) for one in judged] == [(0, 8), (8, 15), (15, 20)]
-    assert all(8 <= word.start <= word.end <= 15 for word in judged[1].segment.words)
+    kept = examine(segments, SPEECH, over, hotwords=())
+    assert [(one.segment.start, one.segment.end) for one in kept] == [(0, 8), (8, 15), (15, 20)]
+    assert all(8 <= word.start <= word.end <= 15 for word in kept[1].segment.words)
 
 
-def test_an_attempt_with_less_of_the_speech_is_not_enough() -> None:
+def test_an_attempt_that_covers_less_speech_is_not_enough() -> None:
     model = Model(
         lambda attempt: GOOD if attempt.temperature else [said(0, 2, "결제 모듈 연동이 끝났습니다.")]
     )
     assert texts(examine(LOOP, SPEECH, model, hotwords=())) == [segment.text for segment in GOOD]
 
 
-def test_silence_does_not_pass_for_good_text_where_there_is_a_voice() -> None:
-    judged = examine(LOOP, SPEECH, always([]), hotwords=())
-    assert texts(judged) == [segment.text for segment in LOOP]
-    assert all(one.segment.hallucination_reasons for one in judged)
+def test_no_text_is_not_a_good_result_where_there_is_speech() -> None:
+    kept = examine(LOOP, SPEECH, always([]), hotwords=())
+    assert texts(kept) == [segment.text for segment in LOOP]
+    assert all(one.segment.hallucination_reasons for one in kept)
 
 
 @pytest.mark.parametrize(
@@ -134,21 +134,21 @@ def test_silence_does_not_pass_for_good_text_where_there_is_a_voice() -> None:
     [LOOP, GOOD, [said(0, 5, "MBC 뉴스 이덕영입니다.")], [said(0, 20, "Thanks for watching! " * 20)]],
     ids=["loop", "text", "phrase", "repeated_texts phrase"],
 )
-def test_where_nobody_spoke_all_is_dropped_without_asking(segments: Sequence[Segment]) -> None:
+def test_without_speech_all_is_dropped_without_another_attempt(segments: Sequence[Segment]) -> None:
     model = Model()
     assert examine(segments, SILENCE, model, hotwords=("베타",)) == ()
     assert model.asked == []
 
 
-def test_text_beyond_the_voice_is_dropped_and_the_rest_stays() -> None:
-    evidence = sound((10, VOICE), (10, NOBODY))
+def test_text_outside_the_speech_is_dropped_and_the_rest_kept() -> None:
+    evidence = sound((10, VOICE), (10, QUIET))
     segments = [said(0, 10, GOOD[0].text), said(10.5, 20, "시청해 주셔서 감사합니다.")]
     model = Model()
     assert texts(examine(segments, evidence, model, hotwords=())) == [GOOD[0].text]
 
 
-def test_a_voice_in_the_gap_gets_another_try_before_a_segment_is_dropped() -> None:
-    evidence = sound((8, VOICE), (4, NOBODY), (4, VOICE), (4, NOBODY))
+def test_speech_in_the_gap_is_decoded_again_before_a_segment_is_dropped() -> None:
+    evidence = sound((8, VOICE), (4, QUIET), (4, VOICE), (4, QUIET))
     segments = [said(0, 8, GOOD[0].text), said(16.5, 20, "시청해 주셔서 감사합니다.")]
     model = Model(lambda _: [said(12, 16, "이상으로 마치겠습니다.")])
     assert texts(examine(segments, evidence, model, hotwords=())) == [GOOD[0].text, "이상으로 마치겠습니다."]
@@ -158,10 +158,10 @@ def test_a_voice_in_the_gap_gets_another_try_before_a_segment_is_dropped() -> No
 class TestPhrases:
     PHRASE = said(0, 5, "시청해 주셔서 감사합니다.")
 
-    def test_said_aloud_it_stays(self) -> None:
+    def test_with_clear_speech_it_is_kept(self) -> None:
         model = Model()
-        (judged,) = examine([self.PHRASE], sound((5, VOICE)), model, hotwords=())
-        assert judged.segment == self.PHRASE
+        (kept,) = examine([self.PHRASE], sound((5, VOICE)), model, hotwords=())
+        assert kept.segment == self.PHRASE
         assert model.asked == []
 
     def test_over_music_it_is_dropped(self) -> None:
@@ -169,33 +169,33 @@ class TestPhrases:
         assert examine([self.PHRASE], sound((5, MUSIC)), model, hotwords=()) == ()
         assert model.asked
 
-    def test_with_a_clear_voice_and_another_sign_it_is_marked(self) -> None:
-        doubted = replace(self.PHRASE, no_speech_prob=0.9)
-        (judged,) = examine([doubted], sound((5, VOICE)), always([doubted]), hotwords=())
-        assert judged.segment.hallucination_reasons == ("phrase", "no_speech")
+    def test_with_clear_speech_and_another_reason_it_is_kept_with_reasons(self) -> None:
+        improbable = replace(self.PHRASE, no_speech_prob=0.9)
+        (kept,) = examine([improbable], sound((5, VOICE)), always([improbable]), hotwords=())
+        assert kept.segment.hallucination_reasons == ("phrase", "no_speech")
 
-    def test_other_text_over_music_stays(self) -> None:
+    def test_other_text_over_music_is_kept(self) -> None:
         sung = said(0, 5, "동해물과 백두산이 마르고 닳도록")
-        (judged,) = examine([sung], sound((5, MUSIC)), Model(), hotwords=())
-        assert judged.segment == sung
+        (kept,) = examine([sung], sound((5, MUSIC)), Model(), hotwords=())
+        assert kept.segment == sung
 
 
 class TestAnnouncements:
-    """What is really said, or sung, again and again."""
+    """Real repetition in speech or song."""
 
     TEXT = "잠시 후 열차가 들어옵니다 한 걸음 물러나 주십시오. "
 
     @pytest.mark.parametrize("probability", [VOICE, MUSIC])
-    def test_they_are_marked_and_never_dropped(self, probability: float) -> None:
+    def test_they_get_reasons_and_are_never_dropped(self, probability: float) -> None:
         segments = [said(5 * n, 5 * n + 5, self.TEXT.strip()) for n in range(4)]
-        judged = examine(segments, sound((20, probability)), always(segments), hotwords=())
-        assert len(judged) == 4
-        assert all("repetition" in one.segment.hallucination_reasons for one in judged)
-        assert len(finalize(judged)) == 4
+        kept = examine(segments, sound((20, probability)), always(segments), hotwords=())
+        assert len(kept) == 4
+        assert all("repetition" in one.segment.hallucination_reasons for one in kept)
+        assert len(finalize(kept)) == 4
 
-    def test_a_loop_that_survives_a_cut_is_what_was_said(self) -> None:
+    def test_a_loop_that_comes_again_after_a_cut_is_real(self) -> None:
         segments = [said(5 * n, 5 * n + 5, self.TEXT.strip()) for n in range(4)]
-        evidence = sound((10, VOICE), (0.2, NOBODY), (9.8, VOICE))
+        evidence = sound((10, VOICE), (0.2, QUIET), (9.8, VOICE))
         evidence.levels[round(10 / FRAME_SECONDS) :][:6] = -60
         model = Model(
             lambda attempt: [one for one in segments if (one.start < 9) == (attempt.end is not None)]
@@ -208,44 +208,44 @@ class TestHotwords:
     HOTWORDS = ("김민수 과장", "쿠버네티스", "결제 모듈")
     ECHO = said(0, 20, "김민수 과장, 쿠버네티스, 결제 모듈")
 
-    def test_an_echo_gives_way_to_what_is_heard_without(self) -> None:
+    def test_an_echo_is_replaced_by_the_text_without_hotwords(self) -> None:
         model = always(GOOD)
         assert texts(examine([self.ECHO], SPEECH, model, hotwords=self.HOTWORDS)) == [
             one.text for one in GOOD
         ]
         assert model.asked == [Attempt(hotwords=False)]
 
-    def test_names_that_are_said_keep_their_spelling(self) -> None:
+    def test_names_in_the_audio_keep_their_spelling(self) -> None:
         model = Model(lambda _: [said(0, 20, "김민서 과장, 쿠버넷티스, 결재 모듈")])
-        (judged,) = examine([self.ECHO], SPEECH, model, hotwords=self.HOTWORDS)
-        assert judged.segment == self.ECHO
+        (kept,) = examine([self.ECHO], SPEECH, model, hotwords=self.HOTWORDS)
+        assert kept.segment == self.ECHO
         assert len(model.asked) == 1
 
     def test_an_echo_in_silence_is_dropped(self) -> None:
         assert examine([self.ECHO], SILENCE, Model(), hotwords=self.HOTWORDS) == ()
 
-    def test_an_echo_that_stays_is_marked(self) -> None:
-        (judged,) = examine([self.ECHO], SPEECH, Model(), hotwords=self.HOTWORDS)
-        assert judged.segment.hallucination_reasons == ("hotwords",)
+    def test_an_echo_that_is_kept_has_a_reason(self) -> None:
+        (kept,) = examine([self.ECHO], SPEECH, Model(), hotwords=self.HOTWORDS)
+        assert kept.segment.hallucination_reasons == ("hotwords",)
 
 
-class TestSettle:
-    """The judgement over a whole file."""
+class TestFinalize:
+    """The decision over a whole file."""
 
     CLEAR = SpeechStats(2, 0.97, 1, 1, -25)
     MUSIC = SpeechStats(2, 0.6, 1, 0, -20)
-    NOBODY = SpeechStats(2, 0.02, 0, 0, -50)
+    QUIET = SpeechStats(2, 0.02, 0, 0, -50)
 
-    def test_an_honest_meeting_is_left_alone(self) -> None:
-        judged = [Candidate(said(n, n + 1, text), self.CLEAR) for n, text in enumerate(honest.sentences())]
-        assert finalize(judged) == tuple(one.segment for one in judged)
+    def test_a_normal_meeting_is_not_changed(self) -> None:
+        kept = [Candidate(said(n, n + 1, text), self.CLEAR) for n, text in enumerate(normal_text.sentences())]
+        assert finalize(kept) == tuple(one.segment for one in kept)
 
-    def test_a_loop_over_chunks_is_marked_or_dropped_by_the_sound(self) -> None:
+    def test_the_audio_decides_whether_a_loop_over_chunks_is_dropped(self) -> None:
         around = [Candidate(one, self.CLEAR) for one in GOOD]
-        spoken = [self.CLEAR, self.NOBODY, self.CLEAR, self.CLEAR]
+        stats = [self.CLEAR, self.QUIET, self.CLEAR, self.CLEAR]
         loop = [
-            Candidate(said(30 * n, 30 * n + 2, "여기까지 듣겠습니다 그럼 다음에."), heard)
-            for n, heard in enumerate(spoken)
+            Candidate(said(30 * n, 30 * n + 2, "여기까지 듣겠습니다 그럼 다음에."), at_its_time)
+            for n, at_its_time in enumerate(stats)
         ]
         final = finalize([around[0], *loop, around[1]])
         assert [one.hallucination_reasons for one in final] == [
@@ -261,26 +261,26 @@ class TestSettle:
         final = finalize([Candidate(said(n, n + 1, pair[n % 2]), self.CLEAR) for n in range(8)])
         assert all(one.hallucination_reasons == ("repetition",) for one in final)
 
-    def test_what_returns_now_and_then_is_no_loop(self) -> None:
+    def test_an_occasional_repetition_is_not_a_loop(self) -> None:
         agenda = "그럼 다음 안건으로 넘어가겠습니다."
-        judged = [
+        kept = [
             Candidate(said(n, n + 1, agenda if n % 5 == 0 else text), self.CLEAR)
-            for n, text in enumerate(honest.sentences()[:60])
+            for n, text in enumerate(normal_text.sentences()[:60])
         ]
-        assert not any(one.hallucination_reasons for one in finalize(judged))
+        assert not any(one.hallucination_reasons for one in finalize(kept))
 
-    def test_the_end_of_videos_all_over_a_meeting(self) -> None:
+    def test_video_phrases_all_over_a_meeting(self) -> None:
         def meeting(phrase: str) -> list[str]:
-            judged = [
+            kept = [
                 Candidate(said(n, n + 1, phrase if n % 9 == 4 else text), self.CLEAR)
-                for n, text in enumerate(honest.sentences()[:40])
+                for n, text in enumerate(normal_text.sentences()[:40])
             ]
-            return [",".join(one.hallucination_reasons) for one in finalize(judged)]
+            return [",".join(one.hallucination_reasons) for one in finalize(kept)]
 
         assert meeting("시청해 주셔서 감사합니다.").count("repetition,phrase") == 4
-        assert set(meeting("감사합니다.")) == {""}, "that is what people say"
+        assert set(meeting("감사합니다.")) == {""}, "a normal courtesy"
 
-    def test_marks_of_the_chunks_stay(self) -> None:
+    def test_reasons_of_the_chunks_are_kept(self) -> None:
         marked = replace(GOOD[0], hallucination_reasons=("log_probability",))
         assert finalize([Candidate(marked, self.CLEAR)]) == (marked,)
 
@@ -288,7 +288,7 @@ class TestSettle:
         assert finalize([]) == ()
 
 
-def test_whatever_is_written_the_guard_does_not_fail_and_is_the_same_twice() -> None:
+def test_random_text_does_not_fail_and_gives_the_same_result_twice() -> None:
     random = Random(7)
     words = [
         "네",

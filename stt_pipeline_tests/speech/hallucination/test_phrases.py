@@ -1,9 +1,9 @@
-"""What Whisper is known to invent, and what only looks like it."""
+"""Known hallucinations of Whisper, and text that only looks like them."""
 
 import pytest
 
 from stt_pipeline.speech.hallucination.phrases import is_known_hallucination, is_video_phrase
-from stt_pipeline_tests.speech.hallucination import honest
+from stt_pipeline_tests.speech.hallucination import normal_text
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from stt_pipeline_tests.speech.hallucination import honest
         "You",
     ],
 )
-def test_an_invention(text: str) -> None:
+def test_a_known_hallucination(text: str) -> None:
     assert is_known_hallucination(text)
 
 
@@ -43,18 +43,18 @@ def test_an_invention(text: str) -> None:
         "Thank you for the report.",
     ],
 )
-def test_no_invention(text: str) -> None:
+def test_normal_sentences(text: str) -> None:
     assert not is_known_hallucination(text)
 
 
-def test_courtesies_are_not_of_videos() -> None:
+def test_courtesies_are_not_video_phrases() -> None:
     assert is_known_hallucination("감사합니다.")
     assert not is_video_phrase("감사합니다.")
     assert is_video_phrase("다음 영상에서 만나요!")
 
 
-def test_nearly_no_honest_sentence_is_one() -> None:
-    assert {text for text in honest.sentences() if is_known_hallucination(text)} <= {
+def test_nearly_no_normal_sentence_is_one() -> None:
+    assert {text for text in normal_text.sentences() if is_known_hallucination(text)} <= {
         "수고하셨습니다.",
         "감사합니다.",
         "Thank you.",

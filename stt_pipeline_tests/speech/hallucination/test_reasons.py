@@ -1,4 +1,4 @@
-"""Each sign by itself, and that honest segments have none."""
+"""Each reason alone; normal segments have none."""
 
 import pytest
 
@@ -6,8 +6,8 @@ from stt_pipeline.speech.hallucination import Reason
 from stt_pipeline.speech.hallucination.audio_evidence import AudioEvidence
 from stt_pipeline.speech.hallucination.reasons import Finding, find_reasons, syllables
 from stt_pipeline.speech.transcript import Segment
-from stt_pipeline_tests.speech.hallucination import honest
-from stt_pipeline_tests.speech.hallucination.chunks import MUSIC, NOBODY, VOICE, said, sound
+from stt_pipeline_tests.speech.hallucination import normal_text
+from stt_pipeline_tests.speech.hallucination.chunks import MUSIC, QUIET, VOICE, said, sound
 from stt_pipeline_tests.speech.sample_meetings import all_meetings
 
 
@@ -16,16 +16,16 @@ def only(segment: Segment, evidence: AudioEvidence, hotwords: tuple[str, ...] = 
     return finding
 
 
-def test_honest_sentences_have_no_sign() -> None:
-    for sentence in honest.sentences():
-        seconds = 0.5 + syllables(sentence) / 8  # faster than most people talk
+def test_normal_sentences_have_no_reason() -> None:
+    for sentence in normal_text.sentences():
+        seconds = 0.5 + syllables(sentence) / 8  # faster than most speakers
         finding = only(
-            said(0.1, seconds, sentence), sound((seconds, VOICE), (0.2, NOBODY)), ("이 대리", "예산")
+            said(0.1, seconds, sentence), sound((seconds, VOICE), (0.2, QUIET)), ("이 대리", "예산")
         )
         assert not finding.suspicious, (sentence, finding.reasons)
 
 
-def test_whole_meetings_have_no_sign() -> None:
+def test_whole_meetings_have_no_reason() -> None:
     for meeting in all_meetings():
         end = meeting.segments[-1].end + 1
         found = find_reasons(meeting.segments, sound((end, VOICE)), ())
@@ -33,7 +33,7 @@ def test_whole_meetings_have_no_sign() -> None:
 
 
 @pytest.mark.parametrize(
-    ("segment", "sign"),
+    ("segment", "reason"),
     [
         (said(0, 5, "시청해 주셔서 감사합니다. " * 6), Reason.REPETITION),
         (said(0, 5, "시청해 주셔서 감사합니다. " * 6), Reason.COMPRESSION),
@@ -43,19 +43,19 @@ def test_whole_meetings_have_no_sign() -> None:
         (said(6, 9, "예산 안건부터 논의하겠습니다."), Reason.NO_VOICE),
     ],
 )
-def test_signs_that_stand_alone(segment: Segment, sign: Reason) -> None:
-    finding = only(segment, sound((5, VOICE), (5, NOBODY)))
-    assert sign in finding.reasons
+def test_strong_reasons(segment: Segment, reason: Reason) -> None:
+    finding = only(segment, sound((5, VOICE), (5, QUIET)))
+    assert reason in finding.reasons
     assert finding.suspicious
 
 
-def test_speed_counts_where_there_is_a_voice() -> None:
+def test_speed_is_relative_to_the_speech() -> None:
     text = "그래서 저희가 생각한 대안은 두 가지입니다."
-    assert Reason.SPEED not in only(said(0, 10, text), sound((3, VOICE), (7, NOBODY))).reasons
-    assert Reason.SPEED in only(said(0, 10, text), sound((0.5, VOICE), (9.5, NOBODY))).reasons
+    assert Reason.SPEED not in only(said(0, 10, text), sound((3, VOICE), (7, QUIET))).reasons
+    assert Reason.SPEED in only(said(0, 10, text), sound((0.5, VOICE), (9.5, QUIET))).reasons
 
 
-def test_weak_signs_need_another() -> None:
+def test_weak_reasons_need_another() -> None:
     speech, music = sound((5, VOICE)), sound((5, MUSIC))
     phrase = "시청해 주셔서 감사합니다."
     assert not only(said(0, 5, phrase), speech).suspicious
@@ -66,20 +66,20 @@ def test_weak_signs_need_another() -> None:
     assert only(said(0, 5, phrase), music).suspicious
 
 
-def test_hotwords_that_come_back() -> None:
+def test_echoes_of_hotwords() -> None:
     hotwords = ("김민수 과장", "쿠버네티스", "예산", "")
     speech = sound((5, VOICE))
     for echo in ("김민수 과장, 쿠버네티스, 예산", "쿠버네티스 쿠버네티스", "네, 김민수 과장, 쿠버네티스"):
         assert only(said(0, 5, echo), speech, hotwords).reasons == (Reason.HOTWORDS,)
         assert only(said(0, 5, echo), speech).reasons == ()
-    for honest_text in (
+    for normal in (
         "김민수 과장님.",
         "쿠버네티스 예산은 김민수 과장이 다음 주까지 정리해 주시기 바랍니다.",
     ):
-        assert only(said(0, 5, honest_text), speech, hotwords).reasons == ()
+        assert only(said(0, 5, normal), speech, hotwords).reasons == ()
 
 
-def test_signs_over_several_segments() -> None:
+def test_reasons_over_several_segments() -> None:
     segments = [
         said(0, 2, "예산 안건부터 논의하겠습니다."),
         *(said(n, n + 1, "다음 영상에서 만나요.") for n in range(2, 7)),
@@ -88,8 +88,8 @@ def test_signs_over_several_segments() -> None:
     assert [Reason.REPETITION in one.reasons for one in found] == [False, True, True, True, True, True]
 
 
-def test_a_segment_is_heard_with_what_is_around_it_but_not_with_its_neighbours() -> None:
-    evidence = sound((2, VOICE), (1, NOBODY), (2, VOICE))
+def test_a_segment_has_a_margin_but_not_its_neighbours() -> None:
+    evidence = sound((2, VOICE), (1, QUIET), (2, VOICE))
     early, late = find_reasons([said(0, 2, "네."), said(2.05, 2.7, "네.")], evidence, ())
     assert early.stats.strict_seconds > 1.9
     assert late.stats.has_no_speech
@@ -113,5 +113,5 @@ def test_syllables(text: str, count: int) -> None:
     assert syllables(text) == count
 
 
-def test_nothing_was_written() -> None:
+def test_no_segments() -> None:
     assert find_reasons([], sound((5, VOICE)), ("예산",)) == []

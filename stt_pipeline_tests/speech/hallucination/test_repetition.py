@@ -1,4 +1,4 @@
-"""Loops are found whatever their length, and honest text of any length has none."""
+"""Loops of any length are found, and normal text of any length has none."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from stt_pipeline.speech.hallucination.repetition import (
     letters,
     loops,
 )
-from stt_pipeline_tests.speech.hallucination import honest
+from stt_pipeline_tests.speech.hallucination import normal_text
 
 UNITS = [
     "시청해 주셔서 감사합니다. ",
@@ -34,28 +34,30 @@ def test_a_loop_is_found(unit: str, times: int) -> None:
         assert compresses_too_well(unit * times)
 
 
-def test_a_loop_within_honest_text() -> None:
-    text = letters(honest.DENSE_KOREAN[:120] + "감사합니다 여러분 " * 5 + honest.DENSE_KOREAN[120:200])
+def test_a_loop_within_normal_text() -> None:
+    text = letters(
+        normal_text.DENSE_KOREAN[:120] + "감사합니다 여러분 " * 5 + normal_text.DENSE_KOREAN[120:200]
+    )
     assert {text[loop.start : loop.start + 8] for loop in loops(text)} >= {"감사합니다여러분"}
 
 
 @pytest.mark.parametrize(
     ("unit", "most"), [("네 ", 9), ("아니 ", 9), ("맞아요 ", 5), ("안녕하세요 ", 5), ("잠시만요 네 ", 5)]
 )
-def test_what_people_do_say_again_and_again(unit: str, most: int) -> None:
+def test_normal_repetition(unit: str, most: int) -> None:
     assert not loops(letters(unit * most))
     assert not compresses_too_well(unit * most)
 
 
-def test_honest_text_of_many_lengths_has_none() -> None:
-    stretches = list(honest.stretches())
-    assert len(stretches) > 1500
-    assert [text for text in stretches if compresses_too_well(text)] == []
-    assert [text for text in stretches if loops(letters(text))] == []
+def test_normal_text_of_many_lengths_has_none() -> None:
+    substrings = list(normal_text.substrings())
+    assert len(substrings) > 1500
+    assert [text for text in substrings if compresses_too_well(text)] == []
+    assert [text for text in substrings if loops(letters(text))] == []
 
 
 def test_meetings_in_one_piece_have_none() -> None:
-    whole = letters(" ".join(honest.sentences()))
+    whole = letters(" ".join(normal_text.sentences()))
     assert len(whole) > 8_000
     assert loops(whole) == []
 
@@ -63,12 +65,12 @@ def test_meetings_in_one_piece_have_none() -> None:
 def test_the_ratio_is_whisper_s() -> None:
     from faster_whisper.transcribe import get_compression_ratio
 
-    for text in honest.DENSE_KOREAN, honest.ENGLISH, "네":
+    for text in normal_text.DENSE_KOREAN, normal_text.ENGLISH, "네":
         assert compression_ratio(text) == get_compression_ratio(text)
     assert compression_ratio("") == 0
 
 
-def test_over_several_texts_only_those_that_take_part() -> None:
+def test_only_the_texts_of_the_loop_are_found() -> None:
     texts = ["예산 안건부터 논의하겠습니다.", *["다음 영상에서 만나요."] * 4, "이상입니다."]
     assert repeated_texts(texts) == {1, 2, 3, 4}
     assert repeated_texts(

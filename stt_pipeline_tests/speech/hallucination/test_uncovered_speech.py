@@ -1,36 +1,36 @@
-"""Speech for which there is no text."""
+"""Speech without text."""
 
 import pytest
 
 from stt_pipeline.speech.hallucination import untranscribed_speech
 from stt_pipeline.speech.transcript import Segment, Word
-from stt_pipeline_tests.speech.hallucination.chunks import NOBODY, VOICE, said, sound
+from stt_pipeline_tests.speech.hallucination.chunks import QUIET, VOICE, said, sound
 
-TEN_SECONDS = sound((4, VOICE), (2, NOBODY), (4, VOICE))
+TEN_SECONDS = sound((4, VOICE), (2, QUIET), (4, VOICE))
 
 
-def test_nothing_written() -> None:
+def test_no_text() -> None:
     assert untranscribed_speech(TEN_SECONDS, []) == pytest.approx((8, 8), abs=0.1)
-    assert untranscribed_speech(sound((5, NOBODY)), []) == (0, 0)
+    assert untranscribed_speech(sound((5, QUIET)), []) == (0, 0)
 
 
-def test_all_written() -> None:
+def test_text_for_all_speech() -> None:
     text = "예산 안건부터 논의하겠습니다."
     assert untranscribed_speech(TEN_SECONDS, [said(0, 4, text), said(6, 10, text)])[1] == 0
 
 
-def test_a_sentence_left_out() -> None:
+def test_a_missing_sentence() -> None:
     assert untranscribed_speech(TEN_SECONDS, [said(0.2, 3.8, "예산 안건부터 논의하겠습니다.")])[
         1
     ] == pytest.approx(4, abs=0.1)
 
 
-def test_a_word_does_not_stand_for_all_that_its_time_is_stretched_over() -> None:
+def test_a_long_word_covers_only_the_time_to_say_it() -> None:
     segment = Segment(0, 10, "네. 이상입니다.", (Word(0, 8, "네.", 0.9), Word(8, 10, " 이상입니다.", 0.9)))
     assert untranscribed_speech(TEN_SECONDS, [segment])[1] == pytest.approx(2.7 + 1.7, abs=0.1)
 
 
-def test_a_segment_without_words_stands_for_its_time() -> None:
+def test_a_segment_without_words_covers_its_time() -> None:
     assert untranscribed_speech(TEN_SECONDS, [Segment(0, 10, "네.")])[1] == 0
 
 

@@ -1,4 +1,4 @@
-"""Honest text of many kinds: what is said in the samples, sentences of the demo model's grammar, made-up meetings."""
+"""Normal text without hallucinations: the samples, sentences of the demo model's grammar, invented meetings."""
 
 import json
 from collections.abc import Iterator
@@ -42,8 +42,8 @@ def sentences() -> list[str]:
     return [sentence for text in _samples() for sentence in text] + drawn
 
 
-def stretches() -> Iterator[str]:
-    """Yield a few thousand stretches of honest text, of 5 to 400 characters, that begin and end anywhere."""
+def substrings() -> Iterator[str]:
+    """Yield a few thousand substrings of normal text, of 5 to 400 characters."""
     for text in [" ".join(sentence) for sentence in _samples()] + [DENSE_KOREAN, ENGLISH]:
         flat = " ".join(text.split())
         for length in (5, 12, 25, 40, 60, 90, 130, 180, 250, 400):
