@@ -67,7 +67,7 @@ EXPECTED: dict[str, tuple[ErrorClass, int, str, str]] = {
     "video without sound.mp4": ("no_audio", 1, "no audio track", "export the meeting again"),
     "gone.wav": ("download", 3, "no longer in the source", "Put it back"),
     "driver.wav": ("model", 3, "cuDNN failed", "Try it again"),
-    "no memory.wav": ("out_of_memory", 3, "out of memory", "Take a smaller model"),
+    "no memory.wav": ("out_of_memory", 3, "out of memory", "Use a smaller model"),
     "no answer.wav": ("llm", 3, "no answer", "Check"),
     "bug.wav": ("internal", 3, "IndexError: a bug", ""),
     "not delivered.wav": ("email", 3, f"refused {ABSENT}: 550 5.1.1 no such user here", "Check the address"),

@@ -58,7 +58,7 @@ def test_a_report_shows_figures_failures_by_class_and_the_throughput() -> None:
     ]
     assert shown["review first"].md_str.split("\n")[2:] == [
         "| 팀 a\\|b.wav | 0.41 | low confidence (0.41 of 1), 20 s of 50 s of speech without text, "
-        "1 segment that may never have been said |",
+        "1 segment that may be hallucinated |",
         "| fine.wav | 0.93 |  |",
     ]
     assert shown["throughput"].md_str.startswith("![throughput](data:image/png;base64,")

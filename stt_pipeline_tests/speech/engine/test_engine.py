@@ -1,7 +1,8 @@
 """The engine with many recordings at once: samples, languages, silence, and notes of the demo model."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,13 @@ from stt_pipeline.audio.decode import decode
 from stt_pipeline.audio.sound import SoundFile, SoundInMemory
 from stt_pipeline.errors import ConfigurationError, NoAudioError, UnreadableError
 from stt_pipeline.speech.engine import DEMO_NOTE, Engine
+from stt_pipeline.speech.engine.decoding import (
+    ChooseLanguages,
+    Decoded,
+    Decoder,
+    LanguageProbabilities,
+    Row,
+)
 from stt_pipeline.speech.evaluation import ErrorRate, character_error_rate
 from stt_pipeline.speech.models import load_model
 from stt_pipeline.speech.postprocess import WithPostprocessing
@@ -176,6 +184,39 @@ class TestLanguages:
         # the first chunks are decoded again in the language of the recording
         asked = transcribe(demo, mixed, KO)
         assert [s.text for s in transcript.segments] == [s.text for s in asked.segments]
+
+    def test_a_chunk_that_is_detected_wrong_is_decoded_again(self, beginning: np.ndarray) -> None:
+        class WrongAtFirst(Decoder):
+            """Detects English in the first chunk of a recording."""
+
+            decoded: list[tuple[int, str]] = []  # noqa: RUF012  # one instance
+
+            def decode(self, rows: Sequence[Row], choose_languages: ChooseLanguages) -> list[Decoded]:
+                def choose(detected: Sequence[LanguageProbabilities | None]) -> Sequence[str]:
+                    english = {"en": 0.9, "ko": 0.1}
+                    return choose_languages(
+                        [
+                            english if likely and row.chunk.index == 0 else likely
+                            for row, likely in zip(rows, detected, strict=True)
+                        ]
+                    )
+
+                found = super().decode(rows, choose)
+                self.decoded += [
+                    (row.chunk.index, one.language) for row, one in zip(rows, found, strict=True)
+                ]
+                return found
+
+        loaded = replace(load_model("demo", "cpu"), workers=1)
+        decoder = WrongAtFirst(loaded)
+        samples = np.concatenate([beginning, silence(2), beginning])
+        transcript = transcribe(Engine(loaded, batch_size=1, decoder=decoder), samples)
+        assert transcript.language == "ko"
+        assert [code for index, code in decoder.decoded if index == 0][:2] == ["en", "ko"]
+        in_korean = transcribe(Engine(loaded), samples, KO)
+        assert [segment.text for segment in transcript.segments] == [
+            segment.text for segment in in_korean.segments
+        ]
 
     def test_multilingual_recordings_keep_both(
         self, demo: Engine, beginning: np.ndarray, english: np.ndarray
