@@ -78,7 +78,7 @@ def load_model(
             4, or 1 for the demo model.
 
     Raises:
-        ConfigurationError: there is no such model or device, files are missing, or the hub cannot be reached.
+        ConfigurationError: the model or device does not exist, files are missing, or the hub cannot be reached.
     """
     device = _choose_device(device)
     if compute_type == "auto":
@@ -110,7 +110,7 @@ def find_files(name: str, *, local_files_only: bool = False) -> Path:
         local_files_only: never download.
 
     Raises:
-        ConfigurationError: there is no such model, files are missing, or the hub cannot be reached. If the model has a
+        ConfigurationError: the model does not exist, files are missing, or the hub cannot be reached. If the model has a
             valid name and is only not on this machine, the error has a ``__cause__``.
     """
     if name == DEMO:

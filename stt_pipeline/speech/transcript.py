@@ -35,7 +35,7 @@ class Segment:
 
     Attributes:
         avg_logprob: mean log-probability of the tokens.
-        no_speech_prob: probability that there is no speech.
+        no_speech_prob: probability that the audio has no speech.
         compression_ratio: bytes of the text divided by the bytes of its compressed form.
         language: in which it was decoded, ISO 639-1.
         hallucination_reasons: why the text may be a hallucination (values of `hallucination.Reason`); empty if it is not

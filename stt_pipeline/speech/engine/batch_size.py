@@ -92,5 +92,5 @@ def _free_in_cgroup(folder: Path, limit: str, usage: str, page_cache: str) -> fl
         lines = (folder / "memory.stat").read_text().splitlines()
         cached = next((float(line.split()[1]) for line in lines if line.startswith(f"{page_cache} ")), 0.0)
         return max(0.0, float((folder / limit).read_text()) - float((folder / usage).read_text()) + cached)
-    except (OSError, ValueError):  # there is no such group, or its limit is "max"
+    except (OSError, ValueError):  # no such group, or its limit is "max"
         return math.inf

@@ -35,7 +35,7 @@ class LanguageVote:
         return _first(self._clear or self._unclear)
 
     def result(self) -> tuple[str, float]:
-        """Return the language and its share of the votes, 0 to 1; an empty code if there is no vote.
+        """Return the language and its share of the votes, 0 to 1; an empty code without votes.
 
         Clear chunks decide; if there are none, all do. The result does not depend on the order of the votes.
         """

@@ -62,7 +62,7 @@ class SpeechStats:
 
     @property
     def has_no_speech(self) -> bool:
-        """Whether VAD or energy show that there is no speech at all; False in unclear cases."""
+        """Whether VAD or energy show no speech at all; False in unclear cases."""
         return self.level < _SILENCE_LEVEL or (
             self.strict_seconds < _MIN_SPEECH
             and self.speech_seconds < max(_MIN_SPEECH, _MIN_SPEECH_SHARE * self.seconds)

@@ -166,7 +166,7 @@ def _confirms(without_hotwords: _Alternative, with_hotwords: _Alternative) -> bo
 
 
 def _keep_or_drop(finding: Finding) -> Candidate | None:
-    """Return the segment, with its reasons if it is suspicious; None if there is no speech."""
+    """Return the segment, with its reasons if it is suspicious; None without speech."""
     if not finding.suspicious:
         return Candidate(finding.segment, finding.stats)
     if finding.stats.has_no_speech or {Reason.PHRASE, Reason.WEAK_VOICE} <= set(finding.reasons):
