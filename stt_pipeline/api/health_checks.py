@@ -13,7 +13,7 @@ from stt_pipeline.health import State
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.migrations import is_current
-from stt_pipeline.store.queue import batch_stats
+from stt_pipeline.store.queue import heartbeats
 
 Part = Literal["database", "queue", "model", "llm", "smtp"]
 
@@ -63,6 +63,6 @@ class HealthChecks:
     def _queue(self) -> State:
         try:
             with self._database.begin() as connection:
-                return health.dispatcher(batch_stats.last_beat(connection, HEARTBEAT)).state
+                return health.dispatcher(heartbeats.last_beat(connection, HEARTBEAT)).state
         except SQLAlchemyError:
             return "fail"

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.queue import batch_stats, batches, shards
+from stt_pipeline.store.queue import batches, heartbeats, shards
 
 
 class Metrics:
@@ -86,7 +86,7 @@ class _Store(Collector):
         with self._database.snapshot() as connection:
             by_status = batches.count_by_status(connection)
             in_flight = shards.in_flight(connection)
-            last_tick = batch_stats.last_beat(connection, HEARTBEAT)
+            last_tick = heartbeats.last_beat(connection, HEARTBEAT)
         statuses = GaugeMetricFamily("stt_batches", "Batches by status.", labels=["status"])
         for status, count in by_status.items():
             statuses.add_metric([status], count)

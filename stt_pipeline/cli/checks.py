@@ -20,7 +20,7 @@ from stt_pipeline.parquet.files import data_folder, require_writable
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.migrations import is_current
-from stt_pipeline.store.queue import batch_stats
+from stt_pipeline.store.queue import heartbeats
 from stt_pipeline.store.server.embedded import running_url
 from stt_pipeline.store.server.postmaster import closed_folders
 from stt_pipeline.store.server.url import place_of, psycopg_url, require_reachable
@@ -121,7 +121,7 @@ def database(settings: Settings) -> Iterator[Check]:
                 if current
                 else Check("schema", "fail", "older or newer than this version", "Run `stt db upgrade`.")
             )
-            last = batch_stats.last_beat(connection, HEARTBEAT) if current else None
+            last = heartbeats.last_beat(connection, HEARTBEAT) if current else None
     finally:
         store.dispose()
     if current:

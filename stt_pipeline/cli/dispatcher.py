@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT, STALE_AFTER
 from stt_pipeline.cli.terminal import print_status
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.queue import batch_stats
+from stt_pipeline.store.queue import heartbeats
 
 
 def silence(last_tick: datetime | None) -> str | None:
@@ -19,6 +19,6 @@ def silence(last_tick: datetime | None) -> str | None:
 def warn_if_silent(database: Database) -> None:
     """Print on stderr that nobody works, where that is so."""
     with database.begin() as connection:
-        warning = silence(batch_stats.last_beat(connection, HEARTBEAT))
+        warning = silence(heartbeats.last_beat(connection, HEARTBEAT))
     if warning:
         print_status(warning, style="yellow")

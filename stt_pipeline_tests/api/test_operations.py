@@ -12,7 +12,7 @@ from stt_pipeline.api.app import create_app
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.queue import batch_stats
+from stt_pipeline.store.queue import heartbeats
 from stt_pipeline_tests.api.conftest import ADMIN, ClientFor
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
 
@@ -27,7 +27,7 @@ def test_each_part_has_its_state(database: Database) -> None:
     well = {"all": "ok", "database": "ok", "queue": "ok", "model": "ok", "llm": "ok", "smtp": "ok"}
     assert health(database) == (200, well | {"all": "warn", "queue": "warn"})
     with database.begin() as connection:
-        batch_stats.beat(connection, HEARTBEAT)
+        heartbeats.beat(connection, HEARTBEAT)
     assert health(database) == (200, well)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -42,7 +42,7 @@ def test_health_names_no_places_and_is_looked_at_once_for_many(database: Databas
     client = TestClient(app)
     first = client.get("/health")
     with database.begin() as connection:
-        batch_stats.beat(connection, HEARTBEAT)
+        heartbeats.beat(connection, HEARTBEAT)
     assert client.get("/health").json() == first.json()
     assert "postgres" not in first.text and "/" not in first.text
 
@@ -51,7 +51,7 @@ def test_metrics_are_prometheus_text(client_for: ClientFor, database: Database, 
     write_tone(recordings / "a.wav")
     scanned(database, recordings)
     with database.begin() as connection:
-        batch_stats.beat(connection, HEARTBEAT)
+        heartbeats.beat(connection, HEARTBEAT)
     client = client_for("viewer")
     client.get(f"{ADMIN}/stt-batches/1")
     client.get(f"{ADMIN}/stt-batches/77")

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.queue import batch_stats, batches
+from stt_pipeline.store.queue import batches, heartbeats
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
 from stt_pipeline_tests.cli.conftest import NOBODY_WORKS, Stt, plain
 
@@ -58,7 +58,7 @@ def test_options_that_are_lists_or_tables(
 
 def test_create_says_what_to_do_next(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
     with database.begin() as connection:
-        batch_stats.beat(connection, HEARTBEAT)
+        heartbeats.beat(connection, HEARTBEAT)
     ended = stt_on_database("batch", "create", tmp_path)
     assert (ended.code, ended.err) == (0, "")
     first, second = ended.out.splitlines()

@@ -10,7 +10,7 @@ from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
-from stt_pipeline.store.queue import batch_stats, batches
+from stt_pipeline.store.queue import batches, heartbeats
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
 from stt_pipeline_tests.cli.conftest import Ended, Stt, plain
 from stt_pipeline_tests.cli.terminals import Terminal
@@ -23,7 +23,7 @@ def batch_id(database: Database, tmp_path: Path) -> int:
         write_tone(tmp_path / "in" / f"{name}.wav", 0.1)
     batch, _, _ = scanned(database, tmp_path / "in", name="[월간]")
     with database.begin() as connection:
-        batch_stats.beat(connection, HEARTBEAT)
+        heartbeats.beat(connection, HEARTBEAT)
     return batch.id
 
 

@@ -12,7 +12,7 @@ from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.cli.batch.figures import percent, rate
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.queue import batch_stats
+from stt_pipeline.store.queue import batch_stats, heartbeats
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
 from stt_pipeline_tests.cli.conftest import NOBODY_WORKS, Stt
 from stt_pipeline_tests.cli.processed_batches import process
@@ -105,7 +105,7 @@ def test_progress_says_that_nobody_works(stt_on_database: Stt, database: Databas
     assert "dispatcher has never ticked" in ended.shown
     assert json.loads(stt_on_database("batch", "progress", batch.id, "--json").out)["pending"] == 1
     with database.begin() as connection:
-        batch_stats.beat(connection, HEARTBEAT)
+        heartbeats.beat(connection, HEARTBEAT)
     ended = stt_on_database("batch", "progress", batch.id)
     assert ended.err == ""
     assert "dispatcher ticked 20" in ended.shown

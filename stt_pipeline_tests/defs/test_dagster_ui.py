@@ -29,7 +29,7 @@ from stt_pipeline.defs.stages import STAGE_ASSETS
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files, watches
-from stt_pipeline.store.queue import batch_stats, batches, shards
+from stt_pipeline.store.queue import batches, heartbeats, shards
 from stt_pipeline_tests.batches.recordings import write_tone
 from stt_pipeline_tests.conftest import SAMPLES, point_aws_at
 from stt_pipeline_tests.defs.bad_files import EXPECTED, write_bad_files
@@ -125,7 +125,7 @@ def _wait_for_silence(store: Database) -> None:
     """Wait until the dispatcher has not looked for work for some seconds."""
     while True:
         with store.begin() as connection:
-            last = batch_stats.last_beat(connection, HEARTBEAT)
+            last = heartbeats.last_beat(connection, HEARTBEAT)
         if last is None or datetime.now(timezone.utc) - last > timedelta(seconds=3):
             return
         time.sleep(0.2)

@@ -16,7 +16,7 @@ from stt_pipeline.batches.execution.shard_claims import is_last_chance
 from stt_pipeline.batches.keys import batch_key
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
-from stt_pipeline.store.queue import batch_stats, batches, leases, shards, transitions
+from stt_pipeline.store.queue import batch_stats, batches, crashes, heartbeats, leases, shards, transitions
 from stt_pipeline.store.queue.batches import Priority
 from stt_pipeline.store.queue.shards import Shard
 from stt_pipeline.store.tables import batches as batches_table
@@ -61,7 +61,7 @@ def tick(
     """
     with database.begin() as connection:
         batches.lock_dispatch(connection)
-        batch_stats.beat(connection, HEARTBEAT)
+        heartbeats.beat(connection, HEARTBEAT)
         leases.retire_expired(connection, batches_table)
         for shard_ids in leases.retire_expired(connection, shards_table).values():
             _judge(connection, shard_ids, max_attempts)
@@ -197,11 +197,11 @@ def _judge(connection: Connection, shard_ids: Sequence[int], max_attempts: int) 
     blamed = [shard for shard in held if shard.active_file_id is not None] or held
     innocent = [shard.id for shard in held if shard not in blamed]
     if innocent:
-        shards.undo_crash(connection, innocent)
+        crashes.undo_crash(connection, innocent)
     for shard in blamed:
         if is_last_chance(shard.crashes - 1, max_attempts):
             _give_up_on_deadly(connection, shard)
-    shards.clear_active_file(connection, shard_ids)
+    crashes.clear_active_file(connection, shard_ids)
 
 
 def _give_up_on_deadly(connection: Connection, shard: Shard) -> None:
@@ -218,4 +218,4 @@ def _give_up_on_deadly(connection: Connection, shard: Shard) -> None:
     if shard.active_file_id is None:
         shards.close(connection, shard.id)
     else:
-        shards.reset_crashes(connection, shard.id)
+        crashes.reset_crashes(connection, shard.id)

@@ -30,7 +30,7 @@ from stt_pipeline.errors import (
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
-from stt_pipeline.store.queue import batch_stats, batches, leases, shards, transitions
+from stt_pipeline.store.queue import batch_stats, batches, crashes, leases, shards, transitions
 from stt_pipeline.store.queue.leases import Lease
 from stt_pipeline.store.queue.shards import Shard, Stage
 from stt_pipeline.store.tables import shards as shards_table
@@ -240,7 +240,7 @@ class ShardClaims:
             shards.count_files(connection, [shard.shard.id])
             shards.add_busy_seconds(connection, shard.shard.id, busy_seconds)
             if self.is_careful:
-                shards.clear_active_file(connection, [shard.shard.id])
+                crashes.clear_active_file(connection, [shard.shard.id])
 
     def mark_active_file(self, shard: ClaimedShard, file: AudioFile) -> None:
         """Note the file that is worked on in a careful run: if the process dies now, that is the one to fail.
@@ -250,7 +250,7 @@ class ShardClaims:
         """
         if self.is_careful and file.status in ("pending", "transcribed"):
             with self.database.begin() as connection:
-                shards.mark_active_file(connection, shard.lease, file.id)
+                crashes.mark_active_file(connection, shard.lease, file.id)
 
     def record(self, work: ClaimedShard, file: AudioFile, error: Exception) -> None:
         """Record that ``file`` failed, unless the error is not about it.

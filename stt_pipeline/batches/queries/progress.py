@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.queue import batch_stats, batches
+from stt_pipeline.store.queue import batch_stats, batches, heartbeats
 from stt_pipeline.store.queue.batch_stats import FileCounts, ShardSums
 from stt_pipeline.store.queue.batches import ANY, Batch, Filter
 
@@ -134,7 +134,7 @@ def progress(database: Database, batch_id: int) -> Progress:
             error=batch.error,
             created_at=batch.created_at,
             completed_at=batch.completed_at,
-            dispatcher_last_tick=batch_stats.last_beat(connection, HEARTBEAT),
+            dispatcher_last_tick=heartbeats.last_beat(connection, HEARTBEAT),
             open_until=batch.open_until,
         )
 

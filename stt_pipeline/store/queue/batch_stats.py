@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from stt_pipeline.errors import ErrorClass
-from stt_pipeline.store.tables import batches, heartbeats, shards, throughput
+from stt_pipeline.store.tables import batches, shards, throughput
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,16 +185,3 @@ def add_throughput(connection: Connection, batch_id: int, *, files: int, audio_s
             },
         )
     )
-
-
-def beat(connection: Connection, name: str) -> None:
-    """Write that the process ``name`` is alive now."""
-    row = insert(heartbeats).values(name=name, beat_at=func.now())
-    connection.execute(
-        row.on_conflict_do_update(index_elements=["name"], set_={"beat_at": row.excluded.beat_at})
-    )
-
-
-def last_beat(connection: Connection, name: str) -> datetime | None:
-    """Return when the process ``name`` was last alive, or None if it never was."""
-    return connection.scalar(select(heartbeats.c.beat_at).where(heartbeats.c.name == name))

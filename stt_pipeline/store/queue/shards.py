@@ -59,38 +59,6 @@ def get(connection: Connection, shard_id: int) -> Shard:
     return _shard(connection.execute(select(*_COLUMNS).where(shards.c.id == shard_id)).one()._mapping)
 
 
-def mark_active_file(connection: Connection, lease: Lease, file_id: int) -> None:
-    """Prove the lease, and remember which file is worked on, so that a death can be laid at its door.
-
-    Raises:
-        LeaseLostError: the shard is not ours any more.
-    """
-    taken = connection.execute(
-        update(shards).where(*leases.owned_by(shards, lease)).values(active_file_id=file_id)
-    ).rowcount
-    if not taken:
-        raise leases.lease_lost(shards, lease)
-
-
-def clear_active_file(connection: Connection, shard_ids: Sequence[int]) -> None:
-    """Forget which files were worked on: their shards are through the step, or their run is dead and was judged."""
-    connection.execute(update(shards).where(shards.c.id.in_(shard_ids)).values(active_file_id=None))
-
-
-def undo_crash(connection: Connection, shard_ids: Sequence[int]) -> None:
-    """Take back a death that was another shard's doing."""
-    connection.execute(
-        update(shards)
-        .where(shards.c.id.in_(shard_ids))
-        .values(crashes=func.greatest(shards.c.crashes - 1, 0))
-    )
-
-
-def reset_crashes(connection: Connection, shard_id: int) -> None:
-    """Count crashes from the start again, after the file that caused them was failed."""
-    connection.execute(update(shards).where(shards.c.id == shard_id).values(crashes=0, active_file_id=None))
-
-
 def close(connection: Connection, shard_id: int) -> None:
     """Mark a shard as done, whatever its files are."""
     connection.execute(update(shards).where(shards.c.id == shard_id).values(stage="done"))
