@@ -1,4 +1,4 @@
-"""What many tests need: real Postgres servers for the whole session, and an empty migrated database for each test."""
+"""Shared fixtures: real Postgres servers for the whole session, and an empty migrated database for each test."""
 
 import itertools
 from collections.abc import Iterator
@@ -32,24 +32,24 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-# the store's own tests send every query; these two have the largest statements
-_ALSO_ON_15 = ("test_intake", "test_life")
+# the tests of the store send every query; these two have the largest statements
+_ALSO_ON_15 = ("test_scan", "test_lifecycle")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the tests of the store that use the database on production's PostgreSQL, too."""
+    """Run the tests of the store also on PostgreSQL 15, the version that production runs."""
     path = metafunc.definition.path
-    is_meant = path.parent.name == "store" or path.stem in _ALSO_ON_15
-    if is_meant and "postgres_url" in metafunc.fixturenames and postgres15.is_installed():
+    is_included = path.parent.name == "store" or path.stem in _ALSO_ON_15
+    if is_included and "postgres_url" in metafunc.fixturenames and postgres15.is_installed():
         metafunc.parametrize("postgres_url", ["embedded", "postgres15"], indirect=True)
 
 
-# files that mostly wait for processes of their own: begun first, they do not keep the other test process waiting at the end
+# these files mostly wait for other processes; they start first, so that no test process is idle at the end
 _SLOW = ("test_dagster_ui", "test_up", "test_query_plans", "test_contract")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the slowest files."""
+    """Run the slowest files first."""
     items.sort(key=lambda item: _SLOW.index(item.path.stem) if item.path.stem in _SLOW else len(_SLOW))
 
 
@@ -57,6 +57,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def embedded_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of the embedded server, with a migrated template database."""
     with EmbeddedPostgres(Settings(home=tmp_path_factory.mktemp("postgres"), _env_file=None)) as server:  # type: ignore[call-arg]
+        for setting in postgres15.NOT_DURABLE:
+            _execute(server.url, f"ALTER SYSTEM SET {setting} = off")
+        _execute(server.url, "SELECT pg_reload_conf()")
         _make_template(server.url)
         yield server.url
 
@@ -78,7 +81,7 @@ def postgres_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def database_url(postgres_url: str) -> Iterator[str]:
-    """URL of an empty, migrated database of the test's own."""
+    """URL of an empty, migrated database that belongs to one test."""
     name = f"test_{next(_numbers)}"
     _execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE template_stt")
     yield _named(postgres_url, name)
@@ -109,20 +112,20 @@ def s3_server() -> Iterator[str]:
 
 @cache
 def _aws_session() -> Any:
-    """One for all tests: each loads what AWS has to offer, for a third of a second."""
+    """One session for all tests: creating one takes 0.3 s, because it loads the descriptions of all AWS services."""
     import boto3
 
     return boto3.session.Session("testing", "testing", region_name="us-east-1")
 
 
 def point_aws_at(server: str, patch: pytest.MonkeyPatch) -> None:
-    """Give all AWS tools a server and credentials for it, those of child processes too."""
+    """Set the endpoint and test credentials for all AWS clients, also in child processes."""
     variables = {
         "AWS_ENDPOINT_URL": server,
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_DEFAULT_REGION": "us-east-1",
-        # nothing of a developer's own account, and nobody asks 169.254.169.254
+        # no settings of a developer's account, and no request to 169.254.169.254
         "AWS_CONFIG_FILE": "/nonexistent",
         "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -142,7 +145,7 @@ def point_aws_at(server: str, patch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def aws(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The same address, with all AWS tools pointed at it."""
+    """Address of the same server, which all AWS clients use."""
     point_aws_at(s3_server, monkeypatch)
     return s3_server
 

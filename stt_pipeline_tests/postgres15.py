@@ -1,6 +1,6 @@
-"""A server of Debian's PostgreSQL 15, what production runs on, for tests beside the embedded one.
+"""A server of Debian's PostgreSQL 15, the version that production runs, for tests beside the embedded server.
 
-It has a folder and a socket of its own; the clusters that the system keeps are left alone.
+It has its own folder and socket and does not touch the clusters of the system.
 """
 
 import os
@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 _PROGRAMS = Path("/usr/lib/postgresql/15/bin")
-_SERVER = {"listen_addresses": "''", "fsync": "off", "max_connections": "200"}
+NOT_DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
+"""Settings that are off in the servers of tests only: they protect data from a crash of the machine."""
+
+_SERVER = {"listen_addresses": "''", "max_connections": "200"} | dict.fromkeys(NOT_DURABLE, "off")
 
 
 def is_installed() -> bool:
@@ -24,7 +27,7 @@ def is_installed() -> bool:
 
 @contextmanager
 def running() -> Iterator[str]:
-    """Yield the URL of a new server, which ends with the block and leaves nothing behind."""
+    """Yield the URL of a new server, which is stopped and deleted at the end of the block."""
     with tempfile.TemporaryDirectory(prefix="stt-postgres15-") as name:
         folder = Path(name)
         identity: dict[str, Any] = {}

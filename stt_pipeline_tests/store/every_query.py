@@ -134,7 +134,7 @@ def _look(database: Database, batch_id: int) -> None:
 def _dispatch(database: Database) -> None:
     orders = dispatch.tick(database, max_shards_in_flight=1_000, max_active_batches=10, max_attempts=3)
     for order in {order.job: order for order in orders}.values():
-        dispatch.retire(database, order, "Its run ended.")
+        dispatch.revoke_order(database, order, "Its run ended.")
 
 
 def _publish_some(database: Database, batch_id: int, mailer: OutboxMailer) -> None:
