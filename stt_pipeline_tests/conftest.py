@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Inspector, NullPool, create_engine, inspect, make_url, text
 
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
@@ -94,6 +94,14 @@ def database(database_url: str) -> Iterator[Database]:
     opened = Database(database_url)
     yield opened
     opened.dispose()
+
+
+@pytest.fixture
+def schema(postgres_url: str) -> Iterator[Inspector]:
+    """The schema of a migrated database, for tests that write nothing: without a new database for each test."""
+    engine = create_engine(_named(postgres_url, "template_stt"), poolclass=NullPool)
+    with engine.connect() as connection:  # closed after the test: a template in use cannot be copied
+        yield inspect(connection)
 
 
 @pytest.fixture(scope="session")

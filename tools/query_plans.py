@@ -1,6 +1,6 @@
-"""How Postgres plans what a piece of code asks of it: which statements read a table in full, or other batches' rows.
+"""Query plans of Postgres: which statements scan a whole table, or read rows of other batches.
 
-Records what SQLAlchemy sends, on any engine, and has it planned afterwards. What may be slow is for the caller to say.
+Records the statements that SQLAlchemy sends on any engine, and gets their plans afterwards with EXPLAIN.
 """
 
 import re
@@ -17,16 +17,16 @@ from psycopg.adapt import PyFormat, Transformer
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import Engine
 
-# of each statement, with values from the first time it was sent to the last
+# per statement, with parameters from its first execution to its last
 _EXAMPLES = 8
-# the server plans a prepared statement without its values, if that looks as good, from the sixth time on
+# from the sixth execution on, the server may use a generic plan for a prepared statement
 _EXECUTIONS = 6
 _HAS_A_PLAN = re.compile(r"(\s|--.*\n)*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement as psycopg got it, and the functions of the store that it came through, innermost first."""
+    """A statement as psycopg got it, and the functions of the store on its call stack, innermost first."""
 
     sql: str
     parameters: Mapping[str, Any]
@@ -35,7 +35,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Scan:
-    """A part of a plan that reads more of a table than it needs."""
+    """A node of a plan that reads more of a table than necessary."""
 
     table: str
     how: str
@@ -48,7 +48,7 @@ class Scan:
 
 @contextmanager
 def recorded() -> Iterator[list[Statement]]:
-    """Yield a list to which each statement is appended that is sent within the block, by any thread."""
+    """Yield a list that collects the statements of all threads within the block."""
     statements: list[Statement] = []
 
     def record(
@@ -76,9 +76,9 @@ def _functions_of_the_store() -> Iterator[str]:
 def wasteful_scans(
     connection: Connection, statements: Sequence[Statement], tables: Collection[str]
 ) -> list[Scan]:
-    """Return where the plans of statements read one of some tables in full, or rows of other batches to drop them.
+    """Return the nodes of the statements' plans that scan one of some tables in full, or filter out other batches.
 
-    A table means its partitions, too, as far as they have rows.
+    Partitions of a table count as the table, unless they are empty.
     """
     rows = connection.execute(
         text("""
@@ -87,22 +87,55 @@ def wasteful_scans(
         """)
     )
     parts = {row.relname: row.root for row in rows if row.root in tables}
+    found: dict[Scan, None] = {}
+    for statement, plan in _planned(connection, statements, tables):
+        for part, how in _wasteful(plan, {}):
+            if part in parts:
+                found[Scan(parts[part], how, statement.sql, statement.functions)] = None
+    return list(found)
+
+
+def statements_by_index(
+    connection: Connection, statements: Sequence[Statement], tables: Collection[str]
+) -> dict[str, list[Statement]]:
+    """Return the statements on some tables whose plans use each index; an index of a partition counts as its root."""
+    rows = connection.execute(
+        text("""
+            SELECT relname, coalesce(pg_partition_root(oid), oid)::regclass::text AS root FROM pg_class
+            WHERE relkind IN ('i', 'I')
+        """)
+    )
+    roots = {row.relname: row.root for row in rows}
+    found: dict[str, list[Statement]] = {}
+    for statement, plan in _planned(connection, statements, tables):
+        for index in {roots[name] for name in _indexes(plan)}:
+            found.setdefault(index, []).append(statement)
+    return found
+
+
+def _indexes(node: Mapping[str, Any]) -> Iterator[str]:
+    if "Index Name" in node:
+        yield node["Index Name"]
+    for child in node.get("Plans", ()):
+        yield from _indexes(child)
+
+
+def _planned(
+    connection: Connection, statements: Sequence[Statement], tables: Collection[str]
+) -> Iterator[tuple[Statement, Mapping[str, Any]]]:
+    """Yield the plans of the statements that name one of some tables."""
     by_sql: dict[str, list[Statement]] = {}
     for statement in statements:
         if _HAS_A_PLAN.match(statement.sql) and any(table in statement.sql for table in tables):
             by_sql.setdefault(statement.sql, []).append(statement)
-    found: dict[Scan, None] = {}
     for same in by_sql.values():
         for statement in same[:: ceil(len(same) / _EXAMPLES)]:
             for plan in _plans(connection, statement):
-                for part, how in _wasteful(plan, {}):
-                    if part in parts:
-                        found[Scan(parts[part], how, statement.sql, statement.functions)] = None
-    return list(found)
+                yield statement, plan
 
 
 def _plans(connection: Connection, statement: Statement) -> Iterator[dict[str, Any]]:
-    """Yield the plan of each of the first executions of a statement that the client has prepared."""
+    """Yield the plans of the first executions of a statement that the client prepares."""
     numbers = {name: number for number, name in enumerate(statement.parameters, start=1)}
     query = re.sub(r"%\((\w+)\)s", lambda found: f"${numbers[found[1]]}", statement.sql).replace("%%", "%")
     driver: Any = connection.connection.driver_connection
@@ -124,13 +157,13 @@ def _plans(connection: Connection, statement: Statement) -> Iterator[dict[str, A
 
 
 def _wasteful(node: Mapping[str, Any], above: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield (table, what is wrong) for the scans at and below a node; ``above`` is the one that it gives its rows to."""
+    """Yield (table, what is wrong) for the scans at and below a node; ``above`` is its parent."""
     kind = node["Node Type"]
     table = node.get("Relation Name") or above.get("Relation Name", "")
     by_index = kind in ("Index Scan", "Index Only Scan", "Bitmap Index Scan")
     if kind == "Seq Scan":
         yield table, kind
-    # an index that only thins out what another one has found may be read as a whole
+    # an index under a BitmapAnd may be read in full, because another index limits the rows
     elif by_index and "Index Cond" not in node and above.get("Node Type") != "BitmapAnd":
         yield table, f"{kind} of all of {node['Index Name']}"
     elif "batch_id" in node.get("Filter", ""):

@@ -1,1 +1,1 @@
-"""Postgres: tables, migrations and every SQL statement of the project. Knows nothing of Dagster."""
+"""Postgres: the tables, the migrations and all SQL statements of the project. No Dagster."""

@@ -1,7 +1,6 @@
-"""The connection to Postgres. Queries are in the modules beside this one, each a function that takes a connection.
+"""The connection to Postgres. Queries are functions in the other modules of the store, and take a connection.
 
-Transactions are opened by the callers (``with database.begin() as connection``), so that what belongs together
-is committed together.
+Callers open the transaction (``with database.begin() as connection``), so they decide what is committed together.
 """
 
 from collections.abc import Iterator
@@ -13,14 +12,14 @@ _CONNECT_SECONDS = 10
 
 
 class Database:
-    """A small pool of connections to one Postgres database; one object a process is enough, and it is thread-safe."""
+    """A small pool of connections to one Postgres database. Thread-safe; one object per process is enough."""
 
     def __init__(self, url: str, *, connections: int = 12, statement_seconds: float = 0.0) -> None:
-        """Prepare a pool for ``url`` (``postgresql+psycopg://...``); nothing connects before the first query.
+        """Create a pool for ``url`` (``postgresql+psycopg://...``); the first query opens the first connection.
 
         Args:
-            connections: at most so many at once; who finds none free waits.
-            statement_seconds: a longer query is given up, with an ``OperationalError``; 0 waits for ever.
+            connections: maximum number of open connections; a caller waits if none is free.
+            statement_seconds: timeout of a query, which then raises ``OperationalError``; 0 is no timeout.
         """
         self.url = url
         arguments: dict[str, object] = {"connect_timeout": _CONNECT_SECONDS}
@@ -28,12 +27,12 @@ class Database:
             arguments["options"] = f"-c statement_timeout={statement_seconds * 1000:.0f}"
         self._engine = create_engine(
             url,
-            # kept once opened: opening one costs as much as ten queries
+            # connections stay open: opening one costs as much as ten queries
             pool_size=connections,
             max_overflow=0,
             pool_pre_ping=True,
             connect_args=arguments,
-            hide_parameters=True,  # errors are logged, and parameters are names and addresses of people
+            hide_parameters=True,  # errors are logged, and parameters contain personal data
         )
         self._unpooled = create_engine(url, poolclass=NullPool)
 
@@ -47,12 +46,12 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
-        """Lend a connection for reading that sees one moment, however many queries are made on it."""
+        """Yield a connection for reading whose queries all see the same snapshot of the database."""
         with self._engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
             yield connection
 
     def scratch(self) -> Connection:
-        """Return a connection without a transaction, for temporary tables and session locks, which end with it."""
+        """Return an unpooled connection, for temporary tables and session locks, which end when the caller closes it."""
         return self._unpooled.connect()
 
     def dispose(self) -> None:

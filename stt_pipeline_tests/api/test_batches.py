@@ -192,7 +192,7 @@ def test_a_retry_of_a_batch_that_was_cancelled_meanwhile_is_forgotten(
     lifecycle.cancel(database, batch_id)
     assert retry.work_off(database, max_file_bytes=MAX_BYTES, seconds=60) == 0
     with database.begin() as connection:
-        assert batches.to_retry(connection) == []
+        assert batches.pending_retries(connection) == []
 
 
 def failed_batch(client: TestClient, database: Database, recordings: Path) -> int:

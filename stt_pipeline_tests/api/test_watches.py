@@ -60,7 +60,9 @@ def test_watches_are_listed_shown_and_removed(
     bell = Watched(database, Keys("a.wav"), queue_url=QUEUE)
     bell.look()
     with database.begin() as connection:
-        watches.bury(connection, QUEUE, "m1", "a secret of another team", "The message is not JSON.")
+        watches.add_dead_letter(
+            connection, QUEUE, "m1", "a secret of another team", "The message is not JSON."
+        )
     shown = client.get(f"{WATCHES}/{bell.id}").json()
     (letter,) = shown["dead_letters"]
     assert letter.pop("at")

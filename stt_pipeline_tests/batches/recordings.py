@@ -154,7 +154,7 @@ def scanned(
     """Make a batch of ``folder`` and scan it; return batch, result and the keys that became partitions."""
     batch = create_batch(database, source_path=str(folder), **wishes)  # type: ignore[arg-type]
     with database.begin() as connection:
-        batches.fix_shard_size(connection, batch.id, files_per_shard)
+        batches.set_files_per_shard(connection, batch.id, files_per_shard)
     keys: list[str] = []
     result = scan(database, batch, keys)
     return batch, result, keys

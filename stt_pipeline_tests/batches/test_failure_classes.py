@@ -158,7 +158,7 @@ def _scanned(database: Database, folder: Path, recipient: str) -> Batch:
         database, source_path=str(folder), notify_emails=[recipient], options={"language": "ko"}
     )
     with database.begin() as connection:
-        batches.fix_shard_size(connection, batch.id, len(EXPECTED) + 2)  # all files are neighbours
+        batches.set_files_per_shard(connection, batch.id, len(EXPECTED) + 2)  # all files are neighbours
     scan(database, batch, [], max_bytes=MAX_BYTES)
     return batch
 

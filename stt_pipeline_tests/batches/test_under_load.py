@@ -137,7 +137,7 @@ def _waiting(database: Database, stage: str) -> list[str]:
     with database.begin() as connection:
         connection.execute(text("UPDATE stt_shards SET lease_until = now() WHERE token IS NOT NULL"))
     with database.begin() as connection:
-        leases.retire_expired(connection, shards_table)
+        leases.release_expired(connection, shards_table)
         return list(
             connection.scalars(
                 text("SELECT key FROM stt_shards WHERE stage = :stage ORDER BY key"), {"stage": stage}

@@ -79,7 +79,7 @@ def test_pause_and_resume_say_what_happens_next(
     )
     _refused(
         stt_on_database("batch", "resume", batch_id),
-        f"Batch {batch_id} is processing and cannot be resumed: only one that is paused can.",
+        f"Batch {batch_id} is processing and cannot be resumed: its status must be paused.",
     )
 
 
@@ -88,7 +88,7 @@ def test_cancel_and_delete_with_yes_do_not_ask(
 ) -> None:
     _refused(
         stt_on_database("batch", "delete", batch_id, "--yes"),
-        f"Batch {batch_id} is processing and cannot be deleted: only one that is cancelled, completed or failed can.",
+        f"Batch {batch_id} is processing and cannot be deleted: its status must be cancelled, completed or failed.",
     )
     ended = stt_on_database("batch", "cancel", batch_id, "--yes")
     assert (ended.code, ended.err, status()) == (0, "", "cancelled")
@@ -144,7 +144,7 @@ def test_nobody_is_asked_about_what_is_not_allowed(stt_on_database: Stt, batch_i
     """Also without --yes and without a terminal, the answer is why it cannot be done."""
     ended = stt_on_database("batch", "delete", batch_id)
     assert (ended.code, ended.out) == (2, "")
-    assert "only one that is cancelled, completed or failed can" in ended.err
+    assert "its status must be cancelled, completed or failed" in ended.err
 
 
 def test_retry_starts_all_failed_files_or_those_of_a_class(

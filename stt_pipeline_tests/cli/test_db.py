@@ -71,7 +71,7 @@ def test_a_database_of_a_newer_release_is_left_alone(stt_on_database: Stt, datab
     assert "run `stt db upgrade` first" in stt_on_database("batch", "list").err
     ended = stt_on_database("db", "upgrade")
     assert ended.code == 2
-    assert ended.err.startswith("The database was made by a newer release of this program")
+    assert ended.err.startswith("The database was migrated by a newer release of stt_pipeline")
     assert ended.err.count("\n") == 1
 
 

@@ -49,8 +49,8 @@ def test_what_is_watched_is_listed_shown_and_removed(
     bell = Watched(database, Keys("a.wav", "b.wav"), queue_url=QUEUE, name="bell")
     bell.look()
     with database.begin() as connection:
-        watches.note_error(connection, 1, "The folder is gone.")
-        watches.bury(
+        watches.set_error(connection, 1, "The folder is gone.")
+        watches.add_dead_letter(
             connection, QUEUE, "m1", '{"odd":\n"\x1b[31mred"}' + "x" * 400, "The message is not JSON."
         )
 

@@ -198,10 +198,10 @@ def _watch(database: Database) -> None:
         arrive(database, oldest, bucket.list_objects(), new.intake)
         arrive(database, new.row, bucket.list_objects(), new.intake)
     with database.begin() as connection:
-        watches.to_look_at(connection, 1_000)
+        watches.next_to_poll(connection, 1_000)
         watches.of_queues(connection)
-        watches.note_error(connection, new.id, "It does not answer.")
-        watches.bury(connection, queue, "1", "Hello", "Nobody knows what it says.")
+        watches.set_error(connection, new.id, "It does not answer.")
+        watches.add_dead_letter(connection, queue, "1", "Hello", "Nobody knows what it says.")
         assert watches.count_dead_letters(connection, queue) == 1
         watches.latest_dead_letters(connection, queue, 20)
         assert watches.latest_batches(connection, new.id, 20) == new.batch_ids[::-1]

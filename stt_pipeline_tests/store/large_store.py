@@ -106,7 +106,7 @@ def do_half(connection: Connection, batch_ids: list[int], *, transcripts: int) -
             -- some runs have died, every other one with a file in hand
             lease_until = CASE WHEN leased THEN now() + CASE WHEN place % 5 = 0 THEN -1 ELSE 1 END * interval '1 hour' END,
             crashes = CASE WHEN leased AND place % 5 = 0 THEN 2 ELSE 0 END,
-            active_file_id = CASE WHEN leased AND place % 10 = 0 AND batch_id % 2 = 0 THEN (SELECT min(id) FROM stt_audio_files WHERE shard_id = s.id) END
+            active_file_id = CASE WHEN leased AND place % 10 = 0 AND batch_id % 2 = 0 THEN (SELECT min(id + 0) FROM stt_audio_files WHERE shard_id = s.id) END
         FROM (SELECT *, stage = 'transcribe' AND place < least(2 * :in_hand, shards / 5) AS leased,
                      stage = 'transcribe' AND place BETWEEN least(2 * :in_hand, shards / 5)
                                                         AND least(3 * :in_hand, shards / 4) AS dispatched FROM half) h

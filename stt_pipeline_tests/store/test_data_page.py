@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pyarrow as pa
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import Inspector
 from sqlalchemy.dialects import postgresql
 from upath import UPath
 
@@ -16,7 +16,6 @@ from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.errors import ErrorClass, FileError
 from stt_pipeline.parquet import datasets
 from stt_pipeline.parquet.compaction import compact
-from stt_pipeline.store.database import Database
 from stt_pipeline.store.tables import metadata
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
@@ -28,7 +27,7 @@ def section(title: str) -> str:
 
 
 def rows(title: str) -> dict[str, str]:
-    """Return what the first table under a heading says: name to second cell."""
+    """Return the first table under a heading: first cell to second cell."""
     table = section(title).partition("|---|")[2].partition("\n\n")[0]
     return dict(re.findall(r"^\| `([\w.]+)` \| ([^|]+) \|", table, flags=re.M))
 
@@ -47,9 +46,8 @@ def test_every_column_is_explained_with_its_type(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", metadata.tables)
-def test_every_value_that_a_constraint_allows_is_explained(database: Database, name: str) -> None:
-    with database.begin() as connection:
-        checks = inspect(connection).get_check_constraints(name)
+def test_every_value_that_a_constraint_allows_is_explained(schema: Inspector, name: str) -> None:
+    checks = schema.get_check_constraints(name)
     allowed = {value for check in checks for value in re.findall(r"'(\w+)'::text", check["sqltext"])}
     assert allowed <= set(re.findall(r"`(\w+)`", section(f"`{name}`")))
 
@@ -65,7 +63,7 @@ def test_every_error_class_says_whether_it_is_tried_again() -> None:
     expected = {
         kind.error_class: "yes" if kind.transient else "no" for kind in known if kind is not FileError
     }
-    # what was not foreseen may pass
+    # an unexpected error may be transient
     assert lines == expected | {"internal": "yes"}
     assert set(lines) == set(get_args(ErrorClass))
 

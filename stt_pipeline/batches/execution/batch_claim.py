@@ -78,7 +78,7 @@ def claim(
         ConflictError: as there.
     """
     batch, state = batches.lock(connection, batch_id)
-    refusal = leases.refusal(state, run_id=run_id, token=token)
+    refusal = leases.claim_conflict(state, run_id=run_id, token=token)
     if batch.status == "cancelled" or (batch.status == "deleting") != to_delete:
         refusal = batch.status
     if refusal:

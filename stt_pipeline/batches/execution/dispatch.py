@@ -62,8 +62,8 @@ def tick(
     with database.begin() as connection:
         batches.lock_dispatch(connection)
         heartbeats.beat(connection, HEARTBEAT)
-        leases.retire_expired(connection, batches_table)
-        for shard_ids in leases.retire_expired(connection, shards_table).values():
+        leases.release_expired(connection, batches_table)
+        for shard_ids in leases.release_expired(connection, shards_table).values():
             _judge(connection, shard_ids, max_attempts)
         for batch_id in shards.batches_without_open_shards(connection):
             transitions.set_stage(connection, batch_id, "report")
@@ -130,8 +130,8 @@ def revoke_order(database: Database, order: Order, reason: str) -> None:
     """
     table = shards_table if order.job in SHARDS_PER_RUN else batches_table
     with database.begin() as connection:
-        batches.note_error(connection, order.batch_id, reason)
-        leases.retire_token(connection, table, order.token, wait_seconds=_AFTER_FAILED_START_SECONDS)
+        batches.set_error(connection, order.batch_id, reason)
+        leases.revoke_token(connection, table, order.token, wait_seconds=_AFTER_FAILED_START_SECONDS)
 
 
 def cancelled_batches(database: Database) -> list[int]:

@@ -113,7 +113,7 @@ class ShardClaims:
             }
             for shard, state in found:
                 batch = known[shard.batch_id]
-                refusal = leases.refusal(state, run_id=self._claim.run_id, token=self._claim.token)
+                refusal = leases.claim_conflict(state, run_id=self._claim.run_id, token=self._claim.token)
                 is_over = batch.status in ("cancelled", "deleting")
                 if is_over or (refusal and batch.status == "paused"):
                     refusal = f"batch {batch.id} is {batch.status}"
@@ -164,7 +164,7 @@ class ShardClaims:
             if error is not None and error is self._blamed:
                 return
             for batch_id in {work.batch.id for work in self.shards} - self._put_off_batches:
-                batches.note_error(connection, batch_id, self._note(error))
+                batches.set_error(connection, batch_id, self._note(error))
 
     def _note(self, error: BaseException | None) -> str | None:
         """Return what the batch shows of a run that could not go on; None takes an older note away."""
@@ -208,7 +208,7 @@ class ShardClaims:
             return
         with self.database.begin() as connection:
             for batch_id in sorted(concerned):
-                batches.note_error(connection, batch_id, str(error))
+                batches.set_error(connection, batch_id, str(error))
         self._blamed = error
 
     def begin(self, shard: ClaimedShard) -> list[AudioFile]:
@@ -293,7 +293,7 @@ class ShardClaims:
     def _put_off(self, connection: Connection, shard: Shard, lease: Lease, reason: str) -> None:
         """Give a shard back that cannot be worked on now, and show why on its batch."""
         self._put_off_batches.add(shard.batch_id)
-        batches.note_error(connection, shard.batch_id, reason)
+        batches.set_error(connection, shard.batch_id, reason)
         self._give_back(connection, shard, lease, advance=False)
 
     def _give_back(self, connection: Connection, shard: Shard, lease: Lease, *, advance: bool) -> None:

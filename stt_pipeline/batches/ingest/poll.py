@@ -168,7 +168,7 @@ def look(
         cursor = replace(cursor, sweep="" if swept else part.last)
     arrived = arrive(database, watch, (each for each in found if meant.matches(each.uri)), intake)
     with database.begin() as connection:
-        watches.save_look(connection, watch.id, cursor=cursor, found=arrived.files, swept=swept)
+        watches.save_poll(connection, watch.id, cursor=cursor, found=arrived.files, swept=swept)
     return Look(len(found), arrived.files, arrived.batch_id, time.monotonic() - started)
 
 

@@ -258,17 +258,17 @@ class _Drain:
 
     def _bury(self, message: Message, error: str) -> None:
         with self._database.begin() as connection:
-            watches.bury(connection, self._queue.url, message.id, message.body, error)
+            watches.add_dead_letter(connection, self._queue.url, message.id, message.body, error)
         self.drained.buried += 1
 
     def _note(self, listener: _Listener, error: str) -> None:
         listener.error = error
         with self._database.begin() as connection:
-            watches.note_error(connection, listener.watch.id, error)
+            watches.set_error(connection, listener.watch.id, error)
 
     def _save(self, listener: _Listener, found: int) -> None:
         listener.saved = True
         with self._database.begin() as connection:
-            watches.save_look(connection, listener.watch.id, cursor=None, found=found)
+            watches.save_poll(connection, listener.watch.id, cursor=None, found=found)
             if listener.error is not None:  # of other messages
-                watches.note_error(connection, listener.watch.id, listener.error)
+                watches.set_error(connection, listener.watch.id, listener.error)

@@ -162,7 +162,7 @@ def take_in(
         before = batch_stats.sums(connection, batch.id).total
         new, new_bytes = staging.count(connection)
         per_shard = max(batch.files_per_shard or 1, files_per_shard(before + new))
-        batches.fix_shard_size(connection, batch.id, per_shard)
+        batches.set_files_per_shard(connection, batch.id, per_shard)
     added = _cut_shards(work, connection, per_shard, bytes_per_shard(new_bytes), max_file_bytes)
     _register(database, batch, add_partitions)
     with database.begin() as transaction:

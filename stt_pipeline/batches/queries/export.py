@@ -127,7 +127,7 @@ def export_batch(
     """
     with database.begin() as connection:
         _require(connection, batch_id)
-        if not transcriptions.is_any_of(connection, batch_id):
+        if not transcriptions.has_any(connection, batch_id):
             raise ConflictError(
                 f"No recording of batch {batch_id} has a transcript yet, so there is nothing to export."
             )

@@ -42,11 +42,11 @@ def ask(
         failed = by_class.get(error_class, 0) if error_class else sum(by_class.values())
         if not failed:
             raise ConflictError(f"Batch {batch_id} has no failed file{_of(error_class)} to retry.")
-        if batch_id in {waiting for waiting, _, _ in batches.to_retry(connection)}:
+        if batch_id in {waiting for waiting, _, _ in batches.pending_retries(connection)}:
             raise ConflictError(
                 f"Batch {batch_id} is being retried already: its files start one after the other."
             )
-        batches.ask_for_retry(connection, batch_id, error_class)
+        batches.request_retry(connection, batch_id, error_class)
         transitions.reopen(connection, batch_id)
         audit.record(
             connection, actor, "batch.retry", batch_id=batch_id, details={"error_class": error_class}
@@ -61,7 +61,7 @@ def work_off(database: Database, *, max_file_bytes: int, seconds: float) -> int:
     """
     started, end = 0, time.monotonic() + seconds
     with database.begin() as connection:
-        waiting = batches.to_retry(connection)
+        waiting = batches.pending_retries(connection)
     for batch_id, error_class, last in waiting:
         after: int | None = last
         while after is not None and time.monotonic() < end:
@@ -74,7 +74,7 @@ def work_off(database: Database, *, max_file_bytes: int, seconds: float) -> int:
                     again, after = _start_some(
                         connection, batch_id, after, error_class=error_class, max_file_bytes=max_file_bytes
                     )
-                batches.note_retry(connection, batch_id, after)
+                batches.save_retry_position(connection, batch_id, after)
             started += again
     return started
 

@@ -40,7 +40,7 @@ def reindex(database: Database, *, force: bool = False) -> Iterator[int]:
             ids = search.to_index(connection, after=last, limit=_AT_A_TIME, force=force)
         for last in ids:
             with database.begin() as connection:
-                if not search.hold(connection, last):
+                if not search.lock_transcription(connection, last):
                     continue
                 stored = transcriptions.get(connection, last)
                 indexed = [indexed_transcript(stored)]

@@ -40,7 +40,7 @@ def s3_audio_sensor(
     """Look at the watches that wait longest."""
     begun = time.monotonic()
     with database.begin() as connection:
-        waiting = watches.to_look_at(connection, _MOST_WATCHES)
+        waiting = watches.next_to_poll(connection, _MOST_WATCHES)
     if not waiting:
         return dg.SkipReason("No source is watched by listing it.")
     add_partitions = partial(context.instance.add_dynamic_partitions, str(audio_partitions.name))
@@ -73,5 +73,5 @@ def _looked(
         _log.exception("Watch %d", watch.id)
         words = f"The look failed, the log of the code server says where. {type(error).__name__}: {error}"
     with database.begin() as connection:
-        watches.note_error(connection, watch.id, words)
+        watches.set_error(connection, watch.id, words)
     return None

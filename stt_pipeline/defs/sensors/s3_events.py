@@ -82,7 +82,7 @@ def _last_looked_at(of_queue: Sequence[Watch]) -> float:
 def _note(database: Database, of_queue: Sequence[Watch], words: str) -> None:
     with database.begin() as connection:
         for watch in of_queue:
-            watches.note_error(connection, watch.id, words)
+            watches.set_error(connection, watch.id, words)
 
 
 def _words(url: str, drained: Drained) -> list[str]:

@@ -1,1 +1,1 @@
-"""Queries on API keys and the audit log."""
+"""API keys and the audit log."""

@@ -1,4 +1,4 @@
-"""Queries on ``stt_api_keys``: who may call the admin API. Only a hash of a key is stored."""
+"""Queries on ``stt_api_keys``: the keys of the admin API. Only the hash of a key is stored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Role = Literal["viewer", "operator", "admin"]
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A row of ``stt_api_keys``. ``prefix`` is the part of the key that is no secret; ``hash`` is of the whole key."""
+    """A row of ``stt_api_keys``. ``prefix`` is the public part of the key; ``hash`` is the hash of the whole key."""
 
     id: int
     name: str
@@ -36,7 +36,7 @@ def add(connection: Connection, *, name: str, role: Role, prefix: str, hash: byt
 
 
 def find(connection: Connection, prefix: str) -> ApiKey | None:
-    """Return the key with this prefix unless it was revoked."""
+    """Return the key with this prefix, or None if there is none or it is revoked."""
     row = connection.execute(
         select(api_keys).where(api_keys.c.prefix == prefix, api_keys.c.revoked_at.is_(None))
     ).one_or_none()
@@ -49,17 +49,17 @@ def listed(connection: Connection) -> Sequence[ApiKey]:
 
 
 def has_any(connection: Connection) -> bool:
-    """Return whether there is a key that was not revoked."""
+    """Return whether there is a key that is not revoked."""
     return bool(
         connection.scalar(select(select(api_keys.c.id).where(api_keys.c.revoked_at.is_(None)).exists()))
     )
 
 
 def revoke(connection: Connection, key_id: int) -> tuple[ApiKey, bool]:
-    """Make a key invalid from now on; a revoked one stays so.
+    """Revoke a key. A revoked key stays revoked.
 
     Returns:
-        The key, and whether it was valid until now.
+        The key, and whether this call revoked it.
 
     Raises:
         NotFoundError: there is no such key.
@@ -76,5 +76,5 @@ def revoke(connection: Connection, key_id: int) -> tuple[ApiKey, bool]:
 
 
 def note_use(connection: Connection, key_id: int) -> None:
-    """Remember that the key was used now."""
+    """Record that the key was used now."""
     connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=func.now()))

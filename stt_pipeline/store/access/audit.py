@@ -1,4 +1,4 @@
-"""Queries on ``stt_audit_log``: who changed what, and when. Rows are written in the transaction of the change."""
+"""Queries on ``stt_audit_log``: who changed what, and when. Each row is written in the transaction of its change."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from stt_pipeline.store.tables import audit_log
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks for a change: ``name`` as the audit log shows it, and the id of the API request, if it came by one."""
+    """The user behind a change: ``name`` as in the audit log, and the id of the API request, if there was one."""
 
     name: str
     request_id: str | None = None
 
 
 NOBODY = Actor("")
-"""Where nobody says who asks."""
+"""An unknown user, where the caller gives none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def record(
     batch_id: int | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write that ``actor`` did ``action`` (``batch.pause``), in the transaction that does it."""
+    """Record that ``actor`` did ``action`` (such as ``batch.pause``), in the transaction of the action."""
     connection.execute(
         insert(audit_log).values(
             who=actor.name,
@@ -56,7 +56,7 @@ def record(
 
 
 def of_batch(connection: Connection, batch_id: int) -> list[Entry]:
-    """Return what was done to a batch, the oldest first; it is known after its deletion, too."""
+    """Return the entries of a batch, oldest first; they stay after the deletion of the batch."""
     rows = connection.execute(
         select(audit_log).where(audit_log.c.batch_id == batch_id).order_by(audit_log.c.id)
     )

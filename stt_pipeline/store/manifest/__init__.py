@@ -1,1 +1,1 @@
-"""Queries on the manifest: audio files, the staging of a listing, and watches."""
+"""The manifest: audio files, the staging table of a scan, and watches."""

@@ -29,7 +29,7 @@ FileStatus = Literal["pending", "transcribed", "success", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class AudioFile:
-    """A row of ``stt_audio_files``. ``duration`` is in seconds and None until the file was probed."""
+    """A row of ``stt_audio_files``. ``duration`` is in seconds, and None until the file is probed."""
 
     id: int
     batch_id: int
@@ -61,7 +61,7 @@ def of_shard(connection: Connection, shard_id: int) -> list[AudioFile]:
 
 
 def page(connection: Connection, batch_id: int, *, after: int = 0, limit: int = 1000) -> list[AudioFile]:
-    """Return the next files of the batch in order of id, behind the id ``after``."""
+    """Return the next files of the batch with an id above ``after``, in order of id."""
     rows = connection.execute(
         select(*_COLUMNS)
         .where(audio_files.c.batch_id == batch_id, audio_files.c.id > after)
@@ -87,12 +87,12 @@ def in_order_of_shards(
     status: FileStatus | None = None,
     after: tuple[int, int] = (-1, 0),
 ) -> list[tuple[int, AudioFile]]:
-    """Return a page of the batch's files, each with its shard's number, in the order of these and of their ids.
+    """Return a page of (shard number, file) of the batch, in order of shard number and file id.
 
-    Shards that hold no file of ``status`` are not looked into, so a few files are found among millions of others.
+    Shards whose counters exclude files of ``status`` are skipped, so a few files among millions are found fast.
 
     Args:
-        after: shard number and id of the last file of the page before.
+        after: shard number and file id of the last file of the previous page.
     """
     number, last = after
     its_files = (
@@ -119,9 +119,9 @@ def in_order_of_shards(
 
 
 def _may_hold(status: FileStatus | None) -> ColumnElement[bool]:
-    """Return the condition that a shard may have files of a status."""
+    """Return the condition that a shard can have files of a status, by its counters and stage."""
     is_open = shards.c.completed + shards.c.failed < shards.c.total
-    # a run that died may have left transcripts in a shard that waits to be transcribed
+    # a crashed run may leave transcripts in a shard of the stage transcribe
     begun = or_(
         shards.c.token.is_not(None), shards.c.busy_seconds > 0, shards.c.tries > 0, shards.c.crashes > 0
     )
@@ -142,10 +142,10 @@ def failed(
     error_class: str | None = None,
     after: tuple[str, int] | None = None,
 ) -> list[AudioFile]:
-    """Return a page of the batch's failed files, by class and id: all or those of one class.
+    """Return a page of the batch's failed files in order of error class and id: all, or those of one class.
 
     Args:
-        after: error class and id of the last file of the page before; it may have got a new start since.
+        after: error class and id of the last file of the previous page; the file may be reset since then.
     """
     chosen = (
         select(*_COLUMNS)
@@ -162,7 +162,7 @@ def failed(
 
 
 def save_probes(connection: Connection, found: Mapping[int, AudioInfo]) -> None:
-    """Write what files are, by id."""
+    """Write the probed properties of files, by file id."""
     connection.execute(
         update(audio_files).where(audio_files.c.id == bindparam("its_id")),
         [{"its_id": file_id, **asdict(info)} for file_id, info in found.items()],
@@ -170,7 +170,7 @@ def save_probes(connection: Connection, found: Mapping[int, AudioInfo]) -> None:
 
 
 def set_status(connection: Connection, file_ids: Sequence[int], status: FileStatus) -> None:
-    """Move files on; what went wrong before is forgotten."""
+    """Set the status of files, and clear their attempts and errors."""
     connection.execute(
         update(audio_files)
         .where(audio_files.c.id.in_(file_ids))
@@ -184,8 +184,8 @@ def record_failure(
     """Count a failed attempt and return the file's status after it.
 
     Args:
-        retry_below: the file keeps its status, and so gets another try, while it has had fewer attempts than this;
-            0 fails it at once.
+        retry_below: the file keeps its status, and is retried, while it has fewer attempts than this; 0 fails it
+            immediately.
     """
     status: FileStatus = connection.execute(
         text("""
@@ -194,7 +194,7 @@ def record_failure(
                 status = CASE WHEN attempts + 1 < :retry_below THEN status ELSE 'failed' END
             WHERE id = :file RETURNING status
         """),
-        # Postgres text has no NUL, and a library's message may quote one from a broken file
+        # Postgres text cannot contain NUL, and the message of a library may quote bytes of a broken file
         {
             "file": file_id,
             "error_class": error_class,
@@ -206,10 +206,10 @@ def record_failure(
 
 
 def fail_open(connection: Connection, shard_id: int, error: str, *, only: int | None) -> int:
-    """Fail the files of a shard that have not ended, or ``only`` one of them, for a reason that none of them gave.
+    """Fail the files of a shard that have not ended, or only the file with the id ``only``, as ``internal``.
 
     Returns:
-        How many that were.
+        The number of failed files.
     """
     chosen = audio_files.c.id == only if only is not None else audio_files.c.shard_id == shard_id
     return connection.execute(
@@ -228,17 +228,16 @@ def reopen(
     error_class: str | None = None,
     max_file_bytes: int = 0,
 ) -> dict[int, int]:
-    """Give failed files of some shards a new start, from their transcript where they have one.
+    """Reset failed files of some shards: to ``transcribed`` if they have a transcript, else to ``pending``.
 
     Args:
-        every_file: start over with the files that succeeded, too; rows keep their ids, so that nobody gets a second
-            mail.
-        from_speech: also start files without a transcript, and with ``every_file`` make all transcripts again.
-        error_class: only files that failed under it.
-        max_file_bytes: files that failed as ``too_large`` stay so if they are larger.
+        every_file: also reset successful files. Rows keep their ids, so that no mail is sent twice.
+        from_speech: also reset files without a transcript; with ``every_file``, transcribe all files again.
+        error_class: only files that failed with this class.
+        max_file_bytes: larger files that failed as ``too_large`` stay failed.
 
     Returns:
-        How many files of each shard were started.
+        The number of files that were reset, by shard id.
     """
     if every_file and from_speech:
         connection.execute(

@@ -1,7 +1,7 @@
-"""What one scan of a source found, on its way into the manifest.
+"""The staging table of one scan: the listed objects of a source, before they are inserted into the manifest.
 
-A listing is a temporary table of one connection: a scan that dies leaves nothing behind, and millions of objects are
-written, compared with the manifest and cut into shards without passing through this process a second time.
+It is a temporary table of one connection, so a crashed scan leaves no rows. Postgres compares millions of objects with
+the manifest and assigns them to shards, without sending them to this process again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from stt_pipeline.audio.sources import SourceObject
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """The part of a listing that becomes one shard: the objects from ``first`` up to and with ``last``."""
+    """The part of a listing that becomes one shard: the objects at the places ``first`` to ``last``, both included."""
 
     first: int
     last: int
@@ -22,14 +22,14 @@ class Slice:
 
 
 def begin(connection: Connection) -> None:
-    """Make the empty listing of ``connection``, which is to be closed when the scan ends."""
+    """Create the empty staging table on ``connection``; the caller closes the connection after the scan."""
     connection.execute(
         text("CREATE TEMP TABLE listing (place bigint PRIMARY KEY, uri text, size bigint, etag text)")
     )
 
 
 def add(connection: Connection, first: int, objects: Iterable[SourceObject]) -> None:
-    """Append objects, of which the first gets the place ``first``."""
+    """Append objects; the first one gets the place ``first``."""
     cursor = connection.connection.cursor()
     with cursor.copy("COPY listing (place, uri, size, etag) FROM STDIN") as copy:
         for place, found in enumerate(objects, start=first):
@@ -37,9 +37,9 @@ def add(connection: Connection, first: int, objects: Iterable[SourceObject]) -> 
 
 
 def drop_known(connection: Connection, batch_id: int | None, watch_id: int | None) -> None:
-    """Leave only what the manifest does not have: another uri, or a uri whose etag has changed.
+    """Delete the objects that the manifest has already, with the same uri and etag.
 
-    It is looked up in all batches of a watch; without one, in the batch.
+    The manifest is that of all batches of the watch, or without a watch, that of the batch.
     """
     connection.execute(text("ANALYZE listing"))
     if watch_id is None:
@@ -52,7 +52,7 @@ def drop_known(connection: Connection, batch_id: int | None, watch_id: int | Non
         )
     else:
         connection.execute(
-            # a look lists some thousand objects where millions are known: OFFSET has each looked up in the index
+            # a poll lists thousands of objects, the manifest has millions: OFFSET 0 forces an index lookup per object
             text("""
                 DELETE FROM listing l WHERE EXISTS (
                     SELECT FROM stt_audio_files f
@@ -64,13 +64,13 @@ def drop_known(connection: Connection, batch_id: int | None, watch_id: int | Non
 
 
 def count(connection: Connection) -> tuple[int, int]:
-    """Return how many objects are left, and their bytes together."""
+    """Return the number of objects and their total size in bytes."""
     files, total = connection.execute(text("SELECT count(*), coalesce(sum(size), 0) FROM listing")).one()
     return files, int(total)
 
 
 def page(connection: Connection, after: int, limit: int) -> list[tuple[int, int]]:
-    """Return (place, bytes) of the next objects behind the place ``after``, in order."""
+    """Return (place, bytes) of the next objects after the place ``after``, in order."""
     rows = connection.execute(
         text("SELECT place, size FROM listing WHERE place > :after ORDER BY place LIMIT :limit"),
         {"after": after, "limit": limit},
@@ -79,7 +79,7 @@ def page(connection: Connection, after: int, limit: int) -> list[tuple[int, int]
 
 
 def uris(connection: Connection, places: Sequence[int]) -> dict[int, str]:
-    """Return the uri at each of some places."""
+    """Return the uri of the object at each of some places."""
     rows = connection.execute(
         text("SELECT place, uri FROM listing WHERE place = ANY(:places)"), {"places": list(places)}
     )
@@ -94,14 +94,14 @@ def put_into_manifest(
     *,
     max_file_bytes: int,
 ) -> None:
-    """Write slices into the manifest, given in order with the id of the shard that each becomes.
+    """Insert slices, given in order with the ids of their shards, into the manifest.
 
-    Shards count what was really written: a source that lists an object twice has it once, and so has a watch. Files over
-    ``max_file_bytes`` are failed as ``too_large``, so that nothing ever reads them.
+    Shards count the inserted rows: an object that is listed twice is inserted once. Files of more than
+    ``max_file_bytes`` are inserted as failed with ``too_large``, so they are never read.
     """
     connection.execute(
         text("""
-            -- the arrays are read once, not converted for every row as a cached plan would
+            -- materialized: a cached plan would convert the arrays for every row
             WITH cut AS MATERIALIZED (SELECT CAST(:shards AS bigint[]) AS shards, CAST(:firsts AS bigint[]) AS firsts),
             written AS (
                 INSERT INTO stt_audio_files (batch_id, watch_id, shard_id, uri, size, etag, status, error_class, error)

@@ -1,4 +1,4 @@
-"""Queries on ``stt_watches``, and on ``stt_dead_letters``: sources of which what arrives becomes batches by itself."""
+"""Queries on ``stt_watches`` and ``stt_dead_letters``: sources whose new files become batches automatically."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as insert_or_leave
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from stt_pipeline.errors import NotFoundError
 from stt_pipeline.store.queue.batches import Priority
@@ -20,13 +20,13 @@ _LONGEST_BODY = 10_000  # characters of a dead letter that are kept
 
 @dataclass(frozen=True, slots=True)
 class PollCursor:
-    """How far the looks at a watch's source have come, as addresses of objects; empty is before the first.
+    """The position of a watch in the listing of its source, as addresses of objects; empty is the start.
 
     Attributes:
-        look_back: where a look at the end of the source begins: some thousand objects before the last one that was
-            listed, for what arrives late.
-        sweep: how far the round through the whole source is.
-        caught_up: whether the end of the source was reached.
+        look_back: where the next poll of the end of the source starts: some thousand objects before the last listed
+            one, for objects that arrive late.
+        sweep: the position of the sweep through the whole source.
+        caught_up: whether a poll reached the end of the source.
     """
 
     look_back: str = ""
@@ -39,14 +39,14 @@ class Watch:
     """A row of ``stt_watches``.
 
     Attributes:
-        queue_url: of the SQS queue that tells what arrives; empty where the source is listed instead.
-        batching: one batch a day, or one for what each look finds.
-        since: objects that were changed before are left alone; None takes in all.
-        looked_at: when it was looked at last, with success or without.
-        swept_at: when the last round through the whole source ended.
-        found_at: when something new was found last.
-        files: how many files it has taken in.
-        error: why the last look did not work.
+        queue_url: the SQS queue with events of new objects; empty if the source is polled instead.
+        batching: one batch per day, or one per poll that finds new files.
+        since: objects that were modified earlier are skipped; None accepts all.
+        looked_at: time of the last poll, successful or not.
+        swept_at: when the last sweep through the whole source ended.
+        found_at: when a poll last found new files.
+        files: number of files that the watch has added.
+        error: error of the last poll; None if it succeeded.
     """
 
     id: int
@@ -71,7 +71,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message of a queue that could not be understood, or not be worked off: a row of ``stt_dead_letters``."""
+    """A queue message that could not be parsed or processed: a row of ``stt_dead_letters``."""
 
     id: int
     queue_url: str
@@ -101,7 +101,7 @@ def add(
     new_only: bool,
     created_by: str,
 ) -> Watch:
-    """Insert a watch; with ``new_only`` it leaves alone what is there already."""
+    """Insert a watch; with ``new_only`` it skips objects that exist already."""
     row = connection.execute(
         insert(watches)
         .values(
@@ -113,7 +113,7 @@ def add(
             priority=priority,
             notify_emails=list(notify_emails),
             options=dict(options),
-            # some seconds earlier: times of S3 are whole seconds, by a clock of its own
+            # some seconds earlier: S3 rounds times to seconds, and its clock may differ
             since=func.now() - _CLOCKS_DIFFER if new_only else None,
             created_by=created_by,
         )
@@ -123,7 +123,7 @@ def add(
 
 
 def get(connection: Connection, watch_id: int, *, lock: bool = False) -> Watch:
-    """Return one watch; with ``lock``, nobody else changes it until the end of the transaction.
+    """Return one watch; with ``lock``, its row is locked until the end of the transaction.
 
     Raises:
         NotFoundError: there is no such watch.
@@ -136,13 +136,13 @@ def get(connection: Connection, watch_id: int, *, lock: bool = False) -> Watch:
 
 
 def page(connection: Connection, limit: int, *, after: int = 0) -> list[Watch]:
-    """Return the next watches in order of id, behind the id ``after``."""
+    """Return the next watches with an id above ``after``, in order of id."""
     rows = connection.execute(select(watches).where(watches.c.id > after).order_by(watches.c.id).limit(limit))
     return [_watch(row) for row in rows]
 
 
-def to_look_at(connection: Connection, limit: int) -> list[Watch]:
-    """Return watches whose source is listed, the one that waits longest first."""
+def next_to_poll(connection: Connection, limit: int) -> list[Watch]:
+    """Return watches whose source is polled, the longest waiting first."""
     rows = connection.execute(
         select(watches)
         .where(watches.c.queue_url == "")
@@ -153,7 +153,7 @@ def to_look_at(connection: Connection, limit: int) -> list[Watch]:
 
 
 def of_queues(connection: Connection) -> dict[str, list[Watch]]:
-    """Return the watches that queues tell about, by the queue's address."""
+    """Return the watches that consume a queue, by queue URL."""
     rows = connection.execute(select(watches).where(watches.c.queue_url != "").order_by(watches.c.id))
     found: dict[str, list[Watch]] = {}
     for row in rows:
@@ -161,10 +161,10 @@ def of_queues(connection: Connection) -> dict[str, list[Watch]]:
     return found
 
 
-def save_look(
+def save_poll(
     connection: Connection, watch_id: int, *, cursor: PollCursor | None, found: int, swept: bool = False
 ) -> None:
-    """Write what a look came to; ``cursor`` None leaves it, as where a queue told what arrived."""
+    """Record a successful poll. ``cursor`` None keeps the stored position, as for messages of a queue."""
     values: dict[str, Any] = {"looked_at": func.now(), "error": None, "files": watches.c.files + found}
     if found:
         values["found_at"] = func.now()
@@ -180,15 +180,15 @@ def save_look(
     connection.execute(update(watches).where(watches.c.id == watch_id).values(values))
 
 
-def note_error(connection: Connection, watch_id: int, error: str) -> None:
-    """Show people why a look at the watch did not work."""
+def set_error(connection: Connection, watch_id: int, error: str) -> None:
+    """Record the error of a failed poll."""
     connection.execute(
         update(watches).where(watches.c.id == watch_id).values(looked_at=func.now(), error=error[:2000])
     )
 
 
 def open_batch(connection: Connection, watch_id: int) -> int | None:
-    """Return the batch of the watch that takes in what arrives now, if there is one."""
+    """Return the batch of the watch that accepts new files now, or None."""
     return connection.scalar(
         select(batches.c.id)
         .where(batches.c.watch_id == watch_id, batches.c.open_until > func.now())
@@ -199,7 +199,7 @@ def open_batch(connection: Connection, watch_id: int) -> int | None:
 
 
 def remove(connection: Connection, watch_id: int) -> None:
-    """Delete a watch; its batches stay, and the open one ends when its files have."""
+    """Delete a watch. Its batches stay, and its open batch accepts no more files."""
     connection.execute(
         update(batches)
         .where(batches.c.watch_id == watch_id, batches.c.open_until > func.now())
@@ -208,10 +208,10 @@ def remove(connection: Connection, watch_id: int) -> None:
     connection.execute(delete(watches).where(watches.c.id == watch_id))
 
 
-def bury(connection: Connection, queue_url: str, message_id: str, body: str, error: str) -> None:
-    """Keep a message that leaves its queue without having been of use, once."""
+def add_dead_letter(connection: Connection, queue_url: str, message_id: str, body: str, error: str) -> None:
+    """Store a message that could not be processed, before it is deleted from its queue; a duplicate is ignored."""
     connection.execute(
-        insert_or_leave(dead_letters)
+        upsert(dead_letters)
         .values(
             queue_url=queue_url,
             message_id=message_id,
@@ -234,13 +234,13 @@ def latest_dead_letters(connection: Connection, queue_url: str, limit: int) -> l
 
 
 def count_dead_letters(connection: Connection, queue_url: str, most: int = 1_000) -> int:
-    """Return how many dead letters a queue has; ``most`` where there are more."""
+    """Return the number of dead letters of a queue, at most ``most``."""
     found = select(dead_letters.c.id).where(dead_letters.c.queue_url == queue_url).limit(most).subquery()
     return connection.scalar(select(func.count()).select_from(found)) or 0
 
 
 def latest_batches(connection: Connection, watch_id: int, limit: int) -> list[int]:
-    """Return the ids of the batches that a watch made last, newest first."""
+    """Return the ids of the newest batches of a watch, newest first."""
     found = (
         select(batches.c.id).where(batches.c.watch_id == watch_id).order_by(batches.c.id.desc()).limit(limit)
     )

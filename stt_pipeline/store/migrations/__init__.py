@@ -1,6 +1,6 @@
-"""The history of the schema, run by Alembic: ``upgrade`` brings a database to the newest version.
+"""Alembic migrations: ``upgrade`` brings a database to the newest version of the schema.
 
-The version table has a name of its own, because Dagster keeps an ``alembic_version`` in the same database.
+The version table has its own name, because Dagster keeps an ``alembic_version`` in the same database.
 """
 
 from pathlib import Path
@@ -25,10 +25,10 @@ def _config() -> Config:
 
 
 def upgrade(url: str) -> None:
-    """Bring the database at ``url`` to the newest version. Safe to call at any time, from several processes at once.
+    """Bring the database at ``url`` to the newest version. Safe to call at any time and from several processes.
 
     Raises:
-        ConfigurationError: a newer release has been here.
+        ConfigurationError: a newer release has migrated the database.
     """
     engine = create_engine(url)
     try:
@@ -38,9 +38,9 @@ def upgrade(url: str) -> None:
             config.attributes["connection"] = connection
             try:
                 command.upgrade(config, "head")
-            except CommandError as error:  # its version is not in our history
+            except CommandError as error:  # this release does not have that version
                 raise ConfigurationError(
-                    f"The database was made by a newer release of this program: install that one. ({error})"
+                    f"The database was migrated by a newer release of stt_pipeline. Install that release. ({error})"
                 ) from None
     finally:
         engine.dispose()

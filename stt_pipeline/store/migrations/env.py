@@ -1,4 +1,4 @@
-"""Alembic's entry point: runs the migrations on the connection that ``upgrade`` hands over."""
+"""Entry point of Alembic: runs the migrations on the connection that ``upgrade`` passes."""
 
 from alembic import context
 

@@ -1,1 +1,1 @@
-"""Queries on batches and shards as a work queue: states, leases, counters."""
+"""The work queue: batches and shards with their states, leases, counters and heartbeats."""

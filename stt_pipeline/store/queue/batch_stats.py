@@ -1,6 +1,6 @@
-"""Sums for people who watch: progress over shard counters, throughput by minute, heartbeats of the daemons.
+"""Statistics of batches: progress from the counters of shards, and throughput by minute.
 
-Nothing here counts files: a batch of five million is at most 10,000 narrow shard rows.
+No query here counts files: a batch of five million files has at most 10,000 narrow shard rows.
 """
 
 from collections.abc import Collection
@@ -17,7 +17,7 @@ from stt_pipeline.store.tables import batches, shards, throughput
 
 @dataclass(frozen=True, slots=True)
 class ShardSums:
-    """What the shards of one batch add up to; seconds of audio done and of work spent."""
+    """Sums over the shards of one batch. ``audio_seconds`` is processed audio, ``busy_seconds`` the time it took."""
 
     total: int
     completed: int
@@ -30,7 +30,7 @@ class ShardSums:
 
 
 _CLASSES: tuple[str, ...] = tuple(sorted(get_args(ErrorClass)))
-# a sum for each, because the planner takes unfolding the counts for much work, and starts workers for it
+# one sum per class: for jsonb_each the planner estimates a high cost and starts parallel workers
 _FAILED_BY_CLASS = [
     func.sum(shards.c.failures[name].as_integer()).filter(shards.c.failed > 0) for name in _CLASSES
 ]
@@ -57,7 +57,7 @@ def sums(connection: Connection, batch_id: int) -> ShardSums:
 
 @dataclass(frozen=True, slots=True)
 class FileCounts:
-    """How many files a batch has in its shards, and how many of them have ended."""
+    """Number of files in the shards of a batch, and how many of them ended."""
 
     total: int = 0
     completed: int = 0
@@ -65,7 +65,7 @@ class FileCounts:
 
 
 def file_counts(connection: Connection, batch_ids: Collection[int]) -> dict[int, FileCounts]:
-    """Count the files of several batches, for a list of them; those without shards are left out."""
+    """Return the file counts of several batches by batch id; a batch without shards has no entry."""
     rows = connection.execute(
         select(
             shards.c.batch_id,
@@ -81,7 +81,7 @@ def file_counts(connection: Connection, batch_ids: Collection[int]) -> dict[int,
 
 @dataclass(frozen=True, slots=True)
 class StageCount:
-    """How many shards of a batch wait for a stage or are through; of these, how many are dispatched and worked on."""
+    """Shards of a batch in one stage; of these, how many are dispatched, and how many a run has claimed."""
 
     shards: int
     dispatched: int
@@ -89,7 +89,7 @@ class StageCount:
 
 
 def stages(connection: Connection, batch_id: int) -> dict[str, StageCount]:
-    """Count the batch's shards by stage, in order of the stages."""
+    """Count the shards of a batch by stage, in order of the stages."""
     rows = connection.execute(
         select(
             shards.c.stage,
@@ -104,15 +104,15 @@ def stages(connection: Connection, batch_id: int) -> dict[str, StageCount]:
     return {stage: found[stage] for stage in ("transcribe", "publish", "done") if stage in found}
 
 
-# of these, in minutes, the first in which a file ended counts: large shards end rarely
+# minutes; the first window in which a file ended is used, because large shards end rarely
 _WINDOWS = (10, 60, 360)
 
 
 def rate(connection: Connection, batch_id: int) -> float | None:
-    """Return how many files of the batch ended a minute lately, or None where none did.
+    """Return the recent files per minute of a batch, or None if no file ended in the last six hours.
 
-    The last ten minutes count, or the last hour or six hours if no file ended in less; from the first minute in which
-    one did, so that a batch that has just begun is not taken for a slow one.
+    The window is the last ten minutes, or the last one or six hours if no file ended in less. It begins with its first
+    minute in which a file ended, so that a new batch does not look slow.
     """
     for minutes in _WINDOWS:
         files, seconds = connection.execute(
@@ -131,7 +131,7 @@ def rate(connection: Connection, batch_id: int) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Seconds of audio that were done, and of work that they took."""
+    """Seconds of processed audio, and seconds that runs spent on it."""
 
     audio_seconds: float
     busy_seconds: float
@@ -141,7 +141,7 @@ _RECENT_SHARDS = 50_000
 
 
 def speed(connection: Connection, model: str) -> Speed:
-    """Add up the latest shards that are done, of batches that asked for ``model``; empty is the setting's."""
+    """Sum over the latest shards that are done, of batches with the option ``model``; empty is the default model."""
     recent = select(func.max(shards.c.id) - _RECENT_SHARDS).scalar_subquery()
     sums = connection.execute(
         select(
@@ -159,7 +159,7 @@ def speed(connection: Connection, model: str) -> Speed:
 
 
 def throughput_of(connection: Connection, batch_id: int) -> list[tuple[datetime, int, float]]:
-    """Return (minute, files ended, seconds of audio done) of a batch, in order; minutes without any are left out."""
+    """Return (minute, files that ended, seconds of audio) of a batch, in order; minutes without files are omitted."""
     rows = connection.execute(
         select(throughput.c.minute, throughput.c.files, throughput.c.audio_seconds)
         .where(throughput.c.batch_id == batch_id)
@@ -169,7 +169,7 @@ def throughput_of(connection: Connection, batch_id: int) -> list[tuple[datetime,
 
 
 def add_throughput(connection: Connection, batch_id: int, *, files: int, audio_seconds: float) -> None:
-    """Count files that ended, with success or without, into the current minute; and the audio of those that succeeded."""
+    """Add files that ended, successful or not, to the current minute, and the audio seconds of the successful ones."""
     row = insert(throughput).values(
         batch_id=batch_id,
         minute=func.date_trunc("minute", func.now()),

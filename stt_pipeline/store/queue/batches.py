@@ -1,4 +1,7 @@
-"""Queries on ``stt_batches``: one row for each request to process a source."""
+"""Queries on ``stt_batches``: one row for each request to process a source.
+
+Changes of a batch's status are in ``transitions``.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,14 +22,14 @@ Status = Literal[
 Priority = Literal["high", "normal", "low"]
 
 _DISPATCH_LOCK = 0x5354_5404  # "STT", 4
-_INTAKE_LOCK = 0x5354_5402  # "STT", 2: one intake inserts partitions at a time
+_INTAKE_LOCK = 0x5354_5402  # "STT", 2: only one intake inserts partitions at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A row of ``stt_batches``. ``total_files`` is None until the source was scanned.
+    """A row of ``stt_batches``. ``total_files`` is None until the first scan has ended.
 
-    ``open_until`` is when a batch of a watch stops to take in what arrives; it does not end before.
+    A batch of a watch accepts new files until ``open_until`` and cannot end before.
     """
 
     id: int
@@ -71,7 +74,7 @@ def create(
     watch_id: int | None = None,
     open_until: datetime | None = None,
 ) -> Batch:
-    """Insert a batch that waits for its intake."""
+    """Insert a batch that waits for its first scan."""
     row = connection.execute(
         insert(batches)
         .values(
@@ -105,13 +108,13 @@ def get(connection: Connection, batch_id: int) -> Batch:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which batches a list is about; None means any.
+    """Conditions on a list of batches; None means no condition.
 
     Attributes:
-        created_by: exactly as :class:`Batch` has it.
-        created_from: made at this time or later.
-        created_before: made before this time.
-        name: text that the batch's name contains; upper and lower case are the same.
+        created_by: equal to :attr:`Batch.created_by`.
+        created_from: created at this time or later.
+        created_before: created before this time.
+        name: substring of the batch's name, case-insensitive.
     """
 
     status: Status | None = None
@@ -128,7 +131,7 @@ ANY = Filter()
 def latest(
     connection: Connection, limit: int, *, before: int | None = None, filters: Filter = ANY
 ) -> list[Batch]:
-    """Return the newest batches, newest first; ``before`` is the last id of the page before."""
+    """Return the newest batches, newest first; ``before`` is the last id of the previous page."""
     chosen = select(*_COLUMNS).order_by(batches.c.id.desc()).limit(limit)
     for column in (batches.c.status, batches.c.priority, batches.c.created_by):
         if (value := getattr(filters, column.name)) is not None:
@@ -145,7 +148,7 @@ def latest(
 
 
 def count_by_status(connection: Connection) -> dict[Status, int]:
-    """Return how many batches there are of each status."""
+    """Return the number of batches of each status."""
     rows = connection.execute(
         select(batches.c.status, func.count().label("batches")).group_by(batches.c.status)
     )
@@ -153,10 +156,10 @@ def count_by_status(connection: Connection) -> dict[Status, int]:
 
 
 def active(connection: Connection, limit: int) -> list[tuple[int, Priority]]:
-    """Return (id, priority) of the batches whose shards may be dispatched now, the first ``limit`` of them.
+    """Return (id, priority) of at most ``limit`` batches whose shards can be dispatched now.
 
-    Higher priority comes first, then what is under way already, then the older one. Batches that only wait for a retry
-    take nobody's place.
+    Order: higher priority first, then batches with shards in flight, then older ones. A batch whose shards all wait
+    for a retry is not returned, so that it does not take one of the places.
     """
     held = (
         select(shards.c.batch_id, func.count().label("shards"))
@@ -164,13 +167,13 @@ def active(connection: Connection, limit: int) -> list[tuple[int, Priority]]:
         .group_by(shards.c.batch_id)
         .subquery()
     )
-    under_way = held.c.shards.is_not(None)
+    is_in_flight = held.c.shards.is_not(None)
     rows = connection.execute(
         select(batches.c.id, batches.c.priority)
         .outerjoin(held, held.c.batch_id == batches.c.id)
         .where(batches.c.status == "processing", batches.c.stage == "shards")
-        .where(or_(under_way, has_ready(batches.c.id)))
-        .order_by(_rank, under_way.desc(), batches.c.id)
+        .where(or_(is_in_flight, has_ready(batches.c.id)))
+        .order_by(_rank, is_in_flight.desc(), batches.c.id)
         .limit(limit)
     )
     return [(row.id, row.priority) for row in rows]
@@ -180,13 +183,13 @@ _rank = case({"high": 0, "normal": 1}, value=batches.c.priority, else_=2)
 
 
 def priorities(connection: Connection, batch_ids: Collection[int]) -> dict[int, Priority]:
-    """Return the priorities of some batches."""
+    """Return the priority of each of some batches, by id."""
     rows = connection.execute(select(batches.c.id, batches.c.priority).where(batches.c.id.in_(batch_ids)))
     return {row.id: row.priority for row in rows}
 
 
 def ready(connection: Connection) -> list[int]:
-    """Return the batches that wait for a run on them as a whole (scan, report, deletion) and that no run has."""
+    """Lock and return the free batches that wait for a run on the whole batch: scan, report or deletion."""
     return list(
         connection.scalars(
             select(batches.c.id)
@@ -200,7 +203,7 @@ def ready(connection: Connection) -> list[int]:
 
 
 def unclaimed(connection: Connection) -> list[tuple[int, str, str, Priority]]:
-    """Return (id, stage, token, priority) of the batches that were dispatched and that no run has claimed yet."""
+    """Return (id, stage, token, priority) of the batches that are dispatched, and that no run has claimed yet."""
     rows = connection.execute(
         select(batches.c.id, batches.c.stage, batches.c.token, batches.c.priority)
         .where(batches.c.stage.in_(("intake", "report", "delete")))
@@ -210,28 +213,28 @@ def unclaimed(connection: Connection) -> list[tuple[int, str, str, Priority]]:
     return [(row.id, row.stage, row.token, row.priority) for row in rows]
 
 
-def fix_shard_size(connection: Connection, batch_id: int, files_per_shard: int) -> None:
-    """Write how many files the batch's new shards get."""
+def set_files_per_shard(connection: Connection, batch_id: int, files_per_shard: int) -> None:
+    """Set the maximum number of files in each new shard of the batch."""
     connection.execute(
         update(batches).where(batches.c.id == batch_id).values(files_per_shard=files_per_shard)
     )
 
 
 def change(connection: Connection, batch_id: int, values: Mapping[str, Any]) -> None:
-    """Write other columns of what was asked for: name, priority, notify_emails."""
+    """Update columns of the request: name, priority, notify_emails."""
     written = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
     connection.execute(update(batches).where(batches.c.id == batch_id).values(written))
 
 
-def ask_for_retry(connection: Connection, batch_id: int, error_class: str | None) -> None:
-    """Remember that failed files of the batch are to be started again, all (None) or those of one class."""
+def request_retry(connection: Connection, batch_id: int, error_class: str | None) -> None:
+    """Record that failed files of the batch are to be retried: those of one error class, or all (None)."""
     connection.execute(
         update(batches).where(batches.c.id == batch_id).values(retry_class=error_class, retry_after=-1)
     )
 
 
-def to_retry(connection: Connection) -> list[tuple[int, str | None, int]]:
-    """Return (id, error class, number of the last shard that was looked at) of the batches with retries to be done."""
+def pending_retries(connection: Connection) -> list[tuple[int, str | None, int]]:
+    """Return (id, error class, number of the last shard that is done) of the batches with a retry in progress."""
     rows = connection.execute(
         select(batches.c.id, batches.c.retry_class, batches.c.retry_after)
         .where(batches.c.retry_after.is_not(None))
@@ -240,25 +243,25 @@ def to_retry(connection: Connection) -> list[tuple[int, str | None, int]]:
     return [(row.id, row.retry_class, row.retry_after) for row in rows]
 
 
-def note_retry(connection: Connection, batch_id: int, after: int | None) -> None:
-    """Remember how far a batch's retry is; None ends it."""
+def save_retry_position(connection: Connection, batch_id: int, after: int | None) -> None:
+    """Record the number of the last shard that a retry has processed; None ends the retry."""
     connection.execute(update(batches).where(batches.c.id == batch_id).values(retry_after=after))
 
 
 def paused(connection: Connection) -> list[int]:
-    """Return the batches that somebody paused."""
+    """Return the ids of the paused batches."""
     return list(connection.scalars(select(batches.c.id).where(batches.c.status == "paused")))
 
 
 def being_cancelled(connection: Connection) -> list[int]:
-    """Return the cancelled batches whose runs are still to be ended."""
+    """Return the cancelled batches whose runs are not terminated yet."""
     return list(
         connection.scalars(select(batches.c.id).where(batches.c.stage == "cancel").order_by(batches.c.id))
     )
 
 
 def to_retire(connection: Connection, days: int, limit: int) -> list[int]:
-    """Return batches that ended more than ``days`` days ago and whose partitions were not retired, oldest first."""
+    """Return batches that ended more than ``days`` days ago and whose partitions are not retired, oldest first."""
     return list(
         connection.scalars(
             select(batches.c.id)
@@ -271,7 +274,7 @@ def to_retire(connection: Connection, days: int, limit: int) -> list[int]:
 
 
 def mark_retired(connection: Connection, batch_id: int) -> None:
-    """Remember that Dagster has no partitions of the batch any more, unless it was taken back into work meanwhile."""
+    """Record that the batch's partitions are deleted from Dagster, unless the batch was reopened meanwhile."""
     connection.execute(
         update(batches)
         .where(batches.c.id == batch_id, batches.c.stage == "done")
@@ -280,12 +283,12 @@ def mark_retired(connection: Connection, batch_id: int) -> None:
 
 
 def delete(connection: Connection, batch_id: int) -> None:
-    """Delete the row of a batch, and what hangs on it: report mails and throughput."""
+    """Delete a batch with the rows that refer to it: report mails and throughput."""
     connection.execute(delete_from(batches).where(batches.c.id == batch_id))
 
 
-def note_error(connection: Connection, batch_id: int, error: str | None) -> None:
-    """Show people why the batch does not move at the moment; None takes the note away. A cancelled one need not move."""
+def set_error(connection: Connection, batch_id: int, error: str | None) -> None:
+    """Set the error that the batch shows while it makes no progress; None clears it. A cancelled batch is skipped."""
     connection.execute(
         update(batches).where(batches.c.id == batch_id, batches.c.status != "cancelled").values(error=error)
     )
@@ -309,7 +312,7 @@ def lock(connection: Connection, batch_id: int) -> tuple[Batch, LeaseState]:
 
 
 def lock_of_shards(connection: Connection, keys: Collection[str]) -> None:
-    """Lock the batches of some shards until the end of the transaction, before these: see ``store.leases``."""
+    """Lock the batches of some shards until the end of the transaction, before the shards: see ``leases``."""
     connection.execute(
         select(batches.c.id)
         .where(batches.c.id.in_(select(shards.c.batch_id).where(shards.c.key.in_(keys))))
@@ -319,13 +322,13 @@ def lock_of_shards(connection: Connection, keys: Collection[str]) -> None:
 
 
 def lock_intake(connection: Connection) -> None:
-    """Wait until no other intake inserts partitions, and keep others out until ``connection`` is closed.
+    """Wait for the lock under which one intake inserts partitions, and hold it until ``connection`` is closed.
 
-    A range of dynamic partitions is a range in order of insertion, so two batches must not insert side by side.
+    A range of dynamic partitions follows the order of insertion, so two batches must not insert at the same time.
     """
     connection.execute(select(func.pg_advisory_lock(_INTAKE_LOCK)))
 
 
 def lock_dispatch(connection: Connection) -> None:
-    """Let one dispatcher at a time count what is in flight and add to it, until the end of the transaction."""
+    """Lock dispatching until the end of the transaction: one dispatcher at a time counts shards and dispatches more."""
     connection.execute(select(func.pg_advisory_xact_lock(_DISPATCH_LOCK)))

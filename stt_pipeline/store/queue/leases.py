@@ -1,11 +1,11 @@
-"""Who may work on a shard or a batch, and until when.
+"""Leases on shards and batches: which run may write results for a row, and until when.
 
-A row is *free* (no token), *dispatched* (a token, no run yet) or *leased* (token, run and an end in the future).
-A dispatch writes the token; the lease starts when a run claims it and lives on heartbeats; whoever writes a result
-proves the token first, so a run that was given up for dead and wakes up late writes nothing.
+A row is *free* (no token), *dispatched* (token, no run) or *leased* (token, run, and an expiry in the future). The
+dispatcher writes the token. A run claims the row, which starts the lease, and its heartbeats extend it. A run verifies
+the lease in each transaction that writes results, so a run whose lease expired writes nothing.
 
-Who locks rows of both kinds locks the batch first, then shards in order of id; and never a row's key (``key_share``), which
-rows that refer to it look at.
+Lock order: batches first, then shards by id. Locks use ``key_share``, so that rows with a foreign key to the locked row
+can still be inserted.
 """
 
 import uuid
@@ -18,13 +18,13 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, func, select, upd
 
 from stt_pipeline.errors import LeaseLostError
 
-_MOST_COUNTED = 100  # what is tried for weeks must not overflow a counter
+_MOST_COUNTED = 100  # the counters are smallint, and a row may be dispatched for weeks
 _RELEASED = {"token": None, "dispatched_at": None, "run_id": None, "lease_until": None}
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right of ``run_id`` to write results for the row ``id``, as long as the row still has ``token``."""
+    """The right of ``run_id`` to write results for the row ``id``, while the row has ``token``."""
 
     id: int
     token: str
@@ -33,7 +33,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class LeaseState:
-    """The lease columns of a row, as read under a lock; ``live`` compares with the server's clock."""
+    """The lease columns of a locked row. ``live``: the lease has not expired, by the clock of the server."""
 
     token: str | None
     run_id: str | None
@@ -52,34 +52,33 @@ def dispatch(connection: Connection, table: Table, ids: Sequence[int]) -> str:
 
 
 def dispatch_each(connection: Connection, table: Table, ids: Sequence[int]) -> None:
-    """Mark free rows as dispatched, each under a token of its own."""
+    """Mark free rows as dispatched, each under its own token."""
     for row_id in ids:
         dispatch(connection, table, [row_id])
 
 
-def refusal(state: LeaseState, *, run_id: str, token: str | None) -> str | None:
-    """Say why ``run_id`` may not claim a row, or None where it may.
+def claim_conflict(state: LeaseState, *, run_id: str, token: str | None) -> str | None:
+    """Return why ``run_id`` cannot claim a row, as the end of a sentence, or None if it can.
 
     Args:
-        state: the row's lease columns.
-        run_id: the run that asks.
-        token: what its dispatch wrote; None for a run that a person started, which may take over what is free or
-            only dispatched.
+        state: the lease columns of the row.
+        run_id: the run that claims.
+        token: the token of its dispatch; None for a run that a user started, which may claim free and dispatched rows.
     """
     if state.run_id == run_id:
         return None
     if state.live:
         return f"being worked by run {state.run_id}"
     if token is not None and state.token != token:
-        return "dispatched anew, so this older run leaves it alone"
+        return "dispatched to a newer run, so this run skips it"
     return None
 
 
 def claim(
     connection: Connection, table: Table, row_id: int, state: LeaseState, *, run_id: str, seconds: int
 ) -> Lease:
-    """Start (or go on with) the lease of a row that is locked and not refused."""
-    # a token stays what it is for its own dispatch and through the steps of one run; a dead run's is never taken over
+    """Start or continue the lease of a locked row, after :func:`claim_conflict` returned None."""
+    # the token stays the same for all steps of one run; a new run never reuses the token of a dead one
     keeps_token = state.run_id in (None, run_id)
     token = state.token if keeps_token and state.token else str(uuid.uuid4())
     connection.execute(
@@ -91,10 +90,10 @@ def claim(
 
 
 def verify(connection: Connection, table: Table, lease: Lease) -> None:
-    """Lock the row until the end of the transaction and make sure that it still belongs to ``lease``.
+    """Lock the row until the end of the transaction and check that ``lease`` still holds.
 
     Raises:
-        LeaseLostError: another run has it now.
+        LeaseLostError: another run has the row, or it was released.
     """
     found = connection.execute(
         select(table.c.id).where(*owned_by(table, lease)).with_for_update(key_share=True)
@@ -104,12 +103,12 @@ def verify(connection: Connection, table: Table, lease: Lease) -> None:
 
 
 def owned_by(table: Table, lease: Lease) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions that a row still belongs to ``lease``."""
+    """Return the conditions under which ``lease`` holds."""
     return (table.c.id == lease.id, table.c.token == lease.token, table.c.run_id == lease.run_id)
 
 
 def lease_lost(table: Table, lease: Lease) -> LeaseLostError:
-    """Return the error of a run whose lease is gone."""
+    """Return the error for a run that lost its lease."""
     return LeaseLostError(
         f"Run {lease.run_id} lost its lease on {table.name} {lease.id}: another run works on it now, or its batch was "
         "cancelled."
@@ -117,7 +116,7 @@ def lease_lost(table: Table, lease: Lease) -> LeaseLostError:
 
 
 def extend(connection: Connection, table: Table, leases: Sequence[Lease], seconds: int) -> None:
-    """Keep leases alive for ``seconds`` from now; those that were lost stay lost."""
+    """Extend leases to ``seconds`` from now; lost leases stay lost."""
     held = and_(
         table.c.id.in_([lease.id for lease in leases]),
         table.c.token.in_({lease.token for lease in leases}),
@@ -129,18 +128,18 @@ def extend(connection: Connection, table: Table, leases: Sequence[Lease], second
 
 
 def release(connection: Connection, table: Table, lease: Lease, **values: Any) -> None:
-    """Give the row back, free, with other columns set to ``values``; nothing happens if the lease was lost."""
+    """Free the row and set other columns to ``values``; does nothing if the lease was lost."""
     connection.execute(update(table).where(*owned_by(table, lease)).values(**_RELEASED, **values))
 
 
 def force_release(connection: Connection, table: Table, rows: ColumnElement[bool]) -> None:
-    """Free the rows that fulfil a condition, whoever has them."""
+    """Free all rows that match a condition, even those that a run has claimed."""
     held = and_(rows, table.c.token.is_not(None))
     connection.execute(update(table).where(_locked(table, held)).values(**_RELEASED))
 
 
-def retire_expired(connection: Connection, table: Table) -> dict[str, list[int]]:
-    """Free the rows whose run gave no sign of life until its lease ran out, count the death, and return their ids by run."""
+def release_expired(connection: Connection, table: Table) -> dict[str, list[int]]:
+    """Free the rows with an expired lease, count a crash for each, and return their ids by run."""
     expired = (
         select(table.c.id, table.c.run_id)
         .where(table.c.token.is_not(None), table.c.lease_until < func.now())
@@ -161,14 +160,14 @@ def retire_expired(connection: Connection, table: Table) -> dict[str, list[int]]
 
 
 def _locked(table: Table, rows: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Return the condition of the same rows, which are locked in order of id: two that lock many do not wait for each other."""
+    """Return a condition for the same rows that locks them in order of id, so that two transactions cannot deadlock."""
     return table.c.id.in_(
         select(table.c.id).where(rows).order_by(table.c.id).with_for_update(key_share=True).scalar_subquery()
     )
 
 
-def retire_token(connection: Connection, table: Table, token: str, *, wait_seconds: float) -> None:
-    """Free what was dispatched under ``token`` and never claimed, because its run has ended; to be tried later."""
+def revoke_token(connection: Connection, table: Table, token: str, *, wait_seconds: float) -> None:
+    """Free the rows that were dispatched under ``token`` and never claimed; they wait ``wait_seconds`` for a new dispatch."""
     connection.execute(
         update(table)
         .where(table.c.token == token, table.c.run_id.is_(None))

@@ -1,4 +1,4 @@
-"""Queries on ``stt_shards``: the ordered groups of audio files that runs work on."""
+"""Queries on ``stt_shards``: the ordered groups of audio files that runs process."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Stage = Literal["transcribe", "publish"]
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A row of ``stt_shards``, without its lease. ``bytes`` is the size of its files together."""
+    """A row of ``stt_shards`` without its lease. ``bytes`` is the total size of its files."""
 
     id: int
     batch_id: int
@@ -41,7 +41,7 @@ def _shard(row: RowMapping) -> Shard:
 
 
 def add(connection: Connection, batch_id: int, rows: Sequence[tuple[int, str]]) -> dict[int, int]:
-    """Insert empty shards given as (number, key) in order of number; return the id of each number."""
+    """Insert empty shards, given as (number, key) in order of number, and return the id of each number."""
     cursor = connection.connection.cursor()
     with cursor.copy("COPY stt_shards (batch_id, number, key, stage) FROM STDIN") as copy:
         for number, key in rows:
@@ -60,18 +60,18 @@ def get(connection: Connection, shard_id: int) -> Shard:
 
 
 def close(connection: Connection, shard_id: int) -> None:
-    """Mark a shard as done, whatever its files are."""
+    """Mark a shard as done, without a check of its files."""
     connection.execute(update(shards).where(shards.c.id == shard_id).values(stage="done"))
 
 
 def next_number(connection: Connection, batch_id: int) -> int:
-    """Return the number of the batch's next shard."""
+    """Return the number for the next shard of the batch."""
     highest = connection.scalar(select(func.max(shards.c.number)).where(shards.c.batch_id == batch_id))
     return 0 if highest is None else highest + 1
 
 
 def unregistered_keys(connection: Connection, batch_id: int) -> list[str]:
-    """Return the keys that Dagster does not know yet, in order of number."""
+    """Return the keys of shards that are no Dagster partition yet, in order of number."""
     return list(
         connection.scalars(
             select(shards.c.key)
@@ -82,7 +82,7 @@ def unregistered_keys(connection: Connection, batch_id: int) -> list[str]:
 
 
 def mark_registered(connection: Connection, keys: Sequence[str]) -> None:
-    """Remember that Dagster knows these keys."""
+    """Record that these keys are Dagster partitions."""
     connection.execute(update(shards).where(shards.c.key.in_(keys)).values(registered=True))
 
 
@@ -99,10 +99,10 @@ def lock(connection: Connection, keys: Sequence[str]) -> list[tuple[Shard, Lease
 
 
 def ready(connection: Connection, batch_id: int, limit: int) -> list[Shard]:
-    """Return free shards of a batch whose turn has come: those near their end first, then in order of number."""
+    """Lock and return free shards of a batch that can be dispatched now: ``publish`` first, then by number."""
     rows = connection.execute(
         select(*_COLUMNS)
-        .where(shards.c.batch_id == batch_id, _waits())
+        .where(shards.c.batch_id == batch_id, _is_ready())
         .order_by(shards.c.stage, shards.c.number)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -111,11 +111,11 @@ def ready(connection: Connection, batch_id: int, limit: int) -> list[Shard]:
 
 
 def has_ready(batch: ColumnElement[int]) -> Exists:
-    """Return the condition that a shard of the batch, a column of the query, could be dispatched now."""
-    return select(shards.c.id).where(shards.c.batch_id == batch, _waits()).exists()
+    """Return the condition that a shard of the batch can be dispatched now; ``batch`` is a column of the query."""
+    return select(shards.c.id).where(shards.c.batch_id == batch, _is_ready()).exists()
 
 
-def _waits() -> ColumnElement[bool]:
+def _is_ready() -> ColumnElement[bool]:
     return and_(
         shards.c.stage != "done",
         shards.c.registered,
@@ -125,7 +125,7 @@ def _waits() -> ColumnElement[bool]:
 
 
 def in_flight(connection: Connection) -> dict[int, tuple[int, int]]:
-    """Return, by batch, how many shards are dispatched or worked on, and how many runs are at work on them."""
+    """Return, by batch, the number of shards that are dispatched or claimed, and the number of runs that claimed them."""
     rows = connection.execute(
         select(
             shards.c.batch_id,
@@ -139,7 +139,7 @@ def in_flight(connection: Connection) -> dict[int, tuple[int, int]]:
 
 
 def unclaimed(connection: Connection) -> dict[tuple[str, Stage], list[Shard]]:
-    """Return what was dispatched and not claimed yet, by token and stage, the oldest dispatch first."""
+    """Return the shards that are dispatched and not claimed, by token and stage, oldest dispatch first."""
     rows = connection.execute(
         select(*_COLUMNS, shards.c.token)
         .where(shards.c.token.is_not(None), shards.c.run_id.is_(None))
@@ -152,7 +152,7 @@ def unclaimed(connection: Connection) -> dict[tuple[str, Stage], list[Shard]]:
 
 
 def holders(connection: Connection, batch_id: int) -> list[str]:
-    """Return the runs that are at work on shards of a batch, with leases that have not run out."""
+    """Return the runs that have leases on shards of a batch; expired leases do not count."""
     return list(
         connection.scalars(
             select(shards.c.run_id)
@@ -164,7 +164,7 @@ def holders(connection: Connection, batch_id: int) -> list[str]:
 
 
 def count_files(connection: Connection, shard_ids: Sequence[int]) -> None:
-    """Bring shards' counters in line with their files, in the transaction that changed the files."""
+    """Recompute the counters of shards from their files, in the transaction that changed the files."""
     connection.execute(
         text("""
             UPDATE stt_shards s
@@ -188,7 +188,7 @@ def count_files(connection: Connection, shard_ids: Sequence[int]) -> None:
 
 
 def count_successes(connection: Connection, shard_id: int, *, files: int, audio_seconds: float) -> None:
-    """Count more files that succeeded, in the transaction that says so of the files."""
+    """Add successful files to the counters, in the transaction that sets the status of the files."""
     connection.execute(
         update(shards)
         .where(shards.c.id == shard_id)
@@ -197,7 +197,7 @@ def count_successes(connection: Connection, shard_id: int, *, files: int, audio_
 
 
 def with_failures(connection: Connection, batch_id: int, after: int, limit: int) -> list[Shard]:
-    """Lock and return the next shards of a batch with a number over ``after`` that have failed files."""
+    """Lock and return the next shards of a batch with a number above ``after`` that have failed files."""
     rows = connection.execute(
         select(*_COLUMNS)
         .where(shards.c.batch_id == batch_id, shards.c.number > after, shards.c.failed > 0)
@@ -209,7 +209,7 @@ def with_failures(connection: Connection, batch_id: int, after: int, limit: int)
 
 
 def of_batch(connection: Connection, batch_id: int, after: int, limit: int) -> list[Shard]:
-    """Return the next shards of a batch with a number over ``after``, in order."""
+    """Return the next shards of a batch with a number above ``after``, in order."""
     rows = connection.execute(
         select(*_COLUMNS)
         .where(shards.c.batch_id == batch_id, shards.c.number > after)
@@ -220,12 +220,12 @@ def of_batch(connection: Connection, batch_id: int, after: int, limit: int) -> l
 
 
 def delete(connection: Connection, shard_ids: Sequence[int]) -> None:
-    """Delete shards and their files; what was said in these goes first (``transcriptions.delete_of_shards``)."""
+    """Delete shards and their files; delete the transcripts first, with ``transcriptions.delete_of_shards``."""
     connection.execute(delete_from(shards).where(shards.c.id.in_(shard_ids)))
 
 
 def add_busy_seconds(connection: Connection, shard_id: int, seconds: float) -> None:
-    """Count time that was spent on a shard."""
+    """Add processing time to a shard."""
     connection.execute(
         update(shards).where(shards.c.id == shard_id).values(busy_seconds=shards.c.busy_seconds + seconds)
     )
@@ -239,13 +239,13 @@ def give_back(
     retry_seconds: float,
     next_stage_seconds: float,
 ) -> None:
-    """End a lease, and let the dispatcher go on with the shard's next stage.
+    """Release a lease and set the stage that the dispatcher starts next.
 
     Args:
-        advance: False where the run failed: the stage is then done again, though all files may be through it, because
-            something that belongs to it, such as its Parquet file, may be missing.
-        retry_seconds: how long the dispatcher leaves the shard alone if it stays in its stage.
-        next_stage_seconds: the same if it moves on.
+        advance: False if the run failed. The shard then stays in its stage, even if all its files passed it, because
+            other outputs of the stage, such as the Parquet file, may be missing.
+        retry_seconds: delay before the next dispatch if the shard stays in its stage.
+        next_stage_seconds: delay before the next dispatch if the shard moves to the next stage.
     """
     row = connection.execute(
         text("""
@@ -272,10 +272,10 @@ def give_back(
 
 
 def next_stage(stage: str, *, pending: bool, transcribed: bool) -> str:
-    """Return the stage after a run on ``stage`` left files that are ``pending`` or ``transcribed``.
+    """Return the stage after a run on ``stage``, given whether ``pending`` or ``transcribed`` files are left.
 
-    A shard that has left ``transcribe`` passes through ``publish``, also when all its files failed, so that the
-    partitions of one run stay neighbours in the next.
+    A shard passes through ``publish`` even if all its files failed, so that the partitions of one run are a contiguous
+    range in the next run as well.
     """
     if pending:
         return "transcribe"
@@ -283,9 +283,9 @@ def next_stage(stage: str, *, pending: bool, transcribed: bool) -> str:
 
 
 def open_again(connection: Connection, shard_ids: Sequence[int]) -> None:
-    """Put shards of which some files got a new start back into the stage that these wait for, and count them anew.
+    """Reopen shards after some of their files were reset: set the stage that the files wait for, and recount.
 
-    What was dispatched and not claimed yet is taken back: it may have been for another stage.
+    A dispatch that no run has claimed is revoked, because it may be for another stage.
     """
     count_files(connection, shard_ids)
     connection.execute(
@@ -304,7 +304,7 @@ def open_again(connection: Connection, shard_ids: Sequence[int]) -> None:
 
 
 def open_shard_of(batch: "int | ColumnElement[int]") -> Exists:
-    """Return the condition that a shard of the batch, given by id or by a column of the query, is not done."""
+    """Return the condition that a shard of the batch is not done; ``batch`` is an id or a column of the query."""
     return select(shards.c.id).where(shards.c.batch_id == batch, shards.c.stage != "done").exists()
 
 
@@ -314,7 +314,7 @@ def has_open(connection: Connection, batch_id: int) -> bool:
 
 
 def batches_without_open_shards(connection: Connection) -> list[int]:
-    """Return the batches in work of which every shard is done, where no file waits for its retry or is still to arrive."""
+    """Return the ``processing`` batches whose shards are all done, with no retry in progress and no files to arrive."""
     return list(
         connection.scalars(
             select(batches.c.id).where(

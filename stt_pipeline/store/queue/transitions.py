@@ -1,6 +1,6 @@
-"""The life of a batch: what may be done with it in which status, and what that makes of it.
+"""The lifecycle of a batch: which change is allowed in which status, and what it writes.
 
-Everything that changes a status is here, and asks one table, :data:`TRANSITIONS`. Runs and people are in ``batches/``.
+All changes of a status are here, and check one table, :data:`TRANSITIONS`.
 """
 
 from collections.abc import Mapping
@@ -28,15 +28,15 @@ TRANSITIONS: Mapping[Move, frozenset[Status]] = {
     "cancelled": frozenset({"pending", "scanning", "processing", "paused"}),
     "deleted": frozenset({"completed", "failed", "cancelled"}),
 }
-"""The life of a batch: what can be done with it in which status. Everything that changes a status asks this table."""
+"""For each change, the statuses in which a batch allows it."""
 
 
 def check(connection: Connection, batch_id: int, move: Move) -> Batch:
-    """Lock a batch until the end of the transaction, make sure that ``move`` is allowed, and return it.
+    """Lock a batch until the end of the transaction, check that ``move`` is allowed, and return the batch.
 
     Raises:
         NotFoundError: there is no such batch.
-        ConflictError: :data:`TRANSITIONS` does not allow it.
+        ConflictError: :data:`TRANSITIONS` does not allow ``move`` in the status of the batch.
     """
     connection.execute(select(batches.c.id).where(batches.c.id == batch_id).with_for_update(key_share=True))
     batch = get(connection, batch_id)
@@ -48,24 +48,24 @@ def check(connection: Connection, batch_id: int, move: Move) -> Batch:
         *others, last = sorted(TRANSITIONS[move])
         allowed = f"{', '.join(others)} or {last}" if others else last
         raise ConflictError(
-            f"Batch {batch_id} is {batch.status} and cannot be {move}: only one that is {allowed} can."
+            f"Batch {batch_id} is {batch.status} and cannot be {move}: its status must be {allowed}."
         )
     return batch
 
 
 def set_stage(connection: Connection, batch_id: int, stage: Literal["intake", "shards", "report"]) -> None:
-    """Write what the batch as a whole waits for next."""
+    """Set the stage of the whole batch."""
     connection.execute(update(batches).where(batches.c.id == batch_id).values(stage=stage))
 
 
 def start_scan(connection: Connection, batch_id: int) -> None:
-    """Mark that the batch's source is being listed; a scan that dies is ordered again, of a paused batch later."""
+    """Mark the batch as ``scanning``. A scan that crashes is dispatched again, in a paused batch after it is resumed."""
     batch = check(connection, batch_id, "scanned")
     _set(connection, batch_id, _unless_paused(batch, "scanning"), stage="intake", error=None)
 
 
 def finish_scan(connection: Connection, batch_id: int, total_files: int) -> None:
-    """Open the batch's shards for work, unless somebody paused it."""
+    """Make the batch's shards ready for dispatch; a paused batch stays paused."""
     batch = check(connection, batch_id, "worked on")
     _set(
         connection,
@@ -80,19 +80,19 @@ def finish_scan(connection: Connection, batch_id: int, total_files: int) -> None
 
 
 def give_up_scan(connection: Connection, batch_id: int, error: str) -> None:
-    """Go on with the files that earlier scans found, and show why this one found none."""
+    """Continue with the files of earlier scans, and show the error of this scan."""
     batch = check(connection, batch_id, "worked on")
     _set(connection, batch_id, _unless_paused(batch, "processing"), stage="shards", error=error)
 
 
 def fail(connection: Connection, batch_id: int, error: str) -> None:
-    """End a batch that has no files as failed."""
+    """Set a batch that has no files to ``failed``."""
     check(connection, batch_id, "closed")
     _set(connection, batch_id, "failed", stage="done", error=error, completed_at=func.now())
 
 
 def reopen(connection: Connection, batch_id: int) -> None:
-    """Take a batch that has ended, or is about to, back into work: some of its files got a new start."""
+    """Set a batch that has ended, or waits for its report, back to ``processing``, after some of its files were reset."""
     batch = check(connection, batch_id, "worked on")
     if batch.stage in ("report", "done"):
         status = _unless_paused(batch, "processing")
@@ -100,7 +100,7 @@ def reopen(connection: Connection, batch_id: int) -> None:
 
 
 def close(connection: Connection, batch_id: int, status: Literal["completed", "failed"]) -> None:
-    """End the batch after its report, unless one of its shards was opened again meanwhile."""
+    """End the batch after its report, unless one of its shards was reopened meanwhile."""
     batch = check(connection, batch_id, "closed")
     if not connection.scalar(select(open_shard_of(batch_id))):
         ended = batch.completed_at or func.now()
@@ -108,21 +108,21 @@ def close(connection: Connection, batch_id: int, status: Literal["completed", "f
 
 
 def pause(connection: Connection, batch_id: int) -> None:
-    """Stop a batch's dispatch and take back what no run has begun; what is under way goes on."""
+    """Stop the dispatch of a batch and free its unclaimed shards; claimed shards continue."""
     check(connection, batch_id, "paused")
     leases.force_release(connection, shards, and_(shards.c.batch_id == batch_id, shards.c.run_id.is_(None)))
     _set(connection, batch_id, "paused")
 
 
 def resume(connection: Connection, batch_id: int) -> None:
-    """Let a paused batch go on where it was."""
+    """Continue a paused batch from where it was."""
     batch = check(connection, batch_id, "resumed")
     before_files: Status = "pending" if batch.scanned_at is None else "scanning"
     _set(connection, batch_id, before_files if batch.stage == "intake" else "processing")
 
 
 def cancel(connection: Connection, batch_id: int) -> None:
-    """End a batch for good: nobody may write a result of it any more, and its runs are to be ended."""
+    """End a batch for good: its leases are released, so no run can write results, and its runs are to be terminated."""
     check(connection, batch_id, "cancelled")
     leases.force_release(connection, batches, batches.c.id == batch_id)
     leases.force_release(connection, shards, shards.c.batch_id == batch_id)
@@ -131,14 +131,14 @@ def cancel(connection: Connection, batch_id: int) -> None:
 
 
 def finish_cancel(connection: Connection, batch_id: int) -> None:
-    """Mark that no run works on a cancelled batch any more."""
+    """Record that all runs of a cancelled batch are terminated."""
     connection.execute(
         update(batches).where(batches.c.id == batch_id, batches.c.stage == "cancel").values(stage="done")
     )
 
 
 def delete_later(connection: Connection, batch_id: int) -> None:
-    """Give an ended batch to the job that deletes it."""
+    """Mark an ended batch for deletion by the deletion job."""
     check(connection, batch_id, "deleted")
     _set(connection, batch_id, "deleting", stage="delete", not_before=None, tries=0, error=None)
 

@@ -1,1 +1,1 @@
-"""Queries on what runs produce: transcripts, minutes, the search index, and the email log."""
+"""Results of runs: transcripts, minutes, the search index and the email log."""

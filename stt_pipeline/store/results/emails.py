@@ -1,7 +1,7 @@
-"""Queries on ``stt_email_logs``, which decides who was told: one row for each (what, recipient), ever.
+"""Queries on ``stt_email_logs``, which prevents duplicate mails: one row per (subject of the mail, recipient), ever.
 
-A mail is *sending* before it is handed over and *sent* after. A row that is found in *sending* belongs to a process
-that died in between; nobody can know whether that mail went out, so it becomes *unconfirmed* and is not sent again.
+A mail is *sending* before the mail server gets it and *sent* after. A row that is still *sending* belongs to a crashed
+process. It is not known whether that mail was sent, so it becomes *unconfirmed* and is not sent again.
 """
 
 from sqlalchemy import Connection, and_, func, select, update
@@ -11,10 +11,10 @@ from stt_pipeline.store.tables import email_logs
 
 
 def begin(connection: Connection, *, batch_id: int, summary_id: int | None, recipient: str) -> int | None:
-    """Reserve a mail and return its log id, or None where it was sent before.
+    """Reserve a mail and return its log id, or None if it must not be sent again.
 
     Args:
-        summary_id: the minutes that the mail is about; None for the batch's report.
+        summary_id: the minutes in the mail; None for the report of the batch.
     """
     target = (
         email_logs.c.summary_id == summary_id
@@ -26,7 +26,7 @@ def begin(connection: Connection, *, batch_id: int, summary_id: int | None, reci
         .where(target, email_logs.c.recipient_email == recipient, email_logs.c.status == "sending")
         .values(
             status="unconfirmed",
-            delivery_status="The process ended while it handed the mail over; it is not sent again.",
+            delivery_status="The process ended while it sent the mail. The mail is not sent again.",
         )
     )
     retried: int | None = connection.scalar(
@@ -47,7 +47,7 @@ def begin(connection: Connection, *, batch_id: int, summary_id: int | None, reci
 
 
 def finish(connection: Connection, log_id: int, *, sent: bool, note: str) -> None:
-    """Write how handing a mail over went; ``note`` is what the mail server said, or the error."""
+    """Record the result of sending a mail; ``note`` is the answer of the mail server, or the error."""
     connection.execute(
         update(email_logs)
         .where(email_logs.c.id == log_id)
@@ -60,7 +60,7 @@ def finish(connection: Connection, log_id: int, *, sent: bool, note: str) -> Non
 
 
 def sent_of_batch(connection: Connection, batch_id: int) -> int:
-    """Return how many mails of a batch were sent, its report included."""
+    """Return the number of sent mails of a batch, including its report."""
     return (
         connection.scalar(
             select(func.count()).where(email_logs.c.batch_id == batch_id, email_logs.c.status == "sent")
@@ -70,7 +70,7 @@ def sent_of_batch(connection: Connection, batch_id: int) -> int:
 
 
 def unconfirmed(connection: Connection, summary_id: int) -> list[str]:
-    """Return the recipients of minutes of whom nobody knows whether the mail reached them."""
+    """Return the recipients of minutes whose mail is unconfirmed."""
     return list(
         connection.scalars(
             select(email_logs.c.recipient_email)

@@ -1,4 +1,4 @@
-"""Queries for who looks after the quality of a batch: which transcripts are the most worth a look. Their text is not read."""
+"""Queries for the review of a batch: its transcripts of the lowest quality. They do not read the text."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from sqlalchemy import ColumnElement, Connection, literal_column, select
 from stt_pipeline.speech.quality import Figures
 from stt_pipeline.store.tables import transcriptions
 
-# not as a parameter: a plan for any value cannot use an index of one
+# not a parameter: a generic plan cannot use a partial index on one value
 _OUTDATED: ColumnElement[str] = literal_column("'outdated'")
 
 
 @dataclass(frozen=True, slots=True)
 class FileQuality:
-    """A transcript without its text; ``duration`` is in seconds."""
+    """The quality of one transcript, without its text; ``duration`` is in seconds."""
 
     transcription_id: int
     audio_file_id: int
@@ -24,7 +24,7 @@ class FileQuality:
 
 
 def worst(connection: Connection, batch_id: int, limit: int) -> list[FileQuality]:
-    """Return the transcripts of a batch of the lowest quality, the worst first; where nobody talks there is none."""
+    """Return the transcripts of the lowest quality of a batch, the worst first; those without speech have no quality."""
     its = transcriptions.c
     rows = connection.execute(
         select(
@@ -38,7 +38,7 @@ def worst(connection: Connection, batch_id: int, limit: int) -> list[FileQuality
             its.untranscribed_speech_seconds,
             its.suspect_segments,
         )
-        # the index is of these rows and nothing besides, so the worst of millions are its first rows
+        # the condition of the partial index, whose first rows are the worst of a batch
         .where(its.batch_id == batch_id, its.quality.is_not(None), its.status != _OUTDATED)
         .order_by(its.quality, its.id)
         .limit(limit)

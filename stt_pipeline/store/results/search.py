@@ -1,9 +1,9 @@
-"""Queries on ``stt_search``: the blocks of transcripts and minutes, and in which of them words are.
+"""Queries on ``stt_search``: full-text search over blocks of transcripts and minutes, newest first.
 
-Newest first, and never more than a bounded part of the table in one call. GIN alone finds every block that has a word,
-which may be most of them; walking from the newest reads every block until a word comes up, which may be never. So each
-row's vector names the *section* of the table that it is in, as if that were a word: the index answers for one section,
-then for wider and wider stretches of older ones, until a page is full or it took long enough. A batch is such a word, too.
+One call reads a bounded part of the table. GIN alone returns every block with a term, which may be most of the table. A
+scan from the newest block reads every block until the term occurs, which may be never. So the tsvector of each row also
+contains its *section*, a range of ids, as a term. A search queries the index for the newest section, then for larger
+and larger groups of older sections, until the page is full or its time is used. The batch is also a term.
 """
 
 import time
@@ -21,12 +21,12 @@ from stt_pipeline.store.tables import LARGEST_ID, search
 Part = Literal["transcript", "minutes"]
 
 SECTION_BITS = 14
-"""A section is 16,384 rows: some milliseconds of work, even with a word that is in all of them."""
+"""A section is 16,384 rows: a search of one takes some milliseconds, even for a term that is in every row."""
 
-_WIDEST = 64  # sections asked at once
-_CHEAP_SECONDS = 0.01  # what took less may be followed by four times as many sections
-_ENOUGH_SECONDS = 0.06  # after so long, a call returns what it has
-_CANDIDATES = 3_000  # blocks that have all words of a phrase, looked into for their order, in one call
+_WIDEST = 64  # sections in one query
+_CHEAP_SECONDS = 0.01  # after a faster query, the next one has four times as many sections
+_ENOUGH_SECONDS = 0.06  # after this time, a call returns the blocks that it has
+_CANDIDATES = 3_000  # blocks with all terms of a phrase whose order is checked in one call
 _AT_ONCE = 500
 
 
@@ -43,7 +43,7 @@ class Indexed:
 
 @dataclass(frozen=True, slots=True)
 class FoundBlock:
-    """A block that has all that was asked for. ``positions`` are those of the terms that were asked for."""
+    """A block that matches the query. ``positions`` are those of the terms of the query."""
 
     id: int
     transcription_id: int
@@ -61,9 +61,9 @@ class FoundBlock:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Blocks, newest first. Before ``before`` there may be more; None if there is none.
+    """Blocks, newest first. ``before`` is the position of the next page; None if the search is complete.
 
-    It may be set where there are fewer blocks than were asked for, or none: so far was looked.
+    ``before`` can be set with fewer blocks than requested, or none: the call ended because its time was used.
     """
 
     blocks: list[FoundBlock]
@@ -71,7 +71,7 @@ class Found:
 
 
 def replace(connection: Connection, indexed: Sequence[Indexed]) -> None:
-    """Store blocks in place of those that the same parts had before."""
+    """Replace the blocks of some parts of transcriptions."""
     if not indexed:
         return
     connection.execute(
@@ -99,14 +99,14 @@ def replace(connection: Connection, indexed: Sequence[Indexed]) -> None:
 
 
 def to_index(connection: Connection, *, after: int, limit: int, force: bool = False) -> list[int]:
-    """Return ids of transcriptions that are not in the index, or whose minutes are not, the smallest first.
+    """Return ids of transcriptions that are not indexed, or whose minutes are not, in order of id.
 
     Args:
         after: only larger ids.
-        anew: those that are in it, too.
+        force: also indexed transcriptions.
     """
     rows = connection.scalars(
-        # lateral: a row at a time by the indexes, up to the limit, never the whole of either table
+        # lateral: index lookups row by row up to the limit, never a scan of a whole table
         text("""
             SELECT t.id FROM stt_transcriptions t
             LEFT JOIN LATERAL (
@@ -122,19 +122,19 @@ def to_index(connection: Connection, *, after: int, limit: int, force: bool = Fa
                     AND m.transcription_created_at = t.created_at LIMIT 1
             ) written ON true
             WHERE t.id > :after AND t.status = 'completed'
-                AND (:anew OR transcript.found IS NULL OR (written.found AND minutes.found IS NULL))
+                AND (:force OR transcript.found IS NULL OR (written.found AND minutes.found IS NULL))
             ORDER BY t.id LIMIT :limit
         """),
-        {"after": after, "limit": limit, "anew": force},
+        {"after": after, "limit": limit, "force": force},
     )
     return list(rows)
 
 
-def hold(connection: Connection, transcription_id: int) -> bool:
-    """Keep a transcription and its minutes from being written anew until this transaction ends.
+def lock_transcription(connection: Connection, transcription_id: int) -> bool:
+    """Lock a transcription and its minutes against updates until the end of the transaction.
 
     Returns:
-        Whether there still is such a transcription, with speakers.
+        Whether the transcription exists and is ``completed``.
     """
     ids = {"id": transcription_id}
     held = connection.execute(
@@ -152,11 +152,11 @@ def find(
     batch_id: int | None = None,
     before: int | None = None,
 ) -> Found:
-    """Return the newest blocks that answer to ``query``.
+    """Return the newest blocks that match ``query``.
 
     Args:
         batch_id: only blocks of this batch.
-        before: only blocks with a smaller id; from the ``Found`` before.
+        before: only blocks with a smaller id; ``Found.before`` of the previous page.
     """
     oldest, newest = _ends(connection, batch_id)
     below = newest + 1 if before is None else min(before, newest + 1)
@@ -186,13 +186,13 @@ def find(
 
 
 def _ends(connection: Connection, batch_id: int | None) -> tuple[int, int]:
-    """Return the smallest and the largest id of the table or of a batch; (1, 0) if there is none."""
+    """Return the smallest and the largest id of the table or of a batch; (1, 0) if it has no rows."""
     if batch_id is None:
         row = connection.execute(
             select(func.min(search.c.id), func.max(search.c.id)).where(search.c.id > 0)
         ).one()
         return (row[0], row[1]) if row[0] is not None else (1, 0)
-    # pairs are compared, or the planner walks through the ids of all batches until it meets one of this
+    # row comparison: with batch_id = alone, the planner scans ids of all batches until it finds one of this batch
     rows = connection.execute(
         text("""
             SELECT batch_id, id FROM (
@@ -211,10 +211,10 @@ def _ends(connection: Connection, batch_id: int | None) -> tuple[int, int]:
 def _candidates(
     connection: Connection, query: Query, words: str, below: int, *, wanted: int, left: int
 ) -> Iterator[list[int]]:
-    """Yield the ids, newest first, of blocks that have the words, in whatever order."""
+    """Yield the ids, newest first, of blocks that have all terms, in any order."""
     most = left if query.has_sequences else wanted
     ids = connection.scalars(
-        # the inner query is planned for itself: by the index of words, never by walking through all ids
+        # OFFSET 0: the inner query is planned separately, with the GIN index, never with a scan of ids
         text("""
             SELECT id FROM (
                 SELECT id FROM stt_search WHERE tsv @@ CAST(:words AS tsquery) AND id + 0 < :below OFFSET 0
@@ -227,11 +227,11 @@ def _candidates(
 
 
 def _exact(connection: Connection, query: Query, ids: Sequence[int]) -> Sequence[int]:
-    """Return the ids of blocks in which words that must follow each other do."""
+    """Return the ids of blocks in which the terms of each sequence follow each other."""
     if not query.has_sequences:
         return ids
     return connection.scalars(
-        # these rows alone, and by their ids: by its index of words the planner would look into all others, too
+        # OFFSET 0: read only these rows by id; with the GIN index, the planner would read all matching rows
         text("""
             SELECT id FROM (SELECT id, tsv FROM stt_search WHERE id = ANY(:ids) OFFSET 0) chosen
             WHERE tsv @@ CAST(:sequences AS tsquery) ORDER BY id DESC
@@ -303,5 +303,5 @@ def _section(number: int) -> str:
 
 
 def _quoted(lexeme: str) -> str:
-    """Return a lexeme as tsvector and tsquery read it, whatever it holds."""
+    """Return a lexeme quoted for tsvector and tsquery."""
     return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"

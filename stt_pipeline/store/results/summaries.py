@@ -16,7 +16,7 @@ from stt_pipeline.store.tables import audio_files, summaries, transcriptions
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Stored minutes and the audio file that they are about."""
+    """Stored minutes and the id of their audio file."""
 
     id: int
     audio_file_id: int
@@ -49,7 +49,7 @@ _OF_ITS_TRANSCRIPTION = and_(
 
 
 def save(connection: Connection, written: Sequence[tuple[Transcription, Minutes]]) -> None:
-    """Store the minutes of transcriptions; older ones are replaced in place and keep their id."""
+    """Insert or replace the minutes of transcriptions; replaced rows keep their id."""
     row = insert(summaries).values(created_at=func.clock_timestamp())
     key = ("transcription_id", "transcription_created_at")
     replaced = {column.name: column for column in row.excluded if column.name not in ("id", *key)}
@@ -74,7 +74,7 @@ def save(connection: Connection, written: Sequence[tuple[Transcription, Minutes]
 
 
 def of_files(connection: Connection, files: Sequence[AudioFile]) -> dict[int, Summary]:
-    """Return the minutes of each file that has some, by audio file id."""
+    """Return the minutes of each file that has minutes, by audio file id."""
     rows = connection.execute(
         select(summaries, transcriptions.c.audio_file_id)
         .join(transcriptions, _OF_ITS_TRANSCRIPTION)
@@ -84,7 +84,7 @@ def of_files(connection: Connection, files: Sequence[AudioFile]) -> dict[int, Su
 
 
 def of_shard(connection: Connection, shard_id: int, limit: int) -> list[tuple[str, Summary]]:
-    """Return (uri, minutes) of the first files of a shard that have some, in order of file."""
+    """Return (uri, minutes) of the first files of a shard that have minutes, in order of file id."""
     rows = connection.execute(
         _of_shard(select(summaries, transcriptions.c.audio_file_id, audio_files.c.uri), shard_id).limit(limit)
     )
@@ -92,7 +92,7 @@ def of_shard(connection: Connection, shard_id: int, limit: int) -> list[tuple[st
 
 
 def rows_of_shard(connection: Connection, shard_id: int) -> list[dict[str, Any]]:
-    """Return a row of the ``minutes`` dataset for each file of a shard that has minutes, in order of file."""
+    """Return a row of the ``minutes`` dataset for each file of a shard that has minutes, in order of file id."""
     return [dict(row) for row in connection.execute(_of_shard(_ROW, shard_id)).mappings()]
 
 
@@ -135,7 +135,7 @@ def _of_shard(chosen: Select[Any], shard_id: int) -> Select[Any]:
 
 
 def of_transcription(connection: Connection, transcription: Transcription) -> Summary | None:
-    """Return the minutes of one transcription, or None where it has none yet."""
+    """Return the minutes of one transcription, or None if it has none yet."""
     row = connection.execute(
         select(summaries, literal(transcription.audio_file_id).label("audio_file_id")).where(
             summaries.c.transcription_id == transcription.id,
@@ -146,5 +146,5 @@ def of_transcription(connection: Connection, transcription: Transcription) -> Su
 
 
 def of_file(connection: Connection, file: AudioFile) -> Summary | None:
-    """Return the minutes of one audio file, or None where it has none yet."""
+    """Return the minutes of one audio file, or None if it has none yet."""
     return of_files(connection, [file]).get(file.id)

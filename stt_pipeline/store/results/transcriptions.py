@@ -1,7 +1,7 @@
 """Queries on ``stt_transcriptions``, which is range-partitioned by month of ``created_at``.
 
-A transcription's ``created_at`` is its audio file's, so that (audio_file_id, created_at) is unique and a shard that
-runs twice writes the same row.
+``created_at`` is copied from the audio file, so (audio_file_id, created_at) is unique, and a second run of a shard
+writes the same row.
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ class Transcription:
 
 @dataclass(frozen=True, slots=True)
 class NewTranscript:
-    """A transcript to be stored: of which file, and when work on it began."""
+    """A new transcript, its file, and when its processing began."""
 
     file: AudioFile
     transcript: Transcript
@@ -98,7 +98,7 @@ def _transcription(row: Row[Any]) -> Transcription:
 
 
 def belongs_to(files: Sequence[AudioFile]) -> ColumnElement[bool]:
-    """Return the condition that a transcription is of one of ``files``; their dates find the partitions."""
+    """Return the condition that a transcription belongs to one of ``files``; their dates select the partitions."""
     return and_(
         transcriptions.c.audio_file_id.in_([file.id for file in files]),
         transcriptions.c.created_at.in_({file.created_at for file in files}),
@@ -106,7 +106,7 @@ def belongs_to(files: Sequence[AudioFile]) -> ColumnElement[bool]:
 
 
 def save(connection: Connection, new: Sequence[NewTranscript]) -> None:
-    """Store transcripts before anybody looked for speakers; older ones of the same files are replaced in place."""
+    """Insert transcripts without speakers, or replace those of the same files."""
     started_at = bindparam("started_at", type_=transcriptions.c.processing_started_at.type)
     row = insert(transcriptions).values(
         speaker_labels=null(),
@@ -143,7 +143,7 @@ def save(connection: Connection, new: Sequence[NewTranscript]) -> None:
 
 
 def save_speakers(connection: Connection, found: Sequence[Transcription]) -> None:
-    """Store who spoke when, and the segments with their speakers, of transcriptions that are stored already."""
+    """Store the speaker turns, and the segments with speakers, of stored transcriptions."""
     connection.execute(
         update(transcriptions)
         .where(
@@ -172,7 +172,7 @@ def save_speakers(connection: Connection, found: Sequence[Transcription]) -> Non
 
 
 def statuses(connection: Connection, files: Sequence[AudioFile]) -> dict[int, TranscriptionStatus]:
-    """Return the status of each file's transcription without reading its text; files that have none are left out."""
+    """Return the status of the transcription of each file that has one, by audio file id; does not read the text."""
     rows = connection.execute(
         select(transcriptions.c.audio_file_id, transcriptions.c.status).where(belongs_to(files))
     )
@@ -180,7 +180,7 @@ def statuses(connection: Connection, files: Sequence[AudioFile]) -> dict[int, Tr
 
 
 def of_shard(connection: Connection, shard_id: int, limit: int) -> list[Transcription]:
-    """Return the first transcriptions of a shard that are not outdated, in order of file."""
+    """Return the first transcriptions of a shard that are not outdated, in order of file id."""
     rows = connection.execute(
         select(transcriptions)
         .join(audio_files, _OF_ITS_FILE)
@@ -192,12 +192,12 @@ def of_shard(connection: Connection, shard_id: int, limit: int) -> list[Transcri
 
 
 def rows_of_shard(connection: Connection, shard_id: int) -> list[dict[str, Any]]:
-    """Return a row of the ``transcripts`` dataset for each transcript of a shard that has speakers, in order of file."""
+    """Return a row of the ``transcripts`` dataset for each transcript with speakers of a shard, in order of file id."""
     return _rows(connection, _ROW.join(audio_files, _OF_ITS_FILE).where(audio_files.c.shard_id == shard_id))
 
 
 def rows_of_files(connection: Connection, files: Sequence[AudioFile]) -> list[dict[str, Any]]:
-    """Return a row of the ``transcripts`` dataset for each file that has a transcript with speakers, in order of id."""
+    """Return a row of the ``transcripts`` dataset for each file that has a transcript with speakers, in order of file id."""
     return _rows(connection, _ROW.where(belongs_to(files)))
 
 
@@ -228,7 +228,7 @@ def _rows(connection: Connection, chosen: Select[Any]) -> list[dict[str, Any]]:
 
 
 def get(connection: Connection, transcription_id: int) -> Transcription:
-    """Return one transcription; each monthly partition is asked by its index.
+    """Return one transcription; the query uses the index of each monthly partition.
 
     Raises:
         NotFoundError: there is no such transcription.
@@ -238,22 +238,22 @@ def get(connection: Connection, transcription_id: int) -> Transcription:
     ).one_or_none()
     if row is None:
         raise NotFoundError(
-            f"There is no transcription {transcription_id}. The files of a batch have the ids of their transcriptions."
+            f"There is no transcription {transcription_id}. The list of files of a batch shows the ids of transcriptions."
         )
     return _transcription(row)
 
 
 def ids(connection: Connection, files: Sequence[AudioFile]) -> dict[int, int]:
-    """Return the id of each file's transcription without reading its text; files that have none are left out."""
+    """Return the id of the transcription of each file that has one, by audio file id; does not read the text."""
     rows = connection.execute(
         select(transcriptions.c.audio_file_id, transcriptions.c.id).where(belongs_to(files))
     )
     return {row.audio_file_id: row.id for row in rows}
 
 
-def is_any_of(connection: Connection, batch_id: int) -> bool:
-    """Return whether a file of the batch has a transcript that is not outdated."""
-    # asked for the batch alone, the planner reads the table from its start, where it may be long in coming
+def has_any(connection: Connection, batch_id: int) -> bool:
+    """Return whether the batch has a transcript that is not outdated."""
+    # with batch_id = alone, the planner scans the table from its start until it finds a row of the batch
     nearest = connection.scalar(
         select(transcriptions.c.batch_id)
         .where(transcriptions.c.batch_id >= batch_id, transcriptions.c.status != "outdated")
@@ -270,17 +270,17 @@ def of_files(connection: Connection, files: Sequence[AudioFile]) -> dict[int, Tr
 
 
 def of_file(connection: Connection, file: AudioFile) -> Transcription | None:
-    """Return the transcription of one audio file, or None where it has none yet."""
+    """Return the transcription of one audio file, or None if it has none yet."""
     return of_files(connection, [file]).get(file.id)
 
 
 def delete_of_shards(connection: Connection, shard_ids: Sequence[int]) -> None:
-    """Delete the transcriptions of shards, with what hangs on them: their minutes, and the log of mails about these."""
+    """Delete the transcriptions of shards with the rows that refer to them: minutes and their email log."""
     of_shards = select(audio_files.c.id, audio_files.c.created_at).where(
         audio_files.c.shard_id.in_(shard_ids)
     )
     found = connection.execute(of_shards).all()
-    # with the files named, the index is used, whatever the planner thinks how many a shard has
+    # explicit ids: the planner uses the index, whatever number of files per shard it estimates
     connection.execute(
         delete(transcriptions).where(
             transcriptions.c.audio_file_id.in_([row.id for row in found]),
@@ -290,9 +290,9 @@ def delete_of_shards(connection: Connection, shard_ids: Sequence[int]) -> None:
 
 
 def ensure_months(connection: Connection, *, ahead: int = 2) -> None:
-    """Make the monthly partitions of this month and of the ``ahead`` next ones, in UTC.
+    """Create the partitions of this month and the next ``ahead`` months, in UTC.
 
-    A month that cannot be split off, because the default partition has rows of it already, stays there.
+    A month with rows in the default partition already gets no partition of its own.
     """
     connection.execute(
         text(f"""

@@ -1,1 +1,1 @@
-"""The Postgres server: its URL, and the embedded server of one machine. No tables."""
+"""The Postgres server: its URL, and the embedded server for one machine. No tables."""

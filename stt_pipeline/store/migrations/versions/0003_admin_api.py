@@ -1,4 +1,4 @@
-"""The admin API: keys, the audit log, and retries that the dispatcher works off."""
+"""The admin API: keys, the audit log, and retries that the dispatcher runs in the background."""
 
 from alembic import op
 
@@ -20,7 +20,7 @@ _UP = (
         revoked_at timestamptz
     )
     """,
-    # no foreign key: what was done to a batch is known after its deletion, too
+    # no foreign key: entries of a batch stay after its deletion
     """
     CREATE TABLE stt_audit_log (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -50,6 +50,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Change them back."""
+    """Revert the changes."""
     for statement in _DOWN:
         op.execute(statement)

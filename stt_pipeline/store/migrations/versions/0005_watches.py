@@ -1,4 +1,4 @@
-"""Watches of sources: what arrives there becomes batches by itself."""
+"""Watches: new files in a source become batches automatically."""
 
 from alembic import op
 
@@ -30,7 +30,7 @@ _UP = (
         error text
     )
     """,
-    # no foreign keys: a batch and its files say which watch brought them when that is removed, too
+    # no foreign keys: batches and files keep the id of a watch after it is removed
     "ALTER TABLE stt_batches ADD watch_id bigint",
     "ALTER TABLE stt_batches ADD open_until timestamptz",
     "CREATE INDEX stt_batches_watch ON stt_batches (watch_id, id) WHERE watch_id IS NOT NULL",
@@ -66,6 +66,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Change them back."""
+    """Revert the changes."""
     for statement in _DOWN:
         op.execute(statement)

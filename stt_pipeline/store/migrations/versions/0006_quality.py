@@ -1,4 +1,4 @@
-"""How far each transcript can be trusted, and an index that finds the worst of a batch."""
+"""The quality of each transcript, and an index on the lowest quality of a batch."""
 
 from alembic import op
 
@@ -35,6 +35,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Change them back."""
+    """Revert the changes."""
     for statement in _DOWN:
         op.execute(statement)

@@ -1,4 +1,7 @@
-"""Column names in the terms of the field. JSON in rows keeps its old keys; ``speech.transcript`` reads both."""
+"""Rename columns to the terms of the field.
+
+The JSON in existing rows keeps its old keys; ``speech.transcript`` reads both.
+"""
 
 from alembic import op
 
@@ -14,7 +17,7 @@ _RENAMED = (
 
 
 def upgrade() -> None:
-    """Rename the columns. Postgres changes its catalog only, so this is quick on tables of any size."""
+    """Rename the columns. Postgres changes only its catalog, so this is fast for tables of any size."""
     for table, old, new in _RENAMED:
         op.alter_column(table, old, new_column_name=new)
 
