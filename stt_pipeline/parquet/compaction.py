@@ -1,6 +1,6 @@
-"""Parquet, larger: the files of a batch's shards, some hundreds or thousands, made anew as a few files of about 256 MB.
+"""Compaction: merges the Parquet files of a batch's shards, hundreds or thousands, into files of about 256 MB.
 
-What is in memory does not grow with the batch: some shards' files, and a row group.
+Memory does not grow with the batch: it holds the files of some shards and one row group.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from upath import UPath
 
 FILE_BYTES = 256 << 20
-"""Size at which a file is ended: large enough that opening it costs nothing beside reading it, also in S3, and small
-enough that several workers of DuckDB or Spark share a batch."""
+"""Size at which the next file begins: large enough that the time to open a file is negligible, also in S3, and small
+enough that several workers of DuckDB or Spark can share a batch."""
 
-_READ_BYTES = 32 << 20  # of shards' files at a time, as they are stored; a larger file is read alone
+_READ_BYTES = 32 << 20  # compressed size of the shard files in memory; a larger file is read alone
 _READ_FILES = 64
-_DECODED_BYTES = 8 << 20  # of rows at a time
+_DECODED_BYTES = 8 << 20  # of decoded rows in memory
 
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """What became of one dataset of a batch.
+    """The result of compacting one dataset of a batch.
 
     Attributes:
-        folder: where its files are.
-        shards: how many shards' files there were.
-        files: how many larger ones there are now.
-        size: bytes of these together.
+        folder: folder of the compacted files.
+        shards: number of shard files that were read.
+        files: number of compacted files.
+        size: total size of the compacted files in bytes.
     """
 
     folder: str
@@ -54,18 +54,18 @@ def compact(
 ) -> Compacted:
     """Write the rows of all shards of a batch, in order, to ``part-00000.parquet`` and so on.
 
-    The same shards give the same files. Each appears, or replaces an older one, as a whole; what an earlier compaction
-    left beyond the last one is deleted. Shards' files stay as they are.
+    The same shards give the same files. Each file is written atomically. Files of an earlier compaction after the last
+    new one are deleted. The shard files do not change.
 
     Args:
         root: the data folder.
-        file_bytes: a file that has so many bytes gets no more rows.
-        prove: called before each change; raises where somebody else may be changing the batch.
+        file_bytes: a file of this size gets no more rows.
+        verify: called before each change; raises if the caller lost its lease on the batch.
 
     Raises:
         ConfigurationError: the data folder cannot be used.
-        SourceUnavailableError: it does not answer at the moment, or a shard's file was deleted meanwhile.
-        SttError: a shard's file is broken.
+        SourceUnavailableError: the data folder is unavailable, or a shard file was deleted meanwhile.
+        SttError: a shard file is broken.
     """
     shards = files.sizes(datasets.shards_folder(root, dataset, batch_key))
     folder = datasets.compacted_folder(root, dataset, batch_key)
@@ -73,7 +73,7 @@ def compact(
     rows = size = 0
     written: list[UPath] = []
     group = next(groups, None)
-    # a batch whose shards have no rows gets a file without rows, one without shards none
+    # shards without rows give one file without rows; a batch without shards gets no file
     while group is not None or (shards and not written):
         path = folder / f"part-{len(written):05d}.parquet"
         with files.written(path) as file:
@@ -95,22 +95,22 @@ def compact(
 
 
 def is_current(root: UPath, dataset: Dataset, batch_key: str) -> bool:
-    """Say whether a batch has large files, and no shard was done again since they were written."""
+    """Return whether the batch has compacted files that are newer than all its shard files."""
     shards = files.times(datasets.shards_folder(root, dataset, batch_key))
     large = files.times(datasets.compacted_folder(root, dataset, batch_key))
-    # S3 keeps whole seconds: a shard of the same one may be older or newer, and compacting once more settles it
+    # S3 rounds times to seconds: files of the same second may be older or newer, so compact once more
     return not shards or (bool(large) and min(large) > max(shards))
 
 
 def _decoded(shards: dict[UPath, int], dataset: Dataset) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of shards' files, some at a time."""
+    """Yield the rows of shard files in batches."""
     for paths in _groups(shards):
         try:
             for path, content in zip(paths, files.read_each(paths), strict=True):
                 yield from _decoded_file(path, content, dataset)
         except FileNotFoundError as error:
             raise SourceUnavailableError(
-                f"{error.filename} was deleted while its batch was compacted. Compact the batch again."
+                f"{error.filename} was deleted during the compaction of its batch. Compact the batch again."
             ) from error
 
 
@@ -130,7 +130,7 @@ def _decoded_file(path: UPath, content: bytes, dataset: Dataset) -> Iterator[pa.
 
 
 def _groups(shards: dict[UPath, int]) -> Iterator[list[UPath]]:
-    """Cut files, given with their sizes, into groups that fit into memory."""
+    """Split files, given with their sizes in bytes, into groups that fit into memory."""
     group: list[UPath] = []
     size = 0
     for path, its_size in shards.items():

@@ -1,7 +1,6 @@
-"""Parquet: the schemas, the paths and the writing of the datasets: one file a shard, or a stream for all of a batch.
+"""The Parquet datasets: schemas, paths, and writing one file per shard or a stream for a whole batch.
 
-The same rows give the same file. Columns are explained in docs/data.md; the larger files of a finished batch are made in
-``store.parquet_compaction``.
+The same rows give the same file. docs/data.md describes the columns. ``compaction`` merges the files of a batch.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 Dataset = Literal["transcripts", "minutes"]
 
 ROW_GROUP_BYTES = 64 << 20
-"""Of a row group before compression: what a reader of one column skips or takes at a time."""
+"""Size of a row group before compression: the unit that readers read or skip."""
 
 
 def schema(dataset: Dataset) -> pa.Schema:
@@ -88,51 +87,60 @@ _Rows = TypeVar("_Rows", "pa.RecordBatch", "pa.Table")
 
 
 def in_current_schema(rows: _Rows, dataset: Dataset) -> _Rows:
-    """Return rows that an older version wrote under the present schema: fields renamed, missing ones null."""
+    """Return rows of an older version in the current schema: fields are renamed, missing fields are null."""
     current = schema(dataset)
     if rows.schema.equals(current):
         return rows
-    values = [_renamed_fields(row) for row in rows.to_pylist()]
-    return type(rows).from_pylist(values, schema=current)
+    return type(rows).from_pylist(_with_current_names(rows.to_pylist()), schema=current)
 
 
-def _renamed_fields(row: dict[str, Any]) -> dict[str, Any]:
+def _with_current_names(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return rows of Parquet files or of tables, whose JSON may have field names of older versions."""
+    return [_renamed_row(row) for row in rows]
+
+
+def _renamed_row(row: Mapping[str, Any]) -> Mapping[str, Any]:
     row = _renamed(row, {"speech_seconds_without_text": "untranscribed_speech_seconds"})
     segments = row.get("segments")
-    if segments is not None:
-        row["segments"] = [_renamed(segment, SEGMENT_KEYS_BEFORE_SCHEMA_2) for segment in segments]
-        for segment in row["segments"]:
-            words = segment.get("words") or ()
-            segment["words"] = [_renamed(word, WORD_KEYS_BEFORE_SCHEMA_2) for word in words]
-    return row
+    if segments is None:
+        return row
+    return {**row, "segments": [_renamed_segment(segment) for segment in segments]}
 
 
-def _renamed(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def _renamed_segment(segment: Mapping[str, Any]) -> Mapping[str, Any]:
+    words = segment.get("words") or ()
+    renamed = _renamed(segment, SEGMENT_KEYS_BEFORE_SCHEMA_2)
+    return {**renamed, "words": [_renamed(word, WORD_KEYS_BEFORE_SCHEMA_2) for word in words]}
+
+
+def _renamed(row: Mapping[str, Any], names: Mapping[str, str]) -> Mapping[str, Any]:
+    if names.keys().isdisjoint(row):
+        return row
     return {names.get(key, key): value for key, value in row.items()}
 
 
 def shard_path(root: UPath, dataset: Dataset, batch_key: str, shard_stem: str) -> UPath:
-    """Return where the Parquet file of one shard lies: ``ROOT/transcripts/batch=000012/000012-000017.parquet``."""
+    """Return the path of the Parquet file of one shard: ``ROOT/transcripts/batch=000012/000012-000017.parquet``."""
     return shards_folder(root, dataset, batch_key) / f"{shard_stem}.parquet"
 
 
 def shards_folder(root: UPath, dataset: Dataset, batch_key: str) -> UPath:
-    """Return where the files of a batch's shards lie: ``ROOT/transcripts/batch=000012``."""
+    """Return the folder with the files of a batch's shards: ``ROOT/transcripts/batch=000012``."""
     return root / dataset / f"batch={batch_key}"
 
 
 def compacted_folder(root: UPath, dataset: Dataset, batch_key: str) -> UPath:
-    """Return where a batch's larger files lie: ``ROOT/compacted/transcripts/batch=000012``."""
+    """Return the folder with the compacted files of a batch: ``ROOT/compacted/transcripts/batch=000012``."""
     return root / "compacted" / dataset / f"batch={batch_key}"
 
 
 def exports_folder(root: UPath, batch_key: str) -> UPath:
-    """Return where exports of a batch go that name no other place: ``ROOT/exports/batch=000012``."""
+    """Return the default folder for exports of a batch: ``ROOT/exports/batch=000012``."""
     return root / "exports" / f"batch={batch_key}"
 
 
 def delete_batch(root: UPath, batch_key: str) -> None:
-    """Delete the files of a batch, exports to the data folder and drafts that a dead run left included."""
+    """Delete all files of a batch, including exports in the data folder and drafts of crashed runs."""
     for dataset in get_args(Dataset):
         files.delete_folder(shards_folder(root, dataset, batch_key))
         files.delete_folder(compacted_folder(root, dataset, batch_key))
@@ -140,18 +148,18 @@ def delete_batch(root: UPath, batch_key: str) -> None:
 
 
 def write(path: UPath, dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write ``rows`` to ``path`` in one move, zstd-compressed; errors as in ``files.written``."""
+    """Write ``rows`` to ``path`` atomically, zstd-compressed; raises like ``files.written``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.Table.from_pylist(list(rows), schema=schema(dataset))
+    table = pa.Table.from_pylist(_with_current_names(rows), schema=schema(dataset))
     buffer = pa.BufferOutputStream()
     pq.write_table(table, buffer, compression="zstd")
     files.write(path, buffer.getvalue().to_pybytes())
 
 
 def read(paths: Iterable[UPath], dataset: Dataset) -> pd.DataFrame:
-    """Return the rows of some files, in their order; errors as in ``files.read``."""
+    """Return the rows of some files, in their order; raises like ``files.read``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -163,13 +171,13 @@ def read(paths: Iterable[UPath], dataset: Dataset) -> pd.DataFrame:
 def stream(dataset: Dataset, pages: Iterable[Sequence[Mapping[str, Any]]]) -> Iterator[bytes]:
     """Yield the bytes of one Parquet file with all rows of ``pages``, one row group at a time, zstd-compressed.
 
-    In memory are a page, a row group, and what the end of the file says of each group.
+    Memory holds one page, one row group, and the metadata of all row groups for the footer.
     """
     import pyarrow as pa
 
     columns = schema(dataset)
     sink = _Sink()
-    batches = (pa.RecordBatch.from_pylist(list(rows), schema=columns) for rows in pages)
+    batches = (pa.RecordBatch.from_pylist(_with_current_names(rows), schema=columns) for rows in pages)
     with writer(sink, dataset) as file:
         for group in grouped(batches):
             file.write_table(group)
@@ -178,14 +186,14 @@ def stream(dataset: Dataset, pages: Iterable[Sequence[Mapping[str, Any]]]) -> It
 
 
 def writer(sink: Any, dataset: Dataset) -> pq.ParquetWriter:
-    """Return what writes tables to ``sink`` as row groups of one Parquet file; as a context manager it ends the file."""
+    """Return a writer of tables to ``sink`` as row groups of one Parquet file; its context manager writes the footer."""
     import pyarrow.parquet as pq
 
     return pq.ParquetWriter(sink, schema(dataset), compression="zstd")
 
 
 def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Yield rows as tables of :data:`ROW_GROUP_BYTES` or just above, the last one excepted."""
+    """Yield rows as tables of at least :data:`ROW_GROUP_BYTES`, except the last one."""
     import pyarrow as pa
 
     group: list[pa.RecordBatch] = []
@@ -203,7 +211,7 @@ def grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 class _Sink(io.RawIOBase):
-    """A file that holds what was written to it until somebody takes it."""
+    """A write-only file that collects chunks until ``taken`` returns them."""
 
     def __init__(self) -> None:
         self._chunks: list[bytes] = []

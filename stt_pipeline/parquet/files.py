@@ -1,6 +1,6 @@
-"""Files of the data folder, on a disk or in S3: where the folder is, and reading, writing and deleting in it.
+"""Files in the data folder, on a disk or in S3: opens the folder, and reads, writes and deletes files.
 
-A file is there as a whole or not at all, whoever reads while it is written. What is in the files is not known here.
+Writes are atomic: a reader sees the whole old file or the whole new one.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from stt_pipeline.settings import Settings
 if TYPE_CHECKING:
     from upath import UPath
 
-# parts of an upload are held in memory; 10,000 of them are the most that S3 takes, so a file may have 160 GB
+# size of a part of an upload, which is in memory; S3 accepts 10,000 parts, so a file can have 160 GB
 _UPLOAD_BYTES = 16 << 20
 
-_SIDE_BY_SIDE = 16  # requests: each takes some 20 ms, most of it waiting
+_SIDE_BY_SIDE = 16  # concurrent requests: each waits some 20 ms
 
 
 def data_folder(settings: Settings, address: str = "") -> UPath:
-    """Return the folder at ``address``, or STT_DATA_URI's; nothing is opened yet.
+    """Return the folder at ``address``, or at STT_DATA_URI if that is empty; opens nothing.
 
     Args:
-        settings: say how S3 is reached; credentials are found as by every AWS tool.
+        settings: endpoint, profile and region of S3; credentials come from the AWS configuration.
         address: a path, ``file:///path`` or ``s3://bucket/prefix``.
 
     Raises:
-        ConfigurationError: another kind of address, or one that is not complete.
+        ConfigurationError: the address has another scheme, or is incomplete.
     """
     from upath import UPath
 
@@ -48,27 +48,27 @@ def data_folder(settings: Settings, address: str = "") -> UPath:
         try:
             path = path_from_uri(address) if separator else expanded(address)
         except InvalidRequestError as error:
-            raise ConfigurationError(f"Files cannot go there. {error}") from error
-        # what a person gives is shown to them as they gave it
+            raise ConfigurationError(f"Files cannot be written there. {error}") from error
+        # messages show the path as the user gave it
         local: UPath = UPath(path if given else path.absolute())
         return local
     if scheme != "s3":
         raise ConfigurationError(
-            f"{address!r}: files cannot go to {scheme}://. Give a path, file:///path or s3://bucket/prefix."
+            f"{address!r}: files cannot be written to {scheme}://. Use a path, file:///path or s3://bucket/prefix."
         )
     bucket, _, prefix = rest.partition("/")
     if not bucket:
-        raise ConfigurationError(f"{address!r} names no bucket: write s3://bucket/prefix.")
+        raise ConfigurationError(f"{address!r} has no bucket. Use s3://bucket/prefix.")
     if "::" in rest:
-        # the filesystem library would take it for two addresses, and write to the first
+        # fsspec would read it as two chained addresses, and write to the first
         raise ConfigurationError(
-            f"{address!r}: files cannot go to a prefix with '::' in it. Give another one."
+            f"{address!r}: files cannot be written to a prefix with '::' in it. Use another prefix."
         )
     if settings.s3_endpoint_url and not settings.s3_endpoint_url.startswith(("http://", "https://")):
         raise ConfigurationError(
-            f"STT_S3_ENDPOINT_URL is {settings.s3_endpoint_url!r}: write http:// or https:// first."
+            f"STT_S3_ENDPOINT_URL is {settings.s3_endpoint_url!r}. It must begin with http:// or https://."
         )
-    options: dict[str, Any] = {"use_listings_cache": False}  # others write there, too
+    options: dict[str, Any] = {"use_listings_cache": False}  # other processes write there, too
     if settings.s3_endpoint_url:
         options["endpoint_url"] = settings.s3_endpoint_url
     if settings.s3_profile:
@@ -80,18 +80,18 @@ def data_folder(settings: Settings, address: str = "") -> UPath:
 
 
 def read(path: UPath) -> bytes:
-    """Return a file as it was at one moment.
+    """Return the content of a file, never a mix of two versions.
 
     Raises:
-        FileNotFoundError: it is not there.
+        FileNotFoundError: the file does not exist.
         ConfigurationError: the folder cannot be read.
-        SourceUnavailableError: S3 does not answer at the moment.
+        SourceUnavailableError: S3 is unavailable.
     """
     with explained(path, missing_is_known=True):
         try:
             if _is_local(path):
                 return path.read_bytes()
-            # one request: several side by side might mix an older file with the one that replaces it
+            # one request: concurrent ones could mix a file with the one that replaces it
             content: bytes = path.fs.cat_file(path.path, max_concurrency=1)
         except FileNotFoundError as error:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error.__cause__
@@ -99,13 +99,13 @@ def read(path: UPath) -> bytes:
 
 
 def read_each(paths: Iterable[UPath]) -> Iterator[bytes]:
-    """Read some files side by side, all of which fit into memory, and yield them in order; errors as in :func:`read`."""
+    """Read files concurrently and yield their contents in order; all fit into memory. Raises like :func:`read`."""
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         yield from pool.map(read, paths)
 
 
 def write(path: UPath, content: bytes) -> None:
-    """Write a file in one move; errors as in :func:`written`."""
+    """Write a file atomically; raises like :func:`written`."""
     if _is_local(path):
         with written(path) as file:
             file.write(content)
@@ -116,11 +116,11 @@ def write(path: UPath, content: bytes) -> None:
 
 @contextmanager
 def written(path: UPath) -> Iterator[IO[bytes]]:
-    """Lend a file to write to, which takes its place when the block ends, and never does if an error ends it.
+    """Yield a file to write to, which replaces ``path`` at the end of the block, and is discarded on an error.
 
     Raises:
         ConfigurationError: the folder cannot be written.
-        SourceUnavailableError: S3 does not answer at the moment.
+        SourceUnavailableError: S3 is unavailable.
     """
     with explained(path):
         if not _is_local(path):
@@ -128,7 +128,7 @@ def written(path: UPath) -> Iterator[IO[bytes]]:
                 yield file
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        # two runs may write the same file at once; a name may be as long as the disk allows
+        # a unique name, because two runs may write the same file; a short one, because names have a maximum length
         draft = path.with_name(f".{uuid.uuid4().hex}")
         try:
             with draft.open("wb") as file:
@@ -146,19 +146,19 @@ def _uploaded(path: UPath) -> Iterator[IO[bytes]]:
         yield file
         file.close()
     except BaseException:
-        # closing it would put half a file there, and so would its finalizer
+        # close() and the finalizer would upload the incomplete file
         file.closed = True
         file.discard()
         raise
 
 
 def sizes(folder: UPath) -> dict[UPath, int]:
-    """Return the files of a folder in order of name, with their sizes in bytes; none if there is no folder."""
+    """Return the files of a folder in order of name, with their sizes in bytes; empty if there is no folder."""
     return {folder / name: about["size"] for name, about in _listed(folder)}
 
 
 def times(folder: UPath) -> list[float]:
-    """Return when each file of a folder was last written, in seconds since 1970."""
+    """Return the modification time of each file of a folder, in seconds since 1970."""
     return [
         about["mtime"] if "mtime" in about else about["LastModified"].timestamp()
         for _, about in _listed(folder)
@@ -169,12 +169,12 @@ def _listed(folder: UPath) -> list[tuple[str, dict[str, Any]]]:
     with explained(folder):
         found = folder.fs.find(folder.path, detail=True)
     names = ((name.rpartition("/")[2], about) for name, about in found.items())
-    # drafts begin with a dot
+    # names of drafts begin with a dot
     return sorted((name, about) for name, about in names if not name.startswith("."))
 
 
 def delete(path: UPath) -> None:
-    """Delete a file; one that is not there is no error."""
+    """Delete a file, if it exists."""
     with explained(path):
         if _is_local(path):
             path.unlink(missing_ok=True)
@@ -183,37 +183,37 @@ def delete(path: UPath) -> None:
 
 
 def delete_folder(folder: UPath) -> None:
-    """Delete a folder with all that is in it; one that is not there is no error."""
+    """Delete a folder with its contents, if it exists."""
     with explained(folder):
         if _is_local(folder):
             if folder.exists():
                 folder.rmdir(recursive=True)
             return
-        # one by one: s3fs says nothing of those that a request to delete many could not
+        # one request per file: s3fs reports no errors of bulk deletes
         with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
             for _ in pool.map(folder.fs.rm_file, folder.fs.find(folder.path)):
                 pass
 
 
 def require_writable(folder: UPath) -> None:
-    """Make sure that files can be written to and deleted from a folder, by doing it.
+    """Check that files can be written to and deleted from a folder, with a test file.
 
     Raises:
-        ConfigurationError: it cannot be written.
-        SourceUnavailableError: S3 does not answer at the moment.
+        ConfigurationError: the folder cannot be written.
+        SourceUnavailableError: S3 is unavailable.
     """
     path = folder / f".writable-{uuid.uuid4().hex}"
-    write(path, b"stt_pipeline looks whether it can write here\n")
+    write(path, b"stt_pipeline checks that it can write here\n")
     delete(path)
 
 
 @contextmanager
 def explained(path: UPath, *, missing_is_known: bool = False) -> Iterator[None]:
-    """Turn what a filesystem raises into an error that says what to do.
+    """Convert errors of the filesystem to errors that explain what to do.
 
     Args:
-        path: what is read or written.
-        missing_is_known: let the error of a file that is not there pass.
+        path: the file that is read or written.
+        missing_is_known: raise ``FileNotFoundError`` unchanged.
     """
     try:
         yield
@@ -242,24 +242,24 @@ def _code(error: BaseException) -> str:
 
 def _local_problem(path: UPath, error: OSError) -> ConfigurationError:
     return ConfigurationError(
-        f"{error.filename or path} cannot be used: {error.strerror or error}. STT_DATA_URI says where files go."
+        f"{error.filename or path} cannot be used: {error.strerror or error}. Check STT_DATA_URI."
     )
 
 
 def _s3_problem(path: UPath, error: Exception) -> SttError:
-    """Return what an error means; the data folder is a setting, so what cannot be done in it is a wrong one."""
+    """Return the error to raise; the data folder is a setting, so a refused request is a ``ConfigurationError``."""
     if _code(error) in ("NoSuchBucket", "404"):
         bucket = path.path.partition("/")[0]
         return ConfigurationError(
-            f"There is no bucket {bucket!r}. Make it, or give another address; "
-            "STT_S3_ENDPOINT_URL and STT_S3_REGION say where it is looked for."
+            f"There is no bucket {bucket!r}. Create it or use another address, and check STT_S3_ENDPOINT_URL and "
+            "STT_S3_REGION."
         )
-    # s3fs translates the errors of botocore to those of files, and keeps them as their cause
+    # s3fs converts errors of botocore to OSError, with the original as the cause
     cause = error.__cause__
     told = error if _is_botocores(error) or not isinstance(cause, Exception) else cause
     found = explanation(told, str(path))
     if isinstance(found, InvalidRequestError):
         return ConfigurationError(
-            f"{found} To write there, they also need s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload."
+            f"{found} Writing also needs s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload."
         )
     return found

@@ -186,7 +186,7 @@ def test_export_goes_to_the_data_folder_unless_told_otherwise(
     assert keys("회의/") == names
     ended = stt_on_database("export", ended_batch, "--output-dir", "s3://no-such-bucket/x")
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.startswith("There is no bucket 'no-such-bucket'. Make it, or give another address;")
+    assert ended.err.startswith("There is no bucket 'no-such-bucket'. Create it or use another address,")
 
 
 def test_export_of_a_batch_without_transcripts(

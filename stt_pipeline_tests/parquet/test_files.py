@@ -112,25 +112,28 @@ def test_a_reader_never_sees_half_a_file_nor_two_versions_of_it(root: UPath) -> 
     assert len(seen) > 3
 
 
-def test_two_who_write_the_same_file_do_not_disturb_each_other(root: UPath) -> None:
+def test_two_writers_of_one_file_do_not_mix(root: UPath) -> None:
     with files.written(root / "file") as first, files.written(root / "file") as second:
         first.write(b"first")
         second.write(b"second")
-    assert files.read(root / "file") == b"first"  # which was ended last
+    assert files.read(root / "file") == b"first"  # the writer that ended last
     assert under(root) == ["file"]
 
 
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("gs://bucket/x", "files cannot go to gs://. Give a path, file:///path or s3://bucket/prefix."),
-        ("s3://", "'s3://' names no bucket: write s3://bucket/prefix."),
-        ("s3://results/a::b", "'s3://results/a::b': files cannot go to a prefix with '::' in it."),
+        (
+            "gs://bucket/x",
+            "files cannot be written to gs://. Use a path, file:///path or s3://bucket/prefix.",
+        ),
+        ("s3://", "'s3://' has no bucket. Use s3://bucket/prefix."),
+        ("s3://results/a::b", "'s3://results/a::b': files cannot be written to a prefix with '::' in it."),
         ("file://server/x", "names another machine or a relative path"),
         ("~nobody-of-that-name/x", "Write the whole path."),
     ],
 )
-def test_addresses_that_mean_no_folder(address: str, said: str) -> None:
+def test_addresses_that_are_no_folder(address: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(said)):
         data_folder(Settings(data_uri=address))
 
@@ -175,7 +178,7 @@ Answer = Callable[[int, str], str]
 
 @pytest.fixture
 def refusing() -> Iterator[Answer]:
-    """Start a server of S3 that answers every request with one error, and return its address."""
+    """Return a function that starts an S3 server which answers every request with one error."""
     servers = []
 
     def start(status: int, code: str) -> str:
@@ -208,7 +211,7 @@ def refusing() -> Iterator[Answer]:
 
 
 def errors_of(root: UPath) -> list[SttError]:
-    """The errors of everything that can be done with a data folder that cannot be used."""
+    """Return the error of every operation on a data folder that cannot be used."""
 
     def stream() -> None:
         with files.written(root / "file") as file:
@@ -244,17 +247,19 @@ def errors_of(root: UPath) -> list[SttError]:
         (301, "PermanentRedirect", "is in another region or at another endpoint .* Set STT_S3_REGION"),
     ],
 )
-def test_refusals_say_what_to_do(aws: str, refusing: Answer, status: int, code: str, said: str) -> None:
+def test_refused_requests_explain_what_to_do(
+    aws: str, refusing: Answer, status: int, code: str, said: str
+) -> None:
     settings = Settings(s3_endpoint_url=refusing(status, code))
     for error in errors_of(data_folder(settings, "s3://bucket/data")):
         assert isinstance(error, ConfigurationError)
         assert re.search(said, str(error))
 
 
-def test_a_bucket_that_is_not_there_is_not_made(aws: str) -> None:
+def test_a_missing_bucket_is_not_created(aws: str) -> None:
     for error in errors_of(data_folder(Settings(), "s3://no-such-bucket/data")):
         assert isinstance(error, ConfigurationError)
-        assert str(error).startswith("There is no bucket 'no-such-bucket'. Make it, or give another address;")
+        assert str(error).startswith("There is no bucket 'no-such-bucket'. Create it or use another address,")
     assert "no-such-bucket" not in [bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]]
 
 
@@ -275,32 +280,32 @@ def test_no_credentials(
         files.write(root / "file", b"1")
 
 
-def test_a_server_that_does_not_answer(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_server(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     root = data_folder(Settings(s3_endpoint_url="http://127.0.0.1:9"), "s3://bucket/data")
     with pytest.raises(SourceUnavailableError, match="Check the network and STT_S3_ENDPOINT_URL"):
         files.write(root / "file", b"1")
-    with pytest.raises(ConfigurationError, match="write http:// or https:// first"):
+    with pytest.raises(ConfigurationError, match="must begin with http:// or https://"):
         data_folder(Settings(s3_endpoint_url="127.0.0.1:9"), "s3://bucket/data")
 
 
-def test_a_folder_on_a_disk_that_cannot_be_used(tmp_path: Path) -> None:
+def test_an_unusable_folder_on_a_disk(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
     root = data_folder(Settings(data_uri=str(tmp_path / "data")))
-    with pytest.raises(ConfigurationError, match=r"data cannot be used: .*STT_DATA_URI says where files go"):
+    with pytest.raises(ConfigurationError, match=r"data cannot be used: .*Check STT_DATA_URI"):
         files.require_writable(root)
 
 
-def test_a_folder_on_a_disk_needs_nothing_of_s3(tmp_path: Path) -> None:
+def test_a_folder_on_a_disk_does_not_import_s3_libraries(tmp_path: Path) -> None:
     script = """
 import sys
 from stt_pipeline.settings import Settings
 from stt_pipeline.parquet import datasets
 from stt_pipeline.parquet import files
-root = parquet_files.data_folder(Settings())
+root = files.data_folder(Settings())
 datasets.write(root / "x" / "y.parquet", "minutes", [])
-print(parquet_files.sizes(root / "x"), len(datasets.read(data_files.sizes(root / "x"), "minutes")))
-parquet_files.delete_folder(root / "x")
+print(files.sizes(root / "x"), len(datasets.read(files.sizes(root / "x"), "minutes")))
+files.delete_folder(root / "x")
 print([name for name in ("s3fs", "boto3", "botocore", "aiohttp") if name in sys.modules], file=sys.stderr)
 """
     done = subprocess.run(

@@ -1,19 +1,26 @@
-"""The migrations make what the tables say, and can be run at any time."""
+"""The migrations create the tables of ``store.tables``, keep the data of older versions, and can run at any time."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import create_engine, inspect, text
+from upath import UPath
 
+from stt_pipeline.parquet import datasets
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.migrations import VERSION_TABLE, is_current, upgrade
+from stt_pipeline.store.migrations import VERSION_TABLE, alembic_config, is_current, upgrade
+from stt_pipeline.store.queue import shards
 from stt_pipeline.store.results import transcriptions
 from stt_pipeline.store.tables import metadata
 
 
 def _is_partition(change: object) -> bool:
-    """Whether a difference is about a month or the default of a partitioned table, which no metadata lists."""
+    """Return whether a difference is about a partition, which the metadata does not list."""
     return "stt_transcriptions_" in repr(change)
 
 
@@ -26,14 +33,14 @@ def test_migrations_and_tables_agree(database: Database) -> None:
     assert differences == []
 
 
-def test_upgrade_can_run_again_and_side_by_side(database: Database, database_url: str) -> None:
+def test_upgrade_can_run_again_and_concurrently(database: Database, database_url: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(upgrade, [database_url] * 4))
     with database.begin() as connection:
         assert is_current(connection)
 
 
-def test_months_are_made_ahead_and_only_once(database: Database) -> None:
+def test_partitions_of_months_are_created_once(database: Database) -> None:
     for _ in range(2):
         with database.begin() as connection:
             transcriptions.ensure_months(connection, ahead=3)
@@ -46,3 +53,77 @@ def test_months_are_made_ahead_and_only_once(database: Database) -> None:
         this_month = connection.scalar(text("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')"))
     assert len(names) == 4
     assert f"stt_transcriptions_{this_month}" in names
+
+
+def migrate(url: str, move: Callable[[Config, str], None], version: str) -> None:
+    """Bring a database up or down to a version of the schema."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        move(alembic_config(connection), version)
+    engine.dispose()
+
+
+def test_every_migration_can_be_reverted(database: Database, database_url: str) -> None:
+    migrate(database_url, command.downgrade, "base")
+    with database.connect() as connection:
+        assert [name for name in inspect(connection).get_table_names() if name != VERSION_TABLE] == []
+    upgrade(database_url)
+    test_migrations_and_tables_agree(database)
+
+
+# as version 0006 wrote them: the names of columns and of keys in the JSON are older
+_OLD_ROWS = (
+    "INSERT INTO stt_batches (name, source_path, stage, deaths) VALUES ('old', 'file:///old', 'shards', 1)",
+    """
+    INSERT INTO stt_shards (batch_id, number, key, stage, total, deaths, file_in_hand)
+    VALUES (1, 0, '000001-000000', 'publish', 1, 2, 1)
+    """,
+    """
+    INSERT INTO stt_audio_files (batch_id, shard_id, uri, size, etag, status)
+    VALUES (1, 1, 'file:///old/a.wav', 44, '1', 'transcribed')
+    """,
+    """
+    INSERT INTO stt_transcriptions (
+        batch_id, audio_file_id, created_at, audio_file_path, transcription_text, speaker_labels, segments, status,
+        language, language_probability, duration, model, processing_completed_at, processing_duration,
+        quality, speech_seconds, speech_seconds_without_text, suspect_segments)
+    SELECT batch_id, id, created_at, uri, '네', '[]', '[{
+            "start": 0.0, "end": 1.5, "text": "네", "suspect": ["speed"], "heard": "내",
+            "words": [{"start": 0.0, "end": 1.5, "text": "네", "probability": 0.3, "unsure": true}]
+        }]', 'completed', 'ko', 1, 1.5, 'large-v3', now(), 1, 0.5, 1.5, 0.25, 1
+    FROM stt_audio_files
+    """,
+)
+
+
+def test_data_of_the_version_before_the_renamed_columns_is_kept(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    migrate(database_url, command.downgrade, "0006")
+    with database.begin() as connection:
+        for statement in _OLD_ROWS:
+            connection.execute(text(statement))
+    migrate(database_url, command.upgrade, "0007")
+    with database.begin() as connection:
+        assert connection.scalar(text("SELECT crashes FROM stt_batches")) == 1
+        shard = shards.get(connection, 1)
+        assert (shard.crashes, shard.active_file_id) == (2, 1)
+        transcript = transcriptions.get(connection, 1).transcript
+        rows = transcriptions.rows_of_shard(connection, 1)
+    assert transcript.untranscribed_speech_seconds == 0.25
+    (segment,) = transcript.segments
+    assert (segment.raw_text, segment.hallucination_reasons) == ("내", ("speed",))
+    assert segment.words[0].low_confidence
+
+    datasets.write(UPath(tmp_path / "a.parquet"), "transcripts", rows)
+    (stored,) = datasets.read([UPath(tmp_path / "a.parquet")], "transcripts").to_dict("records")
+    assert stored["untranscribed_speech_seconds"] == 0.25
+    (segment,) = stored["segments"]
+    assert (segment["raw_text"], list(segment["hallucination_reasons"])) == ("내", ["speed"])
+    assert segment["words"][0]["low_confidence"]
+
+    migrate(database_url, command.downgrade, "0006")
+    with database.begin() as connection:
+        crashed = connection.execute(text("SELECT deaths, file_in_hand FROM stt_shards")).one()
+        missing = connection.scalar(text("SELECT speech_seconds_without_text FROM stt_transcriptions"))
+    assert (*crashed, missing) == (2, 1, 0.25)

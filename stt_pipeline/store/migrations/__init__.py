@@ -18,9 +18,11 @@ VERSION_TABLE = "stt_alembic_version"
 _UPGRADE_LOCK = 0x5354_5401  # "STT", 1: only one process migrates at a time
 
 
-def _config() -> Config:
+def alembic_config(connection: Connection) -> Config:
+    """Return the configuration for commands of Alembic, which run on ``connection``."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
     return config
 
 
@@ -34,10 +36,8 @@ def upgrade(url: str) -> None:
     try:
         with engine.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
-            config = _config()
-            config.attributes["connection"] = connection
             try:
-                command.upgrade(config, "head")
+                command.upgrade(alembic_config(connection), "head")
             except CommandError as error:  # this release does not have that version
                 raise ConfigurationError(
                     f"The database was migrated by a newer release of stt_pipeline. Install that release. ({error})"
@@ -49,4 +49,7 @@ def upgrade(url: str) -> None:
 def is_current(connection: Connection) -> bool:
     """Return whether the schema is at the newest version."""
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    return context.get_current_revision() == ScriptDirectory.from_config(_config()).get_current_head()
+    return (
+        context.get_current_revision()
+        == ScriptDirectory.from_config(alembic_config(connection)).get_current_head()
+    )
