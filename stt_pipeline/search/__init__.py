@@ -1,4 +1,4 @@
-"""Full-text search: transcripts and minutes in, blocks of words out; and what people type in, a query out.
+"""Full-text search: makes searchable blocks from transcripts and minutes, and queries from search text.
 
-Korean goes through the morphological analyser on both ways. Nothing here knows a database or a recording.
+Both use the same morphological analysis of Korean. No database and no audio here.
 """

@@ -1,6 +1,6 @@
-"""Transcripts and minutes, cut into the blocks of a few minutes in which search looks for words.
+"""Splits transcripts and minutes into blocks of a few minutes, the units of search.
 
-A block knows where in its text each term is, and when and by whom each of its lines was said.
+A block has the offset of each term in its text, and the start and the speaker of each line.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,15 +12,15 @@ from stt_pipeline.speech.transcript import Segment, Transcript
 
 BLOCK_SECONDS = 180.0
 BLOCK_CHARACTERS = 8_000
-"""A block ends at whichever comes first. Three minutes of Korean are some 2,000 characters; the bound in characters keeps
-positions below the 16,383 and vectors below the 1 MB of a tsvector, whatever is said how fast in which script."""
+"""A block ends at the first of both limits. Three minutes of Korean have about 2,000 characters. The limit in characters
+keeps positions and size within the limits of a tsvector (16,383 and 1 MB) for any script and rate of speech."""
 
-_LINE_CHARACTERS = 1_000  # segments are a few words; one that is longer becomes several lines
+_LINE_CHARACTERS = 1_000  # a longer segment becomes several lines
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A segment of a transcript, or an entry of the minutes. ``start`` is in seconds, or None where it has no time."""
+    """A segment of a transcript, or an entry of the minutes. ``start`` is in seconds, or None without a time."""
 
     text: str
     start: float | None = None
@@ -29,16 +29,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A stretch of lines as it is searched.
+    """Consecutive lines that are searched together.
 
     Attributes:
-        number: place among the blocks, from 0.
-        start: of the first line that has a time, in seconds.
-        text: one line after the other, with a newline between.
-        line_starts: when each line begins, in seconds.
-        speakers: who says each line, where that is known.
-        term_starts: where in ``text`` the term of each position is; positions count from 1, as Postgres does.
-        positions: where each term is.
+        number: index of the block, from 0.
+        start: start of the first line that has a time, in seconds.
+        text: the lines, with a newline between.
+        line_starts: start of each line in seconds.
+        speakers: speaker of each line, or None if unknown.
+        term_starts: offset in ``text`` of the term at each position; positions count from 1, as in Postgres.
+        positions: positions of each term.
     """
 
     number: int
@@ -51,12 +51,12 @@ class Block:
 
 
 def transcript_blocks(transcript: Transcript) -> list[Block]:
-    """Return the blocks of a transcript; none where nothing was said."""
+    """Return the blocks of a transcript; empty if it has no text."""
     return _blocks(line for segment in transcript.segments for line in _lines(segment))
 
 
 def minutes_blocks(minutes: Minutes) -> list[Block]:
-    """Return the minutes as a block, or as several if they are very long."""
+    """Return the minutes as one block, or as several if they are long."""
     entries = (minutes.title, *minutes.summary.splitlines(), *minutes.topics, *minutes.decisions)
     lines = [Line(text) for text in entries]
     lines += [
@@ -73,7 +73,7 @@ def _lines(segment: Segment) -> Iterator[Line]:
 
 
 def _pieces(line: Line, end: float | None) -> Iterator[Line]:
-    """Yield the line, cut at spaces if it is very long; its parts begin when they would in speech of even speed."""
+    """Yield the line, split at spaces if it is long; starts of the parts assume a constant rate of speech."""
     text = " ".join(normalized(line.text).split())
     place = 0
     while place < len(text):
@@ -110,14 +110,14 @@ def _block(number: int, lines: Sequence[Line]) -> Block:
     positions: dict[str, list[int]] = {}
     offset = 0
     for line in lines:
-        # a line at a time: the analyser takes longer for a whole block, and sees no more in it
+        # line by line: the analyser is slower on a whole block, with the same result
         found = terms_of(line.text)
         before = len(starts)
         for place, term in enumerate(found.terms, start=before + 1):
             starts.append(offset + term.start)
             positions.setdefault(term.lexeme, []).append(place)
         for compound in found.compounds:
-            # at both of its ends, so that it follows what is before it, and is followed by what is after it
+            # at its first and its last position, so that it is adjacent to the terms on both sides
             places = (before + 1 + compound.first, before + 1 + compound.last)
             positions.setdefault(compound.lexeme, []).extend(places)
         offset += len(line.text) + 1

@@ -1,7 +1,7 @@
-"""What somebody types into a search box, understood: which terms a block must have, and where it has them.
+"""Parses search text into a query: the terms that a block must contain, and their positions in a block.
 
-Every word must be there, in any form. A word that can be read in several ways may be there in any of them. Words in
-quotes must follow each other. How the database is asked is in ``store/search.py``.
+A block must contain every word, in any form and in any of its readings. Words in quotes must follow each other. The SQL
+is in ``store/results/search.py``.
 """
 
 import re
@@ -19,37 +19,37 @@ _READINGS = 4
 _PART = re.compile(r'["“”„]([^"“”„]*)["“”„]|([^\s"“”„]+)')
 
 Lexemes = tuple[str, ...]
-"""Terms that follow each other."""
+"""A sequence of terms that must follow each other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One word or one quoted phrase: it is there if any of its forms is."""
+    """One word or one quoted phrase; a block matches if it contains any of the forms."""
 
     forms: tuple[Lexemes, ...]
 
 
 @dataclass(frozen=True)
 class Query:
-    """All that must be in a block."""
+    """The words and phrases that a block must contain."""
 
     wanted: tuple[Wanted, ...]
 
     @cached_property
     def lexemes(self) -> frozenset[str]:
-        """Every term that is asked for."""
+        """All terms of the query."""
         return frozenset(lexeme for one in self.wanted for form in one.forms for lexeme in form)
 
     @cached_property
     def has_sequences(self) -> bool:
-        """Whether it matters where in a block terms are, not only that they are there."""
+        """Whether a block must contain terms in sequence, so that their positions matter."""
         return any(len(form) > 1 for one in self.wanted for form in one.forms)
 
     def places(self, found: Mapping[str, Sequence[int]]) -> set[int]:
-        """Return which positions of a block answer to the query.
+        """Return the positions of a block that match the query.
 
         Args:
-            found: the positions that the block has of each term.
+            found: the positions of each term in the block.
         """
         places: set[int] = set()
         for one in self.wanted:
@@ -62,21 +62,21 @@ class Query:
 
 
 def parse_query(text: str) -> Query:
-    """Return what ``text`` asks for.
+    """Parse the search text of a user.
 
     Raises:
-        InvalidRequestError: it is too long, or has no word that could be searched for.
+        InvalidRequestError: the text is too long, or has no word that is indexed.
     """
     if len(text) > LONGEST_QUERY:
-        raise InvalidRequestError(f"A search has at most {LONGEST_QUERY} characters.")
+        raise InvalidRequestError(f"The search text is too long: at most {LONGEST_QUERY} characters.")
     text = normalized(text)
     parts = [(match[1], match[2]) for match in _PART.finditer(text)]
     wanted = [_phrase(phrase) if phrase is not None else _word(word) for phrase, word in parts]
-    # the same word twice asks for nothing more
+    # a repeated word adds no condition
     forms = dict.fromkeys(tuple(one) for one in wanted if one)
     if not forms:
         raise InvalidRequestError(
-            "There is no word to search for: particles, endings, pronouns and signs alone are not indexed."
+            "There is no word to search for: particles, endings, pronouns and punctuation are not indexed."
         )
     return Query(tuple(map(Wanted, forms)))
 
@@ -86,7 +86,7 @@ def _word(word: str) -> list[Lexemes]:
 
 
 def _phrase(phrase: str) -> list[Lexemes]:
-    """Return the forms of a phrase: as its words are read together, and as each is read alone."""
+    """Return the forms of a phrase: analysed as a whole, and word by word."""
     alone = [readings_of(word, 1) for word in phrase.split()]
     found = _forms([terms_of(phrase)])
     for form in (

@@ -1,4 +1,4 @@
-"""The lines of a block that answer to a query, short enough for a list, with the words marked."""
+"""Snippets: the lines of a block that match a query, shortened for a list, with the words marked."""
 
 import html
 import re
@@ -15,9 +15,9 @@ _WORD = re.compile(r"\S+")
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A line with at least one of the words.
+    """A line that contains a word of the query.
 
-    ``start`` is in seconds; ``snippet`` is HTML: escaped text, with whole words in ``<mark>``.
+    ``start`` is in seconds. ``snippet`` is HTML: escaped text, with whole words in ``<mark>``.
     """
 
     start: float | None
@@ -31,11 +31,13 @@ def hits(
     line_starts: Sequence[float | None],
     speakers: Sequence[str | None],
 ) -> list[Hit]:
-    """Return the first lines of a block in which something is to be marked, at most five.
+    """Return the first lines of a block with a marked word, at most five.
 
     Args:
-        text: of the block, lines separated by newlines.
-        places: characters of the text; the word around each is marked.
+        text: text of the block, with a newline between lines.
+        places: offsets in ``text``; the word at each offset is marked.
+        line_starts: start of each line in seconds.
+        speakers: speaker of each line.
     """
     lines = text.split("\n")
     ends = list(accumulate(len(line) + 1 for line in lines))
@@ -56,7 +58,7 @@ def _snippet(line: str, places: Sequence[int]) -> str:
     low, high = 0, len(line)
     if high > _LONGEST:
         low = max(0, places[0] - _BEFORE)
-        # a word is shown whole, or not at all, unless it alone is too long
+        # cut between words, unless one word alone is too long
         low = next((start for start in starts if low <= start <= places[0]), low)
         high = min(high, low + _LONGEST)
         high = max((end for _, end in words if low < end <= high), default=high)

@@ -1,8 +1,8 @@
-"""What of a text can be searched for: its terms, one way for what is indexed and for what is asked.
+"""Extracts the searchable terms of a text, the same way for indexed text and for queries.
 
-Of Korean, the words that carry meaning: nouns, verbs and adjectives by their dictionary form, adverbs, prefixes and
-suffixes that make words; no particle, no ending, no pronoun, no filler. Of everything else, letters and numbers as they
-are, without upper case; scripts that put no spaces between words, by the character.
+Korean: content words, which are nouns, verbs and adjectives in their dictionary form, adverbs, and derivational prefixes
+and suffixes; no particles, endings, pronouns or fillers. Other scripts: case-folded words and numbers; single
+characters in scripts without spaces between words.
 """
 
 import re
@@ -14,7 +14,7 @@ from itertools import pairwise
 from stt_pipeline.speech import korean
 from stt_pipeline.speech.korean import Morpheme
 
-LONGEST = 100  # characters of a term; a lexeme of Postgres has at most 2,046 bytes
+LONGEST = 100  # characters of a term; Postgres limits a lexeme to 2,046 bytes
 
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
@@ -24,7 +24,7 @@ _OTHER = re.compile(
     rf"\d{{1,3}}(?:,\d{{3}})+(?![\d,])|\d+|[{_UNSPACED}]"
     rf"|(?:(?![가-힣{_UNSPACED}])[^\W\d_])+"
 )
-# the analyser takes what follows these for a name of its own kind
+# the analyser tags text after these signs as hashtags and mentions
 _SIGNS = str.maketrans("#@", "  ")
 _NOMINAL = frozenset(("NNG", "NNP", "NNB", "NR", "XR", "XPN", "XSN", "UN"))
 _VERBAL = frozenset(("VV", "VA"))
@@ -35,14 +35,14 @@ _EMPTY = frozenset(
         *("그렇/VA", "이렇/VA", "저렇/VA", "어떻/VA"),
     )
 )
-"""Words that are in every text and say nothing by themselves. 님 and 들 would keep 과장 from finding 과장님."""
+"""Stop words. 님 and 들 are among them, so that a search for 과장 finds 과장님."""
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word that can be searched for, and which characters of the text it is.
+    """A searchable word, and its offsets in the text.
 
-    ``nominal``: it can be a part of a longer word, as 정기 and 회의 are of 정기회의.
+    ``nominal``: the word can be part of a compound, such as 정기 and 회의 in 정기회의.
     """
 
     lexeme: str
@@ -55,7 +55,7 @@ class Term:
 class Compound:
     """Terms ``first`` to ``last`` that are written as one word.
 
-    The analyser may split a name that it does not know otherwise in another sentence. As a whole it stays the same.
+    The analyser may split an unknown name differently in another sentence; the compound is always the same.
     """
 
     lexeme: str
@@ -65,19 +65,19 @@ class Compound:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The terms of a text in order, and the compounds that they form."""
+    """The terms of a text in order, and their compounds."""
 
     terms: tuple[Term, ...]
     compounds: tuple[Compound, ...]
 
     @property
     def lexemes(self) -> tuple[str, ...]:
-        """The terms' lexemes."""
+        """The lexemes of the terms."""
         return tuple(term.lexeme for term in self.terms)
 
     @property
     def joined(self) -> tuple[str, ...]:
-        """The lexemes with each compound as one."""
+        """The lexemes, with each compound as one lexeme."""
         within = {compound.first: compound for compound in self.compounds}
         found, place = [], 0
         while place < len(self.terms):
@@ -88,20 +88,20 @@ class Terms:
 
 
 def normalized(text: str) -> str:
-    """Return ``text`` as it is analysed and stored for search: composed (NFC), so that offsets mean the same."""
+    """Return ``text`` in NFC, the form that is analysed and stored, so that offsets are valid in both."""
     return unicodedata.normalize("NFC", text)
 
 
 def terms_of(text: str) -> Terms:
-    """Return the terms of a normalized text; a few sentences at a time are enough for the analyser."""
+    """Return the terms of a normalized text; pass a few sentences at a time, for speed."""
     return _terms(text, korean.morphemes(text.translate(_SIGNS)) if korean.has_hangul(text) else ())
 
 
 def readings_of(word: str, most: int) -> list[Terms]:
-    """Return how a normalized word that stands alone may be meant, likeliest first."""
+    """Return the possible readings of a single normalized word, the likeliest first, at most ``most``."""
     if not korean.has_hangul(word):
         return [_terms(word, ())]
-    # readings that are rarer than this are of no real word: 결 + 정 for 결정 lies 11 below
+    # less likely readings are not real words: 결 + 정 for 결정 has a score 11 lower
     found = korean.readings(word.translate(_SIGNS), most, margin=5.0)
     return [_terms(word, morphemes) for morphemes in found]
 
