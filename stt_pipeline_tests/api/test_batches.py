@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import text
 
 from stt_pipeline.batches.execution import dispatch
 from stt_pipeline.batches.requests import lifecycle, retry
+from stt_pipeline.store import tables
 from stt_pipeline.store.access import audit
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.queue import batches, shards, transitions
+from stt_pipeline.store.queue import batches, transitions
 from stt_pipeline_tests.api.conftest import ADMIN, ClientFor
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, scan, write_tone
+from stt_pipeline_tests.rows import Rows
 
 BATCHES = f"{ADMIN}/stt-batches"
 
@@ -163,8 +164,8 @@ def test_a_batch_does_not_end_before_its_retry_was_worked_off(
     client: TestClient, database: Database, recordings: Path
 ) -> None:
     batch_id = failed_batch(client, database, recordings)
+    Rows(database).change(tables.shards, stage="done")
     with database.begin() as connection:
-        connection.execute(text("UPDATE stt_shards SET stage = 'done'"))
         transitions.set_stage(connection, batch_id, "report")
         transitions.close(connection, batch_id, "failed")
     assert client.post(f"{BATCHES}/{batch_id}/retry").status_code == 202
@@ -178,8 +179,7 @@ def test_a_batch_with_options_of_another_version_is_shown(
     client: TestClient, database: Database, recordings: Path
 ) -> None:
     batch_id = made(client, recordings)["id"]
-    with database.begin() as connection:
-        connection.execute(text("""UPDATE stt_batches SET options = '{"max_speakers": 500, "gone": 1}'"""))
+    Rows(database).change(tables.batches, options={"max_speakers": 500, "gone": 1})
     (shown,) = client.get(BATCHES).json()["items"]
     assert (shown["id"], shown["options"]["max_speakers"]) == (batch_id, 500)
 
@@ -206,15 +206,7 @@ def failed_batch(client: TestClient, database: Database, recordings: Path) -> in
 
 def fail_all(database: Database, batch_id: int) -> None:
     """Fail the files of a batch as unreadable."""
-    with database.begin() as connection:
-        connection.execute(
-            text(
-                "UPDATE stt_audio_files SET status = 'failed', error_class = 'unreadable', error = 'x' "
-                "WHERE batch_id = :batch"
-            ),
-            {"batch": batch_id},
-        )
-        shards.count_files(connection, [one.id for one in shards.of_batch(connection, batch_id, -1, 1000)])
+    Rows(database).fail(tables.audio_files.c.batch_id == batch_id, error_class="unreadable")
 
 
 @pytest.mark.parametrize(

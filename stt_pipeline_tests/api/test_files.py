@@ -13,10 +13,12 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from stt_pipeline.api.downloads import FileStream
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline_tests.batches.exported_batches import processed_batch
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
+from stt_pipeline_tests.rows import Rows
 from stt_pipeline_tests.store import large_store
 
 BASE = "/api/v1/admin/stt-batches"
@@ -204,13 +206,13 @@ def test_what_to_look_at_comes_with_the_reasons(
     client: TestClient, database: Database, tmp_path: Path
 ) -> None:
     batch = processed_batch(database, tmp_path / "in", ["a.wav", "팀 b/회의.wav"])
-    with database.begin() as connection:
-        connection.execute(
-            text(
-                "UPDATE stt_transcriptions SET quality = 0.25, speech_seconds = 50, untranscribed_speech_seconds = 20"
-                " WHERE audio_file_path NOT LIKE '%/a.wav'"
-            )
-        )
+    Rows(database).change(
+        tables.transcriptions,
+        ~tables.transcriptions.c.audio_file_path.endswith("/a.wav"),
+        quality=0.25,
+        speech_seconds=50,
+        untranscribed_speech_seconds=20,
+    )
     worst, other = client.get(f"{BASE}/{batch.id}/review").json()["items"]
     assert worst == {
         "transcription_id": worst["transcription_id"],

@@ -6,7 +6,6 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import text
 
 from stt_pipeline.api.app import create_app
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
@@ -15,6 +14,7 @@ from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import heartbeats
 from stt_pipeline_tests.api.conftest import ADMIN, ClientFor
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
+from stt_pipeline_tests.rows import Rows
 
 
 def health(database: Database, **settings: object) -> tuple[int, dict[str, str]]:
@@ -33,8 +33,7 @@ def test_each_part_has_its_state(database: Database) -> None:
         taken.bind(("127.0.0.1", 0))
         nobody = f"smtp://127.0.0.1:{taken.getsockname()[1]}"
         assert health(database, smtp_url=nobody) == (200, well | {"all": "fail", "smtp": "fail"})
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_alembic_version SET version_num = '0001'"))
+    Rows(database).set_schema_version("0001")
     assert health(database) == (503, well | {"all": "fail", "database": "fail"})
 
 

@@ -13,12 +13,14 @@ from stt_pipeline.batches.stages import search_index
 from stt_pipeline.search.blocks import transcript_blocks
 from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Segment, Transcript
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.results import search
 from stt_pipeline.store.results.search import Indexed
 from stt_pipeline_tests.api.conftest import ADMIN
 from stt_pipeline_tests.batches.recordings import OneByOne, OneSpeaker, scanned, write_tone
 from stt_pipeline_tests.cli.processed_batches import process
+from stt_pipeline_tests.rows import Rows
 
 DAY = datetime(2026, 1, 1, tzinfo=timezone.utc)
 LINES = (
@@ -53,19 +55,14 @@ def add(database: Database, number: int, *lines: str, batch_id: int = 1, at: int
         Segment(100.0 * n, 100.0 * n + 99, line, speaker="SPEAKER_00") for n, line in enumerate(lines)
     )
     transcript = Transcript("ko", 1.0, 100.0 * len(lines), "none", segments)
+    row_id = Rows(database).transcription(
+        number, batch_id=batch_id, audio_file_path="file:///in/a.wav", created_at=DAY
+    )
     with database.begin() as connection:
-        row_id = connection.scalar(
-            text("""
-                INSERT INTO stt_transcriptions (batch_id, audio_file_id, audio_file_path, transcription_text, segments,
-                    status, language, language_probability, duration, model, created_at)
-                VALUES (:batch, :number, 'file:///in/a.wav', '', '[]', 'completed', 'ko', 1, 1, 'none', :day) RETURNING id
-            """),
-            {"batch": batch_id, "number": number, "day": DAY},
-        )
         if at is not None:
             connection.execute(text(f"ALTER SEQUENCE stt_search_id_seq RESTART {at}"))
         search.replace(
-            connection, [Indexed(row_id or 0, DAY, batch_id, "transcript", transcript_blocks(transcript))]
+            connection, [Indexed(row_id, DAY, batch_id, "transcript", transcript_blocks(transcript))]
         )
 
 
@@ -179,6 +176,5 @@ def test_what_is_written_again_is_found_once(database: Database, client: TestCli
 
 def test_a_deleted_transcription_is_not_found(database: Database, client: TestClient) -> None:
     add(database, 1, "회의를 했습니다.")
-    with database.begin() as connection:
-        connection.execute(text("DELETE FROM stt_transcriptions"))
+    Rows(database).delete(tables.transcriptions)
     assert found(client, "회의")["items"] == []

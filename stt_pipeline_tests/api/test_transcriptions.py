@@ -10,24 +10,25 @@ import docx
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import text
 
-from stt_pipeline.batches.queries.export import Recording, recordings
+from stt_pipeline.batches.queries.export import ExportedRecording, recordings
 from stt_pipeline.minutes.exports import EXPORT_FORMATS
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.exported_batches import HOSTILE, processed_batch
+from stt_pipeline_tests.rows import Rows
 
 BASE = "/api/v1/admin/transcriptions"
 
 
 @pytest.fixture
-def recording(database: Database, tmp_path: Path) -> Recording:
+def recording(database: Database, tmp_path: Path) -> ExportedRecording:
     """A processed recording with a hostile name."""
     (one,) = recordings(database, processed_batch(database, tmp_path / "in", [HOSTILE]).id)
     return one
 
 
-def test_a_transcript_with_its_words_and_turns(client: TestClient, recording: Recording) -> None:
+def test_a_transcript_with_its_words_and_turns(client: TestClient, recording: ExportedRecording) -> None:
     stored = recording.stored
     answer = client.get(f"{BASE}/{stored.id}")
     assert answer.status_code == 200
@@ -69,13 +70,12 @@ def test_a_transcript_with_its_words_and_turns(client: TestClient, recording: Re
 
 
 def test_minutes_or_a_word_why_there_are_none(
-    client: TestClient, database: Database, recording: Recording
+    client: TestClient, database: Database, recording: ExportedRecording
 ) -> None:
     assert recording.minutes
     page = client.get(f"{BASE}/{recording.stored.id}/minutes").json()
     assert (page["title"], page["transcription_id"]) == (recording.minutes.title, recording.stored.id)
-    with database.begin() as connection:
-        connection.execute(text("DELETE FROM stt_summaries"))
+    Rows(database).delete(tables.summaries)
     answer = client.get(f"{BASE}/{recording.stored.id}/minutes")
     assert answer.status_code == 404
     assert "has no minutes yet" in answer.json()["detail"]
@@ -83,7 +83,7 @@ def test_minutes_or_a_word_why_there_are_none(
 
 @pytest.mark.parametrize("format", EXPORT_FORMATS)
 def test_every_export_has_its_type_and_a_name_that_is_safe_in_a_header(
-    client: TestClient, recording: Recording, format: str
+    client: TestClient, recording: ExportedRecording, format: str
 ) -> None:
     answer = client.get(f"{BASE}/{recording.stored.id}/export", params={"format": format})
     assert answer.status_code == 200
@@ -103,7 +103,7 @@ def test_every_export_has_its_type_and_a_name_that_is_safe_in_a_header(
         assert "SPEAKER_00" in answer.text.replace("\\", "")
 
 
-def test_what_is_not_there_or_no_format(client: TestClient, recording: Recording) -> None:
+def test_what_is_not_there_or_no_format(client: TestClient, recording: ExportedRecording) -> None:
     for path in ("", "/minutes", "/export?format=txt"):
         answer = client.get(f"{BASE}/{recording.stored.id + 1}{path}")
         assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
@@ -114,12 +114,9 @@ def test_what_is_not_there_or_no_format(client: TestClient, recording: Recording
 
 
 def test_turns_that_nobody_looked_for_are_a_conflict(
-    client: TestClient, database: Database, recording: Recording
+    client: TestClient, database: Database, recording: ExportedRecording
 ) -> None:
-    with database.begin() as connection:
-        connection.execute(
-            text("UPDATE stt_transcriptions SET status = 'transcribed', speaker_labels = NULL")
-        )
+    Rows(database).change(tables.transcriptions, status="transcribed", speaker_labels=None)
     assert client.get(f"{BASE}/{recording.stored.id}/export?format=rttm").status_code == 409
     assert client.get(f"{BASE}/{recording.stored.id}").json()["status"] == "transcribed"
 

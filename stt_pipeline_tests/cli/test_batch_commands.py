@@ -6,13 +6,14 @@ from pathlib import Path
 
 import boto3
 import pytest
-from sqlalchemy import text
 
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import batches, heartbeats
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
 from stt_pipeline_tests.cli.conftest import NOBODY_WORKS, Stt, plain
+from stt_pipeline_tests.rows import Rows
 
 
 def test_create_writes_what_was_asked_for(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
@@ -156,8 +157,7 @@ def test_export_writes_each_recording_once_more(
 def test_export_leaves_out_what_is_to_be_transcribed_again(
     stt_on_database: Stt, database: Database, ended_batch: int
 ) -> None:
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_transcriptions SET status = 'outdated' WHERE duration < 2.5"))
+    Rows(database).change(tables.transcriptions, tables.transcriptions.c.duration < 2.5, status="outdated")
     assert stt_on_database("export", ended_batch).err.startswith("1 of 4 recordings written to ")
 
 

@@ -1,19 +1,22 @@
 """`stt batch pause|resume|retry|cancel|delete` on a real database, with and without a terminal."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select
 
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.batches.requests import lifecycle
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.queue import batches, heartbeats
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
 from stt_pipeline_tests.cli.conftest import Ended, Stt, plain
 from stt_pipeline_tests.cli.terminals import Terminal
+from stt_pipeline_tests.rows import Rows
 
 
 @pytest.fixture
@@ -39,23 +42,13 @@ def status(database: Database, batch_id: int) -> Callable[[], str]:
 
 
 def _fail(database: Database, batch_id: int, classes: dict[str, str]) -> None:
-    """Fail files, given by the last part of their address, under error classes, as their shards count them."""
-    with database.begin() as connection:
-        for name, error_class in classes.items():
-            connection.execute(
-                text("""
-                    UPDATE stt_audio_files SET status = 'failed', error_class = :class, attempts = 3, error = 'broken'
-                    WHERE batch_id = :batch AND uri LIKE '%/' || :name
-                """),
-                {"class": error_class, "batch": batch_id, "name": name},
-            )
-            connection.execute(
-                text("""
-                    UPDATE stt_shards SET failed = 1, stage = 'done', failures = jsonb_build_object(:class ::text, 1)
-                    WHERE id = (SELECT shard_id FROM stt_audio_files WHERE batch_id = :batch AND uri LIKE '%/' || :name)
-                """),
-                {"class": error_class, "batch": batch_id, "name": name},
-            )
+    """Fail files, given by name with an error class each, and end their shards."""
+    rows = Rows(database)
+    for name, error_class in classes.items():
+        chosen = (tables.audio_files.c.batch_id == batch_id, tables.audio_files.c.uri.endswith(f"/{name}"))
+        rows.fail(*chosen, error_class=error_class)
+        its_shard = select(tables.audio_files.c.shard_id).where(*chosen).scalar_subquery()
+        rows.change(tables.shards, tables.shards.c.id == its_shard, stage="done")
 
 
 def _refused(ended: Ended, said: str) -> None:
@@ -189,8 +182,7 @@ def test_a_silent_dispatcher_is_told(
     stt_on_database: Stt, database: Database, batch_id: int, command: str
 ) -> None:
     _fail(database, batch_id, {"a.wav": "download"})
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_heartbeats SET beat_at = now() - interval '5 minutes'"))
+    Rows(database).change(tables.heartbeats, beat_at=datetime.now(timezone.utc) - timedelta(minutes=5))
     ended = stt_on_database("batch", command, batch_id, *(["--yes"] if command == "cancel" else []))
     assert ended.code == 0
     assert ended.err.startswith("The dispatcher has not ticked since 20")

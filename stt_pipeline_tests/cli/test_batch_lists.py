@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
-from sqlalchemy import text
 
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import leases, shards
 from stt_pipeline.store.tables import shards as shards_table
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
 from stt_pipeline_tests.cli.conftest import Ended, Stt
+from stt_pipeline_tests.rows import Rows
 
 
 def _next_page(stt: Stt, ended: Ended) -> Ended:
@@ -70,11 +71,9 @@ def test_list_fits_a_terminal_with_the_largest_figures(
 ) -> None:
     name = "2026년 하반기 전사 회의 녹음 원본 보관분 " * 3
     scanned(database, write_tone(tmp_path / "in" / "a.wav").parent, name=name)
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_batches SET total_files = 5000000"))
-        connection.execute(
-            text("UPDATE stt_shards SET total = 5000000, completed = 3888888, failed = 1111111")
-        )
+    rows = Rows(database)
+    rows.change(tables.batches, total_files=5_000_000)
+    rows.change(tables.shards, total=5_000_000, completed=3_888_888, failed=1_111_111)
     lines = stt_on_database("batch", "list").out.splitlines()
     assert max(map(cell_len, lines)) <= 80
     assert lines[2].split()[3:7] == ["5,000,000", "99.9", "%", "1,111,111"]
@@ -150,16 +149,12 @@ def failed_files(database: Database, tmp_path: Path) -> int:
         for number in range(3):
             write_tone(tmp_path / "in" / folder / f"회의 {number}.wav", 0.1)
     batch, _, _ = scanned(database, tmp_path / "in")
-    with database.begin() as connection:
-        connection.execute(
-            text("""
-                UPDATE stt_audio_files SET status = 'failed', attempts = 3,
-                    error_class = CASE WHEN id % 2 = 0 THEN 'download' ELSE 'model' END,
-                    error = '회의 ' || (id - 1) % 3 || '.wav could not be fetched: try again.'
-                WHERE id < 6
-            """)
+    for file_id in range(1, 6):
+        Rows(database).fail(
+            tables.audio_files.c.id == file_id,
+            error_class="download" if file_id % 2 == 0 else "model",
+            error=f"회의 {(file_id - 1) % 3}.wav could not be fetched: try again.",
         )
-        shards.count_files(connection, [shard.id for shard in shards.of_batch(connection, batch.id, -1, 10)])
     return batch.id
 
 
@@ -233,13 +228,13 @@ def test_failures_want_a_place_as_a_page_names_it(
 def test_review_shows_the_worst_first_and_why(
     stt_on_database: Stt, database: Database, ended_batch: int
 ) -> None:
-    with database.begin() as connection:
-        connection.execute(
-            text(
-                "UPDATE stt_transcriptions SET quality = 0.4, suspect_segments = 2 WHERE duration > 2.5 AND batch_id = :batch"
-            ),
-            {"batch": ended_batch},
-        )
+    Rows(database).change(
+        tables.transcriptions,
+        tables.transcriptions.c.duration > 2.5,
+        tables.transcriptions.c.batch_id == ended_batch,
+        quality=0.4,
+        suspect_segments=2,
+    )
     worst, *_, other = stt_on_database("batch", "review", ended_batch).out.splitlines()[2:]
     assert worst.split()[0] == "0.40"
     assert "화요일" in worst

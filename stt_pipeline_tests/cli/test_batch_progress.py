@@ -11,12 +11,14 @@ from sqlalchemy import create_engine, make_url, text
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.cli.batch.figures import percent, rate
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import batch_stats, heartbeats
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
 from stt_pipeline_tests.cli.conftest import NOBODY_WORKS, Stt
 from stt_pipeline_tests.cli.processed_batches import process
 from stt_pipeline_tests.cli.terminals import Terminal
+from stt_pipeline_tests.rows import Rows
 
 
 def test_progress_of_an_ended_batch(stt_on_database: Stt, ended_batch: int) -> None:
@@ -47,8 +49,7 @@ def test_progress_of_an_ended_batch(stt_on_database: Stt, ended_batch: int) -> N
 def test_progress_names_some_failures_and_where_the_others_are(
     stt_on_database: Stt, database: Database, ended_batch: int
 ) -> None:
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_shards SET failed = failed + 1000 WHERE number = 0"))
+    Rows(database).change(tables.shards, tables.shards.c.number == 0, failed=tables.shards.c.failed + 1000)
     ended = stt_on_database("batch", "progress", ended_batch)
     assert ended.err.splitlines()[2:] == [f"... and 1,000 more: stt batch failures {ended_batch}"]
 
@@ -73,8 +74,8 @@ def test_progress_of_a_batch_in_work_says_when_it_ends(
     batch, _, _ = scanned(database, tmp_path / "in")
     shown = stt_on_database("batch", "progress", batch.id).shown
     assert "a minute" not in shown and "end" not in shown
+    Rows(database).change(tables.shards, tables.shards.c.number == 0, completed=1)
     with database.begin() as connection:
-        connection.execute(text("UPDATE stt_shards SET completed = 1 WHERE number = 0"))
         batch_stats.add_throughput(connection, batch.id, files=1, audio_seconds=0.1)
     shown = stt_on_database("batch", "progress", batch.id).shown
     for row in ("completed 1", "still to do 60", "done 1.6 %", "files a minute 1.0 lately", "in 1 h 0 min"):
@@ -109,8 +110,7 @@ def test_progress_says_that_nobody_works(stt_on_database: Stt, database: Databas
     ended = stt_on_database("batch", "progress", batch.id)
     assert ended.err == ""
     assert "dispatcher ticked 20" in ended.shown
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_heartbeats SET beat_at = now() - interval '5 minutes'"))
+    Rows(database).change(tables.heartbeats, beat_at=datetime.now(timezone.utc) - timedelta(minutes=5))
     assert stt_on_database("batch", "progress", batch.id).err.startswith(
         "The dispatcher has not ticked since 20"
     )

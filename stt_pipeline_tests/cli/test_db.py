@@ -7,9 +7,11 @@ from datetime import datetime, timezone
 import pytest
 from sqlalchemy import create_engine, inspect, make_url, text
 
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.tables import metadata
 from stt_pipeline_tests.cli.conftest import Stt
+from stt_pipeline_tests.rows import Rows
 
 _numbers = itertools.count()
 
@@ -66,8 +68,7 @@ def test_the_doctor_sees_that_it_is_not_migrated(stt: Stt, empty_url: str) -> No
 
 
 def test_a_database_of_a_newer_release_is_left_alone(stt_on_database: Stt, database: Database) -> None:
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_alembic_version SET version_num = 'from_the_future'"))
+    Rows(database).set_schema_version("from_the_future")
     assert "run `stt db upgrade` first" in stt_on_database("batch", "list").err
     ended = stt_on_database("db", "upgrade")
     assert ended.code == 2
@@ -99,9 +100,8 @@ def test_texts_of_before_the_search_was_there_are_indexed(
 
     indexed = rows()
     assert stt_on_database("db", "reindex").out == "Indexed: 0 transcripts.\n"
-    for lost in ("true", "part = 'minutes'"):
-        with database.begin() as connection:
-            connection.execute(text(f"DELETE FROM stt_search WHERE {lost}"))
+    for lost in ((), (tables.search.c.part == "minutes",)):
+        Rows(database).delete(tables.search, *lost)
         assert stt_on_database("db", "reindex").out == "Indexed: 2 transcripts.\n"
         assert rows() == indexed
     assert stt_on_database("db", "reindex", "--all").out == "Indexed: 2 transcripts.\n"

@@ -3,15 +3,17 @@
 import json
 import re
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
 import boto3
 import pytest
-from sqlalchemy import text
 
 from stt_pipeline.batches.execution.dispatch import tick
 from stt_pipeline.cli.main import run
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
+from stt_pipeline_tests.rows import Rows
 
 
 @pytest.fixture(autouse=True)
@@ -134,8 +136,7 @@ def test_doctor_says_when_the_dispatcher_last_ticked(
     state, found = dispatcher()
     assert state == "ok"
     assert re.fullmatch(r"ticked \d s ago", found)
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_heartbeats SET beat_at = '2026-01-02 03:04:05'"))
+    Rows(database).change(tables.heartbeats, beat_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc))
     state, found = dispatcher()
     assert state == "warn"
     assert found.startswith("last ticked 2026-01-0")

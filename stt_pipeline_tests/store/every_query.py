@@ -52,6 +52,7 @@ from stt_pipeline_tests.batches.recordings import (
     write_tone,
 )
 from stt_pipeline_tests.batches.watched import Keys, Watched
+from stt_pipeline_tests.rows import Rows
 
 
 class OneTopic:
@@ -163,8 +164,7 @@ def _live(database: Database, folder: Path) -> None:
     (folder / "new" / "bad.mp3").write_text("not a recording")
     batch, _, keys = scanned(database, folder / "new", notify_emails=["kim@example.com"])
     mailer = OutboxMailer(folder / "outbox", "stt@example.com")
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_shards SET crashes = 1 WHERE key = ANY(:keys)"), {"keys": keys})
+    Rows(database).change(shards_table, shards_table.c.key.in_(keys), crashes=1)
     for reprocess in (False, True):
         claim = ClaimRequest(keys, "transcribe", str(uuid.uuid4()), reprocess=reprocess)
         # where a death would be the last, the file in hand is noted
