@@ -275,11 +275,11 @@ def _bad_plans(
     """Plan everything that is asked, as a test does at 200,000 files, and return what reads a large table in full."""
     from stt_pipeline.store.manifest import staging
     from stt_pipeline_tests.store import large_store
-    from stt_pipeline_tests.store.every_query import ask_everything
+    from stt_pipeline_tests.store.every_query import run_every_query
 
     print_status("asking everything")
     with recorded() as statements:
-        ask_everything(database, at_work=at_work, ended=ended, folder=folder)
+        run_every_query(database, at_work=at_work, ended=ended, folder=folder)
     print_status("planning it")
     with database.connect() as connection:
         staging.begin(connection)

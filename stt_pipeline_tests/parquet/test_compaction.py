@@ -1,4 +1,4 @@
-"""The large files of a batch: the same rows in order, read as one table by others, the same files each time, in bounded memory."""
+"""Compacted files: all rows in order, readable as one table, deterministic, and written in bounded memory."""
 
 import io
 import os
@@ -31,14 +31,14 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> UPath:
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make row groups and reading small, so that a little data has many of each."""
+    """Reduce the sizes of row groups and reads, so that little data has many of them."""
     monkeypatch.setattr(datasets, "ROW_GROUP_BYTES", 20_000)
     monkeypatch.setattr(compaction, "_READ_FILES", 3)
     monkeypatch.setattr(compaction, "_DECODED_BYTES", 5_000)
 
 
 def row(batch: int, file: int) -> dict[str, Any]:
-    """A row of both datasets, with everything that is nested."""
+    """A row with the fields of both datasets, including all nested ones."""
     word = {"start": 0.5, "end": 1.0, "speaker": "SPEAKER_00", "text": f" 네{file}", "probability": 0.5}
     return {
         "batch_id": batch,
@@ -57,7 +57,7 @@ def row(batch: int, file: int) -> dict[str, Any]:
 
 
 def write_shards(root: UPath, batch: int, shards: int, *, rows: int = 10) -> None:
-    """Write the files of so many shards; every fourth one has no rows, as when none of its files could be read."""
+    """Write the files of ``shards`` shards; every fourth one has no rows, as if all its audio files failed."""
     for dataset in get_args(Dataset):
         columns = set(datasets.schema(dataset).names)
         for shard in range(shards):
@@ -67,7 +67,7 @@ def write_shards(root: UPath, batch: int, shards: int, *, rows: int = 10) -> Non
 
 
 def parts(root: UPath, dataset: Dataset = "transcripts", batch: str = "000012") -> dict[str, bytes]:
-    """The large files of a batch."""
+    """The contents of the compacted files of a batch, by name."""
     found = files.sizes(datasets.compacted_folder(root, dataset, batch))
     return {path.name: files.read(path) for path in found}
 
@@ -78,7 +78,7 @@ def files_of(shards: int, rows: int = 10) -> list[int]:
 
 @pytest.mark.usefixtures("small_pieces")
 @pytest.mark.parametrize("dataset", get_args(Dataset))
-def test_large_files_have_all_rows_in_order_and_are_the_same_each_time(root: UPath, dataset: Dataset) -> None:
+def test_compacted_files_have_all_rows_in_order_and_are_deterministic(root: UPath, dataset: Dataset) -> None:
     write_shards(root, 12, 10)
     before = files.sizes(datasets.shards_folder(root, dataset, "000012"))
     done = compaction.compact(root, dataset, "000012", file_bytes=3_000)
@@ -95,7 +95,7 @@ def test_large_files_have_all_rows_in_order_and_are_the_same_each_time(root: UPa
     tables = [pq.read_table(io.BytesIO(content)) for content in found.values()]
     assert all(table.schema.equals(datasets.schema(dataset)) for table in tables)
     assert pa.concat_tables(tables)["audio_file_id"].to_pylist() == files_of(10)
-    # all but the last one are as large as was asked for, and not much larger
+    # all but the last one have the requested size, or slightly more
     assert all(3_000 <= len(content) < 25_000 for content in list(found.values())[:-1])
     assert compaction.compact(root, dataset, "000012", file_bytes=3_000) == done
     assert parts(root, dataset) == found
@@ -106,7 +106,7 @@ def test_large_files_have_all_rows_in_order_and_are_the_same_each_time(root: UPa
     assert pq.read_table(io.BytesIO(content))["audio_file_id"].to_pylist() == files_of(10)
 
 
-def test_batches_of_shards_and_of_large_files_are_read_as_one_table(tmp_path: Path) -> None:
+def test_files_of_shards_and_compacted_files_are_read_as_one_table(tmp_path: Path) -> None:
     root = UPath(tmp_path)
     for batch in (12, 1_000_001):
         write_shards(root, batch, 5)
@@ -140,7 +140,7 @@ def test_batches_of_shards_and_of_large_files_are_read_as_one_table(tmp_path: Pa
     assert (types["tokens_used"], types["topics"]) == ("INTEGER", "VARCHAR[]")
 
 
-def test_large_files_in_s3_are_read_as_one_table(aws: str, bucket: str) -> None:
+def test_compacted_files_in_s3_are_read_as_one_table(aws: str, bucket: str) -> None:
     root = data_folder(Settings(), f"s3://{bucket}/data")
     for batch in (12, 13):
         write_shards(root, batch, 2)
@@ -157,7 +157,7 @@ def test_large_files_in_s3_are_read_as_one_table(aws: str, bucket: str) -> None:
 
 
 @pytest.mark.usefixtures("small_pieces")
-def test_a_shard_that_was_done_again_is_in_the_next_compaction_once(root: UPath) -> None:
+def test_a_shard_that_ran_again_is_in_the_next_compaction_once(root: UPath) -> None:
     write_shards(root, 12, 6)
     first = compaction.compact(root, "transcripts", "000012", file_bytes=3_000)
     again = datasets.shard_path(root, "transcripts", "000012", "000012-000001")
@@ -185,7 +185,7 @@ def test_a_batch_without_rows_has_an_empty_file_and_one_without_shards_none(root
 
 @pytest.mark.usefixtures("small_pieces")
 @pytest.mark.parametrize("shard", [0, 8])
-def test_a_shard_whose_file_is_deleted_or_broken_meanwhile_is_named(
+def test_a_shard_file_that_is_deleted_or_broken_is_named(
     root: UPath, shard: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_shards(root, 12, 10)
@@ -207,7 +207,7 @@ def test_a_shard_whose_file_is_deleted_or_broken_meanwhile_is_named(
         compaction.compact(root, "transcripts", "000012")
 
 
-def test_a_shard_of_the_second_of_the_compaction_is_settled_by_another_one(tmp_path: Path) -> None:
+def test_a_shard_written_in_the_same_second_needs_another_compaction(tmp_path: Path) -> None:
     root = UPath(tmp_path)
     write_shards(root, 12, 2)
     compaction.compact(root, "transcripts", "000012")
@@ -218,7 +218,7 @@ def test_a_shard_of_the_second_of_the_compaction_is_settled_by_another_one(tmp_p
     assert compaction.is_current(root, "transcripts", "000012")
 
 
-def test_who_has_lost_the_batch_changes_nothing(root: UPath) -> None:
+def test_a_run_that_lost_its_lease_changes_nothing(root: UPath) -> None:
     def verify() -> None:
         raise LeaseLostError("another run works on it")
 
@@ -256,7 +256,7 @@ def test_memory_does_not_grow_with_the_batch(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(datasets, "grouped", watched)
     assert compaction.compact(root, "transcripts", "000012", file_bytes=10_000).rows == 1_200
     assert len(held) > 40
-    assert max(held) < 8_000_000  # of 24 MB; a shard's file is 1 MB
+    assert max(held) < 8_000_000  # of 24 MB in total; a shard file has 1 MB
 
 
 def test_files_of_an_older_version_are_read_and_compacted(tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_files_of_an_older_version_are_read_and_compacted(tmp_path: Path) -> Non
     assert compaction.compact(root, "transcripts", "000001").rows == 2 * len(rows)
 
 
-def test_columns_of_schema_1_get_their_present_names(tmp_path: Path) -> None:
+def test_columns_of_schema_1_get_their_current_names(tmp_path: Path) -> None:
     current = datasets.schema("transcripts")
     word = pa.struct([("start", pa.float64()), ("text", pa.string()), ("unsure", pa.bool_())])
     segment = pa.struct(

@@ -1,4 +1,4 @@
-"""The data folder on a disk and in S3: a file is there whole or not at all, and what goes wrong is said in words."""
+"""The data folder on a disk and in S3: writes are atomic, and errors explain what to do."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from stt_pipeline.parquet import datasets, files
 from stt_pipeline.parquet.files import data_folder
 from stt_pipeline.settings import Settings
 
-ODD = "회의 a+b%20[x]?#"  # a folder's name that glob patterns, addresses and URLs each read in their own way
+ODD = "회의 a+b%20[x]?#"  # a folder name with special characters of glob patterns, addresses and URLs
 
 
 @pytest.fixture(params=["disk", "s3"])
@@ -26,12 +26,12 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> UPath:
     """A data folder of each kind."""
     if request.param == "disk":
         return data_folder(Settings(), str(tmp_path / ODD))
-    # "?" and "#" have a meaning in addresses of s3fs
+    # "?" and "#" are special in addresses of s3fs
     return data_folder(Settings(), f"s3://{request.getfixturevalue('bucket')}/{ODD[:-2]}")
 
 
 def under(root: UPath) -> list[str]:
-    """Everything in a data folder, whatever it is called, and uploads that were not ended."""
+    """Return the names of all files in a data folder, and of its incomplete uploads."""
     if isinstance(root, Path):
         return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
     client = boto3.client("s3")
@@ -66,7 +66,7 @@ def test_files_are_written_listed_read_and_deleted(root: UPath) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 40 << 20], ids=["small", "large"])
-def test_what_is_not_written_to_its_end_is_not_there(root: UPath, size: int) -> None:
+def test_a_file_is_not_visible_before_it_is_complete(root: UPath, size: int) -> None:
     def write(error: type[BaseException] | None) -> None:
         with files.written(root / "file") as file:
             for _ in range(2):
@@ -84,7 +84,7 @@ def test_what_is_not_written_to_its_end_is_not_there(root: UPath, size: int) -> 
     assert files.sizes(root) == {root / "file": max(2, size)}
 
 
-def test_a_reader_never_sees_half_a_file_nor_two_versions_of_it(root: UPath) -> None:
+def test_a_reader_never_sees_an_incomplete_or_mixed_file(root: UPath) -> None:
     path = datasets.shard_path(root, "minutes", "000001", "000001-000000")
 
     def rows(version: int) -> list[dict[str, object]]:

@@ -1,4 +1,4 @@
-"""Transcripts and minutes in blocks: where they are cut, and that nothing can be too large for the database."""
+"""Blocks of transcripts and minutes: where they are split, and that none is too large for the database."""
 
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ def blocks_of(*segments: Segment) -> list[Block]:
     return transcript_blocks(Transcript("ko", 1.0, segments[-1].end if segments else 0.0, "none", segments))
 
 
-def test_a_block_is_three_minutes_and_knows_its_lines() -> None:
+def test_a_block_has_three_minutes_and_their_lines() -> None:
     segments = [
         Segment(10.0 * n, 10.0 * n + 8, f"{n}번 안건 회의입니다.", speaker=f"SPEAKER_0{n % 2}")
         for n in range(40)
@@ -25,7 +25,7 @@ def test_a_block_is_three_minutes_and_knows_its_lines() -> None:
     assert second.speakers[:2] == ("SPEAKER_00", "SPEAKER_01")
 
 
-def test_positions_lead_to_the_words_of_the_text() -> None:
+def test_positions_point_to_the_words_of_the_text() -> None:
     (block,) = blocks_of(
         Segment(0, 5, " 정기회의를\n시작합니다. "), Segment(5, 9, "회의에서 예산을 정합니다")
     )
@@ -37,12 +37,12 @@ def test_positions_lead_to_the_words_of_the_text() -> None:
             assert block.text.startswith(lexeme, block.term_starts[place - 1])
 
 
-def test_no_speech_is_no_block() -> None:
+def test_no_text_gives_no_block() -> None:
     assert blocks_of() == []
     assert blocks_of(Segment(0, 1, "  ")) == []
 
 
-def test_no_block_is_too_large_whatever_was_said() -> None:
+def test_no_block_is_too_large_for_any_text() -> None:
     blocks = blocks_of(Segment(0, 100, "회의 " * 20_000), Segment(100, 110, "가나다라마바사" * 5_000))
     assert len(blocks) > 10
     for block in blocks:

@@ -1,4 +1,4 @@
-"""What people type: every word in any form, phrases, and what cannot be searched for."""
+"""Parsing of search text: words in any form, phrases, and text that cannot be searched for."""
 
 import pytest
 
@@ -10,25 +10,25 @@ def forms(text: str) -> list[set[tuple[str, ...]]]:
     return [set(one.forms) for one in parse_query(text).wanted]
 
 
-def test_every_inflection_asks_for_the_same() -> None:
+def test_every_inflection_gives_the_same_query() -> None:
     assert forms("회의를") == forms("회의에서") == forms("회의") == [{("회의",)}]
     assert forms("결정했습니다") == forms("결정") == [{("결정",)}]
 
 
-def test_words_are_all_wanted_and_each_once() -> None:
+def test_every_word_is_in_the_query_once() -> None:
     assert forms("예산 회의를 예산에서") == [{("예산",)}, {("회의",)}]
 
 
-def test_a_compound_is_wanted_as_it_is_split_or_as_a_whole() -> None:
+def test_a_compound_matches_split_or_as_a_whole() -> None:
     assert {("정기", "회의"), ("정기회의",)} <= forms("정기회의")[0]
 
 
-def test_a_phrase_is_wanted_in_its_order() -> None:
+def test_a_phrase_keeps_its_order() -> None:
     assert forms('"예산안을 확정" 회의') == [{("예산안", "확정")}, {("회의",)}]
     assert forms("“예산안 확정”") == [{("예산안", "확정")}]
 
 
-def test_a_quote_that_does_not_end_is_nothing_special() -> None:
+def test_an_unclosed_quote_is_ignored() -> None:
     assert forms('"예산 회의') == [{("예산",)}, {("회의",)}]
 
 

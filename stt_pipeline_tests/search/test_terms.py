@@ -1,4 +1,4 @@
-"""What of a text can be searched for: Korean in any inflection, everything else as it is written."""
+"""Terms of a text: Korean words in any inflection, other words as they are written."""
 
 import pytest
 
@@ -36,18 +36,18 @@ def test_decomposed_korean_is_the_same() -> None:
     assert lexemes("\u1112\u116c\u110b\u1174\u1105\u1173\u11af") == ["회의"]
 
 
-def test_a_term_knows_where_it_is() -> None:
+def test_a_term_has_its_offsets() -> None:
     text = "😀 정기회의를 🎉 결정했습니다, API도"
     assert [text[term.start : term.end] for term in terms_of(text).terms] == ["정기", "회의", "결정", "API"]
 
 
-def test_a_word_of_several_terms_is_a_term_as_a_whole_too() -> None:
+def test_a_compound_is_also_one_term() -> None:
     found = terms_of("정기회의와 하이퍼클로바X, 회의 결과")
     assert [compound.lexeme for compound in found.compounds] == ["정기회의", "하이퍼클로바x"]
     assert found.joined[-2:] == ("회의", "결과")
 
 
-def test_a_lone_word_has_several_readings() -> None:
+def test_a_single_word_has_several_readings() -> None:
     assert {reading.lexemes for reading in readings_of("들어", 4)} == {("듣다",), ("들다",)}
     assert {reading.lexemes for reading in readings_of("결정", 4)} == {("결정",)}
 

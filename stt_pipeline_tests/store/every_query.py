@@ -1,4 +1,4 @@
-"""Everything that the API, the command line and the sensors ask of the store, through the code that does."""
+"""Runs every query of the store, through the code of the API, the command line and the sensors."""
 
 import uuid
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ from stt_pipeline_tests.rows import Rows
 
 
 class OneTopic:
-    """Writes the same minutes about everything."""
+    """A summarizer that returns the same minutes for all transcripts."""
 
     name = "one"
 
@@ -64,17 +64,17 @@ class OneTopic:
         return Minutes("회의", "보고서", ("보고서",), (), (), (), self.name)
 
 
-def ask_everything(database: Database, *, at_work: Sequence[int], ended: int, folder: Path) -> None:
-    """Look at batches in every way, and lead some through all that can happen to one.
+def run_every_query(database: Database, *, at_work: Sequence[int], ended: int, folder: Path) -> None:
+    """Read batches in every way, and take some of them through their whole lifecycle.
 
     Args:
-        at_work: batches that are half done, of which the first one goes on and the last one ends here.
-        ended: a batch that ended long ago; it ends here, too.
+        at_work: batches that are half done; the first one continues, the last one is cancelled and deleted.
+        ended: a batch that ended long ago, which is deleted.
         folder: for the recordings of a new batch.
     """
     large = at_work[0]
     for batch_id in at_work:
-        _look(database, batch_id)
+        _read(database, batch_id)
     _dispatch(database)
     _publish_some(database, large, OutboxMailer(folder / "outbox", "stt@example.com"))
     retry(database, large, max_file_bytes=MAX_BYTES, error_class="internal")
@@ -83,12 +83,12 @@ def ask_everything(database: Database, *, at_work: Sequence[int], ended: int, fo
     lifecycle.change(database, large, action="pause", priority="low")
     dispatch.paused_batches(database)
     lifecycle.resume(database, large)
-    _live(database, folder)
-    _watch(database)
+    _process_new_batch(database, folder)
+    _poll_watches(database)
     _end(database, at_work[-1], ended, folder)
 
 
-def _look(database: Database, batch_id: int) -> None:
+def _read(database: Database, batch_id: int) -> None:
     progress(database, batch_id)
     overviews(database, 20)
     overviews(database, 20, before=batch_id, filters=Filter(status="processing", name="a"))
@@ -114,7 +114,7 @@ def _look(database: Database, batch_id: int) -> None:
             list_files(database, batch_id, 50, status=status, after=place)
     list_files(database, batch_id, 50)
     for dataset in get_args(Dataset):
-        # the beginning is as good as all of it
+        # the first page sends the same statements as the others
         next(dataset_rows(database, batch_id, dataset))
     next(export_batch(database, batch_id, "txt").chunks)
     review(database, batch_id, 20)
@@ -158,8 +158,8 @@ def _publish_some(database: Database, batch_id: int, mailer: OutboxMailer) -> No
     assert not any(shard.failures for shard in work.shards)
 
 
-def _live(database: Database, folder: Path) -> None:
-    """Lead a new batch from its scan to its report, and do it again."""
+def _process_new_batch(database: Database, folder: Path) -> None:
+    """Process a new batch from its scan to its report, twice."""
     write_tone(folder / "new" / "a.wav")
     (folder / "new" / "bad.mp3").write_text("not a recording")
     batch, _, keys = scanned(database, folder / "new", notify_emails=["kim@example.com"])
@@ -167,7 +167,7 @@ def _live(database: Database, folder: Path) -> None:
     Rows(database).change(shards_table, shards_table.c.key.in_(keys), crashes=1)
     for reprocess in (False, True):
         claim = ClaimRequest(keys, "transcribe", str(uuid.uuid4()), reprocess=reprocess)
-        # where a death would be the last, the file in hand is noted
+        # the active file is written where one more crash is the last allowed one
         with ShardClaims(database, claim, lease_seconds=60, max_attempts=1) as work:
             probe_files(work)
             transcribe_files(work, lambda options: CountingTranscriber())
@@ -185,8 +185,8 @@ def _live(database: Database, folder: Path) -> None:
     scanned(database, folder / "new")
 
 
-def _watch(database: Database) -> None:
-    """Have two watches look: the oldest, which may have taken in much, and a new one, which is removed again."""
+def _poll_watches(database: Database) -> None:
+    """Poll two watches: the oldest, which may have many files, and a new one, which is removed again."""
     bucket = Keys(*(f"{number:03d}.wav" for number in range(20)))
     queue = "https://sqs.us-east-1.amazonaws.com/1/q"
     new = Watched(database, bucket, queue_url=queue)
@@ -201,7 +201,7 @@ def _watch(database: Database) -> None:
         watches.next_to_poll(connection, 1_000)
         watches.of_queues(connection)
         watches.set_error(connection, new.id, "It does not answer.")
-        watches.add_dead_letter(connection, queue, "1", "Hello", "Nobody knows what it says.")
+        watches.add_dead_letter(connection, queue, "1", "Hello", "It cannot be parsed.")
         assert watches.count_dead_letters(connection, queue) == 1
         watches.latest_dead_letters(connection, queue, 20)
         assert watches.latest_batches(connection, new.id, 20) == new.batch_ids[::-1]

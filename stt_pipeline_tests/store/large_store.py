@@ -1,4 +1,4 @@
-"""A store that has seen much work, made by SQL; the benchmark of scale uses it, too.
+"""Fills a store with large batches by SQL; the benchmark of scale uses it, too.
 
 Every state that a query asks for is in it: shards done, to publish, leased, dispatched and expired, failures of some
 classes, transcripts in three partitions, minutes, mails of each status, throughput.
@@ -11,11 +11,11 @@ from stt_pipeline.store.results import transcriptions
 
 LARGE_TABLES = ("stt_audio_files", "stt_transcriptions", "stt_summaries", "stt_email_logs", "stt_search")
 FAILURES = ("download", "model", "unreadable", "internal")  # one file in a hundred
-_IN_HAND = 10  # shards of a batch in each state between done and not begun, at most
+_IN_HAND = 10  # maximum number of shards of a batch in each state between done and not started
 
 
 def _skip_checks(connection: Connection) -> None:
-    """Check no foreign keys until the end of the transaction, where this user may say so: it takes half the time."""
+    """Turn off foreign keys until the end of the transaction, if this user is a superuser: it halves the time."""
     connection.execute(
         text("""
             SELECT set_config('session_replication_role', 'replica', true)
@@ -27,7 +27,7 @@ def _skip_checks(connection: Connection) -> None:
 def add_batches(
     connection: Connection, count: int, *, files: int, files_per_shard: int, watch_id: int | None = None
 ) -> list[int]:
-    """Write scanned batches of so many files each, with nothing done yet, and return their ids."""
+    """Insert scanned batches of ``files`` pending files each, and return their ids."""
     _skip_checks(connection)
     transcriptions.ensure_months(connection)
     ids = list(
@@ -56,7 +56,7 @@ def add_batches(
             INSERT INTO stt_audio_files (batch_id, watch_id, shard_id, uri, size, etag, created_at)
             SELECT batch_id, CAST(:watch AS bigint), id, format('s3://recordings/week-%s/%s/%s.wav', batch_id, number, i), 500000,
                    md5(format('%s %s', id, i)),
-                   -- this month, the next, and one that has no partition
+                   -- this month, the next month, and a month without a partition
                    now() + (ARRAY[interval '0', interval '1 month', interval '-1 year'])[1 + id % 3]
             FROM stt_shards, generate_series(1, total) i WHERE batch_id = ANY(:batches) ORDER BY id, i
         """),
@@ -66,10 +66,10 @@ def add_batches(
 
 
 def do_half(connection: Connection, batch_ids: list[int], *, transcripts: int) -> None:
-    """Put half of the shards of each batch to done, and some to each of the states in between.
+    """Set half of the shards of each batch to done, and some to each state between done and not started.
 
     Args:
-        transcripts: at most so many files get a transcript, minutes and a mail.
+        transcripts: maximum number of files that get a transcript, minutes and a mail.
     """
     given = {"batches": batch_ids, "most": transcripts, "in_hand": _IN_HAND, "classes": list(FAILURES)}
 
@@ -103,7 +103,7 @@ def do_half(connection: Connection, batch_ids: list[int], *, transcripts: int) -
             token = CASE WHEN leased OR dispatched THEN md5(batch_id || '-' || leased)::uuid END,
             dispatched_at = CASE WHEN leased OR dispatched THEN now() END,
             run_id = CASE WHEN leased THEN 'run on ' || batch_id END,
-            -- some runs have died, every other one with a file in hand
+            -- some runs have crashed, every second one with an active file
             lease_until = CASE WHEN leased THEN now() + CASE WHEN place % 5 = 0 THEN -1 ELSE 1 END * interval '1 hour' END,
             crashes = CASE WHEN leased AND place % 5 = 0 THEN 2 ELSE 0 END,
             active_file_id = CASE WHEN leased AND place % 10 = 0 AND batch_id % 2 = 0 THEN (SELECT min(id + 0) FROM stt_audio_files WHERE shard_id = s.id) END
@@ -124,7 +124,7 @@ def do_half(connection: Connection, batch_ids: list[int], *, transcripts: int) -
                '[{"start": 0.0, "end": 24.0, "speaker": "SPEAKER_00"}]', 'completed', 'ko', 0.98, duration, 'large-v3',
                now(), now(), 2.5, (id % 97) / 97.0, 20
         FROM stt_audio_files WHERE batch_id = ANY(:batches) AND status IN ('success', 'transcribed')
-        -- those that wait for their minutes first
+        -- first the files that wait for their minutes
         ORDER BY status DESC, id LIMIT :most
     """)
     run(r"""
@@ -150,7 +150,7 @@ def do_half(connection: Connection, batch_ids: list[int], *, transcripts: int) -
         FROM stt_summaries s
         JOIN stt_transcriptions t ON t.id = s.transcription_id AND t.created_at = s.transcription_created_at
         JOIN stt_batches b ON b.id = t.batch_id
-        -- larger ones mail no minutes
+        -- larger batches mail no minutes
         WHERE t.batch_id = ANY(:batches) AND b.total_files <= 1000
     """)
     run("""
@@ -161,7 +161,7 @@ def do_half(connection: Connection, batch_ids: list[int], *, transcripts: int) -
 
 
 def end(connection: Connection, batch_ids: list[int], *, days_ago: int) -> None:
-    """Close batches as they are, as if they had ended so many days ago."""
+    """Close batches in their current state, with an end ``days_ago`` days ago."""
     connection.execute(
         text(
             "UPDATE stt_shards SET stage = 'done', token = NULL, run_id = NULL WHERE batch_id = ANY(:batches)"

@@ -1,4 +1,4 @@
-"""docs/data.md against the tables, the constraints, the error classes and the Parquet schemas; its examples run."""
+"""docs/data.md agrees with the tables, constraints, error classes and Parquet schemas, and its examples run."""
 
 import re
 from collections.abc import Iterator
@@ -34,15 +34,15 @@ def rows(title: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", metadata.tables)
 def test_every_column_is_explained_with_its_type(name: str) -> None:
-    said = rows(f"`{name}`")
+    described = rows(f"`{name}`")
     if "[lease](#leases)" in section(f"`{name}`"):
-        said |= rows("Leases")
+        described |= rows("Leases")
     short = {"timestamp with time zone": "timestamptz"}
     types = {
         column.name: column.type.compile(dialect=postgresql.dialect()).lower()  # type: ignore[no-untyped-call]
         for column in metadata.tables[name].columns
     }
-    assert said == {column: short.get(kind, kind) for column, kind in types.items()}
+    assert described == {column: short.get(kind, kind) for column, kind in types.items()}
 
 
 @pytest.mark.parametrize("name", metadata.tables)
@@ -57,7 +57,7 @@ def test_every_option_of_a_batch_is_named() -> None:
     assert set(re.findall(r"`(\w+)`", line)) == {"options", *BatchOptions.model_fields}
 
 
-def test_every_error_class_says_whether_it_is_tried_again() -> None:
+def test_every_error_class_is_described_with_its_retries() -> None:
     lines = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| (yes|no) \|$", section("Error classes"), flags=re.M))
     known = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, FileError)]
     expected = {
@@ -69,7 +69,7 @@ def test_every_error_class_says_whether_it_is_tried_again() -> None:
 
 
 def fields(of: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (dotted name, type in words) of a schema or struct, inner fields included."""
+    """Yield (dotted name, name of the type) of a schema or struct, including nested fields."""
     for field in of:
         if not pa.types.is_list(field.type):
             yield f"{prefix}{field.name}", str(field.type)

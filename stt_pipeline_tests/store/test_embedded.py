@@ -1,4 +1,4 @@
-"""The embedded Postgres with real servers: starts, joins, kills, odd folders, ordinary users."""
+"""The embedded Postgres with real servers: start, join, kill, unusual folders, ordinary users."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ def settings_of(home: Path) -> Settings:
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A home whose data folder every test of this file uses in turn: making one takes a second or more."""
+    """Settings with one data folder for all tests of this file, because creating one takes over a second."""
     return settings_of(tmp_path_factory.mktemp("home"))
 
 
@@ -37,7 +37,7 @@ def connect(url: str) -> psycopg.Connection:
 
 
 def ends(pid: int) -> bool:
-    """Whether ``pid`` ends within seconds; a zombie, which nobody reaps in a bare container, has ended."""
+    """Return whether ``pid`` ends within seconds; a zombie, which a container may not reap, has ended."""
     for _ in range(50):
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
             return True
@@ -51,7 +51,7 @@ def server_pid(settings: Settings) -> int:
     return postmaster.pid
 
 
-def test_data_outlives_the_server_and_no_process_does(settings: Settings) -> None:
+def test_data_stays_and_no_process_does(settings: Settings) -> None:
     with EmbeddedPostgres(settings) as server:
         pid = server_pid(settings)
         with connect(server.url) as connection:
@@ -66,12 +66,12 @@ def test_data_outlives_the_server_and_no_process_does(settings: Settings) -> Non
         assert connection.execute("SELECT value FROM kept").fetchone() == ("x",)
 
 
-def test_last_one_out_stops_the_server(settings: Settings) -> None:
+def test_the_last_process_stops_the_server(settings: Settings) -> None:
     first, second = EmbeddedPostgres(settings), EmbeddedPostgres(settings)
     with second:
         with first:
             assert first.url == second.url == running_url(settings)
-        pid = server_pid(settings)  # the first one left, the second is still inside
+        pid = server_pid(settings)  # the first process left, the second still uses the server
     assert ends(pid)
 
 
@@ -103,11 +103,11 @@ def test_starts_again_after_kill_9_with_connections_open(settings: Settings) -> 
         connection.close()
 
 
-def test_stale_pid_file_whose_number_another_program_has(settings: Settings) -> None:
+def test_stale_pid_file_with_the_pid_of_another_program(settings: Settings) -> None:
     with EmbeddedPostgres(settings):
         pid_file = settings.postgres_folder / "postmaster.pid"
         lines = pid_file.read_text().splitlines()
-    # a child in the server's own user: Postgres takes any live process of that user for a server
+    # a process of the server's user: Postgres assumes that any live process of that user is a server
     owner = {"user": settings.postgres_folder.stat().st_uid} if AS_ROOT else {}
     with subprocess.Popen(["sleep", "60"], cwd="/", **owner) as other:
         try:
@@ -131,7 +131,7 @@ def test_home_with_spaces_quotes_korean_and_150_characters(tmp_path: Path) -> No
 
 
 def as_ordinary_user(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run ``script`` after giving up root: imports first, since the interpreter may lie in a folder of root's."""
+    """Run ``script`` without root rights. It imports first, because only root may be able to read the interpreter."""
     drop = f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})" if AS_ROOT else ""
     code = textwrap.dedent("""
         import os, pathlib, sys, psycopg, psutil, encodings.idna
@@ -148,7 +148,7 @@ def as_ordinary_user(script: str, *arguments: str) -> subprocess.CompletedProces
 
 def test_ordinary_user(tmp_path: Path) -> None:
     if AS_ROOT:
-        for folder in [tmp_path, *tmp_path.parents]:  # pytest's folders are root's alone
+        for folder in [tmp_path, *tmp_path.parents]:  # only root can read the folders of pytest
             folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
         os.chown(tmp_path, NOBODY, NOBODY)
     ran = as_ordinary_user(
@@ -189,7 +189,7 @@ def test_home_that_is_a_file(tmp_path: Path) -> None:
         pass
 
 
-def test_server_that_is_not_there(tmp_path: Path) -> None:
+def test_unreachable_server(tmp_path: Path) -> None:
     elsewhere = Settings(
         home=tmp_path, database_url="postgresql://stt:s3cret-word@127.0.0.1:1/minutes", _env_file=None
     )

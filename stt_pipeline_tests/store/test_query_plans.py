@@ -15,7 +15,7 @@ from stt_pipeline.store.queue import batch_stats, batches, crashes, heartbeats, 
 from stt_pipeline.store.results import emails, review, search, summaries, transcriptions
 from stt_pipeline.store.tables import metadata
 from stt_pipeline_tests.store import large_store
-from stt_pipeline_tests.store.every_query import ask_everything
+from stt_pipeline_tests.store.every_query import run_every_query
 from stt_pipeline_tests.store.large_store import LARGE_TABLES
 from tools.query_plans import Scan, Statement, recorded, statements_by_index, wasteful_scans
 
@@ -72,10 +72,10 @@ def test_every_query_uses_an_index_and_needs_it(database: Database, tmp_path: Pa
         large_store.end(connection, small[:90], days_ago=1)
         connection.execute(text("ANALYZE"))
     with recorded() as statements:
-        ask_everything(database, at_work=(large, small[-1], old[-1]), ended=old[0], folder=tmp_path)
-    asked = {name for statement in statements for name in statement.functions}
-    not_asked = set().union(*map(queries_of, STORE)) - asked
-    assert not_asked == {"manifest.staging.add"}, "ask them in every_query.py; a COPY has no plan"
+        run_every_query(database, at_work=(large, small[-1], old[-1]), ended=old[0], folder=tmp_path)
+    queried = {name for statement in statements for name in statement.functions}
+    not_queried = set().union(*map(queries_of, STORE)) - queried
+    assert not_queried == {"manifest.staging.add"}, "add them to every_query.py; a COPY has no plan"
 
     def scans(tables: tuple[str, ...], some: Sequence[Statement], *, without: str = "") -> list[Scan]:
         with database.connect() as connection:
@@ -131,9 +131,9 @@ def test_a_review_does_not_read_outdated_transcripts(database: Database) -> None
         connection.execute(text("SET LOCAL enable_seqscan = off"))
         with recorded() as statements:
             assert review.worst(connection, batch_id, 20) == []
-        (asked,) = statements
+        (statement,) = statements
         (plan,) = connection.exec_driver_sql(
-            f"EXPLAIN (ANALYZE, FORMAT JSON) {asked.sql}", dict(asked.parameters)
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}", dict(statement.parameters)
         ).scalars()
     assert "stt_transcriptions" in str(plan)
     assert re.findall(r"'Rows Removed by Filter': [1-9]", str(plan)) == []

@@ -25,13 +25,13 @@ def test_every_form_becomes_both_drivers(scheme: str) -> None:
 @pytest.mark.parametrize(
     "given", ["mysql://a:pw@h/d", "not a url", "postgresql://a:pw@h:port/d", "", "sqlite://"]
 )
-def test_anything_else_is_refused_without_repeating_it(given: str) -> None:
+def test_other_urls_are_refused_and_not_shown(given: str) -> None:
     with pytest.raises(ConfigurationError, match="not the URL of a Postgres database") as caught:
         psycopg_url(given)
     assert "pw" not in str(caught.value).replace("password", "")
 
 
-def test_place_names_no_user_and_no_password() -> None:
+def test_place_has_no_user_and_no_password() -> None:
     assert place_of("postgresql://ann:pw@h/d") == "h, port 5432, database d"
     assert (
         place_of("postgresql+psycopg://postgres@/postgres?host=/x&port=5432")
