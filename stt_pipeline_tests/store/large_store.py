@@ -1,6 +1,6 @@
 """Fills a store with large batches by SQL; the benchmark of scale uses it, too.
 
-Every state that a query asks for is in it: shards done, to publish, leased, dispatched and expired, failures of some
+It has rows in every state that a query selects: shards done, to publish, leased, dispatched and expired, failures of some
 classes, transcripts in three partitions, minutes, mails of each status, throughput.
 """
 

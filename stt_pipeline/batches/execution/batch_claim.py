@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 
-from sqlalchemy import Connection, func
+from sqlalchemy import Connection
 
 from stt_pipeline.batches.execution.heartbeat import Heartbeat
 from stt_pipeline.errors import ConflictError, SttError
@@ -101,8 +100,7 @@ def held(work: BatchClaim, lease_seconds: int) -> Iterator[None]:
             else f"Run {lease.run_id} ended early; its log says why."
         )
         with database.begin() as connection:
-            not_before = func.now() + timedelta(seconds=_RETRY_SECONDS)
-            leases.release(connection, batches_table, lease, error=note, not_before=not_before)
+            leases.release(connection, batches_table, lease, wait_seconds=_RETRY_SECONDS, error=note)
         raise
     with database.begin() as connection:
         leases.release(connection, batches_table, lease, tries=0, crashes=0)

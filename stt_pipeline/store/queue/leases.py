@@ -127,8 +127,16 @@ def extend(connection: Connection, table: Table, leases: Sequence[Lease], second
     )
 
 
-def release(connection: Connection, table: Table, lease: Lease, **values: Any) -> None:
-    """Free the row and set other columns to ``values``; does nothing if the lease was lost."""
+def release(
+    connection: Connection, table: Table, lease: Lease, *, wait_seconds: float | None = None, **values: Any
+) -> None:
+    """Free the row and set other columns to ``values``; does nothing if the lease was lost.
+
+    Args:
+        wait_seconds: delay before the next dispatch; None keeps ``not_before``.
+    """
+    if wait_seconds is not None:
+        values["not_before"] = func.now() + timedelta(seconds=wait_seconds)
     connection.execute(update(table).where(*owned_by(table, lease)).values(**_RELEASED, **values))
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, Exists, RowMapping, and_, func, or_, select, text, update
@@ -267,7 +266,7 @@ def give_back(
         tries=row.tries if stays else 0,
         crashes=row.crashes if stays else 0,
         active_file_id=None,
-        not_before=func.now() + timedelta(seconds=retry_seconds if stays else next_stage_seconds),
+        wait_seconds=retry_seconds if stays else next_stage_seconds,
     )
 
 

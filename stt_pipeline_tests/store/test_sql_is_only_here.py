@@ -1,0 +1,29 @@
+"""All SQL is in the store: other rooms get connections and tables, and pass them on."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[2] / "stt_pipeline"
+PASSED_ON = {"Connection", "Table"}
+
+
+def sqlalchemy_names(source: str) -> Iterator[str]:
+    """Yield the names that a module imports from SQLAlchemy, except its exceptions."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names if name.name.startswith("sqlalchemy"))
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if module.startswith("sqlalchemy") and module != "sqlalchemy.exc":
+                yield from (name.name for name in node.names)
+
+
+def test_other_rooms_build_no_sql() -> None:
+    found = {
+        str(path.relative_to(PACKAGE)): names
+        for path in PACKAGE.rglob("*.py")
+        if path.relative_to(PACKAGE).parts[0] != "store"
+        and (names := set(sqlalchemy_names(path.read_text(encoding="utf-8"))) - PASSED_ON)
+    }
+    assert found == {}
