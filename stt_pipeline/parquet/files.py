@@ -153,7 +153,7 @@ def _uploaded(path: UPath) -> Iterator[IO[bytes]]:
 
 
 def sizes(folder: UPath) -> dict[UPath, int]:
-    """Return the files of a folder in order of name, with their sizes in bytes; empty if there is no folder."""
+    """Return the files of a folder in order of name, with their sizes in bytes; empty if the folder does not exist."""
     return {folder / name: about["size"] for name, about in _listed(folder)}
 
 
@@ -251,7 +251,7 @@ def _s3_problem(path: UPath, error: Exception) -> SttError:
     if _code(error) in ("NoSuchBucket", "404"):
         bucket = path.path.partition("/")[0]
         return ConfigurationError(
-            f"There is no bucket {bucket!r}. Create it or use another address, and check STT_S3_ENDPOINT_URL and "
+            f"The bucket {bucket!r} does not exist. Create it or use another address, and check STT_S3_ENDPOINT_URL and "
             "STT_S3_REGION."
         )
     # s3fs converts errors of botocore to OSError, with the original as the cause

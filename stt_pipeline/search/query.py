@@ -76,7 +76,7 @@ def parse_query(text: str) -> Query:
     forms = dict.fromkeys(tuple(one) for one in wanted if one)
     if not forms:
         raise InvalidRequestError(
-            "There is no word to search for: particles, endings, pronouns and punctuation are not indexed."
+            "The search text has no searchable word: particles, endings, pronouns and punctuation are not indexed."
         )
     return Query(tuple(map(Wanted, forms)))
 

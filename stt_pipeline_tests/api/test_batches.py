@@ -222,4 +222,4 @@ def test_a_batch_that_is_not_there(client: TestClient, method: str, path: str) -
     )
     assert answer.status_code == 404
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.json()["detail"].startswith("There is no batch 77.")
+    assert answer.json()["detail"].startswith("Batch 77 does not exist.")

@@ -103,7 +103,7 @@ def test_only_the_moves_of_the_table_are_made(database: Database, tmp_path: Path
 
 def test_a_batch_that_is_not_there_is_said_so(database: Database) -> None:
     for act in ACTIONS.values():
-        with pytest.raises(InvalidRequestError, match="There is no batch 77"):
+        with pytest.raises(InvalidRequestError, match="Batch 77 does not exist"):
             act(database, 77)
 
 

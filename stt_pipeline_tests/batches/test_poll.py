@@ -139,7 +139,7 @@ def test_a_removed_watch_looks_no_more_and_its_batches_stay(database: Database) 
     (batch_id,) = watch.batch_ids
     assert len(watch.files_of(batch_id)) == 1
     bucket.add("b.wav")
-    with pytest.raises(NotFoundError, match="There is no watch"):
+    with pytest.raises(NotFoundError, match=r"Watch .* does not exist"):
         poll.look(database, row, watch.allowed, watch.intake)
     with pytest.raises(NotFoundError, match="stt watch list"):
         remove_watch(database, watch.id)

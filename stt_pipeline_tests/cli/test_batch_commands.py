@@ -119,7 +119,7 @@ def test_create_refuses_what_cannot_work(
 def test_a_batch_that_does_not_exist(stt_on_database: Stt, tmp_path: Path, command: tuple[str, ...]) -> None:
     ended = stt_on_database(*command)
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err == "There is no batch 77. `stt batch list` shows the batches.\n"
+    assert ended.err == "Batch 77 does not exist. `stt batch list` shows the batches.\n"
     assert not (tmp_path / ".stt" / "data").exists()
 
 
@@ -186,7 +186,9 @@ def test_export_goes_to_the_data_folder_unless_told_otherwise(
     assert keys("회의/") == names
     ended = stt_on_database("export", ended_batch, "--output-dir", "s3://no-such-bucket/x")
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.startswith("There is no bucket 'no-such-bucket'. Create it or use another address,")
+    assert ended.err.startswith(
+        "The bucket 'no-such-bucket' does not exist. Create it or use another address,"
+    )
 
 
 def test_export_of_a_batch_without_transcripts(

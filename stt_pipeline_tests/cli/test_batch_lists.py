@@ -244,7 +244,7 @@ def test_review_shows_the_worst_first_and_why(
     found = json.loads(only)
     assert (found["path"], found["quality"], found["suspect_segments"]) == ("화요일/회의 [1].wav", 0.4, 2)
     assert found["quality_notes"][0] == "low confidence (0.40 of 1)"
-    assert "There is no batch 77" in stt_on_database("batch", "review", 77).err
+    assert "Batch 77 does not exist" in stt_on_database("batch", "review", 77).err
     assert stt_on_database("batch", "create", Path(), "--name", "new").code == 0
     empty = stt_on_database("batch", "review", ended_batch + 1)
     assert empty.err == f"Batch {ended_batch + 1} has no transcript yet in which somebody talks.\n"

@@ -104,7 +104,7 @@ def test_list(stt_on_database: Stt, database: Database) -> None:
         (("create", "--role", "root"), "root"),
         (("create", "--role", "admin", "--name", "a\x1b[31mb"), "printable"),
         (("create", "--role", "admin", "--name", "x" * 101), "1 to 100"),
-        (("revoke", "7"), "There is no API key 7"),
+        (("revoke", "7"), "API key 7 does not exist"),
         (("revoke", str(1 << 63)), "no such number"),
         (("revoke", "x"), "integer"),
     ],

@@ -116,7 +116,7 @@ def test_doctor_writes_to_a_bucket_and_leaves_nothing_there(
     assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=bucket)
     check = found("s3://no-such-bucket/data")
     assert check["state"] == "fail"
-    assert check["found"].startswith("There is no bucket 'no-such-bucket'. Create it")
+    assert check["found"].startswith("The bucket 'no-such-bucket' does not exist. Create it")
 
 
 def test_doctor_says_when_the_dispatcher_last_ticked(

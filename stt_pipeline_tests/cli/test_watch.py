@@ -84,7 +84,7 @@ def test_what_is_watched_is_listed_shown_and_removed(
     assert json.loads(stt_on_database("watch", "remove", 2, "--json").out)["id"] == 2
     assert stt_on_database("watch", "list", "--json").out == ""
     ended = stt_on_database("watch", "show", 1)
-    assert (ended.code, ended.err) == (2, "There is no watch 1. `stt watch list` shows the watches.\n")
+    assert (ended.code, ended.err) == (2, "Watch 1 does not exist. `stt watch list` shows the watches.\n")
 
 
 @pytest.mark.parametrize(

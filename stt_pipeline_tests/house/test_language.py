@@ -60,7 +60,9 @@ def modules() -> list[Path]:
     return [path for path in sorted(PACKAGE.rglob("*.py")) if str(path.relative_to(ROOT)) not in ALLOWED]
 
 
-@pytest.mark.parametrize("room", sorted({path.relative_to(PACKAGE).parts[0] for path in modules()} | {"pages"}))
+@pytest.mark.parametrize(
+    "room", sorted({path.relative_to(PACKAGE).parts[0] for path in modules()} | {"pages"})
+)
 def test_the_text_has_no_idiom_of_the_list(room: str) -> None:
     paths = PAGES if room == "pages" else [p for p in modules() if p.relative_to(PACKAGE).parts[0] == room]
     found = [
@@ -84,7 +86,9 @@ def test_pages_name_files_that_exist(page: Path) -> None:
     missing = [
         name
         for name in sorted(named)
-        if not any((root / name).exists() for root in (ROOT, PACKAGE, ROOT / "stt_pipeline_tests", page.parent))
+        if not any(
+            (root / name).exists() for root in (ROOT, PACKAGE, ROOT / "stt_pipeline_tests", page.parent)
+        )
         and "NAME" not in name
         and "/run" not in name
     ]
@@ -98,7 +102,9 @@ def test_links_lead_to_files(page: Path) -> None:
 
 
 def test_every_module_says_what_it_contains() -> None:
-    silent = [str(path) for path in PACKAGE.rglob("*.py") if not ast.get_docstring(ast.parse(path.read_text()))]
+    silent = [
+        str(path) for path in PACKAGE.rglob("*.py") if not ast.get_docstring(ast.parse(path.read_text()))
+    ]
     assert not silent
 
 

@@ -259,7 +259,9 @@ def test_refused_requests_explain_what_to_do(
 def test_a_missing_bucket_is_not_created(aws: str) -> None:
     for error in errors_of(data_folder(Settings(), "s3://no-such-bucket/data")):
         assert isinstance(error, ConfigurationError)
-        assert str(error).startswith("There is no bucket 'no-such-bucket'. Create it or use another address,")
+        assert str(error).startswith(
+            "The bucket 'no-such-bucket' does not exist. Create it or use another address,"
+        )
     assert "no-such-bucket" not in [bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]]
 
 

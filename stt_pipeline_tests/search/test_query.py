@@ -36,7 +36,7 @@ def test_an_unclosed_quote_is_ignored() -> None:
     "text", ["", " ", "그리고", '""', '"', "!!!", "저는 그것을", "& | ! <-> :*", "'", "\\"]
 )
 def test_a_query_without_a_word_is_refused(text: str) -> None:
-    with pytest.raises(InvalidRequestError, match="no word to search for"):
+    with pytest.raises(InvalidRequestError, match="no searchable word"):
         parse_query(text)
 
 

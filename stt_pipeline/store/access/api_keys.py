@@ -62,7 +62,7 @@ def revoke(connection: Connection, key_id: int) -> tuple[ApiKey, bool]:
         The key, and whether this call revoked it.
 
     Raises:
-        NotFoundError: there is no such key.
+        NotFoundError: the key does not exist.
     """
     changed = connection.execute(
         update(api_keys)
@@ -71,7 +71,7 @@ def revoke(connection: Connection, key_id: int) -> tuple[ApiKey, bool]:
     ).rowcount
     row = connection.execute(select(api_keys).where(api_keys.c.id == key_id)).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no API key {key_id}. `stt key list` shows the keys.")
+        raise NotFoundError(f"API key {key_id} does not exist. `stt key list` shows the keys.")
     return ApiKey(**row._mapping), bool(changed)
 
 

@@ -126,12 +126,12 @@ def get(connection: Connection, watch_id: int, *, lock: bool = False) -> Watch:
     """Return one watch; with ``lock``, its row is locked until the end of the transaction.
 
     Raises:
-        NotFoundError: there is no such watch.
+        NotFoundError: the watch does not exist.
     """
     chosen = select(watches).where(watches.c.id == watch_id)
     row = connection.execute(chosen.with_for_update() if lock else chosen).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no watch {watch_id}. `stt watch list` shows the watches.")
+        raise NotFoundError(f"Watch {watch_id} does not exist. `stt watch list` shows the watches.")
     return _watch(row)
 
 

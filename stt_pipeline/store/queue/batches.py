@@ -98,11 +98,11 @@ def get(connection: Connection, batch_id: int) -> Batch:
     """Return one batch.
 
     Raises:
-        NotFoundError: there is no such batch.
+        NotFoundError: the batch does not exist.
     """
     row = connection.execute(select(*_COLUMNS).where(batches.c.id == batch_id)).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no batch {batch_id}. `stt batch list` shows the batches.")
+        raise NotFoundError(f"Batch {batch_id} does not exist. `stt batch list` shows the batches.")
     return _batch(row)
 
 
@@ -298,7 +298,7 @@ def lock(connection: Connection, batch_id: int) -> tuple[Batch, LeaseState]:
     """Lock one batch until the end of the transaction and return it with its lease.
 
     Raises:
-        NotFoundError: there is no such batch.
+        NotFoundError: the batch does not exist.
     """
     live = func.coalesce(batches.c.lease_until > func.now(), False).label("live")
     row = connection.execute(

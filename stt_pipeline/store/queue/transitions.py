@@ -35,7 +35,7 @@ def check(connection: Connection, batch_id: int, move: Move) -> Batch:
     """Lock a batch until the end of the transaction, check that ``move`` is allowed, and return the batch.
 
     Raises:
-        NotFoundError: there is no such batch.
+        NotFoundError: the batch does not exist.
         ConflictError: :data:`TRANSITIONS` does not allow ``move`` in the status of the batch.
     """
     connection.execute(select(batches.c.id).where(batches.c.id == batch_id).with_for_update(key_share=True))

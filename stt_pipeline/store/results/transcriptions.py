@@ -231,14 +231,14 @@ def get(connection: Connection, transcription_id: int) -> Transcription:
     """Return one transcription; the query uses the index of each monthly partition.
 
     Raises:
-        NotFoundError: there is no such transcription.
+        NotFoundError: the transcription does not exist.
     """
     row = connection.execute(
         select(transcriptions).where(transcriptions.c.id == transcription_id)
     ).one_or_none()
     if row is None:
         raise NotFoundError(
-            f"There is no transcription {transcription_id}. The list of files of a batch shows the ids of transcriptions."
+            f"Transcription {transcription_id} does not exist. The list of files of a batch shows the ids of transcriptions."
         )
     return _transcription(row)
 
