@@ -30,7 +30,7 @@ IDIOMS = {
     r"\bworth a look\b": "to review",
     r"\bstretch(es|ed)?\b": "region, span",
     r"\bas far as\b": "where, if",
-    r"\b(it|that|there|this) is no (?!longer|other|more)\w+": "is not a",
+    r"\b(it|that|this) is no (?!longer|other|more)\w+": "is not a",
     r"\bcome?s? of it\b|\bwhat becomes of\b|\bwhat became of\b|\bbecomes of\b": "the result of",
     r"\bgo(es)? by the name\b|\bis (told|said|asked) (of|about)\b": "has, gets",
     r"\bfor ever\b": "forever",
@@ -44,6 +44,9 @@ ALLOWED = {
 }
 
 
+ALLOWED_STRINGS = {'"heard"'}  # the old JSON key of raw_text
+
+
 def prose_of(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the line and text of each comment and string of a module; of a page, of each line."""
     text = path.read_text()
@@ -51,7 +54,8 @@ def prose_of(path: Path) -> Iterator[tuple[int, str]]:
         yield from enumerate(text.splitlines(), start=1)
         return
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type in (tokenize.COMMENT, tokenize.STRING):
+        is_word = token.string in ALLOWED_STRINGS
+        if token.type in (tokenize.COMMENT, tokenize.STRING) and not is_word:
             for number, line in enumerate(token.string.splitlines()):
                 yield token.start[0] + number, line
 
