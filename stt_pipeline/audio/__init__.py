@@ -1,1 +1,1 @@
-"""Where audio is and what it is: listing, probing, decoding. Knows nothing of speech."""
+"""Audio sources and files: list, open, probe and decode. Nothing here knows about speech."""

@@ -1,6 +1,6 @@
-"""From the channels of a recording, however many and however wired, to the one or two that are heard.
+"""Mix the channels of a recording down to mono or stereo.
 
-`decode` hands blocks of one format in here; where they come from, and when they play, is not known here.
+`decode` passes in blocks of one format. Files and timestamps are not handled here.
 """
 
 from typing import TYPE_CHECKING, Literal, cast
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 Layout = Literal["mono", "stereo"]
 
-# Channels of one sound, one of them turned around, leave next to nothing when added up; channels that hear different
-# things leave about as much as they have, equal ones twice that. The share of the channels' energy below which they are
-# taken for one sound turned around: a channel half as loud as the other leaves 0.2, and is still heard.
-_CANCELLED = 0.1
+# Energy of the sum of two channels, as a share of the sum of their energies. It is near 0 when one channel is the inverse of
+# the other, about 1 for independent channels, and 2 for equal ones. Below this limit the channels count as inverted. An
+# inverted channel at half the level gives 0.2, and its mono mix is still usable.
+_INVERTED_BELOW = 0.1
 
-_STRIDE = 37  # one sample in so many tells the energy of a block, and takes next to no time
+_STRIDE = 37  # every 37th sample is enough to estimate the energy of a block
 
 
 class Mixer:
-    """Mixes and resamples frames of more than two channels; equal channels come out as loud as each of them.
+    """Mixes and resamples frames of more than two channels; the mix of equal channels keeps their level.
 
-    Channels that the file says the places of are mixed as FFmpeg mixes them (the centre counts more than what is behind,
-    the subwoofer is left out); of others, such as a meeting recorder's microphones, the mean is taken.
+    Channels with known speaker positions use FFmpeg's mix (the centre has more weight than the rear channels, the subwoofer
+    is dropped). Channels without positions, such as the microphones of a meeting recorder, are averaged.
     """
 
     def __init__(self, like: "AudioFrame", sample_rate: int, layout: Layout) -> None:
-        """Take frames with the format of ``like``; give float32 ones, interleaved."""
+        """Accept frames with the format of ``like``; the output is interleaved float32."""
         import av
         from av.filter import Graph
 
@@ -57,13 +57,13 @@ class Mixer:
             return chain
 
         try:
-            # "9 channels" is the name of nine channels that say nothing of their places
+            # "9 channels" is FFmpeg's name for nine channels without positions
             self._graph = graph(means if like.layout.name == f"{channels} channels" else places)
-        except av.ArgumentError:  # places that FFmpeg knows no mix of
+        except av.ArgumentError:  # FFmpeg has no mix for these positions
             self._graph = graph(means)
 
     def resample(self, frame: "AudioFrame | None") -> "list[AudioFrame]":
-        """Take a frame, or None at the end; return what comes out, as PyAV's AudioResampler does."""
+        """Push a frame, or None to flush; return the output frames, as PyAV's AudioResampler does."""
         import av
 
         self._graph.push(frame)
@@ -75,18 +75,18 @@ class Mixer:
             return mixed
 
 
-def turn_back(frame: "AudioFrame") -> None:
-    """Where the second channel of a stereo frame is the first turned around, put the louder of them into both.
+def repair_inverted(frame: "AudioFrame") -> None:
+    """If the second channel of a stereo frame is the inverse of the first, copy the louder channel over the other.
 
-    A microphone with two wires swapped records so, and mixed to mono there would be silence. All other frames stay as
-    they are. Give frames of some seconds: in shorter ones the channels of any recording may be opposed for a moment.
+    A microphone with swapped wires records an inverted channel, and its mono mix would be silence. Other frames stay
+    unchanged. Pass frames of several seconds: for a moment, the channels of any recording can look inverted.
     """
     left, right = _channels(frame)
-    heard = [np.asarray(channel[::_STRIDE], np.float64) for channel in (left, right)]
-    with np.errstate(all="ignore"):  # files of floating point numbers may hold any number
-        energies = [channel.var() for channel in heard]
-        cancelled = (heard[0] + heard[1]).var() < _CANCELLED * (energies[0] + energies[1])
-    if cancelled:
+    sampled = [np.asarray(channel[::_STRIDE], np.float64) for channel in (left, right)]
+    with np.errstate(all="ignore"):  # floating point files can hold NaN and infinity
+        energies = [channel.var() for channel in sampled]
+        is_inverted = (sampled[0] + sampled[1]).var() < _INVERTED_BELOW * (energies[0] + energies[1])
+    if is_inverted:
         if energies[0] >= energies[1]:
             right[:] = left
         else:
@@ -94,7 +94,7 @@ def turn_back(frame: "AudioFrame") -> None:
 
 
 def _channels(frame: "AudioFrame") -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
-    """Return the two channels of a frame; writing to them changes it."""
+    """Return writable views of the two channels of a frame."""
     kind = np.dtype(_KINDS[frame.format.packed.name])
     if frame.format.is_planar:
         left, right = (_samples(plane, kind)[: frame.samples] for plane in frame.planes[:2])
@@ -105,9 +105,9 @@ def _channels(frame: "AudioFrame") -> tuple[npt.NDArray[np.generic], npt.NDArray
 
 
 def _samples(plane: "AudioPlane", kind: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
-    # a buffer that may be written to, of which PyAV's stubs say nothing
+    # planes are writable buffers, but PyAV's stubs do not declare it
     return np.frombuffer(cast("memoryview[int]", plane), kind)
 
 
 _KINDS = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
-"""FFmpeg's names of sample formats, and NumPy's."""
+"""Sample formats: FFmpeg's name to NumPy's."""

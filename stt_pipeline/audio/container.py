@@ -1,6 +1,6 @@
-"""Opening a sound file with FFmpeg (PyAV), and what its clock says. `probe` and `decode` read through here.
+"""Open an audio file with FFmpeg (PyAV) and follow its timestamps. `probe` and `decode` read files through here.
 
-All of FFmpeg's errors become the product's own in this one place.
+FFmpeg's errors are converted to the product's errors in this module only.
 """
 
 from collections.abc import Iterator
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
 
-# A recorder that writes nothing while nobody talks leaves a pause in its clock, and so do lost packets. Jitter is
-# shorter than the first figure (seconds); a jump longer than the second is a broken clock, not a pause.
+# Recorders that skip silence leave gaps in the timestamps, and so do lost packets. In seconds: a shorter step than the first
+# value is jitter, and a longer step than the second is a broken timestamp, not a pause.
 _JITTER = 0.1
 _BROKEN_CLOCK = 600.0
 
-# Pauses may add up to so many seconds, and so many times what sounds; more is a broken clock too. A small file could
-# play for weeks otherwise.
-_PAUSES_ALWAYS, _PAUSES_FOR_SOUND = 3600.0, 10.0
+# Limit for the sum of all pauses: these seconds, plus this multiple of the audio so far. Without a limit, a small file with
+# broken timestamps could decode to weeks of silence.
+_MAX_PAUSE_SECONDS, _MAX_PAUSE_RATIO = 3600.0, 10.0
 
 
-# Random bytes hold a packet now and then that decodes by luck: above this share of damaged ones a file is not audio.
-_DAMAGED_AT_MOST = 0.9
+# Some packets of random bytes decode by chance. Above this share of damaged packets a file is not audio.
+_MAX_DAMAGED = 0.9
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def open_audio(path: Path) -> "Iterator[Track]":
     """Open the first audio track of ``path``.
 
     Raises:
-        UnreadableError: not a file, empty, or not something FFmpeg can decode; also for what fails while it is open.
+        UnreadableError: not a file, empty, or FFmpeg cannot decode it; also raised for errors while the track is open.
         NoAudioError: a container without an audio track.
     """
     import av
@@ -47,7 +47,7 @@ def open_audio(path: Path) -> "Iterator[Track]":
     try:
         if path.stat().st_size == 0:
             raise UnreadableError(f"{name} is empty (0 bytes): copy or upload it again from the recorder.")
-        # Opened here, and every other protocol forbidden: a playlist in disguise must not read other files or hosts.
+        # Only this open file may be read: a playlist with an audio extension must not reach other files or hosts.
         with (
             path.open("rb") as file,
             av.open(file, "r", metadata_errors="ignore", options={"protocol_whitelist": "none"}) as container,
@@ -70,7 +70,7 @@ def open_audio(path: Path) -> "Iterator[Track]":
 
 @dataclass
 class Track:
-    """An open audio track; it counts how many of its packets could be decoded."""
+    """An open audio track. It counts decoded and damaged packets."""
 
     name: str
     container: "InputContainer"
@@ -79,10 +79,10 @@ class Track:
     damaged: int = 0
 
     def packets(self) -> "Iterator[Packet[AudioStream]]":
-        """Yield the track's packets, and an empty one at the end that flushes the decoder.
+        """Yield the track's packets, then an empty packet that flushes the decoder.
 
         Raises:
-            NoAudioError: there are none.
+            NoAudioError: the track has no packets.
         """
         from av.error import InvalidDataError
 
@@ -100,7 +100,7 @@ class Track:
             )
 
     def frames(self, packet: "Packet[AudioStream]") -> "list[AudioFrame]":
-        """Return the frames that come out after ``packet``; a damaged packet has none."""
+        """Decode ``packet``; a damaged packet gives no frames."""
         from av.error import FFmpegError
 
         try:
@@ -112,8 +112,8 @@ class Track:
         return frames
 
     def check(self) -> None:
-        """Raise an UnreadableError if next to nothing of the packets seen so far could be decoded."""
-        if not self.decoded or self.damaged > _DAMAGED_AT_MOST * (self.decoded + self.damaged):
+        """Raise an UnreadableError if nearly all packets so far are damaged."""
+        if not self.decoded or self.damaged > _MAX_DAMAGED * (self.decoded + self.damaged):
             raise UnreadableError(
                 f"{self.name} looks like {self.container.format.name} but cannot be decoded: it is damaged, or another "
                 "kind of file with this name. Check that it plays, and copy it again."
@@ -121,10 +121,7 @@ class Track:
 
 
 class Clock:
-    """Follows the times written in a file from piece to piece (packets or frames), in seconds.
-
-    ``elapsed`` is how long everything so far plays.
-    """
+    """Follows the timestamps of packets or frames, in seconds. ``elapsed`` is the playing time so far."""
 
     def __init__(self) -> None:
         self.elapsed = 0.0
@@ -132,13 +129,13 @@ class Clock:
         self._paused = 0.0
 
     def advance(self, time: float | None, length: float) -> float:
-        """Take the next piece, which starts at ``time`` if the file says so; return the pause before it, or 0."""
+        """Add a packet or frame of ``length`` at ``time`` (None: no timestamp); return the pause before it, or 0."""
         step = time - self._due if time is not None and self._due is not None else 0.0
         if not -_JITTER <= step < _BROKEN_CLOCK:
             step = 0.0
         if step > _JITTER:
-            sounding = self.elapsed - self._paused
-            if self._paused + step > _PAUSES_ALWAYS + _PAUSES_FOR_SOUND * sounding:
+            audio = self.elapsed - self._paused
+            if self._paused + step > _MAX_PAUSE_SECONDS + _MAX_PAUSE_RATIO * audio:
                 step = 0.0
             self._paused += step
         start = time if time is not None else self._due

@@ -1,4 +1,4 @@
-"""From any sound or film file to the samples that speech models hear. Nothing is cached here."""
+"""Decode any audio or video file to the samples that speech models take. Nothing is cached here."""
 
 import itertools
 from collections.abc import Iterator
@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from stt_pipeline.audio.channels import Layout, Mixer, turn_back
+from stt_pipeline.audio.channels import Layout, Mixer, repair_inverted
 from stt_pipeline.audio.container import Clock, open_audio
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
 SAMPLE_RATE = 16_000
-"""Rate that Whisper and Silero VAD hear, in Hz."""
+"""Sample rate of Whisper and Silero VAD, in Hz."""
 
-# Frames are joined to blocks of this many samples: resampling each alone takes twice the time.
+# Frames are joined to blocks of this many samples: resampling single frames takes twice the time.
 _BLOCK = 1 << 19
 
-# Loud mixes of floating point numbers pass full scale, but not by more than 18 dB; what does is no sound.
-_LOUDEST = 8.0
+# Loud floating point mixes exceed full scale, but by at most 18 dB. Larger values are not audio.
+_MAX_LEVEL = 8.0
 
 
 def decode(path: Path, sample_rate: int = SAMPLE_RATE) -> npt.NDArray[np.float32]:
@@ -35,21 +35,20 @@ def decode(path: Path, sample_rate: int = SAMPLE_RATE) -> npt.NDArray[np.float32
 def decode_blocks(
     path: Path, sample_rate: int = SAMPLE_RATE, layout: Layout = "mono"
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield the first audio track of ``path``, block after block, each some seconds long and none empty.
+    """Yield the first audio track of ``path`` in blocks of several seconds; no block is empty.
 
-    Mono blocks are float32 ``(samples,)``, all channels mixed; stereo ones ``(samples, 2)``, a mono track twice. Full
-    scale is 1; the two channels of loud stereo add up to a little more, up to 1.42, and stereo of a mono track is as much
-    quieter. More channels are mixed so that equal ones stay as loud as they are. Where the second channel of stereo is
-    the first turned around, the mix is the louder one. Files of floating point numbers may hold what is no number or
-    beyond all scale; it becomes silence, or 8 at most.
+    Mono blocks are float32 ``(samples,)`` with all channels mixed; stereo blocks are ``(samples, 2)``, where a mono track
+    fills both channels. Full scale is 1. The mono mix of loud stereo can reach 1.42; the stereo form of a mono track is
+    lower by the same factor. A mix of more than two equal channels keeps their level. If the second stereo channel is the
+    inverse of the first, the mono mix is the louder channel. NaN becomes silence, and values are clipped to ±8.
 
-    Sample ``n`` is what plays at ``n / sample_rate`` seconds: damaged packets are skipped, and where the file's clock
-    shows a pause (lost packets, or a recorder that writes nothing while nobody talks) there is silence. A truncated
-    file gives what is left of it. One resampler goes through the whole file, so blocks have no seams.
+    Sample ``n`` plays at ``n / sample_rate`` seconds. Damaged packets are skipped. Gaps in the file's timestamps (lost
+    packets, or a recorder that skips silence) become silence. A truncated file gives its remaining audio. One resampler
+    runs over the whole file, so there are no artifacts between blocks.
 
     Raises:
-        UnreadableError: empty, or not audio that can be decoded; what was yielded before is not to be relied upon.
-        NoAudioError: no audio track, or a track without any sound in it.
+        UnreadableError: the file is empty or cannot be decoded as audio; discard the blocks so far.
+        NoAudioError: no audio track, or an empty track.
     """
     run: _Run | None = None
     clock = Clock()
@@ -74,7 +73,7 @@ def _silence(samples: int, layout: Layout) -> Iterator[npt.NDArray[np.float32]]:
 
 
 class _Run:
-    """Frames of one format that follow each other without a pause, turned into float32 blocks."""
+    """Converts consecutive frames of one format, without pauses between them, to float32 blocks."""
 
     def __init__(self, first: "AudioFrame", sample_rate: int, layout: Layout) -> None:
         from av.audio.fifo import AudioFifo
@@ -88,40 +87,40 @@ class _Run:
             if channels <= 2
             else Mixer(first, sample_rate, layout)
         )
-        self._may_cancel = channels == 2 and layout == "mono"
-        self._block = _BLOCK if channels <= 2 else 2 * _BLOCK // channels  # of the same size in memory
+        self._may_be_inverted = channels == 2 and layout == "mono"
+        self._block = _BLOCK if channels <= 2 else 2 * _BLOCK // channels  # the same bytes in memory
         self._shape = (-1,) if layout == "mono" else (-1, 2)
 
     def accepts(self, frame: "AudioFrame") -> bool:
-        """Say whether ``frame`` has the format of this run; concatenated recordings may change it midway."""
+        """Return whether ``frame`` has the format of this run; joined recordings can change it midway."""
         return _format(frame) == self._format
 
     def feed(self, frame: "AudioFrame") -> Iterator[npt.NDArray[np.float32]]:
-        """Take ``frame``; yield what has come out so far, often nothing."""
-        frame.pts = None  # the clock is our caller's; the fifo would refuse jitter
+        """Add ``frame``; yield the blocks that are complete, often none."""
+        frame.pts = None  # the caller follows the timestamps; the FIFO raises on jitter
         self._fifo.write(frame)
         if self._fifo.samples >= self._block:
             yield from self._resampled(self._fifo.read(self._block))
 
     def rest(self) -> Iterator[npt.NDArray[np.float32]]:
-        """Yield all that is left; the run is over."""
+        """Flush: yield the remaining blocks."""
         yield from self._resampled(self._fifo.read())
         yield from self._resampled(None)
 
     def _resampled(self, frame: "AudioFrame | None") -> Iterator[npt.NDArray[np.float32]]:
-        if frame is not None and self._may_cancel:
-            turn_back(frame)
+        if frame is not None and self._may_be_inverted:
+            repair_inverted(frame)
         for block in self._resampler.resample(frame):
             if block.samples:
-                yield _cleaned(block.to_ndarray().reshape(self._shape).astype(np.float32, copy=False))
+                yield _clip(block.to_ndarray().reshape(self._shape).astype(np.float32, copy=False))
 
 
-def _cleaned(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return samples that can be reckoned with; one that cannot would spoil all that is heard together with it."""
-    if samples.min() >= -_LOUDEST and samples.max() <= _LOUDEST:  # not so if one is no number
+def _clip(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Replace NaN and clip: one such sample would make a model's output for its whole window useless."""
+    if samples.min() >= -_MAX_LEVEL and samples.max() <= _MAX_LEVEL:  # false if there is a NaN
         return samples
     finite = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    return np.clip(finite, -_LOUDEST, _LOUDEST)
+    return np.clip(finite, -_MAX_LEVEL, _MAX_LEVEL)
 
 
 def _format(frame: "AudioFrame") -> tuple[str, str, int]:

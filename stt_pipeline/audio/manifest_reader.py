@@ -1,6 +1,7 @@
-"""The rows of files that list objects: CSV, JSON lines, Parquet, and the manifest of an S3 Inventory.
+"""Read file lists: CSV, JSON Lines, Parquet, and the manifest of an S3 Inventory.
 
-What a row says is read and checked here; whether the object is there, meant or allowed is for ``listed`` to say.
+Rows are parsed and validated here. Whether an object exists, matches the pattern or is allowed is checked in
+``manifest_source``.
 """
 
 import csv
@@ -22,12 +23,14 @@ from stt_pipeline.errors import InvalidRequestError
 LIST_ENDINGS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".parquet")
 MANIFEST = "manifest.json"
 
-_ROWS_AT_A_TIME = 5_000  # of Parquet
-_LONGEST_LINE = 1 << 20
-_LARGEST_MANIFEST = 64 << 20
+_PARQUET_BATCH_ROWS = 5_000
+_MAX_LINE_LENGTH = 1 << 20
+_MAX_MANIFEST_BYTES = 64 << 20
 _ETAG = re.compile(r'[^\x00-\x20"\ud800-\udfff]{1,200}')
-_NEEDED = "A row has uri, or bucket and key, and may have size (bytes), etag and last_modified (ISO 8601)."
-_MEANT = (
+_ROW_FORMAT = (
+    "A row has uri, or bucket and key, and may have size (bytes), etag and last_modified (ISO 8601)."
+)
+_COLUMNS = (
     "uri",
     "bucket",
     "key",
@@ -44,7 +47,7 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An object as a list names it; what the list does not say is None. ``place`` is where the row is, for messages."""
+    """A row of a file list; missing values are None. ``place`` is the position of the row, for messages."""
 
     uri: str
     size: int | None
@@ -55,7 +58,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What the manifest of an S3 Inventory says: the addresses of its data files, and how to read them."""
+    """The manifest of an S3 Inventory: the addresses of its data files, and how to read them."""
 
     files: list[str]
     is_parquet: bool
@@ -63,16 +66,16 @@ class Inventory:
 
 
 def is_list(address: str) -> bool:
-    """Say whether an address or name is, by its ending, that of a list of files."""
+    """Return whether an address or name is that of a file list, by its ending."""
     name = address.rpartition("/")[2].lower()
     return name == MANIFEST or name.endswith(LIST_ENDINGS)
 
 
 def rows_of_list(path: Path, name: str) -> Iterator[Row]:
-    """Yield the rows of the list at ``path``; ``name`` tells its kind, and is what messages call it.
+    """Yield the rows of the list at ``path``; ``name`` gives its format and appears in messages.
 
     Raises:
-        InvalidRequestError: the list is damaged, or a row says nothing that can be used.
+        InvalidRequestError: the list is damaged, or a row is not valid.
     """
     kind = name.lower()
     with _reading(name):
@@ -87,7 +90,7 @@ def rows_of_list(path: Path, name: str) -> Iterator[Row]:
 
 
 def rows_of_inventory(path: Path, name: str, inventory: Inventory) -> Iterator[Row]:
-    """Yield the rows of one data file of an inventory: newest versions only, without what was deleted.
+    """Yield the rows of one data file of an inventory: latest versions only, without delete markers.
 
     Raises:
         InvalidRequestError: as for :func:`rows_of_list`.
@@ -95,22 +98,22 @@ def rows_of_inventory(path: Path, name: str, inventory: Inventory) -> Iterator[R
     with _reading(name):
         rows = _parquet(path, name) if inventory.is_parquet else _csv(path, name, inventory.columns)
         for place, values in rows:
-            if _says(values, "islatest", "false") or _says(values, "isdeletemarker", "true"):
+            if _has_value(values, "islatest", "false") or _has_value(values, "isdeletemarker", "true"):
                 continue
             if not inventory.is_parquet:
-                # in CSV alone keys are URL-encoded (S3 User Guide, "Amazon S3 Inventory list")
+                # only CSV has URL-encoded keys (S3 User Guide, "Amazon S3 Inventory list")
                 values = {**values, "key": unquote_plus(values.get("key") or "")}
             yield from _row(values, place)
 
 
 def read_manifest(path: Path, name: str) -> Inventory:
-    """Return what the ``manifest.json`` of an S3 Inventory says.
+    """Return the content of the ``manifest.json`` of an S3 Inventory.
 
     Raises:
-        InvalidRequestError: it is another kind of file, or its inventory is in a format that is not read.
+        InvalidRequestError: it is not such a manifest, or the format of its inventory is not supported.
     """
     with _reading(name):
-        if path.stat().st_size > _LARGEST_MANIFEST:
+        if path.stat().st_size > _MAX_MANIFEST_BYTES:
             raise InvalidRequestError(f"{name} is too large for a manifest of an S3 Inventory.")
         try:
             manifest = json.loads(path.read_bytes())
@@ -121,11 +124,11 @@ def read_manifest(path: Path, name: str) -> Inventory:
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidRequestError(
                 f"{name} is not the manifest of an S3 Inventory: it needs fileFormat, fileSchema, destinationBucket and "
-                "files. Another list is to be named .csv, .jsonl or .parquet."
+                "files. Name another kind of list .csv, .jsonl or .parquet."
             ) from error
     if file_format not in ("CSV", "PARQUET"):
         raise InvalidRequestError(
-            f"{name} is of an inventory in {file_format}: set the inventory's format to CSV or Parquet."
+            f"{name} belongs to an inventory in {file_format}: set the inventory's format to CSV or Parquet."
         )
     return Inventory(files, file_format == "PARQUET", columns)
 
@@ -138,14 +141,14 @@ def _csv(path: Path, name: str, columns: list[str] | None) -> Iterator[tuple[str
             columns = [_column(title) for title in header]
             if "uri" not in columns and not {"bucket", "key"} <= set(columns):
                 raise InvalidRequestError(
-                    f"{name}, line 1: the columns' names are missing, or none says where a file is. {_NEEDED}"
+                    f"{name}, line 1: there is no header, or it has neither uri nor bucket and key. {_ROW_FORMAT}"
                 )
         for values in reader:
             if values:
                 place = f"{name}, line {reader.line_num}"
                 if len(values) != len(columns):
                     raise InvalidRequestError(
-                        f"{place}: {len(values)} values, where the columns are {len(columns)}. {_NEEDED}"
+                        f"{place}: {len(values)} values, but {len(columns)} columns. {_ROW_FORMAT}"
                     )
                 yield place, dict(zip(columns, values, strict=True))
 
@@ -159,9 +162,9 @@ def _json_lines(path: Path, name: str) -> Iterator[tuple[str, Values]]:
             try:
                 values = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise InvalidRequestError(f"{place} is not JSON ({error}). {_NEEDED}") from error
+                raise InvalidRequestError(f"{place} is not JSON ({error}). {_ROW_FORMAT}") from error
             if not isinstance(values, dict):
-                raise InvalidRequestError(f"{place} is not an object in braces. {_NEEDED}")
+                raise InvalidRequestError(f"{place} is not a JSON object. {_ROW_FORMAT}")
             yield place, {_column(title): value for title, value in values.items()}
 
 
@@ -171,9 +174,9 @@ def _parquet(path: Path, name: str) -> Iterator[tuple[str, Values]]:
 
     try:
         with pq.ParquetFile(path) as file:
-            titles = [title for title in file.schema_arrow.names if _column(title) in _MEANT]
+            titles = [title for title in file.schema_arrow.names if _column(title) in _COLUMNS]
             number = 0
-            for batch in file.iter_batches(_ROWS_AT_A_TIME, columns=titles):
+            for batch in file.iter_batches(_PARQUET_BATCH_ROWS, columns=titles):
                 for values in batch.to_pylist():
                     number += 1
                     yield (
@@ -185,7 +188,7 @@ def _parquet(path: Path, name: str) -> Iterator[tuple[str, Values]]:
 
 
 def _row(values: Values, place: str) -> Iterator[Row]:
-    """Yield what a row says, but for folders, which are no objects."""
+    """Yield the row, or nothing for a folder."""
     try:
         uri = _address(values)
         size = _value(values, "size")
@@ -199,9 +202,11 @@ def _row(values: Values, place: str) -> Iterator[Row]:
             place,
         )
     except (ValueError, InvalidRequestError) as error:
-        raise InvalidRequestError(f"{place}: {error} {_NEEDED}") from error
+        raise InvalidRequestError(f"{place}: {error} {_ROW_FORMAT}") from error
     if len(uri.encode()) > LONGEST_ADDRESS:
-        raise InvalidRequestError(f"{place}: the address has more than {LONGEST_ADDRESS:,} bytes. {_NEEDED}")
+        raise InvalidRequestError(
+            f"{place}: the address has more than {LONGEST_ADDRESS:,} bytes. {_ROW_FORMAT}"
+        )
     if not uri.endswith("/"):
         yield row
 
@@ -209,7 +214,7 @@ def _row(values: Values, place: str) -> Iterator[Row]:
 def _etag(text: str) -> str:
     etag = text.strip('"')
     if not _ETAG.fullmatch(etag):
-        raise ValueError(f"{text[:200]!a} is no etag: copy it from S3, or leave it out.")
+        raise ValueError(f"{text[:200]!a} is not an etag: copy it from S3, or leave it out.")
     return etag
 
 
@@ -218,10 +223,10 @@ def _address(values: Values) -> str:
     if uri is None:
         bucket, key = _value(values, "bucket"), _value(values, "key")
         if bucket is None or key is None:
-            raise ValueError("it does not say where a file is.")
+            raise ValueError("it has neither uri nor bucket and key.")
         uri = f"s3://{bucket}/{key}"
     uri = str(uri)
-    uri.encode()  # JSON can hold halves of characters
+    uri.encode()  # raises for lone surrogates, which JSON can contain
     if uri.startswith("/"):
         uri = file_uri(Path(uri))
     if uri[:5].lower() == "s3://":
@@ -232,7 +237,7 @@ def _address(values: Values) -> str:
 
 
 def _value(values: Values, *columns: str) -> Any:
-    """Return what a row says under one of these names; None where it says nothing."""
+    """Return the first value that a row has in one of these columns, or None."""
     for column in columns:
         value = values.get(column)
         if value is not None and value != "":
@@ -240,7 +245,7 @@ def _value(values: Values, *columns: str) -> Any:
     return None
 
 
-def _says(values: Values, column: str, word: str) -> bool:
+def _has_value(values: Values, column: str, word: str) -> bool:
     return str(values.get(column, "")).strip().lower() == word
 
 
@@ -250,7 +255,7 @@ def _size(value: object) -> int:
     except ValueError:
         size = -1
     if not 0 <= size < 1 << 62:
-        raise ValueError(f"{str(value)[:50]!r} is no size in bytes.")
+        raise ValueError(f"{str(value)[:50]!r} is not a size in bytes.")
     return size
 
 
@@ -259,11 +264,11 @@ def _time(value: object) -> datetime:
         time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
         return time.replace(tzinfo=time.tzinfo or timezone.utc).astimezone(timezone.utc)
     except (ValueError, OverflowError):
-        raise ValueError(f"{str(value)[:50]!r} is no time.") from None
+        raise ValueError(f"{str(value)[:50]!r} is not a time.") from None
 
 
 def _column(title: str) -> str:
-    """Return a column's name as it is looked up: inventories say LastModifiedDate, or last_modified_date in Parquet."""
+    """Normalize a column's name: inventories have LastModifiedDate, or last_modified_date in Parquet."""
     return "".join(title.split()).replace("_", "").lower()
 
 
@@ -274,10 +279,12 @@ def _opened(path: Path, name: str) -> "AbstractContextManager[IO[str]]":
 
 
 def _lines(file: IO[str], name: str) -> Iterator[str]:
-    lines: Iterable[str] = iter(lambda: file.readline(_LONGEST_LINE), "")
+    lines: Iterable[str] = iter(lambda: file.readline(_MAX_LINE_LENGTH), "")
     for number, line in enumerate(lines, start=1):
-        if len(line) == _LONGEST_LINE:
-            raise InvalidRequestError(f"{name}, line {number} is longer than {_LONGEST_LINE:,} characters.")
+        if len(line) == _MAX_LINE_LENGTH:
+            raise InvalidRequestError(
+                f"{name}, line {number} is longer than {_MAX_LINE_LENGTH:,} characters."
+            )
         yield line
 
 
@@ -288,7 +295,7 @@ def _reading(name: str) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
-        raise InvalidRequestError(f"{name} is not text in UTF-8: save it as such.") from error
+        raise InvalidRequestError(f"{name} is not UTF-8 text: save it as UTF-8.") from error
     except (csv.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InvalidRequestError(f"{name} is damaged ({error}): write it again.") from error
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Which names of a source are meant: file patterns, the same for folders and for buckets. No listing here.
+"""File patterns (shell globs) that select names of a source, the same for folders and buckets. No listing here.
 
-Patterns come from outside, and a scan asks them about millions of names. So they run on RE2, whose time is linear in the
-length of a name whatever the pattern is: with ``re``, ``*a*a*a*a*a*b`` takes hours and holds up every other thread.
+Patterns are user input, and a scan matches them against millions of names. RE2 takes linear time for every pattern; with
+``re``, ``*a*a*a*a*a*b`` takes hours and blocks all other threads.
 """
 
 import os
@@ -31,36 +31,35 @@ AUDIO_EXTENSIONS = (
     ),
     *("3gp", "avi", "flv", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "webm", "wmv"),
 )
-"""Extensions of the sound and film containers that recorders, phones and meeting tools write."""
+"""Extensions of the audio and video containers that recorders, phones and meeting tools write."""
 
 DEFAULT_PATTERN = ",".join(f"**/*.{extension}" for extension in AUDIO_EXTENSIONS)
 """Every known kind of audio and video, at any depth."""
 
 
 MAX_PATTERN_LENGTH = 2_000
-_MOST_GLOBS = 100
-_SPACES = " \t\r\n"  # around globs, which may be written on lines of their own
-# of the compiled pattern and its cache, in bytes: the package keeps the last 128 patterns
-_MEMORY = 2 << 20
-_NOTHING = r"[^\x{0}-\x{10ffff}]"
-_ONE_FORM = re.compile(r"[0-9 _/-]*")
-_NAMED_CLASS = re.compile(r"\[[^]]*\[:")  # [[:alpha:]], which a shell knows, and fsspec does not
+_MAX_GLOBS = 100
+_SPACES = " \t\r\n"  # line breaks may separate globs
+_MAX_MEMORY = 2 << 20  # bytes for a compiled pattern and its cache; the package caches the last 128 patterns
+_NO_MATCH = r"[^\x{0}-\x{10ffff}]"
+_CASELESS = re.compile(r"[0-9 _/-]*")
+_NAMED_CLASS = re.compile(r"\[[^]]*\[:")  # [[:alpha:]]: shells support it, fsspec does not
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class FilePattern:
     """Shell globs, several separated by commas, matched against paths relative to the source.
 
-    ``*`` and ``?`` stay within one folder, ``**`` spans any number of them (``**/*.mp3`` is every mp3, ``*.mp3`` only
-    those at the top). Upper and lower case are the same, and so are composed and decomposed Korean. Names that begin
-    with a dot are never meant, as in a shell: macOS leaves a ``._name.mp3`` beside every file it copies.
+    ``*`` and ``?`` match within one folder, ``**`` matches any number of folders: ``**/*.mp3`` is every mp3, ``*.mp3`` only
+    those at the top. Case and the Unicode form of Korean (composed or decomposed) are ignored. Names that begin with a dot
+    never match, as in a shell: macOS writes a ``._name.mp3`` beside every file that it copies.
     """
 
     def __init__(self, text: str) -> None:
         """Compile ``text``; an empty one is :data:`DEFAULT_PATTERN`.
 
         Raises:
-            InvalidRequestError: the pattern cannot be one of paths inside the source, or is too long.
+            InvalidRequestError: the pattern is not valid, leaves the source, or is too long.
         """
         import re2  # type: ignore[import-untyped]
 
@@ -70,43 +69,43 @@ class FilePattern:
             )
         globs = [glob.strip(_SPACES) for glob in (text.strip(_SPACES) or DEFAULT_PATTERN).split(",")]
         globs = [glob for glob in globs if glob]
-        if len(globs) > _MOST_GLOBS:
+        if len(globs) > _MAX_GLOBS:
             raise InvalidRequestError(
-                f"The file pattern lists {len(globs)} globs, and may list {_MOST_GLOBS}: use wider ones, as in **/*."
+                f"The file pattern lists {len(globs)} globs, and may list {_MAX_GLOBS}: use wider globs, as in **/*."
             )
-        common = os.path.commonprefix(globs)  # noqa: RUF071 (by character is what is meant)
-        self._literal_start = common[: _ONE_FORM.match(common).end()].rstrip("/ ")  # type: ignore[union-attr]
+        common = os.path.commonprefix(globs)  # noqa: RUF071 (a prefix of characters, not of folders)
+        self._literal_start = common[: _CASELESS.match(common).end()].rstrip("/ ")  # type: ignore[union-attr]
         options = re2.Options()
         options.case_sensitive = False
         options.never_capture = True
         options.log_errors = False
-        options.max_mem = _MEMORY
+        options.max_mem = _MAX_MEMORY
         try:
-            self._regex = re2.compile("|".join(map(_translate, globs)) or _NOTHING, options)
+            self._regex = re2.compile("|".join(map(_translate, globs)) or _NO_MATCH, options)
         except re2.error as error:
             raise InvalidRequestError(
-                f"The file pattern cannot be used ({_words(error)}): write a shorter or simpler one, as in **/*.mp3."
+                f"The file pattern cannot be used ({_reason(error)}): write a shorter or simpler one, as in **/*.mp3."
             ) from error
 
     @property
     def literal_start(self) -> str:
-        """How every path that is meant begins, as far as that is certain: characters that have no other form or case."""
+        """A prefix that every matching path has: only characters without case and without other Unicode forms."""
         return self._literal_start
 
     def matches(self, path: str) -> bool:
-        """Say whether ``path``, relative to the source and with ``/`` between folders, is meant."""
+        """Return whether ``path``, relative to the source and with ``/`` between folders, matches."""
         if path.startswith(".") or "/." in path:
             return False
         name = unicodedata.normalize("NFC", path)
         try:
             encoded = name.encode()
-        except UnicodeEncodeError:  # bytes that are not UTF-8: each is a character that only a wildcard means
+        except UnicodeEncodeError:  # bytes that are not UTF-8: only wildcards match them
             encoded = _SURROGATES.sub("\ufffd", name).encode()
         return self._regex.fullmatch(encoded) is not None
 
 
 def _translate(glob: str) -> str:
-    """Return ``glob`` as an expression of RE2."""
+    """Return ``glob`` as a regular expression of RE2."""
     from fsspec.utils import glob_translate  # type: ignore[import-untyped]
 
     if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in glob):
@@ -123,7 +122,7 @@ def _translate(glob: str) -> str:
         )
     if _NAMED_CLASS.search(glob):
         raise InvalidRequestError(
-            f"The file pattern {glob!r} names a class of characters: write them out, as in [a-z]."
+            f"The file pattern {glob!r} has a named character class: write the characters out, as in [a-z]."
         )
     try:
         expression = str(glob_translate(unicodedata.normalize("NFC", glob)))
@@ -131,13 +130,13 @@ def _translate(glob: str) -> str:
         raise InvalidRequestError(
             f"The file pattern {glob!r} is not valid: ** must stand alone between slashes, as in **/*.mp3."
         ) from error
-    # a key may begin with a slash, or have two in a row: folders without a name
+    # a key can begin with a slash or have two in a row: its folders have empty names
     expression = expression.replace("(?:.+/)?", "(?:.*/)?")
-    # what RE2 writes otherwise: the end of the text, and the empty class of [z-a], which is no name
+    # RE2 has another syntax for the end of the text and for an empty class, as in [z-a]
     expression = expression.removesuffix(r"\Z")
-    return expression if "(?!)" in glob else expression.replace("(?!)", _NOTHING)
+    return expression if "(?!)" in glob else expression.replace("(?!)", _NO_MATCH)
 
 
-def _words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     reason = error.args[0] if error.args else error
     return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)

@@ -1,4 +1,4 @@
-"""What an audio file is: its length, rate, channels and codec, found by decoding no more than its beginning."""
+"""Probe an audio file: duration, sample rate, channels and codec. Only its beginning is decoded."""
 
 import time
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.packet import Packet
 
-_ENOUGH = 10  # packets that decode tell audio from bytes that look like it
+_DECODED_PACKETS = 10  # enough to distinguish audio from random bytes
 
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
     """``duration`` in seconds, ``sample_rate`` in Hz; ``codec`` and ``container`` by FFmpeg's names ("aac", "mp4").
 
-    The duration is what the packets add up to, not what the header promises: a truncated recording is as long as
-    what is left of it. It may be some hundredths of a second over the decoded length (codecs pad their ends).
+    The duration is the sum of the packets, not the header's value: for a truncated recording it is the length of the rest.
+    It can exceed the decoded length by some hundredths of a second, because codecs pad the end.
     """
 
     duration: float
@@ -30,17 +30,17 @@ class AudioInfo:
 
 
 def probe(path: Path) -> AudioInfo:
-    """Return what ``path`` holds; all its packets are counted, so that a header cannot lie.
+    """Return the properties of ``path``. All packets are read, so a wrong header has no effect.
 
     Raises:
-        UnreadableError: empty, or not audio that can be decoded.
-        NoAudioError: no audio track, or a track without any sound in it.
+        UnreadableError: the file is empty or cannot be decoded as audio.
+        NoAudioError: no audio track, or an empty track.
     """
     clock = Clock()
     with open_audio(path) as track:
         for packet in track.packets():
             clock.advance(*_times(packet))
-            if track.decoded < _ENOUGH:
+            if track.decoded < _DECODED_PACKETS:
                 track.frames(packet)
         track.check()
         return AudioInfo(
@@ -53,9 +53,9 @@ def probe(path: Path) -> AudioInfo:
 
 
 def rough_duration(path: Path, *, seconds: float) -> float:
-    """Return how long ``path`` plays, in seconds, from as much of it as can be read in ``seconds``.
+    """Estimate the duration of ``path``, in seconds, from the part that can be read within ``seconds``.
 
-    What is left is taken to be like what was read. A file that is read to its end has its exact length.
+    The duration is extrapolated by bytes. It is exact if the whole file is read in time.
 
     Raises:
         UnreadableError: as for :func:`probe`.
@@ -63,11 +63,11 @@ def rough_duration(path: Path, *, seconds: float) -> float:
     """
     clock = Clock()
     until = time.monotonic() + seconds
-    begin, end = None, 0  # of what was read, in the file
+    begin, end = None, 0  # byte range of the part that is read
     with open_audio(path) as track:
         for packet in track.packets():
             clock.advance(*_times(packet))
-            if track.decoded < _ENOUGH:
+            if track.decoded < _DECODED_PACKETS:
                 track.frames(packet)
             if packet.pos is not None:
                 begin = packet.pos if begin is None else begin
@@ -88,7 +88,7 @@ def _times(packet: "Packet[AudioStream]") -> tuple[float | None, float]:
 
 
 def _container_name(names: str, path: PurePath) -> str:
-    """Pick one of FFmpeg's names for a family ("mov,mp4,m4a"): the file's own, else the first."""
+    """Choose from FFmpeg's names of a family ("mov,mp4,m4a"): the file's extension if listed, else the first."""
     choices = names.split(",")
     extension = path.suffix.lstrip(".").lower()
     return extension if extension in choices else choices[0]

@@ -150,7 +150,7 @@ def cached_object(client: Any, cache: DownloadCache, uri: str, etag: str) -> Ite
     if not etag:
         with _download_errors(uri):
             etag = look_up(client, uri)["ETag"].strip('"')
-    with cache.lend(uri, etag, lambda: _download(client, uri, etag)) as path:
+    with cache.open(uri, etag, lambda: _download(client, uri, etag)) as path:
         yield path
 
 

@@ -11,8 +11,8 @@ from stt_pipeline.audio.uris import bucket_and_key
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError, SourceUnavailableError, SttError
 from stt_pipeline.settings import Settings
 
-LISTED_AT_ONCE = 8
-"""Requests for pages of a listing that are under way at once."""
+PARALLEL_LISTINGS = 8
+"""Parallel requests for pages of one listing."""
 
 # standard mode waits a random part of 1, 2, 4, ... seconds in between, at most 20: about half a minute before it gives up
 _ATTEMPTS = 8
@@ -21,7 +21,7 @@ _READ_SECONDS = 60
 # where somebody waits for the answer, an error after half a minute is better than one after many
 _ATTEMPTS_FOR_SOMEBODY = 2
 _SECONDS_FOR_SOMEBODY = 8
-_CONNECTIONS = 2 * LISTED_AT_ONCE
+_CONNECTIONS = 2 * PARALLEL_LISTINGS
 
 _BAD_CREDENTIALS = frozenset(
     {

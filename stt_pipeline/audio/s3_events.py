@@ -1,6 +1,6 @@
-"""What an S3 event notification says: objects that arrived in a bucket. How the message came is not known here.
+"""Parse S3 event notifications: the objects that were created in a bucket. How a message arrives is not known here.
 
-Buckets send to SQS directly, through an SNS topic, or through EventBridge; servers that speak S3 send what S3 does.
+Buckets send to SQS directly, through an SNS topic, or through EventBridge; S3-compatible servers use the same format.
 The fields are those of AWS: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html and
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html.
 """
@@ -17,8 +17,8 @@ from stt_pipeline.audio.sources import SourceObject
 from stt_pipeline.audio.uris import s3_uri
 from stt_pipeline.errors import InvalidRequestError
 
-_LONGEST_KEY = 1_024  # bytes, for S3
-_FIRST_YEAR = 1970  # servers without a clock say so
+_MAX_KEY_BYTES = 1_024  # of S3
+_MIN_YEAR = 1970  # servers without a clock send the year 1
 _CREATED = "ObjectCreated:"
 _Size = Annotated[int, Field(ge=0, lt=1 << 63)]
 _ETag = Annotated[str, Field(min_length=1, max_length=200, pattern=r'^[^\x00-\x20"]+$|^"[^\x00-\x20"]+"$')]
@@ -27,10 +27,10 @@ _Bucket = Annotated[str, Field(max_length=255, pattern=r"^[A-Za-z0-9][A-Za-z0-9.
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An object that arrived.
+    """An object that was created or overwritten.
 
     Attributes:
-        sequencer: which of several contents of one address is the latest: the greatest of equally long ones. May be empty.
+        sequencer: orders the events of one address: the latest has the greatest, see `_is_later`. May be empty.
     """
 
     found: SourceObject
@@ -76,19 +76,19 @@ class _Event(BaseModel):
 
 
 def arrivals(body: str) -> list[Arrival]:
-    """Return the objects that arrived, as a listing of their bucket would show them; folders (``name/``) are passed over.
+    """Return the created objects, with the values that a listing of the bucket has; folders (``name/``) are skipped.
 
     Raises:
-        InvalidRequestError: this is no event notification of S3.
+        InvalidRequestError: the message is not an event notification of S3.
     """
     message = _parsed(body)
-    if isinstance(message.get("Message"), str):  # SNS, unless it delivers the raw message
+    if isinstance(message.get("Message"), str):  # from SNS, without raw message delivery
         message = _parsed(message["Message"])
     try:
         return [arrival for arrival in _arrivals(message) if not arrival.found.uri.endswith("/")]
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:3])
-        raise InvalidRequestError(f"The notification is not as S3 writes it: {wrong}.") from error
+        raise InvalidRequestError(f"The notification does not have the format of S3: {wrong}.") from error
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _parsed(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InvalidRequestError(f"The message is not JSON: {error}.") from error
     if not isinstance(message, dict):
-        raise InvalidRequestError("The message is no event notification of S3: it is not a JSON object.")
+        raise InvalidRequestError("The message is not an event notification of S3: it is not a JSON object.")
     return message
 
 
@@ -109,22 +109,22 @@ def _arrivals(message: dict[str, Any]) -> list[Arrival]:
     if message.get("source") == "aws.s3" and isinstance(kind := message.get("detail-type"), str):
         return [_of_event(message)] if kind == "Object Created" else []
     raise InvalidRequestError(
-        "The message is no event notification of S3: it has neither Records nor the detail-type of EventBridge. Let only "
-        "the bucket's notifications into this queue."
+        "The message is not an event notification of S3: it has neither Records nor the detail-type of EventBridge. Send "
+        "only the bucket's notifications to this queue."
     )
 
 
 def _is_creation(record: Any) -> bool:
     name = record.get("eventName") if isinstance(record, dict) else None
     if not isinstance(name, str):
-        raise InvalidRequestError("The notification has a record that does not say what happened.")
+        raise InvalidRequestError("The notification has a record without an eventName.")
     return name.removeprefix("s3:").startswith(_CREATED)
 
 
 def _of_record(record: Any) -> Arrival:
     read = _Record.model_validate(record)
     found = read.s3.object
-    # here alone keys are encoded as in a form
+    # only in these records keys are form-encoded
     return _arrival(
         read.s3.bucket.name, unquote_plus(found.key), found.size, found.e_tag, read.at, found.sequencer
     )
@@ -137,37 +137,37 @@ def _of_event(event: dict[str, Any]) -> Arrival:
 
 
 def _arrival(bucket: str, key: str, size: int, etag: str, at: AwareDatetime, sequencer: str) -> Arrival:
-    if (length := len(key.encode())) > _LONGEST_KEY:
+    if (length := len(key.encode())) > _MAX_KEY_BYTES:
         raise InvalidRequestError(
-            f"The notification has a key of {length:,} bytes, and S3 has none over {_LONGEST_KEY:,}."
+            f"The notification has a key of {length:,} bytes, and S3 allows {_MAX_KEY_BYTES:,}."
         )
-    if at.year < _FIRST_YEAR:
-        raise InvalidRequestError(f"The notification is of the year {at.year}, and S3 is younger.")
+    if at.year < _MIN_YEAR:
+        raise InvalidRequestError(f"The notification has the year {at.year}, before S3 existed.")
     try:
         modified_at = at.astimezone(timezone.utc)
     except (OverflowError, ValueError) as error:  # the last hours of the year 9999, west of Greenwich
         raise InvalidRequestError(
-            f"The notification is of {at.isoformat()}, which is no time in UTC."
+            f"The notification has the time {at.isoformat()}, which is not valid in UTC."
         ) from error
     found = SourceObject(s3_uri(bucket, key), size, etag.strip('"'), modified_at)
     return Arrival(found, sequencer)
 
 
 def latest(found: list[Arrival]) -> list[SourceObject]:
-    """Return the objects, each address with the content that arrived last, as far as sequencers say it; in their order."""
+    """Return the latest object of each address, in order. Events without a sequencer cannot be ordered: all are kept."""
     kept: dict[str, list[Arrival]] = {}
     for arrival in found:
         others = kept.setdefault(arrival.found.uri, [])
         if not arrival.sequencer:
             others.append(arrival)
             continue
-        told = [other for other in others if other.sequencer]
-        if all(_is_later(arrival.sequencer, other.sequencer) for other in told):
+        ordered = [other for other in others if other.sequencer]
+        if all(_is_later(arrival.sequencer, other.sequencer) for other in ordered):
             kept[arrival.found.uri] = [other for other in others if not other.sequencer] + [arrival]
     return [arrival.found for one in kept.values() for arrival in one]
 
 
 def _is_later(sequencer: str, than: str) -> bool:
-    # hexadecimal; of two lengths, the shorter one is filled with zeros on the right
+    # hexadecimal; the shorter one is padded with zeros on the right
     length = max(len(sequencer), len(than))
     return sequencer.ljust(length, "0").upper() >= than.ljust(length, "0").upper()

@@ -1,8 +1,8 @@
-"""Listing a bucket's prefix: page after page in order of key, and side by side where the layout allows.
+"""List a bucket's prefix in order of key: page by page, and in parallel where the folders allow it.
 
-S3 gives a thousand keys a request, in order, and takes its time for each. So the keys behind the first page are cut into
-ranges at folders' borders, as one request with a delimiter shows them; several ranges are listed at once and yielded one
-after the other. Nothing is known of audio or patterns here.
+S3 returns a thousand keys a request, and latency dominates. So the keys behind the first page are split into ranges at
+folder boundaries, which one request with a delimiter returns. Several ranges are listed in parallel and yielded in order.
+Nothing is known of audio or patterns here.
 """
 
 import threading
@@ -15,13 +15,13 @@ from itertools import islice
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from stt_pipeline.audio.s3_client import LISTED_AT_ONCE
+from stt_pipeline.audio.s3_client import PARALLEL_LISTINGS
 
-_MOST_RANGES = 32
-_PAGES_A_RANGE = 3
-_DEEPEST = 10  # single folders within each other that are entered before there is a choice
-_PAGES_AHEAD = 16  # of each range that is listed at once; a page is up to a thousand keys, some 400 kB
-_MOST_PAGES_BETWEEN = 64
+_MAX_RANGES = 32
+_PAGES_PER_RANGE = 3
+_MAX_DEPTH = 10  # of nested folders that contain a single folder each
+_PAGES_AHEAD = 16  # of each range that is listed in parallel; a page has up to a thousand keys, about 400 kB
+_MAX_PAGES_BETWEEN = 64
 
 Entry = dict[str, Any]
 """An object as S3 lists it: Key, Size, ETag, LastModified."""
@@ -29,8 +29,8 @@ _Page = TypeVar("_Page")
 
 
 @dataclass(frozen=True, slots=True)
-class _Cut:
-    """Where to cut what lies ahead: range after range ends with one of ``ends``; more may follow behind the last."""
+class _Split:
+    """How to split the remaining keys: each range ends at one of ``ends``. ``is_all``: no keys follow the last end."""
 
     ends: list[str]
     is_all: bool
@@ -45,7 +45,7 @@ class Prefix:
     name: str
 
     def pages(self, after: str, until: str | None = None) -> Iterator[tuple[list[Entry], bool]]:
-        """Yield (objects, whether more may follow) request by request: keys behind ``after``, up to and with ``until``."""
+        """Yield (objects, whether more may follow) per request: keys after ``after``, up to and including ``until``."""
         request = {"StartAfter": after} if after else {}
         while True:
             answer = self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.name, **request)
@@ -60,36 +60,36 @@ class Prefix:
             request = {"ContinuationToken": answer["NextContinuationToken"]}
 
     def in_order(self, after: str, prepare: Callable[[list[Entry]], _Page]) -> Iterator[_Page]:
-        """Yield what ``prepare`` makes of each page, in order of key. Memory is bounded by some 128 pages, about 50 MB.
+        """Yield ``prepare(page)`` for each page, in order of key. Memory is bounded by about 128 pages (50 MB).
 
         Args:
-            prepare: is called in several threads at once.
+            prepare: is called in several threads.
         """
-        stretch, last = 1, after
+        pages_between, last = 1, after
         while True:
-            # a look at folders costs a request, so it becomes rarer where it does not help
+            # listing folders costs a request, so it becomes less frequent where it does not help
             page, more = list[Entry](), False
-            for number, (page, more) in enumerate(self.pages(last), start=1):  # noqa: B007 (looked at below)
+            for number, (page, more) in enumerate(self.pages(last), start=1):  # noqa: B007 (used below)
                 yield prepare(page)
-                if number >= stretch and page:  # S3 may answer that more follows, and with none of it
+                if number >= pages_between and page:  # S3 can return an empty page before others
                     break
             if not more:
                 return
             last = page[-1]["Key"]
-            cut = self._cut_behind(last, page)
-            if cut is None:
-                stretch = min(2 * stretch, _MOST_PAGES_BETWEEN)
+            split = self._split_after(last, page)
+            if split is None:
+                pages_between = min(2 * pages_between, _MAX_PAGES_BETWEEN)
                 continue
-            ends: list[str | None] = [*cut.ends]
-            if cut.is_all:
+            ends: list[str | None] = [*split.ends]
+            if split.is_all:
                 ends.append(None)
-            starts = [last, *cut.ends][: len(ends)]
-            yield from _side_by_side(
+            starts = [last, *split.ends][: len(ends)]
+            yield from _in_parallel(
                 [partial(self._prepared, *bounds, prepare) for bounds in zip(starts, ends, strict=True)]
             )
-            if cut.is_all:
+            if split.is_all:
                 return
-            last = cut.ends[-1]
+            last = split.ends[-1]
 
     def _prepared(
         self, after: str, until: str | None, prepare: Callable[[list[Entry]], _Page]
@@ -97,39 +97,39 @@ class Prefix:
         for entries, _ in self.pages(after, until):
             yield prepare(entries)
 
-    def _cut_behind(self, last: str, page: list[Entry]) -> _Cut | None:
-        """Return where to cut the keys behind ``last``, the end of ``page``; None where that would not help."""
+    def _split_after(self, last: str, page: list[Entry]) -> _Split | None:
+        """Return how to split the keys after ``last``, the end of ``page``; None if that would not help."""
         within, depth = self.name, 1
-        for _ in range(_DEEPEST):
+        for _ in range(_MAX_DEPTH):
             folders, is_all, is_alone = self._folders(within, last)
             if not is_alone:
                 break
             within = folders[0]
-        if is_all and len(folders) < LISTED_AT_ONCE:
-            # few folders are seldom of one size: one level deeper there are more to choose from
+        if is_all and len(folders) < PARALLEL_LISTINGS:
+            # a few folders rarely have equal sizes: one level deeper there are more boundaries
             depth = 2
             deeper = [inner for folder in folders for inner in self._folders(folder, last)[0]]
             folders = sorted({*folders, *deeper})
         ends = [folder for folder in folders if folder > last]
-        # where a page holds several folders a range is to be some pages: its last one is cut short
+        # where a page covers several folders, a range must have several pages: its last page is not full
         in_page = len({tuple(entry["Key"][len(within) :].split("/")[:-1][:depth]) for entry in page})
-        worth = _PAGES_A_RANGE * in_page if in_page > 1 else 1
-        ranges = min(_MOST_RANGES, len(ends) // worth + (1 if is_all else 0))
+        folders_per_range = _PAGES_PER_RANGE * in_page if in_page > 1 else 1
+        ranges = min(_MAX_RANGES, len(ends) // folders_per_range + (1 if is_all else 0))
         if ranges < 2 or not ends:
             return None
         chosen = _spread(ends, ranges - 1)
         if not is_all and chosen[-1] != ends[-1]:
             chosen.append(ends[-1])
-        return _Cut(chosen, is_all)
+        return _Split(chosen, is_all)
 
     def _folders(self, within: str, last: str) -> tuple[list[str], bool, bool]:
-        """Return the next folders in ``within`` that may have keys behind ``last``, in order.
+        """Return the next folders in ``within`` that can have keys after ``last``, in order.
 
-        Also whether these are all, and whether it is a single one with nothing beside it.
+        Also whether these are all, and whether there is a single folder and nothing else.
         """
         start = last
         if last.startswith(within):
-            # servers differ in whether a folder counts that begins before the start: so start before its name
+            # servers differ on a folder that starts before StartAfter, so StartAfter is moved before its name
             name, slash, _ = last[len(within) :].partition("/")
             start = within + name if slash else last
         request = {"StartAfter": start} if start else {}
@@ -142,7 +142,7 @@ class Prefix:
 
 
 def _spread(items: list[str], number: int) -> list[str]:
-    """Return ``number`` of the items at even distances, in order; all of them if there are fewer."""
+    """Return ``number`` evenly spaced items, in order; all of them if there are fewer."""
     if number >= len(items):
         return items
     return [items[(index + 1) * len(items) // (number + 1)] for index in range(number)]
@@ -150,23 +150,22 @@ def _spread(items: list[str], number: int) -> list[str]:
 
 @dataclass(slots=True)
 class _Ahead(Generic[_Page]):
-    """Pages of one range that were listed before their turn."""
+    """Pages of one range that are listed ahead."""
 
     room: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_PAGES_AHEAD))
     # a page, an error, or None at the end
     pages: "SimpleQueue[tuple[_Page] | BaseException | None]" = field(default_factory=SimpleQueue)
 
 
-def _side_by_side(ranges: list[Callable[[], Iterator[_Page]]]) -> Iterator[_Page]:
-    """Yield the pages of all ranges, one range after the other, while later ones are listed ahead.
+def _in_parallel(ranges: list[Callable[[], Iterator[_Page]]]) -> Iterator[_Page]:
+    """Yield the pages of all ranges, one range after the other, while later ranges are listed ahead.
 
-    A range begins when the caller is so far that only as many are under way as there are threads: the one whose turn it
-    is always has its own, and no more is kept than what those list ahead. When the caller stops early, threads end after
-    the request that they are in.
+    At most as many ranges are active as there are threads, so the range whose turn it is always has a thread, and memory is
+    bounded. If the caller stops early, each thread ends after its current request.
     """
     stopped = threading.Event()
-    waiting = iter(ranges)
-    begun = deque[_Ahead[_Page]]()
+    remaining = iter(ranges)
+    active = deque[_Ahead[_Page]]()
 
     def list_ahead(pages: Callable[[], Iterator[_Page]], ahead: _Ahead[_Page]) -> None:
         try:
@@ -180,23 +179,23 @@ def _side_by_side(ranges: list[Callable[[], Iterator[_Page]]]) -> Iterator[_Page
         except BaseException as error:
             ahead.pages.put(error)
 
-    pool = ThreadPoolExecutor(LISTED_AT_ONCE, thread_name_prefix="s3-listing")
+    pool = ThreadPoolExecutor(PARALLEL_LISTINGS, thread_name_prefix="s3-listing")
     try:
         while True:
-            for pages in islice(waiting, LISTED_AT_ONCE - len(begun)):
-                begun.append(_Ahead())
-                pool.submit(list_ahead, pages, begun[-1])
-            if not begun:
+            for pages in islice(remaining, PARALLEL_LISTINGS - len(active)):
+                active.append(_Ahead())
+                pool.submit(list_ahead, pages, active[-1])
+            if not active:
                 return
-            ahead = begun[0]
+            ahead = active[0]
             while (item := ahead.pages.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
                 ahead.room.release()
                 yield item[0]
-            begun.popleft()
+            active.popleft()
     finally:
         stopped.set()
-        for ahead in begun:
+        for ahead in active:
             ahead.room.release()
         pool.shutdown(wait=False, cancel_futures=True)

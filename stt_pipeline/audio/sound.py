@@ -1,6 +1,6 @@
-"""A recording as the speech tools hear it: block after block, from its beginning, as often as they like.
+"""The audio that speech models take: an object that gives the blocks of a recording, and can be read several times.
 
-What a file looks like inside is for `decode`; where it lies, for the sources.
+`decode` handles file formats; the sources handle where files are.
 """
 
 import tempfile
@@ -22,18 +22,18 @@ _BLOCK = 30 * SAMPLE_RATE  # samples
 
 
 class Sound(Protocol):
-    """A recording of any length that need not fit into memory."""
+    """The audio of a recording. It does not have to fit into memory."""
 
     def blocks(self) -> Iterator[Samples]:
         """Yield the mono samples, float32 ``(samples,)`` at 16 kHz, in blocks of any length above 0.
 
         Raises:
-            FileError: the recording cannot be read; it may come after some blocks.
+            FileError: the recording cannot be read; it can be raised after some blocks.
         """
         ...
 
     def stereo_blocks(self) -> Iterator[npt.NDArray[np.float32]]:
-        """Yield float32 ``(samples, 2)`` at 16 kHz; both channels are the same where the recording has one."""
+        """Yield float32 ``(samples, 2)`` at 16 kHz; a mono recording has the same samples in both channels."""
         ...
 
     def as_file(self) -> AbstractContextManager[Path]:
@@ -45,10 +45,10 @@ class Sound(Protocol):
 
 
 class SoundFile:
-    """The first audio track of a file on this machine, decoded anew each time it is heard."""
+    """The first audio track of a local file, decoded again for each iteration."""
 
     def __init__(self, path: Path) -> None:
-        """Hear ``path``; it is opened when the first block is asked for."""
+        """Nothing is opened before the first block is read."""
         self._path = path
 
     def blocks(self) -> Iterator[Samples]:
@@ -65,10 +65,10 @@ class SoundFile:
 
 
 class SoundInMemory:
-    """Samples that are there already."""
+    """Decoded samples in memory."""
 
     def __init__(self, samples: npt.NDArray[np.float32]) -> None:
-        """Hear ``samples``: float32 ``(samples,)``, or ``(samples, 2)`` of a stereo recording, 16 kHz."""
+        """Take float32 ``(samples,)``, or ``(samples, 2)`` for stereo, at 16 kHz."""
         self._samples = samples
 
     def blocks(self) -> Iterator[Samples]:
@@ -95,6 +95,6 @@ class SoundInMemory:
 
 
 def all_samples(sound: Sound) -> Samples:
-    """Return the whole of ``sound`` in one array; an hour is 230 MB."""
+    """Return all mono samples of ``sound`` in one array; an hour is 230 MB."""
     blocks = list(sound.blocks())
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)

@@ -32,8 +32,8 @@ class Bucket:
         return download
 
 
-def lend(cache: DownloadCache, bucket: Bucket, name: str) -> None:
-    with cache.lend(f"s3://bucket/{name}.mp3", "1", bucket(name)) as path:
+def open_once(cache: DownloadCache, bucket: Bucket, name: str) -> None:
+    with cache.open(f"s3://bucket/{name}.mp3", "1", bucket(name)) as path:
         assert path.read_bytes() == name[:1].encode() * bucket._sizes[name]
         assert path.name == f"{name}.mp3"
 
@@ -50,14 +50,14 @@ def test_the_least_recently_used_go_first_and_the_bound_is_kept(tmp_path: Path) 
     bucket = Bucket(a=30, b=30, c=30, d=30, e=30)
     cache = DownloadCache(tmp_path, 100)
     for name in "abc":
-        lend(cache, bucket, name)
-    lend(cache, bucket, "a")
-    lend(cache, bucket, "d")
+        open_once(cache, bucket, name)
+    open_once(cache, bucket, "a")
+    open_once(cache, bucket, "d")
     assert kept(tmp_path) == {"a", "c", "d"}
-    lend(cache, bucket, "e")
+    open_once(cache, bucket, "e")
     assert kept(tmp_path) == {"a", "d", "e"}
     assert taken(tmp_path) == 90
-    lend(DownloadCache(tmp_path, 100), bucket, "a")
+    open_once(DownloadCache(tmp_path, 100), bucket, "a")
     assert bucket.begun == list("abcde")
     assert not list(tmp_path.glob("drafts/*"))
 
@@ -65,19 +65,19 @@ def test_the_least_recently_used_go_first_and_the_bound_is_kept(tmp_path: Path) 
 def test_another_etag_is_another_object(tmp_path: Path) -> None:
     cache = DownloadCache(tmp_path, 100)
     for etag in ("1", "2", "1"):
-        with cache.lend("s3://b/a.mp3", etag, lambda etag=etag: Download(1, iter([etag.encode()]))) as path:
+        with cache.open("s3://b/a.mp3", etag, lambda etag=etag: Download(1, iter([etag.encode()]))) as path:
             assert path.read_text() == etag
 
 
 def test_what_is_lent_stays(tmp_path: Path) -> None:
     bucket = Bucket(a=60, b=60)
     cache = DownloadCache(tmp_path, 100)
-    with cache.lend("s3://bucket/a.mp3", "1", bucket("a")) as path:
+    with cache.open("s3://bucket/a.mp3", "1", bucket("a")) as path:
         # no room beside it: lent from elsewhere, and not kept
-        lend(cache, bucket, "b")
+        open_once(cache, bucket, "b")
         assert path.read_bytes() == b"a" * 60
         assert kept(tmp_path) == {"a"}
-    lend(cache, bucket, "b")
+    open_once(cache, bucket, "b")
     assert kept(tmp_path) == {"b"}
 
 
@@ -85,8 +85,8 @@ def test_what_is_lent_stays(tmp_path: Path) -> None:
 def test_what_is_larger_than_the_cache_is_lent_once(tmp_path: Path, max_bytes: int) -> None:
     bucket = Bucket(small=10, large=100)
     cache = DownloadCache(tmp_path, max_bytes)
-    lend(cache, bucket, "small")
-    with cache.lend("s3://bucket/large.mp3", "1", bucket("large")) as path:
+    open_once(cache, bucket, "small")
+    with cache.open("s3://bucket/large.mp3", "1", bucket("large")) as path:
         assert path.read_bytes() == b"l" * 100
     assert not path.exists()
     assert kept(tmp_path) == ({"small"} if max_bytes else set())
@@ -107,7 +107,7 @@ def test_many_who_want_the_same_fetch_it_once(tmp_path: Path) -> None:
         return Download(10, chunks())
 
     def read(_: int) -> bytes:
-        with DownloadCache(tmp_path, 100).lend("s3://bucket/a.mp3", "1", slowly) as path:
+        with DownloadCache(tmp_path, 100).open("s3://bucket/a.mp3", "1", slowly) as path:
             return path.read_bytes()
 
     with ThreadPoolExecutor(8) as pool:
@@ -139,7 +139,7 @@ def test_a_failed_download_and_its_bytes_go_in_one_step(
     monkeypatch.setattr(Path, "unlink", watched)
     with (
         pytest.raises(DownloadError),
-        DownloadCache(tmp_path, 100).lend("s3://bucket/a.mp3", "1", lambda: Download(60, breaking())),
+        DownloadCache(tmp_path, 100).open("s3://bucket/a.mp3", "1", lambda: Download(60, breaking())),
     ):
         pass
     assert others_could_count == [False]
@@ -156,7 +156,7 @@ def _work(folder: Path, process: int, log: Path) -> None:
                 file.write(f"{name}\n")
             return Download(90, iter([name.encode() * 45]))
 
-        with cache.lend(f"s3://bucket/{name}.mp3", "1", download) as path:
+        with cache.open(f"s3://bucket/{name}.mp3", "1", download) as path:
             assert path.read_bytes() == name.encode() * 45
         assert sum(map(_size, (folder / "objects").iterdir())) <= 1_000
 
@@ -187,7 +187,7 @@ def _die_downloading(folder: Path) -> None:
         yield b"1" * 10
         os._exit(1)
 
-    with DownloadCache(folder, 100).lend("s3://bucket/a.mp3", "1", lambda: Download(40, chunks())):
+    with DownloadCache(folder, 100).open("s3://bucket/a.mp3", "1", lambda: Download(40, chunks())):
         pass
 
 
@@ -197,10 +197,10 @@ def test_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
     process.join(60)
     assert len(list(tmp_path.glob("drafts/*"))) == 2  # the draft and its lock
     bucket = Bucket(a=40, b=70)
-    lend(DownloadCache(tmp_path, 100), bucket, "b")
+    open_once(DownloadCache(tmp_path, 100), bucket, "b")
     assert kept(tmp_path) == {"b"}
     assert not list(tmp_path.glob("drafts/*"))
-    lend(DownloadCache(tmp_path, 100), bucket, "a")
+    open_once(DownloadCache(tmp_path, 100), bucket, "a")
     assert kept(tmp_path) == {"a"}
     assert bucket.begun == ["b", "a"]
 
@@ -215,7 +215,7 @@ def test_a_download_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
     cache = DownloadCache(tmp_path, 100)
     for _ in range(3):
-        with pytest.raises(DownloadError, match="broke off"), cache.lend("s3://b/a.mp3", "1", failing):
+        with pytest.raises(DownloadError, match="broke off"), cache.open("s3://b/a.mp3", "1", failing):
             pass
     assert taken(tmp_path) == 0
     assert (tmp_path / "size").read_text() == "0"
@@ -224,9 +224,9 @@ def test_a_download_that_fails_leaves_nothing(tmp_path: Path) -> None:
 def test_a_lost_count_is_made_again(tmp_path: Path) -> None:
     bucket = Bucket(a=60, b=60)
     cache = DownloadCache(tmp_path, 100)
-    lend(cache, bucket, "a")
+    open_once(cache, bucket, "a")
     (tmp_path / "size").write_text("")
-    lend(cache, bucket, "b")
+    open_once(cache, bucket, "b")
     assert kept(tmp_path) == {"b"}
     assert (tmp_path / "size").read_text() == "60"
 
@@ -242,7 +242,7 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
     try:
         with (
             pytest.raises(DownloadError, match=r"a\.mp3 does not fit on the disk.*STT_CACHE_BYTES"),
-            DownloadCache(tmp_path, 10_000).lend(
+            DownloadCache(tmp_path, 10_000).open(
                 "s3://b/a.mp3", "1", lambda: Download(5_000, iter([b"1" * 5_000]))
             ),
         ):
@@ -259,13 +259,13 @@ def test_a_device_without_space_is_said(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("os.truncate", no_space)
     with pytest.raises(DownloadError, match="No space left"):
-        lend(DownloadCache(tmp_path, 100), Bucket(a=10), "a")
+        open_once(DownloadCache(tmp_path, 100), Bucket(a=10), "a")
 
 
 def test_a_folder_that_cannot_be_written_is_a_setting(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="cache"):
-        lend(DownloadCache(tmp_path / "file" / "cache", 100), Bucket(a=10), "a")
+        open_once(DownloadCache(tmp_path / "file" / "cache", 100), Bucket(a=10), "a")
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_a_folder_that_cannot_be_written_is_a_setting(tmp_path: Path) -> None:
     ],
 )
 def test_any_name_makes_a_file_with_its_ending(tmp_path: Path, name: str) -> None:
-    with DownloadCache(tmp_path, 100).lend(
+    with DownloadCache(tmp_path, 100).open(
         f"s3://bucket/x/{name}", "1", lambda: Download(1, iter([b"1"]))
     ) as path:
         assert path.read_bytes() == b"1"
@@ -293,10 +293,10 @@ def test_any_name_makes_a_file_with_its_ending(tmp_path: Path, name: str) -> Non
 def test_borrowers_nest_and_threads_wait_for_no_reader(tmp_path: Path) -> None:
     bucket = Bucket(a=10)
     cache = DownloadCache(tmp_path, 100)
-    with cache.lend("s3://bucket/a.mp3", "1", bucket("a")):
-        other = threading.Thread(target=lend, args=(cache, bucket, "a"))
+    with cache.open("s3://bucket/a.mp3", "1", bucket("a")):
+        other = threading.Thread(target=open_once, args=(cache, bucket, "a"))
         other.start()
         other.join(10)
         assert not other.is_alive()
-        lend(cache, bucket, "a")
+        open_once(cache, bucket, "a")
     assert bucket.begun == ["a"]

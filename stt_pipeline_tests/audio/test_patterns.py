@@ -111,7 +111,7 @@ def test_no_pattern_takes_long(pattern: str) -> None:
         ("..\\*.mp3", "leaves the source"),
         ("**.mp3", "must stand alone"),
         ("*.{mp3,wav}", "braces"),
-        ("[[:alpha:]]*", "names a class"),
+        ("[[:alpha:]]*", "named character class"),
         ("a\0.mp3", "control characters"),
         ("a\nb.mp3", "control characters"),
         ("a\u2028b.mp3", "control characters"),

@@ -101,7 +101,7 @@ def test_only_what_was_created_arrives() -> None:
         ("[]", "not a JSON object"),
         ('{"hello": "world"}', "neither Records nor"),
         ('{"Type": "Notification", "Message": "Your disk is full"}', "not JSON"),
-        ('{"Records": ["?"]}', "does not say what happened"),
+        ('{"Records": ["?"]}', "record without an eventName"),
         ('{"Records": [{"eventName": "ObjectCreated:Put"}]}', "eventTime: Field required"),
         (json.dumps({"Records": [record("a.wav", size=-1)]}), "size: Input should be greater"),
         (json.dumps({"Records": [record("a.wav", size=1 << 63)]}), "size: Input should be less"),
@@ -116,10 +116,10 @@ def test_only_what_was_created_arrives() -> None:
             json.dumps({"Records": [record("a.wav")]}).replace(
                 "2026-03-01T01:02:03.456Z", "9999-12-31T23:59:59-10:00"
             ),
-            "no time in UTC",
+            "not valid in UTC",
         ),
         # one bad record makes the message bad: whoever wrote it is not S3
-        (json.dumps({"Records": [record("a.wav"), {}]}), "does not say what happened"),
+        (json.dumps({"Records": [record("a.wav"), {}]}), "record without an eventName"),
     ],
 )
 def test_anything_else_is_refused_with_words(body: str, words: str) -> None:
