@@ -21,8 +21,9 @@ from sqlalchemy import text
 
 from benchmarks.instances import closing_database, own_database, print_status, sensor_tick
 from benchmarks.listing_server import BUCKET, key_of, listing_server, put
+from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.audio.opening import SourceAccess, open_source
+from stt_pipeline.audio.opening import open_source
 from stt_pipeline.batches.ingest import poll
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
@@ -108,7 +109,7 @@ def _ticks(database: Database, address: str, known: int, new: int) -> dict[str, 
     watch = poll.add_watch(
         database,
         source_path=SOURCE,
-        allowed=AllowedSources.for_people("", SourceAccess.of(settings)),
+        allowed=AllowedSources.for_users("", SourceAccess.of(settings)),
         name="calls of the day",
     )
     with dg.DagsterInstance.get() as instance:

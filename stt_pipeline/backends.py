@@ -179,5 +179,17 @@ NOTIFIERS = Registry("kind of recipient", "notify_emails", {})
 
 FORMATS = Registry("export format", "format", {})
 
-SOURCES = Registry("kind of source", "source_path", {})
-"""By the scheme of a source's address."""
+SOURCES = Registry(
+    "kind of source",
+    "source_path",
+    {
+        "file": Backend(
+            "stt_pipeline.audio.folder:open_folder",
+            "a local folder, as in /data/meetings or file:///data/meetings",
+        ),
+        "s3": Backend(
+            "stt_pipeline.audio.s3:open_prefix", "a prefix of a bucket, as in s3://recordings/2026"
+        ),
+    },
+)
+"""By the scheme of a source's address. A factory takes (`Address`, `FilePattern`, `SourceAccess`) and returns a `Source`."""

@@ -23,8 +23,8 @@ from stt_pipeline.api.routes import (
     transcriptions,
     watches,
 )
+from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.audio.sqs import QueueAccess
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
@@ -58,7 +58,7 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
     )
     app.state.settings = settings
     app.state.database = database
-    app.state.sources = AllowedSources.for_api(settings.allowed_sources, SourceAccess.for_somebody(settings))
+    app.state.sources = AllowedSources.for_api(settings.allowed_sources, SourceAccess.interactive(settings))
     app.state.queues = QueueAccess.of(settings)
     app.state.policy = policy or load_policy(settings) or RoleTable()
     app.state.feed = ProgressFeed(database)

@@ -22,7 +22,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
-from stt_pipeline.audio.uris import display_name
+from stt_pipeline.audio.address import display_name
 from stt_pipeline.errors import ConfigurationError, DownloadError
 
 _MAX_NAME_BYTES = 200  # filesystems allow 255

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote_plus
 
+from stt_pipeline.audio.address import Address
 from stt_pipeline.audio.sources import LONGEST_ADDRESS
-from stt_pipeline.audio.uris import bucket_and_key, file_uri, path_from_uri, s3_uri
 from stt_pipeline.errors import InvalidRequestError
 
 LIST_ENDINGS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".parquet")
@@ -49,7 +49,7 @@ Values = Mapping[str, Any]
 class Row:
     """A row of a file list; missing values are None. ``place`` is the position of the row, for messages."""
 
-    uri: str
+    address: Address
     size: int | None
     etag: str | None
     modified_at: datetime | None
@@ -60,12 +60,12 @@ class Row:
 class Inventory:
     """The manifest of an S3 Inventory: the addresses of its data files, and how to read them."""
 
-    files: list[str]
+    files: list[Address]
     is_parquet: bool
     columns: list[str]
 
 
-def is_list(address: str) -> bool:
+def is_file_list(address: str) -> bool:
     """Return whether an address or name is that of a file list, by its ending."""
     name = address.rpartition("/")[2].lower()
     return name == MANIFEST or name.endswith(LIST_ENDINGS)
@@ -120,7 +120,7 @@ def read_manifest(path: Path, name: str) -> Inventory:
             file_format = str(manifest["fileFormat"]).upper()
             columns = [_column(title) for title in str(manifest["fileSchema"]).split(",")]
             bucket = str(manifest["destinationBucket"]).rpartition(":::")[2]
-            files = [s3_uri(bucket, str(file["key"])) for file in manifest["files"]]
+            files = [Address.parse(f"s3://{bucket}/{file['key']}") for file in manifest["files"]]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidRequestError(
                 f"{name} is not the manifest of an S3 Inventory: it needs fileFormat, fileSchema, destinationBucket and "
@@ -190,12 +190,12 @@ def _parquet(path: Path, name: str) -> Iterator[tuple[str, Values]]:
 def _row(values: Values, place: str) -> Iterator[Row]:
     """Yield the row, or nothing for a folder."""
     try:
-        uri = _address(values)
+        address = _address(values)
         size = _value(values, "size")
         etag = _value(values, "etag")
         modified_at = _value(values, "lastmodified", "lastmodifieddate")
         row = Row(
-            uri,
+            address,
             _size(size) if size is not None else None,
             _etag(str(etag)) if etag is not None else None,
             _time(modified_at) if modified_at is not None else None,
@@ -203,11 +203,11 @@ def _row(values: Values, place: str) -> Iterator[Row]:
         )
     except (ValueError, InvalidRequestError) as error:
         raise InvalidRequestError(f"{place}: {error} {_ROW_FORMAT}") from error
-    if len(uri.encode()) > LONGEST_ADDRESS:
+    if len(str(address).encode()) > LONGEST_ADDRESS:
         raise InvalidRequestError(
             f"{place}: the address has more than {LONGEST_ADDRESS:,} bytes. {_ROW_FORMAT}"
         )
-    if not uri.endswith("/"):
+    if address.key and not address.key.endswith("/"):
         yield row
 
 
@@ -218,7 +218,7 @@ def _etag(text: str) -> str:
     return etag
 
 
-def _address(values: Values) -> str:
+def _address(values: Values) -> Address:
     uri = _value(values, "uri")
     if uri is None:
         bucket, key = _value(values, "bucket"), _value(values, "key")
@@ -228,11 +228,10 @@ def _address(values: Values) -> str:
     uri = str(uri)
     uri.encode()  # raises for lone surrogates, which JSON can contain
     if uri.startswith("/"):
-        uri = file_uri(Path(uri))
-    if uri[:5].lower() == "s3://":
-        return s3_uri(*bucket_and_key(uri))
-    if uri[:7].lower() == "file://":
-        return file_uri(path_from_uri(uri))
+        uri = Path(uri).as_uri()
+    scheme, separator, _ = uri.partition("://")
+    if separator and scheme.lower() in ("file", "s3"):
+        return Address.parse(uri)
     raise ValueError(f"{uri[:200]!r} is not an address: write s3://bucket/key or file:///path.")
 
 

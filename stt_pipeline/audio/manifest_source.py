@@ -1,195 +1,167 @@
-"""A list of objects as a source: an S3 Inventory, or a file that names recordings. For buckets too large to list."""
+"""A file list as a source: an S3 Inventory, or a file with addresses of recordings. For buckets that are too large to list."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
 
-from stt_pipeline.audio.cache import DownloadCache
-from stt_pipeline.audio.folder import check_file, describe_file
+from stt_pipeline.audio.address import Address
 from stt_pipeline.audio.manifest_reader import MANIFEST, Row, read_manifest, rows_of_inventory, rows_of_list
 from stt_pipeline.audio.patterns import FilePattern
-from stt_pipeline.audio.s3 import cached_object
-from stt_pipeline.audio.s3_client import S3Client, look_up, s3_errors
-from stt_pipeline.audio.sources import SourceObject
-from stt_pipeline.audio.uris import bucket_and_key, display_name, file_uri, path_from_uri
+from stt_pipeline.audio.sources import ObjectReader, SourceObject
 from stt_pipeline.errors import DownloadError, InvalidRequestError, SourceUnavailableError
 
-_LOOKED_UP_AT_ONCE = 16
+_PARALLEL_REQUESTS = 16
 _ROWS_AT_A_TIME = 512
 
 
-class ListedFiles:
-    """What a list of files names, in the list's order. The list may be a local file or an object in S3.
+class ManifestSource:
+    """The objects of a file list, in the list's order. The list is a local file or an object in S3.
 
-    A row without a size or etag is looked up. What is not there is listed all the same, with size 0 and no etag, so that
-    it fails by itself when it is read. A list may name anything, so each address is checked: when it is listed, and again
-    when it is lent.
+    For a row without size or etag, the object's properties are requested. A missing object is listed with size 0 and without
+    an etag, so that only its file fails when it is opened. A list can contain any address, so each is checked: when it is
+    listed, and again when it is opened.
     """
 
     def __init__(
         self,
-        address: str,
+        address: Address,
         pattern: FilePattern,
-        client: S3Client,
-        cache: DownloadCache,
-        check: Callable[[str], None] | None = None,
+        readers: Mapping[str, ObjectReader],
+        check: Callable[[Address], None] | None = None,
     ) -> None:
-        """Check that the list is there.
+        """Check that the list exists.
 
         Args:
-            address: of the list, ``file://`` or ``s3://``; its name tells its kind.
-            pattern: of keys, or of local paths without their first slash.
-            check: raises an InvalidRequestError for an address that is not allowed. Without it, a local list may name
-                anything, and one in S3, which others may write, only objects in S3.
+            address: of the list; its name gives its format.
+            pattern: for keys, or for local paths without their first slash.
+            readers: by scheme; they read the list and its objects.
+            check: raises an InvalidRequestError for an address that is not allowed. Without it, a local list can contain
+                all addresses, and a list in S3, which others can write, only addresses in S3.
 
         Raises:
-            InvalidRequestError: no such list, or it may not be read.
+            InvalidRequestError: the list does not exist, or access is denied.
             ConfigurationError: credentials, region or endpoint are wrong.
             SourceUnavailableError: no answer.
         """
+        self._address = address
         self._pattern = pattern
-        self._open_client = client
-        self._cache = cache
-        self._check = check or (_check_is_s3 if _is_s3(address) else lambda uri: None)
-        if _is_s3(address):
-            bucket, key = bucket_and_key(address)
-            self._uri = f"s3://{bucket}/{key}"
-            with s3_errors(self._uri):
-                found = look_up(client(), self._uri)
-            self._written_at: datetime = found["LastModified"].astimezone(timezone.utc)
-        else:
-            path = path_from_uri(address)
-            self._uri = file_uri(path)
-            described = describe_file(path)
-            if described is None:
-                raise InvalidRequestError(f"The list {address} does not exist: check the path.")
-            self._written_at = described.modified_at
+        self._readers = readers
+        self._check = check or (_allow_all if address.is_local else _check_not_local)
+        self._written_at = readers[address.scheme].describe(address).modified_at
 
     @property
     def uri(self) -> str:
         """The list's own address."""
-        return self._uri
+        return str(self._address)
 
     @property
     def in_progress_count(self) -> int:
-        """0: a list names what is complete."""
+        """Always 0: a list contains complete objects only."""
         return 0
 
     def list_objects(self, after: str = "", *, wait: bool = False) -> Iterator[SourceObject]:
         """See :meth:`Source.list_objects`; in the list's order.
 
-        All is listed if the list does not have ``after``.
+        If the list does not contain ``after``, all objects are listed.
         """
-        rows = self._meant()
-        if after and not any(row.uri == after for row in rows):
-            rows = self._meant()
-        with ThreadPoolExecutor(_LOOKED_UP_AT_ONCE, thread_name_prefix="lookup") as pool:
+        rows = self._matching()
+        if after and not any(str(row.address) == after for row in rows):
+            rows = self._matching()
+        with ThreadPoolExecutor(_PARALLEL_REQUESTS, thread_name_prefix="describe") as pool:
             while some := list(islice(rows, _ROWS_AT_A_TIME)):
-                yield from pool.map(self._described, some)
+                yield from pool.map(self._object, some)
 
     def iter_unordered(self) -> Iterator[SourceObject | None]:
         """See :meth:`Source.iter_unordered`."""
         for row in self._rows():
-            yield self._described(row) if self._is_allowed(row) else None
+            yield self._object(row) if self._is_allowed(row) else None
 
     def matches(self, uri: str) -> bool:
-        """Say whether a list could name ``uri`` for this source; whether it does, only its listing tells."""
+        """Return whether a list could contain ``uri`` for this source; the list itself is not read."""
+        address = Address.parse(uri)
         try:
-            self._check(uri)
+            self._check(address)
         except InvalidRequestError:
             return False
-        return self._is_meant(uri)
+        return self._matches(address)
 
     @contextmanager
     def open_local(self, uri: str, etag: str = "") -> Iterator[Path]:
         """See :meth:`Source.open_local`."""
-        self._check(uri)
-        with self._lent(uri, etag) as path:
+        address = Address.parse(uri)
+        self._check(address)
+        with self._reader(address).open(address, etag) as path:
             yield path
 
-    @contextmanager
-    def _lent(self, uri: str, etag: str) -> Iterator[Path]:
-        if _is_s3(uri):
-            with cached_object(self._open_client(), self._cache, uri, etag) as path:
-                yield path
-        else:
-            path = path_from_uri(uri)
-            check_file(path, etag)
-            yield path
+    def _reader(self, address: Address) -> ObjectReader:
+        try:
+            return self._readers[address.scheme]
+        except KeyError:
+            raise InvalidRequestError(f"{address} is not inside the source {self.uri}.") from None
 
-    def _meant(self) -> Iterator[Row]:
+    def _matching(self) -> Iterator[Row]:
         return (row for row in self._rows() if self._is_allowed(row))
 
     def _is_allowed(self, row: Row) -> bool:
-        """Say whether a row is meant; one that is, and is not allowed, ends the listing."""
-        if not self._is_meant(row.uri):
+        """Return whether a row matches; a row that matches but is not allowed ends the listing with an error."""
+        if not self._matches(row.address):
             return False
         try:
-            self._check(row.uri)
+            self._check(row.address)
         except InvalidRequestError as error:
             raise InvalidRequestError(f"{row.place}: {error}") from error
         return True
 
     def _rows(self) -> Iterator[Row]:
         """Yield the rows of the list, or of all data files of an inventory."""
-        name = display_name(self._uri)
-        with self._list_file(self._uri) as path:
+        name = self._address.name
+        with self._list_file(self._address) as path:
             if name.lower() != MANIFEST:
                 yield from rows_of_list(path, name)
                 return
             inventory = read_manifest(path, name)
-        for uri in inventory.files:
-            with self._list_file(uri) as path:
-                yield from rows_of_inventory(path, display_name(uri), inventory)
+        for address in inventory.files:
+            with self._list_file(address) as path:
+                yield from rows_of_inventory(path, address.name, inventory)
 
     @contextmanager
-    def _list_file(self, uri: str) -> Iterator[Path]:
-        """Lend the list or a data file of it; what would fail one recording fails the listing here."""
-        self._check(uri)
+    def _list_file(self, address: Address) -> Iterator[Path]:
+        """Open the list or one of its data files; an error that would fail one recording fails the listing here."""
+        self._check(address)
         try:
-            with self._lent(uri, "") as path:
+            with self._reader(address).open(address, "") as path:
                 yield path
         except DownloadError as error:
             is_wrong = error.__cause__ is None or isinstance(error.__cause__, InvalidRequestError)
             kind = InvalidRequestError if is_wrong else SourceUnavailableError
             raise kind(f"The list cannot be read. {error}") from error
 
-    def _is_meant(self, uri: str) -> bool:
-        path = bucket_and_key(uri)[1] if _is_s3(uri) else path_from_uri(uri).as_posix()[1:]
-        return self._pattern.matches(path)
+    def _matches(self, address: Address) -> bool:
+        return self._pattern.matches(address.key.removeprefix("/") if address.is_local else address.key)
 
-    def _described(self, row: Row) -> SourceObject:
-        """Return the object of a row; looked up where the list does not say enough."""
-        found = SourceObject(row.uri, row.size or 0, row.etag or "", row.modified_at or self._written_at)
-        if not _is_s3(row.uri):
-            # the etag of a local file is this product's own
-            return describe_file(path_from_uri(row.uri)) or replace(found, size=0, etag="")
-        if row.size is not None and row.etag is not None:
+    def _object(self, row: Row) -> SourceObject:
+        """Return the object of a row; a request is made if the row has no size or etag."""
+        address = row.address
+        found = SourceObject(str(address), row.size or 0, row.etag or "", row.modified_at or self._written_at)
+        # the etag of a local file is this product's own, so that of the list is not used
+        if row.size is not None and row.etag is not None and not address.is_local:
             return found
         try:
-            with s3_errors(row.uri):
-                answer = look_up(self._open_client(), row.uri)
+            return self._reader(address).describe(address)
         except InvalidRequestError:
             return replace(found, size=0, etag="")
-        return SourceObject(
-            row.uri,
-            answer["ContentLength"],
-            answer["ETag"].strip('"'),
-            answer["LastModified"].astimezone(timezone.utc),
-        )
 
 
-def _check_is_s3(uri: str) -> None:
-    if not _is_s3(uri):
+def _allow_all(address: Address) -> None:
+    pass
+
+
+def _check_not_local(address: Address) -> None:
+    if address.is_local:
         raise InvalidRequestError(
-            f"{uri} is a file of this machine, and a list in S3 may name only s3:// addresses: keep the list on this machine, "
+            f"{address} is a local file, and a list in S3 may contain only s3:// addresses: keep the list on this machine, "
             "or allow the file's folder in STT_ALLOWED_SOURCES."
         )
-
-
-def _is_s3(uri: str) -> bool:
-    return uri[:5].lower() == "s3://"

@@ -13,8 +13,8 @@ from urllib.parse import unquote_plus
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
+from stt_pipeline.audio.address import Address
 from stt_pipeline.audio.sources import SourceObject
-from stt_pipeline.audio.uris import s3_uri
 from stt_pipeline.errors import InvalidRequestError
 
 _MAX_KEY_BYTES = 1_024  # of S3
@@ -149,7 +149,7 @@ def _arrival(bucket: str, key: str, size: int, etag: str, at: AwareDatetime, seq
         raise InvalidRequestError(
             f"The notification has the time {at.isoformat()}, which is not valid in UTC."
         ) from error
-    found = SourceObject(s3_uri(bucket, key), size, etag.strip('"'), modified_at)
+    found = SourceObject(str(Address("s3", bucket, key)), size, etag.strip('"'), modified_at)
     return Arrival(found, sequencer)
 
 

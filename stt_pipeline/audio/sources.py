@@ -1,7 +1,7 @@
-"""Where audio is, in general: a source lists its objects one by one and lends each as a file on this machine.
+"""The interface of audio sources: a source lists its objects and opens each as a local file.
 
-The kinds of sources are in ``folder``, ``s3`` and ``listed``; ``opening`` makes one from an address. Listing never opens
-audio; what an object holds is for ``probe`` to say.
+The kinds of sources are in `SOURCES` of ``backends``, and ``memory`` has a fake for tests; ``opening`` opens a source by its
+address. Listing never opens audio: ``probe`` reads its properties.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,15 +11,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from stt_pipeline.audio.address import Address
+
 LONGEST_ADDRESS = 2_000
-"""Bytes of an object's address: Postgres indexes it with its etag, up to some 2,700 bytes together."""
+"""Bytes of an object's address. Postgres indexes it together with the etag, and an index entry has at most 2,700 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceObject:
-    """One object as listed: ``size`` in bytes, ``etag`` changes when the content does.
+    """An object as it is listed.
 
-    ``modified_at`` is when the content was written or came here, whatever is later, in UTC.
+    Attributes:
+        uri: its address.
+        size: bytes.
+        etag: changes when the content changes.
+        modified_at: when the content was written or moved to the source, whichever is later, in UTC.
     """
 
     uri: str
@@ -29,28 +35,27 @@ class SourceObject:
 
 
 class Source(Protocol):
-    """A folder or bucket prefix, and the pattern of the objects that are meant."""
+    """A folder, bucket prefix or file list, with a pattern that selects objects."""
 
     @property
     def uri(self) -> str:
-        """The source's own address: opens the same source from any working folder."""
+        """The source's address; it opens the same source from any working folder."""
         ...
 
     @property
     def in_progress_count(self) -> int:
-        """How many objects the last listing left out because they were still being written."""
+        """The number of objects that the last listing skipped because they were still being written."""
         ...
 
     def list_objects(self, after: str = "", *, wait: bool = False) -> Iterator[SourceObject]:
-        """Yield the matching objects one by one; memory does not grow with their number.
+        """Yield the matching objects; memory does not grow with their number.
 
-        They are ordered by path, but for files that had to be waited for, which come last, and for a list of files, which
-        has an order of its own.
+        They are ordered by path. Exceptions: files that were waited for come last, and a file list keeps its own order.
 
         Args:
-            after: address of an object, which need not exist any more: only what sorts behind it is listed.
-            wait: take the time of a whole listing: fetch ahead, and look again, at the end and after a while, at what is
-                still being written. Otherwise that is left out, for a later listing to find.
+            after: address of an object, which may not exist any more: only objects that sort after it are listed.
+            wait: list everything: fetch ahead, and check files that are still being written again at the end. Without it,
+                such files are skipped, and a later listing finds them.
 
         Raises:
             InvalidRequestError: the source, or a folder of it, cannot be listed.
@@ -59,9 +64,9 @@ class Source(Protocol):
         ...
 
     def iter_unordered(self) -> Iterator[SourceObject | None]:
-        """Yield the matching objects as they are found, in no order, and None for each other name that is passed.
+        """Yield the matching objects in any order, and None for each name that does not match.
 
-        For a look at a source that must end in time: unlike a listing, it waits for no folder to be read in full.
+        For callers with a time limit: a listing reads and sorts a whole folder before it yields, this does not.
 
         Raises:
             InvalidRequestError: as for :meth:`list_objects`.
@@ -70,22 +75,40 @@ class Source(Protocol):
         ...
 
     def matches(self, uri: str) -> bool:
-        """Say whether ``uri`` is an address within the source, and of a name that is meant; nothing is looked up."""
+        """Return whether ``uri`` is an address within the source that matches the pattern; no request is made."""
         ...
 
     def open_local(self, uri: str, etag: str = "") -> AbstractContextManager[Path]:
-        """Lend the object at ``uri`` as a readable local file, which the borrower must not change.
+        """Return the object at ``uri`` as a local file, which the caller must not change.
 
         Args:
-            etag: of the object as it was listed; one with another content is not lent. Empty lends any.
+            etag: as listed; an object with another etag is not opened. Empty opens the present content.
 
         Raises:
             DownloadError: the source cannot deliver it, or it has changed.
             InvalidRequestError: ``uri`` is not an address of this source.
-            ConfigurationError: nothing can be read, as with wrong credentials.
+            ConfigurationError: nothing can be read, for example with wrong credentials.
         """
         ...
 
 
 OpenSource = Callable[[str, str], Source]
-"""Gives the source for an address and a pattern."""
+"""Opens the source for an address and a pattern."""
+
+
+class ObjectReader(Protocol):
+    """Reads single objects of one kind of source by their addresses, for file lists."""
+
+    def describe(self, address: Address) -> SourceObject:
+        """Return the object's properties, as a listing does.
+
+        Raises:
+            InvalidRequestError: there is no such object, or access is denied.
+            ConfigurationError: nothing can be read, for example with wrong credentials.
+            SourceUnavailableError: no answer.
+        """
+        ...
+
+    def open(self, address: Address, etag: str) -> AbstractContextManager[Path]:
+        """Return the object as a local file; ``etag`` and errors as in :meth:`Source.open_local`."""
+        ...

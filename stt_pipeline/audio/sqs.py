@@ -1,61 +1,45 @@
-"""A queue of SQS: messages are received, and deleted when they were worked off. What they say is for ``notifications``.
+"""SQS queues: receive and delete messages. ``s3_events`` parses their bodies.
 
-A queue's address comes from people, and asking it sends signed requests there. So only hosts of SQS are asked, and those of
-``STT_SQS_ENDPOINTS``.
+The address of a queue is user input, and requests to it are signed with the server's credentials. So requests go only to
+hosts of SQS and to those of ``STT_SQS_ENDPOINTS``.
 """
 
 import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from stt_pipeline.audio.s3_client import answer_of
-from stt_pipeline.errors import ConfigurationError, InvalidRequestError, SourceUnavailableError, SttError
+from stt_pipeline.audio.aws_errors import SQS, aws_errors, has_bad_credentials
+from stt_pipeline.errors import ConfigurationError, InvalidRequestError
 from stt_pipeline.settings import Settings
 
 MESSAGES_A_REQUEST = 10
 LONGEST_WAIT = 20
-"""Seconds that a request may wait for messages; both figures are those of SQS."""
+"""Seconds that a request can wait for messages; both values are limits of SQS."""
 
 _CONNECT_SECONDS = 5
-_ANSWER_SECONDS = 5  # on top of the wait
-_ATTEMPTS = 2
-# https://docs.aws.amazon.com/general/latest/gr/sqs-service.html, and the older ones that queues' addresses may still have
+_ANSWER_SECONDS = 5  # after the wait
+# https://docs.aws.amazon.com/general/latest/gr/sqs-service.html, and the legacy hosts that addresses can still have
 _REGION = r"(?P<region>[a-z]{2}(-[a-z]+)+-\d+)"
 _AWS = re.compile(
     rf"sqs(-fips)?\.{_REGION}\.(amazonaws\.com(\.cn)?|api\.aws)|{_REGION.replace('region', 'older')}\.queue\.amazonaws\.com"
 )
 _PRIVATE = re.compile(rf"vpce-[a-z0-9-]+\.sqs\.{_REGION}\.vpce\.amazonaws\.com")
-_LONGEST = 1_000
+_MAX_LENGTH = 1_000
 _PATH = re.compile(r"(/[A-Za-z0-9_.-]+)+")
 _EXAMPLE = "https://sqs.ap-northeast-2.amazonaws.com/123456789012/recordings"
-_BAD_CREDENTIALS = (
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-    "SignatureDoesNotMatch",
-    "ExpiredToken",
-    "InvalidSecurity",
-    "MissingAuthenticationToken",
-    "IncompleteSignature",
-)
-_CREDENTIALS = (
-    "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or STT_S3_PROFILE, or run where a role is given."
-)
-
-_clients: "dict[tuple[str | None, str | None, str | None], Any]" = {}
-_making = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message that was received.
+    """A received message.
 
     Attributes:
-        receipt: by which this delivery of it is deleted.
-        receives: how often it was delivered, this time included.
+        receipt: the receipt handle of this delivery, for deleting the message.
+        receives: the number of deliveries, including this one.
     """
 
     id: str
@@ -64,58 +48,102 @@ class Message:
     receives: int
 
 
+class QueueClients:
+    """SQS clients of boto3, one for each profile, region and endpoint; threads can share them."""
+
+    def __init__(self, attempts: int = 2) -> None:
+        """Requests that get no answer are tried ``attempts`` times."""
+        self._attempts = attempts
+        self._clients: dict[tuple[str | None, str | None, str | None], Any] = {}
+        self._lock = threading.Lock()
+
+    def get(self, profile: str | None, region: str | None, endpoint: str | None) -> Any:
+        """Return the client; it is made on first use."""
+        key = (profile, region, endpoint)
+        with self._lock:
+            if key not in self._clients:
+                self._clients[key] = self._create(*key)
+            return self._clients[key]
+
+    def clear(self) -> None:
+        """Forget all clients, so that the next ones read the credentials again."""
+        with self._lock:
+            self._clients.clear()
+
+    def _create(self, profile: str | None, region: str | None, endpoint: str | None) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        # a new session: it is not thread-safe to make clients from the shared one
+        session = boto3.session.Session(profile_name=profile)
+        return session.client(
+            "sqs",
+            # boto3 requires a region, which servers other than AWS do not have
+            region_name=region or session.region_name or ("us-east-1" if endpoint else None),
+            endpoint_url=endpoint,
+            config=Config(
+                retries={"mode": "standard", "total_max_attempts": self._attempts},
+                connect_timeout=_CONNECT_SECONDS,
+                read_timeout=LONGEST_WAIT + _ANSWER_SECONDS,
+            ),
+        )
+
+
+_CLIENTS = QueueClients()
+
+
 @dataclass(frozen=True, slots=True)
 class QueueAccess:
-    """Which queues may be asked, and as whom.
+    """Which queues are allowed, and with which credentials.
 
     Attributes:
         endpoints: addresses of servers besides those of AWS, as in ``http://127.0.0.1:4566``.
+        clients: those of this process.
     """
 
     endpoints: tuple[str, ...] = ()
     region: str = ""
     profile: str = ""
+    clients: QueueClients = field(default=_CLIENTS, compare=False, repr=False)
 
     @classmethod
     def of(cls, settings: Settings) -> "QueueAccess":
         """Return the access that the settings describe.
 
         Raises:
-            ConfigurationError: STT_SQS_ENDPOINTS has something else than addresses of servers.
+            ConfigurationError: STT_SQS_ENDPOINTS is not a list of server addresses.
         """
         addresses = [one.strip().rstrip("/") for one in settings.sqs_endpoints.split(",") if one.strip()]
         for address in addresses:
             parts = urlsplit(address)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or "@" in address:
                 raise ConfigurationError(
-                    f"STT_SQS_ENDPOINTS: {address!r} is no address of a server: write it as in http://127.0.0.1:4566."
+                    f"STT_SQS_ENDPOINTS: {address!r} is not the address of a server: write it as in http://127.0.0.1:4566."
                 )
         return cls(tuple(address.lower() for address in addresses), settings.s3_region, settings.s3_profile)
 
     def check(self, url: str) -> None:
-        """Judge a queue's address by its text; nothing is asked.
+        """Check the text of a queue's address; no request is made.
 
         Raises:
-            InvalidRequestError: it is no address of a queue, or of a server that is not allowed.
+            InvalidRequestError: it is not the address of a queue, or its server is not allowed.
         """
         self._region_and_endpoint(url)
 
     def open(self, url: str) -> "Queue":
-        """Return the queue at ``url``; whether there is one shows when it is asked.
+        """Return the queue at ``url``; no request is made, so the queue may not exist.
 
         Raises:
             InvalidRequestError: as for :meth:`check`.
-            ConfigurationError: there is no such profile.
+            ConfigurationError: the profile does not exist.
         """
         region, endpoint = self._region_and_endpoint(url)
-        with _explained(url), _making:
-            asked = (self.profile or None, region or self.region or None, endpoint)
-            if asked not in _clients:
-                _clients[asked] = _client(*asked)
-            return Queue(url, _clients[asked])
+        with aws_errors(url, SQS):
+            client = self.clients.get(self.profile or None, region or self.region or None, endpoint)
+        return Queue(url, client, self.clients)
 
     def _region_and_endpoint(self, url: str) -> tuple[str | None, str | None]:
-        """Return the region that an address of AWS names, and the server where that is not what boto3 takes."""
+        """Return the region in an address of AWS, and the endpoint if it is not boto3's default."""
         try:
             parts = urlsplit(url)
             host = parts.hostname or ""
@@ -123,44 +151,45 @@ class QueueAccess:
             parts, host = urlsplit(""), ""
         origin = f"{parts.scheme}://{parts.netloc}".lower()
         is_address = parts.scheme in ("http", "https") and host and _PATH.fullmatch(parts.path)
-        if not is_address or parts.query or parts.fragment or len(url) > _LONGEST:
+        if not is_address or parts.query or parts.fragment or len(url) > _MAX_LENGTH:
             raise InvalidRequestError(
-                f"{url[:200]!r} is no address of a queue: write it as SQS shows it, as in {_EXAMPLE}."
+                f"{url[:200]!r} is not the address of a queue: write it as SQS shows it, as in {_EXAMPLE}."
             )
         if origin in self.endpoints:
             return None, origin
-        # the whole host, without user and port: machines and buckets of others have names at amazonaws.com, too
+        # the whole host, without user and port: other customers' machines and buckets have names at amazonaws.com, too
         if parts.scheme == "https" and parts.netloc.lower() == host:
             if match := _AWS.fullmatch(host):
                 return match["region"] or match["older"], None
             if match := _PRIVATE.fullmatch(host):
                 return match["region"], origin
         raise InvalidRequestError(
-            f"Queues of {host} are not asked: the address is to be one of SQS, as in {_EXAMPLE}, or of a server that whoever "
-            "runs the product names in STT_SQS_ENDPOINTS."
+            f"Queues of {host} are not allowed: give an address of SQS, as in {_EXAMPLE}, or of a server in "
+            "STT_SQS_ENDPOINTS."
         )
 
 
 AWS_QUEUES = QueueAccess()
-"""Without any settings: those of AWS."""
+"""The queues of AWS, without any settings."""
 
 
 class Queue:
-    """A queue. Messages that are received stay hidden for its visibility timeout, and come again unless they are deleted."""
+    """A queue. A received message is hidden for the visibility timeout, and is delivered again unless it is deleted."""
 
-    def __init__(self, url: str, client: Any) -> None:
+    def __init__(self, url: str, client: Any, clients: QueueClients) -> None:
         self.url = url
         self._client = client
+        self._clients = clients
 
     def receive(self, seconds: float = 0.0) -> list[Message]:
-        """Return up to ten messages, and wait for one up to ``seconds`` (whole ones, 20 at most).
+        """Return up to ten messages; wait for the first up to ``seconds`` (rounded down, at most 20).
 
         Raises:
-            InvalidRequestError: there is no such queue, or access is denied.
+            InvalidRequestError: the queue does not exist, or access is denied.
             ConfigurationError: credentials or region are wrong.
             SourceUnavailableError: no answer.
         """
-        with _explained(self.url):
+        with self._errors():
             answer = self._client.receive_message(
                 QueueUrl=self.url,
                 MaxNumberOfMessages=MESSAGES_A_REQUEST,
@@ -178,18 +207,18 @@ class Queue:
         ]
 
     def delete(self, messages: Sequence[Message]) -> list[str]:
-        """Delete messages, and return why some of them could not be: they will come again, as may all others.
+        """Delete messages; return the errors of those that could not be deleted and will be delivered again.
 
         Raises:
-            InvalidRequestError: as for :meth:`receive`; so are the others.
-            ConfigurationError: as there.
-            SourceUnavailableError: as there.
+            InvalidRequestError: as for :meth:`receive`.
+            ConfigurationError: as for :meth:`receive`.
+            SourceUnavailableError: as for :meth:`receive`.
         """
         failed = []
         for first in range(0, len(messages), MESSAGES_A_REQUEST):
             part = messages[first : first + MESSAGES_A_REQUEST]
             entries = [{"Id": str(place), "ReceiptHandle": one.receipt} for place, one in enumerate(part)]
-            with _explained(self.url):
+            with self._errors():
                 answer = self._client.delete_message_batch(QueueUrl=self.url, Entries=entries)
             failed += [
                 f"message {part[int(one['Id'])].id}: {one.get('Message') or one.get('Code')}"
@@ -197,63 +226,12 @@ class Queue:
             ]
         return failed
 
-
-def _client(profile: str | None, region: str | None, endpoint: str | None) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    # a session of its own: making clients from the shared one is not safe with threads
-    session = boto3.session.Session(profile_name=profile)
-    return session.client(
-        "sqs",
-        # a server that is not AWS's has no regions, and boto3 wants one
-        region_name=region or session.region_name or ("us-east-1" if endpoint else None),
-        endpoint_url=endpoint,
-        config=Config(
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=LONGEST_WAIT + _ANSWER_SECONDS,
-        ),
-    )
-
-
-@contextmanager
-def _explained(url: str) -> Iterator[None]:
-    """Turn the errors of boto3 into the product's own."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        raise _named(error, url) from error
-
-
-def _named(error: Exception, url: str) -> SttError:
-    from botocore import exceptions
-
-    code, status = answer_of(error)
-    code = code.rpartition(".")[2]  # AWS.SimpleQueueService.NonExistentQueue
-    if code:
-        said = f"{code}: {getattr(error, 'response', {}).get('Error', {}).get('Message', '')}".rstrip(": .")
-        if code in ("NonExistentQueue", "QueueDoesNotExist"):
-            return InvalidRequestError(f"There is no queue {url}. Check its address, and that of its region.")
-        if code.startswith(_BAD_CREDENTIALS):
-            _clients.clear()  # others may be there by the next time
-            return ConfigurationError(f"The credentials for {url} were refused ({said}). {_CREDENTIALS}")
-        if status >= 500 or status == 429 or "Throttl" in code:
-            return SourceUnavailableError(f"{url} cannot be read at the moment ({said}). Try again later.")
-        if status == 403 or "AccessDenied" in code:
-            return InvalidRequestError(
-                f"Access to {url} is denied ({said}). These credentials need sqs:ReceiveMessage and sqs:DeleteMessage on the "
-                "queue, and kms:Decrypt where it is encrypted with a key of your own."
-            )
-        return InvalidRequestError(f"{url} cannot be read ({said}). Check the address.")
-    if isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError)):
-        return SourceUnavailableError(
-            f"{url} does not answer: {error}. Check the network, or try again later."
-        )
-    if isinstance(error, exceptions.NoCredentialsError):
-        return ConfigurationError(f"{url} cannot be read: there are no credentials. {_CREDENTIALS}")
-    return ConfigurationError(
-        f"{url} cannot be read: {error}. Check STT_S3_REGION, STT_S3_PROFILE and the credentials."
-    )
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            with aws_errors(self.url, SQS):
+                yield
+        except ConfigurationError as error:
+            if has_bad_credentials(error.__cause__):
+                self._clients.clear()  # the next call reads new credentials, if there are any
+            raise

@@ -12,8 +12,8 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from stt_pipeline.audio.address import display_name
 from stt_pipeline.audio.sound import SoundFile
-from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.requests.options import BatchOptions, speaker_count, transcription_options
 from stt_pipeline.cli.speech_options import Wishes, speech_tools, wishes
 from stt_pipeline.cli.terminal import err, out, print_status

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from stt_pipeline.audio.address import display_name
 from stt_pipeline.audio.sound import Sound, SoundFile
-from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.requests.options import BatchOptions, speaker_count, transcription_options
 from stt_pipeline.cli.formats import FORMATS_HELP, made_folder, parsed_formats, write_formats
 from stt_pipeline.cli.speech_options import Wishes, speech_tools, wishes

@@ -9,8 +9,8 @@ from typing import cast
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from stt_pipeline.audio.address import display_name
 from stt_pipeline.audio.probe import rough_duration
-from stt_pipeline.audio.uris import display_name
 from stt_pipeline.cli.terminal import err
 from stt_pipeline.durations import format_duration
 from stt_pipeline.errors import FileError

@@ -9,8 +9,8 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.audio.sqs import QueueAccess
 from stt_pipeline.batches.ingest.poll import add_watch, remove_watch
 from stt_pipeline.cli.batch.arguments import (
@@ -69,7 +69,7 @@ def add(
 ) -> None:
     """Watch SOURCE: while `stt up` runs, what arrives there is transcribed."""
     settings = Settings()
-    access = SourceAccess.for_somebody(settings)
+    access = SourceAccess.interactive(settings)
     with connected() as database:
         watch = add_watch(
             database,
@@ -82,7 +82,7 @@ def add(
             notify_emails=notify or (),
             options=parsed_options(option or ()),
             new_only=new_only,
-            allowed=AllowedSources.for_people(settings.allowed_sources, access),
+            allowed=AllowedSources.for_users(settings.allowed_sources, access),
             queues=QueueAccess.of(settings),
             actor=actor("stt watch add"),
         )

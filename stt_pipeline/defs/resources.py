@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import dagster as dg
 
+from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.batches.stages.publish import SummarizerFor
 from stt_pipeline.batches.stages.transcribe import DiarizerFor, TranscriberFor
@@ -70,7 +70,7 @@ def sources_resource(s3: "S3Resource | None" = None) -> dg.ResourceDefinition:
         settings = Settings()
         attempts = _ATTEMPTS_OF_SENSORS if context.run is None else _ATTEMPTS_OF_RUNS
         access = SourceAccess.of(settings, lambda: make_client(settings, attempts))
-        return AllowedSources.for_people(settings.allowed_sources, access)
+        return AllowedSources.for_users(settings.allowed_sources, access)
 
     return dg.ResourceDefinition(allowed_sources, description="Where batches may take recordings from.")
 

@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from stt_pipeline.audio.opening import expanded
-from stt_pipeline.audio.s3_client import explanation
-from stt_pipeline.audio.uris import path_from_uri
+from stt_pipeline.audio.address import Address
+from stt_pipeline.audio.aws_errors import explain
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError, SttError
 from stt_pipeline.settings import Settings
 
@@ -42,24 +41,20 @@ def data_folder(settings: Settings, address: str = "") -> UPath:
     from upath import UPath
 
     given, address = address, address or settings.data_root
-    scheme, separator, rest = address.partition("://")
-    scheme = scheme.lower()
-    if not separator or scheme == "file":
-        try:
-            path = path_from_uri(address) if separator else expanded(address)
-        except InvalidRequestError as error:
-            raise ConfigurationError(f"Files cannot be written there. {error}") from error
-        # messages show the path as the user gave it
-        local: UPath = UPath(path if given else path.absolute())
+    try:
+        parsed = Address.from_user(address)
+    except InvalidRequestError as error:
+        raise ConfigurationError(f"Files cannot be written there. {error}") from error
+    if parsed.is_local:
+        # a relative path of a user is shown as the user gave it
+        is_relative = given and "://" not in address
+        local: UPath = UPath(Path(address).expanduser() if is_relative else parsed.path)
         return local
-    if scheme != "s3":
+    if parsed.scheme != "s3":
         raise ConfigurationError(
-            f"{address!r}: files cannot be written to {scheme}://. Use a path, file:///path or s3://bucket/prefix."
+            f"{address!r}: files cannot be written to {parsed.scheme}://. Use a path, file:///path or s3://bucket/prefix."
         )
-    bucket, _, prefix = rest.partition("/")
-    if not bucket:
-        raise ConfigurationError(f"{address!r} has no bucket. Use s3://bucket/prefix.")
-    if "::" in rest:
+    if "::" in parsed.key:
         # fsspec would read it as two chained addresses, and write to the first
         raise ConfigurationError(
             f"{address!r}: files cannot be written to a prefix with '::' in it. Use another prefix."
@@ -75,7 +70,7 @@ def data_folder(settings: Settings, address: str = "") -> UPath:
         options["profile"] = settings.s3_profile
     if settings.s3_region:
         options["client_kwargs"] = {"region_name": settings.s3_region}
-    folder: UPath = UPath(f"s3://{bucket}/{prefix.strip('/')}", **options)
+    folder: UPath = UPath(f"s3://{parsed.authority}/{parsed.key.strip('/')}", **options)
     return folder
 
 
@@ -257,7 +252,7 @@ def _s3_problem(path: UPath, error: Exception) -> SttError:
     # s3fs converts errors of botocore to OSError, with the original as the cause
     cause = error.__cause__
     told = error if _is_botocores(error) or not isinstance(cause, Exception) else cause
-    found = explanation(told, str(path))
+    found = explain(told, str(path))
     if isinstance(found, InvalidRequestError):
         return ConfigurationError(
             f"{found} Writing also needs s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload."

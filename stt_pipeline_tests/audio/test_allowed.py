@@ -1,18 +1,18 @@
-"""What an address may be, and what it may not: by its text, and by where links lead."""
+"""Which addresses are allowed: by their text, and after links are resolved."""
 
 from pathlib import Path
 
 import boto3
 import pytest
 
+from stt_pipeline.audio.address import Address
 from stt_pipeline.audio.allowed import ALLOW_ALL, AllowedSources
-from stt_pipeline.audio.uris import path_from_uri
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError
 
 
 @pytest.fixture
 def meetings(tmp_path: Path) -> Path:
-    """An allowed folder with a recording, beside one of a similar name, and one that is nobody's business."""
+    """An allowed folder with a recording, beside a folder with a similar name and a secret one."""
     for name in ("meetings", "meetings-old", "secret"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.wav").touch()
@@ -79,8 +79,8 @@ TOO_LONG = [
 ]
 
 
-def _nobody_asks(*arguments: object) -> None:
-    raise AssertionError("the filesystem was asked")
+def _not_allowed(*arguments: object) -> None:
+    raise AssertionError("the filesystem was read")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def _nobody_asks(*arguments: object) -> None:
     ids=lambda address: ascii(address[:40]),
 )
 @pytest.mark.parametrize("prefix", ["", "file://"], ids=["path", "uri"])
-def test_what_is_refused_is_refused_by_its_text(
+def test_refused_addresses_are_refused_by_their_text(
     meetings: Path, monkeypatch: pytest.MonkeyPatch, address: str, prefix: str
 ) -> None:
     text = address.replace("{in}", str(meetings))
@@ -98,8 +98,8 @@ def test_what_is_refused_is_refused_by_its_text(
     allowed = AllowedSources.for_api(f"{meetings},s3://audio-files/2026")
 
     with monkeypatch.context() as patched, pytest.raises(InvalidRequestError) as refused:
-        patched.setattr("os.path.realpath", _nobody_asks)
-        patched.setattr("os.scandir", _nobody_asks)
+        patched.setattr("os.path.realpath", _not_allowed)
+        patched.setattr("os.scandir", _not_allowed)
         allowed.open(text)
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 600
@@ -114,42 +114,42 @@ def test_what_is_refused_is_refused_by_its_text(
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("write", ["{}", "file://{}", "FILE://localhost{}"])
-def test_names_that_only_look_odd_are_allowed(meetings: Path, name: str, write: str) -> None:
+def test_unusual_names_are_allowed(meetings: Path, name: str, write: str) -> None:
     address = write.format(f"{meetings}{name}")
-    folder = path_from_uri(address) if "://" in address else Path(address)
+    folder = Address.parse(address).path if "://" in address else Path(address)
     folder.mkdir(parents=True, exist_ok=True)
     source = AllowedSources.for_api(meetings.as_uri()).open(address)
-    assert path_from_uri(source.uri) == folder
+    assert Address.parse(source.uri).path == folder
 
 
 @pytest.mark.parametrize(
     "address", ["s3://audio-files/2026", "s3://audio-files/2026/", "S3://audio-files/2026/a b/%2e"]
 )
-def test_what_is_allowed_of_a_bucket_is_opened(aws: str, address: str) -> None:
+def test_an_allowed_prefix_is_opened(aws: str, address: str) -> None:
     boto3.client("s3").create_bucket(Bucket="audio-files")
     opened = AllowedSources.for_api("s3://audio-files/2026/").open(address)
     assert opened.uri == "s3" + address[2:].rstrip("/")
 
 
-def test_nothing_is_allowed_to_the_api_without_the_setting(meetings: Path) -> None:
+def test_the_api_allows_nothing_without_the_setting(meetings: Path) -> None:
     with pytest.raises(InvalidRequestError, match="STT_ALLOWED_SOURCES"):
         AllowedSources.for_api(" , ").open(str(meetings))
 
 
-def test_without_the_setting_people_may_use_any_folder(
+def test_users_can_use_any_folder_without_the_setting(
     meetings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(meetings)
     monkeypatch.setenv("HOME", str(meetings))
-    for allowed in (AllowedSources.for_people(""), ALLOW_ALL):
+    for allowed in (AllowedSources.for_users(""), ALLOW_ALL):
         for address in (".", "../secret", "~", str(meetings)):
             allowed.open(address)
 
 
-def test_the_setting_holds_for_people_too(meetings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_setting_is_checked_for_users_too(meetings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(meetings.parent)
     monkeypatch.setenv("HOME", str(meetings))
-    allowed = AllowedSources.for_people(str(meetings))
+    allowed = AllowedSources.for_users(str(meetings))
     for address in ("meetings", "./meetings", "~", str(meetings)):
         assert allowed.open(address).uri == meetings.as_uri()
     for address in ("secret", "meetings/../secret", "~nobody-of-this-name", "~root", "/etc"):
@@ -160,7 +160,7 @@ def test_the_setting_holds_for_people_too(meetings: Path, monkeypatch: pytest.Mo
 
 
 class TestLinks:
-    def test_a_link_that_leaves_is_refused_and_tells_nothing(self, meetings: Path) -> None:
+    def test_a_link_out_of_the_folder_is_refused_without_its_target(self, meetings: Path) -> None:
         (meetings / "out").symlink_to(meetings.parent / "secret")
         (meetings / "nowhere").symlink_to(meetings.parent / "not-there")
         (meetings / "loop").symlink_to(meetings / "loop")
@@ -172,7 +172,7 @@ class TestLinks:
         with pytest.raises(InvalidRequestError):
             allowed.open(str(meetings / "loop"))
 
-    def test_a_link_that_stays_is_allowed(self, meetings: Path) -> None:
+    def test_a_link_within_the_folder_is_allowed(self, meetings: Path) -> None:
         (meetings / "2026").mkdir()
         (meetings / "latest").symlink_to("2026")
         (meetings / "old").symlink_to(meetings.parent / "meetings-old")
@@ -209,7 +209,7 @@ class TestLinks:
     "setting",
     ["meetings", "~/meetings", "/data/../etc", "http://x/y", "s3://u:p@b/x", "/ok,relative", "file://x/y"],
 )
-def test_a_setting_that_cannot_be_used_is_said_by_name(setting: str) -> None:
-    for make in (AllowedSources.for_api, AllowedSources.for_people):
+def test_an_invalid_setting_is_named(setting: str) -> None:
+    for make in (AllowedSources.for_api, AllowedSources.for_users):
         with pytest.raises(ConfigurationError, match="STT_ALLOWED_SOURCES"):
             make(setting)

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.audio.opening import SourceAccess, open_source
+from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.sources import Source, SourceObject
 from stt_pipeline.errors import DownloadError, InvalidRequestError
 from stt_pipeline.settings import Settings
@@ -380,12 +381,12 @@ def test_a_list_in_s3_names_no_files_of_this_machine_unless_they_are_allowed(
     (tmp_path / "a.mp3").write_bytes(b"1")
     boto3.client("s3").put_object(Bucket=bucket, Key="list.csv", Body=f"uri\n{tmp_path}/a.mp3\n".encode())
     address = f"s3://{bucket}/list.csv"
-    source = AllowedSources.for_people("").open(address)
+    source = AllowedSources.for_users("").open(address)
     with pytest.raises(InvalidRequestError, match=r"line 2: .*only s3:// addresses.*STT_ALLOWED_SOURCES"):
         list(source.list_objects())
     with pytest.raises(InvalidRequestError), source.open_local((tmp_path / "a.mp3").as_uri()):
         pass
-    allowed = AllowedSources.for_people(f"s3://{bucket},{tmp_path}").open(address)
+    allowed = AllowedSources.for_users(f"s3://{bucket},{tmp_path}").open(address)
     assert len(list(allowed.list_objects())) == 1
 
 

@@ -1,4 +1,4 @@
-"""Buckets through the real AWS client: what is listed and lent, and what is said when S3 or the network fails."""
+"""Buckets through the real AWS client: listing, opening, and the messages when S3 or the network fails."""
 
 import hashlib
 import unicodedata
@@ -13,10 +13,14 @@ from botocore.config import Config
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
-from stt_pipeline.audio.opening import SourceAccess, open_source
-from stt_pipeline.audio.s3_client import client_of
+from stt_pipeline.audio.access import SourceAccess
+from stt_pipeline.audio.address import Address, display_name, display_path
+from stt_pipeline.audio.opening import open_source
+from stt_pipeline.audio.patterns import FilePattern
+from stt_pipeline.audio.s3 import S3Prefix
+from stt_pipeline.audio.s3_client import create_client
+from stt_pipeline.audio.s3_download import S3Objects
 from stt_pipeline.audio.sources import Source
-from stt_pipeline.audio.uris import display_name, display_path
 from stt_pipeline.errors import (
     ConfigurationError,
     DownloadError,
@@ -39,9 +43,9 @@ def proxy(aws: str) -> Iterator[FaultyProxy]:
 
 
 def through(proxy: FaultyProxy, tmp_path: Path, *, attempts: int = 2) -> SourceAccess:
-    """Access by a client like the product's own, which gives up sooner."""
+    """Access by a client like the product's own with fewer attempts. Its timeout is longer than any test under load."""
     settings = Settings(home=tmp_path / "home", s3_endpoint_url=proxy.url)
-    config = Config(retries={"mode": "standard", "total_max_attempts": attempts}, read_timeout=5)
+    config = Config(retries={"mode": "standard", "total_max_attempts": attempts}, read_timeout=300)
     return SourceAccess.of(settings, lambda: boto3.client("s3", endpoint_url=proxy.url, config=config))
 
 
@@ -55,7 +59,7 @@ def keys_of(source: Source, bucket: str, **arguments: Any) -> list[str]:
 
 
 class TestListing:
-    def test_twenty_thousand_objects_come_in_order_side_by_side(
+    def test_twenty_thousand_objects_are_listed_in_order_and_in_parallel(
         self, bucket: str, proxy: FaultyProxy, tmp_path: Path
     ) -> None:
         backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
@@ -66,7 +70,7 @@ class TestListing:
         assert keys_of(source, bucket, wait=True) == sorted(keys)
         starts = [request for request in proxy.requests if "start-after" in request]
         assert len(starts) >= 10
-        # 20 pages, one of them cut short for each range, and the looks at folders
+        # 20 pages, a short one for each range, and the listings of folders
         assert len(proxy.requests) <= 20 + 11 + 4
 
     def test_the_prefix_is_a_folder(self, bucket: str, client: Any) -> None:
@@ -81,7 +85,7 @@ class TestListing:
             assert not source.matches(f"s3://{bucket}/meet/x.mp3/")
             assert not source.matches(f"s3://{bucket}-2/meet/x.mp3")
 
-    def test_what_lies_behind_an_address(self, bucket: str, client: Any) -> None:
+    def test_a_listing_after_an_address(self, bucket: str, client: Any) -> None:
         put(client, bucket, *(f"x/{name}.mp3" for name in ("a", "b", "b/c", "d\ufffd", "e")))
         source = open_source(f"s3://{bucket}/x")
         assert keys_of(source, bucket, after=f"s3://{bucket}/x/b.mp3") == [
@@ -90,7 +94,7 @@ class TestListing:
         assert keys_of(source, bucket, after=f"s3://{bucket}/x/b") == [
             *("x/b.mp3", "x/b/c.mp3", "x/d\ufffd.mp3", "x/e.mp3")
         ]
-        # old recorders write the sign into names: a look that began before it again would never get past them
+        # recorders do write this character into names: the listing must continue after it
         assert keys_of(source, bucket, after=f"s3://{bucket}/x/d\ufffd.mp3") == ["x/e.mp3"]
         with pytest.raises(InvalidRequestError, match="not inside"):
             keys_of(source, bucket, after="s3://other/x/b.mp3")
@@ -106,7 +110,7 @@ class TestListing:
     @pytest.mark.parametrize(
         ("pattern", "asked"), [("2026-05*/**/*.mp3", "p%2F2026-05&"), ("**/*.mp3", "p%2F&"), ("A/*", "p%2F&")]
     )
-    def test_how_a_pattern_begins_narrows_what_is_asked_for(
+    def test_the_start_of_a_pattern_narrows_the_prefix_of_requests(
         self, bucket: str, client: Any, proxy: FaultyProxy, tmp_path: Path, pattern: str, asked: str
     ) -> None:
         put(client, bucket, "p/2026-05-01/a.mp3", "p/2026-06/a.mp3", "p/a/x.mp3")
@@ -114,7 +118,7 @@ class TestListing:
         assert len(keys_of(source, bucket)) == {"p%2F2026-05&": 1}.get(asked, 3 if "**" in pattern else 1)
         assert f"prefix={asked}" in proxy.requests[-1] + "&"
 
-    def test_browsing_shows_what_is_passed(self, bucket: str, client: Any) -> None:
+    def test_an_unordered_listing_yields_none_for_other_names(self, bucket: str, client: Any) -> None:
         put(client, bucket, "a.mp3", "b.txt", "c.mp3")
         seen = list(open_source(f"s3://{bucket}").iter_unordered())
         assert [item and item.uri[-5:] for item in seen] == ["a.mp3", None, "c.mp3"]
@@ -127,7 +131,7 @@ NAMES = [
 ]  # fmt: skip
 
 
-def test_names_of_any_kind_are_listed_and_lent(bucket: str, client: Any) -> None:
+def test_names_of_any_kind_are_listed_and_opened(bucket: str, client: Any) -> None:
     put(client, bucket, *NAMES)
     source = open_source(f"s3://{bucket}", "**/*")
     found = list(source.list_objects())
@@ -142,7 +146,7 @@ def test_names_of_any_kind_are_listed_and_lent(bucket: str, client: Any) -> None
         assert shown == unicodedata.normalize("NFC", key).replace("\t", "\ufffd")
 
 
-def test_a_key_that_no_database_holds_fails_alone(bucket: str) -> None:
+def test_a_key_with_a_nul_fails_only_its_file(bucket: str) -> None:
     backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
     backend.put_object(bucket, "a\0b.mp3", b"")
     source = open_source(f"s3://{bucket}")
@@ -156,7 +160,9 @@ def test_a_key_that_no_database_holds_fails_alone(bucket: str) -> None:
 
 
 class TestReading:
-    def test_what_has_changed_or_gone_since_it_was_listed_is_not_lent(self, bucket: str, client: Any) -> None:
+    def test_an_object_that_changed_or_is_gone_since_the_listing_is_not_opened(
+        self, bucket: str, client: Any
+    ) -> None:
         put(client, bucket, "a.mp3", "b.mp3")
         source = open_source(f"s3://{bucket}")
         changed, gone = source.list_objects()
@@ -176,7 +182,7 @@ class TestReading:
         with source.open_local(now.uri, now.etag) as path:
             assert path.read_bytes() == b"new"
 
-    def test_an_object_is_fetched_once(
+    def test_an_object_is_downloaded_once(
         self, bucket: str, client: Any, proxy: FaultyProxy, tmp_path: Path
     ) -> None:
         put(client, bucket, "a.mp3")
@@ -188,7 +194,7 @@ class TestReading:
                     assert path.read_bytes() == b"a.mp3"
         assert len([request for request in proxy.requests if "a.mp3" in request]) == 1
 
-    def test_a_body_that_breaks_off_goes_on_from_there(
+    def test_a_broken_download_is_resumed(
         self, bucket: str, client: Any, proxy: FaultyProxy, tmp_path: Path
     ) -> None:
         content = hashlib.shake_128(b"").digest(3_000_000)
@@ -201,7 +207,7 @@ class TestReading:
             assert path.read_bytes() == content
         assert len([request for request in proxy.requests if "a.mp3" in request]) == 4
 
-    def test_an_object_that_changes_while_it_is_read_is_not_mixed(
+    def test_an_object_that_changes_during_the_download_is_not_mixed(
         self, bucket: str, client: Any, proxy: FaultyProxy, tmp_path: Path
     ) -> None:
         client.put_object(Bucket=bucket, Key="a.mp3", Body=b"1" * 2_000_000)
@@ -222,14 +228,15 @@ class TestReading:
         with pytest.raises(DownloadError, match="has changed"), source.open_local(item.uri, item.etag):
             pass
 
-    def test_what_breaks_off_for_ever_is_a_download_error(
-        self, bucket: str, client: Any, proxy: FaultyProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    def test_a_download_that_always_breaks_off_is_a_download_error(
+        self, bucket: str, client: Any, proxy: FaultyProxy, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr("stt_pipeline.audio.s3._PAUSE", 0.01)
         client.put_object(Bucket=bucket, Key="a.mp3", Body=b"1" * 2_000_000)
-        source = open_source(f"s3://{bucket}", access=through(proxy, tmp_path))
+        access = through(proxy, tmp_path)
+        objects = S3Objects(access.s3, access.cache, max_pause_seconds=0.01)
+        source = S3Prefix(Address.parse(f"s3://{bucket}"), FilePattern(""), objects)
         [item] = source.list_objects()
-        # some bytes of headers' buffer come along, so: none of the body
+        # cut after the first byte: the buffer of the headers takes some bytes, so none of the body arrives
         proxy.cut(1, times=100, when=lambda request: "a.mp3" in request)
         with pytest.raises(DownloadError, match="broke off"), source.open_local(item.uri, item.etag):
             pass
@@ -243,13 +250,13 @@ class TestReading:
             (403, "AccessDenied", DownloadError, r"a\.mp3 may not be read .*may well be there.*s3:GetObject"),
             (404, "NoSuchKey", DownloadError, "no longer in the source"),
             (403, "InvalidAccessKeyId", ConfigurationError, "AWS_ACCESS_KEY_ID"),
-            (400, "ExpiredToken", ConfigurationError, "renewed"),
+            (400, "ExpiredToken", ConfigurationError, "Renew"),
             (503, "SlowDown", DownloadError, "could not be downloaded.*Try again later"),
             (500, "InternalError", DownloadError, "could not be downloaded"),
             (403, "InvalidObjectState", DownloadError, "is archived.*Restore it there first, then retry"),
         ],
     )
-    def test_what_is_said_when_an_object_is_refused(
+    def test_the_error_when_an_object_is_refused(
         self, bucket: str, client: Any, proxy: FaultyProxy, tmp_path: Path,
         status: int, code: str, kind: type[Exception], message: str,
     ) -> None:  # fmt: skip
@@ -279,7 +286,7 @@ class TestOpening:
             (403, "AccessDenied", InvalidRequestError, "denied.*may well exist.*s3:ListBucket"),
             (403, "InvalidAccessKeyId", ConfigurationError, "refused.*AWS_ACCESS_KEY_ID"),
             (403, "SignatureDoesNotMatch", ConfigurationError, "refused"),
-            (400, "ExpiredToken", ConfigurationError, "refused.*renewed"),
+            (400, "ExpiredToken", ConfigurationError, "refused.*Renew"),
             (403, "RequestTimeTooSkewed", ConfigurationError, "clock"),
             (301, "PermanentRedirect", ConfigurationError, "STT_S3_REGION"),
             (503, "SlowDown", SourceUnavailableError, "at the moment.*Try again later"),
@@ -288,7 +295,7 @@ class TestOpening:
             (403, "InvalidObjectState", InvalidRequestError, "is archived.*Restore"),
         ],
     )
-    def test_what_is_said_when_s3_refuses(
+    def test_the_error_when_s3_refuses_a_prefix(
         self, bucket: str, client: Any, proxy: FaultyProxy, tmp_path: Path,
         status: int, code: str, kind: type[Exception], message: str,
     ) -> None:  # fmt: skip
@@ -297,7 +304,7 @@ class TestOpening:
         with pytest.raises(kind, match=message):
             open_source(f"s3://{bucket}/calls", access=access)
 
-    def test_the_same_is_said_in_the_middle_of_a_listing(
+    def test_the_same_errors_during_a_listing(
         self, bucket: str, client: Any, proxy: FaultyProxy, tmp_path: Path
     ) -> None:
         put(client, bucket, "a.mp3")
@@ -312,7 +319,7 @@ class TestOpening:
                 list(source.list_objects())
         assert keys_of(source, bucket) == ["a.mp3"]
 
-    def test_throttling_errors_and_breaks_are_tried_again(
+    def test_throttling_errors_and_broken_connections_are_retried(
         self, bucket: str, client: Any, proxy: FaultyProxy, tmp_path: Path
     ) -> None:
         put(client, bucket, "a.mp3")
@@ -325,7 +332,7 @@ class TestOpening:
         assert keys_of(source, bucket) == ["a.mp3"]
         assert len(proxy.requests) == 6
 
-    def test_nobody_answers(self, aws: str, tmp_path: Path) -> None:
+    def test_no_server_answers(self, aws: str, tmp_path: Path) -> None:
         config = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=1)
         with faulty_proxy(aws) as gone:
             pass
@@ -335,7 +342,7 @@ class TestOpening:
         with pytest.raises(SourceUnavailableError, match=r"does not answer.*STT_S3_ENDPOINT_URL"):
             open_source("s3://recordings/x", access=access)
 
-    def test_no_credentials_no_profile_and_no_address(
+    def test_missing_credentials_profile_and_endpoint(
         self, aws: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def opened(**settings: str) -> None:
@@ -353,18 +360,18 @@ class TestOpening:
         with pytest.raises(ConfigurationError, match=r"no credentials.*AWS_ACCESS_KEY_ID"):
             opened()
 
-    def test_what_answers_is_no_s3(self, aws: str, tmp_path: Path) -> None:
+    def test_the_server_is_not_s3(self, aws: str, tmp_path: Path) -> None:
         settings = Settings(home=tmp_path, s3_endpoint_url=f"{aws}/moto-api/#")
         with pytest.raises(ConfigurationError, match="STT_S3_ENDPOINT_URL"):
             open_source("s3://recordings", access=SourceAccess.of(settings))
 
-    def test_the_settings_reach_the_client_which_is_made_once(self, aws: str, tmp_path: Path) -> None:
+    def test_the_client_has_the_settings_and_is_made_once(self, aws: str, tmp_path: Path) -> None:
         profile = tmp_path / "config"
         profile.write_text("[profile radio]\naws_access_key_id = RADIO\naws_secret_access_key = x\n")
         with pytest.MonkeyPatch.context() as patched:
             patched.setenv("AWS_CONFIG_FILE", str(profile))
             patched.delenv("AWS_ACCESS_KEY_ID")
-            client = client_of(
+            client = create_client(
                 Settings(s3_profile="radio", s3_region="ap-northeast-2", s3_endpoint_url="http://127.0.0.1:9")
             )
             assert client._request_signer._credentials.access_key == "RADIO"

@@ -25,7 +25,7 @@ def allowed(tmp_path: Path) -> AllowedSources:
     """A folder with a recording, which alone is allowed, beside another one."""
     write_tone(tmp_path / "meetings" / "2026" / "a.wav")
     write_tone(tmp_path / "secret" / "a.wav")
-    return AllowedSources.for_people(str(tmp_path / "meetings"))
+    return AllowedSources.for_users(str(tmp_path / "meetings"))
 
 
 def _becomes_a_link(folder: Path, target: Path) -> None:

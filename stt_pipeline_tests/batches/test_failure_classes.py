@@ -17,9 +17,9 @@ from typing import Any, get_args
 import numpy as np
 from sqlalchemy import text
 
+from stt_pipeline.audio.address import display_name
 from stt_pipeline.audio.decode import SAMPLE_RATE, decode
 from stt_pipeline.audio.sound import Sound, SoundFile, all_samples
-from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.execution import dispatch
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.batches.requests.create import create_batch

@@ -120,7 +120,7 @@ def test_a_queue_of_another_host_is_not_asked(
     asked = ("watch", "add", f"s3://{bucket}", "--queue", "http://169.254.169.254/latest/meta-data")
     ended = stt_on_database(*asked)
     assert ended.code == 2
-    assert "Queues of 169.254.169.254 are not asked" in ended.err
+    assert "Queues of 169.254.169.254 are not allowed" in ended.err
     boto3.client("s3").put_object(Bucket=bucket, Key="list.csv", Body=b"uri\n")
     ended = stt_on_database("watch", "add", f"s3://{bucket}/list.csv", "--queue", QUEUE)
     assert "A queue tells about buckets" in ended.err
@@ -133,12 +133,11 @@ def test_who_waits_for_a_bucket_is_told_soon_that_nothing_answers(
     stt_on_database: Stt, database: Database, aws: str, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    monkeypatch.setattr("stt_pipeline.audio.s3_client._ATTEMPTS_FOR_SOMEBODY", 1)
     begun = time.monotonic()
     ended = stt_on_database(*command.split(), "s3://recordings")
     assert ended.code == 1
     assert "Could not connect to the endpoint URL" in plain(ended.err)
-    assert time.monotonic() - begun < 10  # the tries for a run take half a minute
+    assert time.monotonic() - begun < 20  # the retries of a run take half a minute
 
 
 def test_an_open_batch_says_until_when_it_takes_in_files(stt_on_database: Stt, database: Database) -> None:

@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 from sqlalchemy import text
 
+from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.audio.sqs import QueueAccess
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT, SHARDS_PER_RUN
 from stt_pipeline.batches.ingest.poll import add_watch
@@ -312,7 +312,7 @@ def test_what_arrives_in_a_bucket_becomes_minutes_mails_and_parquet_there(
         batching="arrival",
         queue_url=queue,
         notify_emails=["park@example.com"],
-        allowed=AllowedSources.for_people("", SourceAccess.of(Settings())),
+        allowed=AllowedSources.for_users("", SourceAccess.of(Settings())),
         queues=QueueAccess(endpoints=(s3_server,)),
     )
     before = _mails(stack)

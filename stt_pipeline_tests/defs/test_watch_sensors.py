@@ -7,8 +7,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.audio.sqs import QueueAccess
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.ingest.poll import add_watch
@@ -27,7 +27,7 @@ from stt_pipeline_tests.defs.conftest import Product
 
 def _sources() -> AllowedSources:
     settings = Settings()
-    return AllowedSources.for_people(settings.allowed_sources, SourceAccess.of(settings))
+    return AllowedSources.for_users(settings.allowed_sources, SourceAccess.of(settings))
 
 
 def _evaluate(product: Product, sensor: dg.SensorDefinition, sources: object | None = None) -> str:

@@ -9,7 +9,7 @@ from stt_pipeline.api.dependencies import Store
 from stt_pipeline.api.downloads import FileResponse, attachment, documented_files
 from stt_pipeline.api.paging import Id
 from stt_pipeline.api.problems import documented
-from stt_pipeline.audio.uris import display_name
+from stt_pipeline.audio.address import display_name
 from stt_pipeline.batches.queries import export
 from stt_pipeline.minutes.exports import EXPORT_FORMATS, ExportFormat
 from stt_pipeline.minutes.model import ActionItem

@@ -9,10 +9,10 @@ from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
+from stt_pipeline.audio.address import display_name
 from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.patterns import DEFAULT_PATTERN
 from stt_pipeline.audio.sources import OpenSource, Source
-from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError, SttError
 from stt_pipeline.store.manifest.files import AudioFile

@@ -11,9 +11,9 @@ from types import TracebackType
 
 from sqlalchemy import Connection
 
+from stt_pipeline.audio.address import display_name
 from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.sources import OpenSource
-from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, FileFailure
 from stt_pipeline.batches.execution.heartbeat import Heartbeat
 from stt_pipeline.batches.requests.create import checked_options

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
+from stt_pipeline.audio.address import Address, display_name
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.audio.manifest_reader import is_list
+from stt_pipeline.audio.manifest_reader import is_file_list
 from stt_pipeline.audio.sources import Source, SourceObject
 from stt_pipeline.audio.sqs import AWS_QUEUES, QueueAccess
-from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.ingest.objects import Intake, arrive
 from stt_pipeline.batches.requests.create import (
     checked_emails,
@@ -210,7 +210,7 @@ def _checked_queue(queue_url: str, source: str, queues: QueueAccess) -> str:
     if not queue_url:
         return ""
     queues.check(queue_url)
-    if not source.startswith("s3://") or is_list(source):
+    if Address.parse(source).scheme != "s3" or is_file_list(source):
         raise InvalidRequestError(
             "A queue tells about buckets: give a bucket or a prefix (s3://), or leave the queue out."
         )

@@ -15,10 +15,10 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from stt_pipeline.audio.address import display_name
 from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.patterns import DEFAULT_PATTERN
 from stt_pipeline.audio.sources import OpenSource, SourceObject
-from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.execution.batch_claim import BatchClaim
 from stt_pipeline.batches.keys import shard_key
 from stt_pipeline.batches.requests.retry import reopen_failed

@@ -10,7 +10,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from stt_pipeline.audio.uris import display_name
+from stt_pipeline.audio.address import display_name
 from stt_pipeline.batches.keys import batch_key, clean_name
 from stt_pipeline.batches.queries.zip_stream import zipped
 from stt_pipeline.errors import ConflictError, NotFoundError

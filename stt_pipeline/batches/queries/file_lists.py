@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stt_pipeline.audio.uris import display_path
+from stt_pipeline.audio.address import display_path
 from stt_pipeline.errors import ErrorClass, InvalidRequestError
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files

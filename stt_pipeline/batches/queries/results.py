@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stt_pipeline.audio.uris import display_name
+from stt_pipeline.audio.address import display_name
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.results import summaries, transcriptions
 from stt_pipeline.store.results.summaries import Summary

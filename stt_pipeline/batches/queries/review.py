@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stt_pipeline.audio.uris import display_path
+from stt_pipeline.audio.address import display_path
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import batches
 from stt_pipeline.store.results import review as stored

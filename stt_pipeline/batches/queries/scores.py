@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stt_pipeline.audio.uris import display_name
+from stt_pipeline.audio.address import display_name
 from stt_pipeline.batches.queries.progress import Progress
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.minutes.matching import matched_action_items

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stt_pipeline.audio.uris import display_name
+from stt_pipeline.audio.address import display_name
 from stt_pipeline.search.query import parse_query
 from stt_pipeline.search.snippets import Hit, hits
 from stt_pipeline.store.database import Database

@@ -5,8 +5,8 @@ from typing import Any, cast, get_args
 
 from pydantic import ValidationError
 
+from stt_pipeline.audio.address import display_name
 from stt_pipeline.audio.allowed import ALLOW_ALL, AllowedSources
-from stt_pipeline.audio.uris import display_name
 from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.mail.mail import address

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from stt_pipeline.audio.uris import display_name
+from stt_pipeline.audio.address import display_name
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, Done
 from stt_pipeline.batches.execution.file_loop import for_each_file
 from stt_pipeline.batches.execution.shard_claims import ShardClaims

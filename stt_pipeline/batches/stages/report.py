@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Literal
 
-from stt_pipeline.audio.uris import display_name
+from stt_pipeline.audio.address import display_name
 from stt_pipeline.batches.execution.batch_claim import BatchClaim
 from stt_pipeline.batches.queries.progress import Progress, progress
 from stt_pipeline.batches.queries.review import ToReview, review

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.cli.batch.arguments import AsJson, Emails, Options, Pattern, Urgency, parsed_options
 from stt_pipeline.cli.connection import actor, connected
@@ -30,7 +30,7 @@ def create(
 ) -> None:
     """Start a batch: `stt up` transcribes the recordings of SOURCE, writes minutes and mails them."""
     settings = Settings()
-    access = SourceAccess.for_somebody(settings)
+    access = SourceAccess.interactive(settings)
     with connected() as database:
         batch = create_batch(
             database,
@@ -40,7 +40,7 @@ def create(
             priority=priority,
             notify_emails=notify or (),
             options=parsed_options(option or ()),
-            allowed=AllowedSources.for_people(settings.allowed_sources, access),
+            allowed=AllowedSources.for_users(settings.allowed_sources, access),
             actor=actor("stt batch create"),
         )
         if as_json:

@@ -7,7 +7,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from stt_pipeline.audio.uris import display_name, display_path
+from stt_pipeline.audio.address import display_name, display_path
 from stt_pipeline.cli.batch.arguments import AsJsonLines, BatchId, OfClass
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.terminal import out, print_json, print_status

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from stt_pipeline.audio.uris import display_path
+from stt_pipeline.audio.address import display_path
 from stt_pipeline.batches.queries.progress import Progress, progress
 from stt_pipeline.cli.batch.arguments import AsJson, BatchId
 from stt_pipeline.cli.batch.failures import what_happened

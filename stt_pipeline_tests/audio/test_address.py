@@ -1,10 +1,12 @@
+"""Addresses: their text, the way back to a path or key, and how they are displayed."""
+
 import os
 import unicodedata
 from pathlib import Path
 
 import pytest
 
-from stt_pipeline.audio.uris import display_name, display_path, file_uri, path_from_uri
+from stt_pipeline.audio.address import Address, display_name, display_path
 from stt_pipeline.errors import InvalidRequestError
 
 NAMES = [
@@ -21,16 +23,16 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_address_is_ascii_and_leads_back(name: str, tmp_path: Path) -> None:
+def test_a_local_address_is_ascii_and_gives_the_path_again(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
-    uri = file_uri(path)
+    uri = str(Address.of_path(path))
     assert uri.isascii() and uri.isprintable()
-    assert path_from_uri(uri) == path
+    assert Address.parse(uri).path == path
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_display_name_can_be_stored_and_printed(name: str, tmp_path: Path) -> None:
-    shown = display_name(file_uri(tmp_path / name))
+    shown = display_name(str(Address.of_path(tmp_path / name)))
     assert shown == display_name(tmp_path / name)
     shown.encode("utf-8")
     assert unicodedata.is_normalized("NFC", shown)
@@ -46,23 +48,26 @@ def test_display_names_stay_readable() -> None:
     assert display_name(Path(os.fsdecode(b"/a/caf\xe9.mp3"))) == "caf\ufffd.mp3"
 
 
-def test_paths_within_a_source_are_shown_as_names_are(tmp_path: Path) -> None:
-    uri = file_uri(tmp_path / unicodedata.normalize("NFD", "월요일") / "a\nb.mp3")
-    assert display_path(uri, file_uri(tmp_path)) == unicodedata.normalize("NFC", "월요일") + "/a\ufffdb.mp3"
-    assert display_path("file:///elsewhere/a.mp3", file_uri(tmp_path)) == "/elsewhere/a.mp3"
+def test_paths_within_a_source_are_displayed(tmp_path: Path) -> None:
+    uri = str(Address.of_path(tmp_path / unicodedata.normalize("NFD", "월요일") / "a\nb.mp3"))
+    assert (
+        display_path(uri, str(Address.of_path(tmp_path)))
+        == unicodedata.normalize("NFC", "월요일") + "/a\ufffdb.mp3"
+    )
+    assert display_path("file:///elsewhere/a.mp3", str(Address.of_path(tmp_path))) == "/elsewhere/a.mp3"
     assert display_path("s3://bucket/week/a b.mp3", "s3://bucket/") == "week/a b.mp3"
     assert display_path("s3://bucket/week//a+%25.mp3", "s3://bucket/week") == "/a+%25.mp3"
     assert display_path("s3://bucket/a.mp3", "s3://lists/all.csv") == "s3://bucket/a.mp3"
 
 
 def test_addresses_typed_by_hand() -> None:
-    assert path_from_uri("file:///data/my meetings#1?.mp3") == Path("/data/my meetings#1?.mp3")
-    assert path_from_uri("file://localhost/data") == Path("/data")
+    assert Address.parse("file:///data/my meetings#1?.mp3").path == Path("/data/my meetings#1?.mp3")
+    assert Address.parse("file://localhost/data").path == Path("/data")
 
 
 @pytest.mark.parametrize(
     "uri", ["file://server/share", "file://relative", "s3://bucket/a.mp3", "file:///a%00b", "/data"]
 )
-def test_what_is_no_address_of_this_machine_is_refused(uri: str) -> None:
+def test_other_addresses_are_not_local(uri: str) -> None:
     with pytest.raises(InvalidRequestError):
-        path_from_uri(uri)
+        print(Address.parse(uri).path)
