@@ -1,6 +1,6 @@
-"""An S3 server whose only bucket is a list of keys: it answers ListObjectsV2 over millions of them, and takes new ones.
+"""An S3 server with one bucket of keys without content: it answers ListObjectsV2 for millions of keys, and keys can be added.
 
-`moto` looks at every key for every page, so a bucket of a million would measure it and not us.
+`moto` reads all keys for each page, so with a million objects a benchmark would measure moto.
 """
 
 import argparse
@@ -30,10 +30,10 @@ def key_of(number: int) -> str:
 
 @contextmanager
 def listing_server(keys: int, *, latency: float = 0.0) -> Iterator[str]:
-    """Run a server of so many keys in a process of its own, and lend its address.
+    """Run a server with ``keys`` keys in another process; the value is its address.
 
     Args:
-        latency: seconds that each answer takes longer.
+        latency: seconds that are added to each request.
     """
     command = [sys.executable, "-m", "benchmarks.listing_server", str(keys), str(latency)]
     with subprocess.Popen(

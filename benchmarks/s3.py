@@ -1,9 +1,8 @@
-"""A bucket of a million objects: how fast it is listed, and how long a tick takes that looks for new ones.
+"""A bucket of a million objects: how fast it is listed, and how long the sensor tick of a watch takes.
 
-The server answers listings only (``listing_server``), each a little later than it could, as S3 does. The listing is read by
-the product's source and by boto3's own paginator, in turns. Then the bucket is watched by the real sensor, on a real
-Postgres and Dagster instance: first until all is known, then with new objects at the end of the bucket, then with as many
-anywhere in it.
+The server answers listings only (``listing_server``), with the latency of S3. First, the product's source and boto3's
+paginator list it in turns. Then the real sensor watches the bucket, on a real Postgres and Dagster instance: until all objects
+are known, then with new objects at the end of the bucket, then with the same number anywhere in it.
 """
 
 import argparse
@@ -31,47 +30,47 @@ from stt_pipeline.store.manifest import watches
 
 SOURCE = f"s3://{BUCKET}/seoul"
 ROUNDS = 3
-LISTED = 200_000
 _SENSOR = "s3_audio_sensor"
 
 
 def main() -> None:
     """Measure, and print the figures."""
     arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--listed", type=int, default=200_000)
     arguments.add_argument("--known", type=int, default=1_000_000)
     arguments.add_argument("--new", type=int, default=1_000)
-    arguments.add_argument("--latency", type=float, default=0.1, help="seconds until S3 answers")
+    arguments.add_argument("--latency", type=float, default=0.1, help="seconds of each request")
     arguments.add_argument(
         "--database-url", default="", help="of a server on which a database may be created"
     )
-    wishes = arguments.parse_args()
+    options = arguments.parse_args()
     os.environ |= {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_REGION": "us-east-1"}
     with (
         tempfile.TemporaryDirectory(prefix="stt-s3-") as folder,
-        own_database(Path(folder), wishes.database_url) as settings,
+        own_database(Path(folder), options.database_url) as settings,
         closing_database(settings.database_url) as database,
     ):
-        with listing_server(LISTED, latency=wishes.latency) as address:
-            listed = _listings(address)
-        with listing_server(wishes.known, latency=wishes.latency) as address:
+        with listing_server(options.listed, latency=options.latency) as address:
+            listed = _listings(address, options.listed)
+        with listing_server(options.known, latency=options.latency) as address:
             os.environ["STT_S3_ENDPOINT_URL"] = address
-            found = _ticks(database, address, wishes.known, wishes.new)
+            found = _ticks(database, address, options.known, options.new)
     print(
         json.dumps(
             {
                 **listed,
-                "known_objects": wishes.known,
-                "new_objects": wishes.new,
+                "known_objects": options.known,
+                "new_objects": options.new,
                 **found,
-                "latency_seconds": wishes.latency,
+                "latency_seconds": options.latency,
                 "cores": os.cpu_count(),
             }
         )
     )
 
 
-def _listings(address: str) -> dict[str, object]:
-    """List a bucket by the product's source, and by boto3 alone, in turns."""
+def _listings(address: str, objects: int) -> dict[str, object]:
+    """List a bucket with the product's source and with boto3's paginator, in turns."""
     import boto3
 
     def ours() -> int:
@@ -90,15 +89,15 @@ def _listings(address: str) -> dict[str, object]:
             started = time.perf_counter()
             listed = listing()
             measured.append(listed / (time.perf_counter() - started))
-            if listed != LISTED:
-                raise SystemExit(f"{listed} objects were listed, not {LISTED}.")
+            if listed != objects:
+                raise SystemExit(f"{listed} objects were listed, not {objects}.")
             print_status(f"{listing.__name__}: {measured[-1]:,.0f} objects a second")
     medians = {listing.__name__: statistics.median(measured) for listing, measured in rates.items()}
     return {
         "objects_per_second": round(medians["ours"]),
         "paginator_objects_per_second": round(medians["paginator"]),
         "ours_over_paginator": round(medians["ours"] / medians["paginator"], 2),
-        "listed_objects": LISTED,
+        "listed_objects": objects,
     }
 
 
@@ -161,7 +160,7 @@ def _files(database: Database, watch_id: int) -> int:
 def _settle(database: Database) -> None:
     print_status("VACUUM ANALYZE")
     with database.scratch() as connection:
-        # what was taken in within minutes would have come over months, with autovacuum at work
+        # in production these rows arrive over months, and autovacuum runs meanwhile
         connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("VACUUM ANALYZE"))
 
 

@@ -176,7 +176,7 @@ AWS_QUEUES = QueueAccess()
 class Queue:
     """A queue. A received message is hidden for the visibility timeout, and is delivered again unless it is deleted."""
 
-    def __init__(self, url: str, client: Any, clients: QueueClients) -> None:
+    def __init__(self, url: str, client: Any, clients: QueueClients = _CLIENTS) -> None:
         self.url = url
         self._client = client
         self._clients = clients
