@@ -11,7 +11,6 @@ No other module may invent an error class. A message says what happened and what
     ├── LeaseLostError         another run works on this shard now; this one must not write
     └── FileError              one audio file cannot be processed; the others go on
         ├── UnreadableError    not audio, empty, or broken
-        ├── TooLargeError      over the size limit
         ├── NoAudioError       a container without an audio track, or no sound in it
         ├── DownloadError      the source could not deliver it (transient)
         ├── ModelError         the speech model could not be loaded or failed (transient)
@@ -74,12 +73,6 @@ class UnreadableError(FileError):
     """The bytes are not audio that can be decoded: empty, broken, or another kind of file."""
 
     error_class = "unreadable"
-
-
-class TooLargeError(FileError):
-    """The file is over ``STT_MAX_FILE_BYTES``."""
-
-    error_class = "too_large"
 
 
 class NoAudioError(FileError):
