@@ -1,6 +1,6 @@
-"""An HTTP proxy on loopback between the real AWS client and the server of tests, which does what networks and S3 do.
+"""An HTTP proxy on loopback between the real AWS client and the test server, with the faults of networks and of S3.
 
-It passes requests on unchanged and notes them; what it is told to do instead is done to the next requests that are meant.
+It records requests and forwards them unchanged, except those that a fault applies to.
 """
 
 import http.client
@@ -25,9 +25,9 @@ class _Fault:
 
 @dataclass
 class FaultyProxy:
-    """``url`` is where it listens; ``requests`` are those that came, as in ``GET /bucket/key?query``.
+    """``url`` is its address; ``requests`` are recorded, as in ``GET /bucket/key?query``.
 
-    ``most_at_once``: requests that were under way at the same time.
+    ``most_at_once``: the highest number of parallel requests.
     """
 
     url: str
@@ -47,7 +47,7 @@ class FaultyProxy:
     def cut(
         self, after_bytes: int, *, times: int = 1, when: Callable[[str], bool] = lambda request: True
     ) -> None:
-        """Break the connection off after so many bytes of the body; after 0 before anything is answered."""
+        """Close the connection after ``after_bytes`` of the body; 0 closes it before the response."""
         self._faults.append(_Fault(times, when, cut_after=after_bytes))
 
     def count(self, more: int) -> None:
@@ -138,4 +138,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = _serve  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: tests look at ``requests``."""
+        """Nothing: tests read ``requests``."""

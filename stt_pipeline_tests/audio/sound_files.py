@@ -75,7 +75,7 @@ def write_channels(path: Path, samples: npt.NDArray[np.float32], places: int, ra
 
 
 def write_pauses(path: Path, *, packets: int, pause: float) -> Path:
-    """Write a second of sound for each 50 ``packets``, and so many seconds of nothing after each packet."""
+    """Write a second of audio for each 50 ``packets``, with a gap of ``pause`` seconds after each packet."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libopus", rate=48_000)
         stream.layout = "mono"

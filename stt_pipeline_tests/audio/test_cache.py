@@ -1,4 +1,4 @@
-"""The bounded folder of downloads, with several threads and processes at it."""
+"""The download cache, used by several threads and processes."""
 
 import errno
 import fcntl
@@ -46,7 +46,7 @@ def taken(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != "size")
 
 
-def test_the_least_recently_used_go_first_and_the_bound_is_kept(tmp_path: Path) -> None:
+def test_the_least_recently_used_objects_are_evicted_and_the_limit_is_kept(tmp_path: Path) -> None:
     bucket = Bucket(a=30, b=30, c=30, d=30, e=30)
     cache = DownloadCache(tmp_path, 100)
     for name in "abc":
@@ -69,11 +69,11 @@ def test_another_etag_is_another_object(tmp_path: Path) -> None:
             assert path.read_text() == etag
 
 
-def test_what_is_lent_stays(tmp_path: Path) -> None:
+def test_an_object_in_use_is_not_evicted(tmp_path: Path) -> None:
     bucket = Bucket(a=60, b=60)
     cache = DownloadCache(tmp_path, 100)
     with cache.open("s3://bucket/a.mp3", "1", bucket("a")) as path:
-        # no room beside it: lent from elsewhere, and not kept
+        # it does not fit beside the first: opened outside of the cache, and not kept
         open_once(cache, bucket, "b")
         assert path.read_bytes() == b"a" * 60
         assert kept(tmp_path) == {"a"}
@@ -82,7 +82,7 @@ def test_what_is_lent_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("max_bytes", [0, 99])
-def test_what_is_larger_than_the_cache_is_lent_once(tmp_path: Path, max_bytes: int) -> None:
+def test_an_object_larger_than_the_cache_is_not_kept(tmp_path: Path, max_bytes: int) -> None:
     bucket = Bucket(small=10, large=100)
     cache = DownloadCache(tmp_path, max_bytes)
     open_once(cache, bucket, "small")
@@ -93,7 +93,7 @@ def test_what_is_larger_than_the_cache_is_lent_once(tmp_path: Path, max_bytes: i
     assert taken(tmp_path) == (10 if max_bytes else 0)
 
 
-def test_many_who_want_the_same_fetch_it_once(tmp_path: Path) -> None:
+def test_parallel_readers_download_an_object_once(tmp_path: Path) -> None:
     begun = []
 
     def slowly() -> Download:
@@ -115,10 +115,10 @@ def test_many_who_want_the_same_fetch_it_once(tmp_path: Path) -> None:
     assert begun == [1]
 
 
-def test_a_failed_download_and_its_bytes_go_in_one_step(
+def test_a_failed_download_and_its_bytes_are_released_in_one_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else somebody who counts between the two would have them given back twice."""
+    """Otherwise, an eviction between the two steps would count the bytes twice."""
     others_could_count = []
     unlink = Path.unlink
 
@@ -168,7 +168,7 @@ def _size(inside: Path) -> int:
         return 0
 
 
-def test_processes_share_it_and_keep_its_bound(tmp_path: Path) -> None:
+def test_processes_share_the_cache_and_its_limit(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     log = tmp_path / "log"
     processes = [context.Process(target=_work, args=(tmp_path / "cache", n, log)) for n in range(3)]
@@ -191,7 +191,7 @@ def _die_downloading(folder: Path) -> None:
         pass
 
 
-def test_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
+def test_leftovers_of_dead_processes_are_removed(tmp_path: Path) -> None:
     process = multiprocessing.get_context("spawn").Process(target=_die_downloading, args=(tmp_path,))
     process.start()
     process.join(60)
@@ -221,7 +221,7 @@ def test_a_download_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "size").read_text() == "0"
 
 
-def test_a_lost_count_is_made_again(tmp_path: Path) -> None:
+def test_a_lost_size_file_is_written_again(tmp_path: Path) -> None:
     bucket = Bucket(a=60, b=60)
     cache = DownloadCache(tmp_path, 100)
     open_once(cache, bucket, "a")
@@ -231,7 +231,7 @@ def test_a_lost_count_is_made_again(tmp_path: Path) -> None:
     assert (tmp_path / "size").read_text() == "60"
 
 
-def test_a_full_disk_is_said(tmp_path: Path) -> None:
+def test_the_error_of_a_full_disk(tmp_path: Path) -> None:
     """A limit of the size of files stands for the end of the disk: the write fails in the same place."""
     import resource
     import signal
@@ -253,7 +253,7 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
     assert taken(tmp_path) == 0
 
 
-def test_a_device_without_space_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_device_without_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_space(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -262,7 +262,7 @@ def test_a_device_without_space_is_said(tmp_path: Path, monkeypatch: pytest.Monk
         open_once(DownloadCache(tmp_path, 100), Bucket(a=10), "a")
 
 
-def test_a_folder_that_cannot_be_written_is_a_setting(tmp_path: Path) -> None:
+def test_a_read_only_folder_is_a_configuration_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="cache"):
         open_once(DownloadCache(tmp_path / "file" / "cache", 100), Bucket(a=10), "a")
@@ -280,7 +280,7 @@ def test_a_folder_that_cannot_be_written_is_a_setting(tmp_path: Path) -> None:
         "100%25?.wav",
     ],
 )
-def test_any_name_makes_a_file_with_its_ending(tmp_path: Path, name: str) -> None:
+def test_a_file_of_any_name_keeps_its_extension(tmp_path: Path, name: str) -> None:
     with DownloadCache(tmp_path, 100).open(
         f"s3://bucket/x/{name}", "1", lambda: Download(1, iter([b"1"]))
     ) as path:
@@ -290,7 +290,7 @@ def test_any_name_makes_a_file_with_its_ending(tmp_path: Path, name: str) -> Non
             assert path.suffix == Path(name).suffix
 
 
-def test_borrowers_nest_and_threads_wait_for_no_reader(tmp_path: Path) -> None:
+def test_readers_do_not_block_each_other(tmp_path: Path) -> None:
     bucket = Bucket(a=10)
     cache = DownloadCache(tmp_path, 100)
     with cache.open("s3://bucket/a.mp3", "1", bucket("a")):

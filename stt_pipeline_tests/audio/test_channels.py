@@ -1,4 +1,4 @@
-"""Channels of every number, wired well or not, and what floating point files hold: all of it is heard, as loud as it is."""
+"""Mixing any number of channels, inverted or not, and invalid values of floating point files."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_a_long_recording_of_many_channels_has_no_seams(tmp_path: Path) -> None:
     assert np.abs(decode(path) - one).max() < 0.001
 
 
-def test_each_microphone_of_a_meeting_is_heard(tmp_path: Path) -> None:
+def test_the_mix_contains_each_microphone(tmp_path: Path) -> None:
     for speaker in range(16):
         sound = np.zeros((8000, 16), np.float32)
         sound[:, speaker] = tone(0.5)
@@ -49,7 +49,7 @@ def test_each_microphone_of_a_meeting_is_heard(tmp_path: Path) -> None:
     [(suffix, CODECS[suffix]) for suffix in ("flac", "mp3", "ogg", "m4a")]
     + [("wav", codec) for codec in ("pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_f32le", "pcm_f64le")],
 )
-def test_a_microphone_with_swapped_wires_is_heard(suffix: str, codec: str, tmp_path: Path) -> None:
+def test_an_inverted_microphone_is_not_cancelled(suffix: str, codec: str, tmp_path: Path) -> None:
     one, quieter = tone(4, 48_000), tone(4, 48_000) * 0.9
     right = write_sound(tmp_path / f"right.{suffix}", np.stack([one, one], axis=1), 48_000, codec=codec)
     for channels in ([one, -quieter], [-quieter, one]):
@@ -73,12 +73,12 @@ def test_wires_that_were_swapped_midway(tmp_path: Path) -> None:
         (-0.5, 0.5),
     ],
 )
-def test_other_stereo_is_added_up(right: float, heard: float, tmp_path: Path) -> None:
+def test_other_stereo_is_mixed(right: float, heard: float, tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", np.stack([tone(3), right * tone(3)], axis=1))
     assert level(decode(path)) == pytest.approx(heard / 2**0.5, rel=0.01)
 
 
-def test_channels_that_hear_different_things_are_both_heard(tmp_path: Path) -> None:
+def test_the_mix_contains_two_different_channels(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", np.stack([tone(3), -tone(3, hertz=1000)], axis=1))
     found = np.abs(np.fft.rfft(decode(path)[:16_000]))
     assert set(np.argsort(found)[-2:]) == {440, 1000}
@@ -94,7 +94,7 @@ def test_stereo_keeps_its_channels(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
-def test_a_sample_that_is_none_costs_itself_only(
+def test_an_invalid_sample_does_not_change_others(
     value: float, channels: int, rate: int, codec: str, tmp_path: Path
 ) -> None:
     sound = np.stack([tone(2, rate)] * channels, axis=1)
@@ -106,6 +106,6 @@ def test_a_sample_that_is_none_costs_itself_only(
     assert (np.abs(samples - clean) > 0.001).sum() < 60, "a few milliseconds"
 
 
-def test_a_loud_mix_is_left_alone(tmp_path: Path) -> None:
+def test_a_loud_mix_is_not_changed(tmp_path: Path) -> None:
     samples = decode(write_sound(tmp_path / "a.wav", 15 * tone(1), codec="pcm_f32le"))
     assert np.abs(samples).max() == pytest.approx(5, rel=0.01)

@@ -1,4 +1,4 @@
-"""Lists of files as sources: every kind of list, inventories as AWS writes them, and lists that name what is not theirs."""
+"""File lists as sources: every format, inventories as AWS writes them, and lists with addresses that are not allowed."""
 
 import gzip
 import json
@@ -82,7 +82,7 @@ def lend_all(source: Source, found: list[SourceObject]) -> None:
 
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize("where", ["here", "s3"])
-def test_every_kind_of_list(
+def test_every_format_of_a_list(
     bucket: str, filled: dict[str, dict[str, Any]], tmp_path: Path, name: str, where: str
 ) -> None:
     path = tmp_path / name
@@ -104,7 +104,7 @@ def test_every_kind_of_list(
     assert source.in_progress_count == 0
 
 
-def test_the_pattern_is_of_keys_and_a_listing_goes_on_behind_an_address(
+def test_the_pattern_matches_keys_and_a_listing_continues_after_an_address(
     bucket: str, filled: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
     path = tmp_path / "list.csv"
@@ -114,13 +114,13 @@ def test_the_pattern_is_of_keys_and_a_listing_goes_on_behind_an_address(
     assert found == [f"s3://{bucket}/{key}" for key in ("b/회의 1.mp3", "b/two, three.wav")]
     assert [item.uri for item in source.list_objects(after=found[0])] == found[1:]
     assert list(source.list_objects(after=found[1])) == []
-    # what the list does not have any more cannot say where to go on
+    # an address that is no longer in the list gives no position to continue from
     assert [item.uri for item in source.list_objects(after=f"s3://{bucket}/gone.mp3")] == found
     assert source.matches(f"s3://{bucket}/b/new.mp3")
     assert not source.matches(f"s3://{bucket}/c/new.mp3")
 
 
-def test_what_a_row_leaves_out_is_looked_up_and_what_is_not_there_fails_alone(
+def test_missing_values_are_requested_and_a_missing_object_fails_only_its_file(
     bucket: str, filled: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
     here = tmp_path / "회의 #1.mp3"
@@ -274,7 +274,7 @@ class TestInventory:
         ("x.parquet", b"PAR1", "cannot be read as Parquet"),
     ],
 )
-def test_what_is_wrong_with_a_list_is_said_with_its_place(
+def test_errors_in_a_list_have_their_position(
     aws: str, tmp_path: Path, name: str, content: bytes, message: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
@@ -282,7 +282,7 @@ def test_what_is_wrong_with_a_list_is_said_with_its_place(
         list(open_source(str(tmp_path / name), "**").list_objects())
 
 
-def test_a_list_that_is_not_there(bucket: str, tmp_path: Path) -> None:
+def test_a_missing_list(bucket: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequestError, match="does not exist"):
         open_source(str(tmp_path / "x.csv"))
     with pytest.raises(InvalidRequestError, match=rf"s3://{bucket}/x\.csv cannot be read \(NoSuchKey"):
@@ -298,7 +298,7 @@ def test_a_list_that_is_not_there(bucket: str, tmp_path: Path) -> None:
 class TestAllowed:
     @pytest.fixture
     def place(self, tmp_path: Path) -> Path:
-        """An allowed folder with a recording and a link that leaves it, beside a file that is nobody's business."""
+        """An allowed folder with a recording and a link out of it, beside a secret file."""
         place = tmp_path / "meetings"
         place.mkdir()
         (place / "a.mp3").write_bytes(b"1")
@@ -319,7 +319,7 @@ class TestAllowed:
             *("s3://audio-files/b/../a/x.mp3", "s3://other/b/a.mp3"),
         ],
     )
-    def test_what_is_not_allowed_is_neither_listed_nor_lent(
+    def test_addresses_that_are_not_allowed_are_neither_listed_nor_opened(
         self, aws: str, place: Path, address: str
     ) -> None:
         address = address.replace("{place}", str(place))
@@ -336,7 +336,7 @@ class TestAllowed:
         with pytest.raises(InvalidRequestError, match="allowed"), source.open_local(uri, "e"):
             pass
 
-    def test_what_is_allowed_is_listed_and_lent(
+    def test_allowed_addresses_are_listed_and_opened(
         self, bucket: str, filled: dict[str, dict[str, Any]], place: Path
     ) -> None:
         path = place / "list.csv"
@@ -375,9 +375,7 @@ class TestAllowed:
             list(source.list_objects())
 
 
-def test_a_list_in_s3_names_no_files_of_this_machine_unless_they_are_allowed(
-    bucket: str, tmp_path: Path
-) -> None:
+def test_a_list_in_s3_contains_no_local_files_unless_they_are_allowed(bucket: str, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"1")
     boto3.client("s3").put_object(Bucket=bucket, Key="list.csv", Body=f"uri\n{tmp_path}/a.mp3\n".encode())
     address = f"s3://{bucket}/list.csv"
@@ -408,7 +406,7 @@ def test_memory_does_not_grow_with_the_list(aws: str, tmp_path: Path, name: str)
     assert listed(40_000) < 1.5 * few + 200_000
 
 
-def test_rows_are_looked_up_side_by_side_and_in_order(bucket: str, aws: str, tmp_path: Path) -> None:
+def test_objects_are_described_in_parallel_and_in_order(bucket: str, aws: str, tmp_path: Path) -> None:
     client = boto3.client("s3")
     keys = [f"{n:03}.mp3" for n in range(60)]
     for key in keys:

@@ -1,3 +1,5 @@
+"""File patterns: what they match, how fast, and which are refused."""
+
 import os
 import unicodedata
 
@@ -65,7 +67,7 @@ def test_pattern(pattern: str, path: str, meant: bool) -> None:
         ("", ""),
     ],
 )
-def test_how_every_path_begins_is_known_as_far_as_it_has_one_form(pattern: str, start: str) -> None:
+def test_the_literal_start_of_a_pattern(pattern: str, start: str) -> None:
     assert FilePattern(pattern).literal_start == start
 
 
@@ -122,6 +124,6 @@ def test_no_pattern_takes_long(pattern: str) -> None:
     ],
     ids=lambda text: ascii(text[:20]),
 )
-def test_a_pattern_that_cannot_work_is_refused(pattern: str, message: str) -> None:
+def test_an_invalid_pattern_is_refused(pattern: str, message: str) -> None:
     with pytest.raises(InvalidRequestError, match=f"The file pattern .*{message}"):
         FilePattern(pattern)

@@ -1,4 +1,4 @@
-"""Real files of every kind, good and bad: `probe` and `decode` must say the same of each."""
+"""Real files of every format, good and damaged: `probe` and `decode` must agree on each."""
 
 import os
 import unicodedata
@@ -88,7 +88,7 @@ def test_any_name(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["mp3", "wav", "flac", "ogg", "webm", "mkv"])
-def test_a_truncated_recording_is_as_long_as_what_is_left(suffix: str, tmp_path: Path) -> None:
+def test_the_duration_of_a_truncated_recording_is_that_of_its_rest(suffix: str, tmp_path: Path) -> None:
     path = write_sound(tmp_path / f"a.{suffix}", tone(10, 48_000), 48_000)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     decoded = len(decode(path)) / 16_000
@@ -106,7 +106,7 @@ def test_damage_in_the_middle_costs_only_the_middle(suffix: str, tmp_path: Path)
     assert probe(path).duration == pytest.approx(20, abs=0.1)
 
 
-def test_damage_in_an_mp3_is_left_out(tmp_path: Path) -> None:
+def test_damage_in_an_mp3_is_skipped(tmp_path: Path) -> None:
     path = damage(write_sound(tmp_path / "a.mp3", tone(20)), 0.5, 0.6)
     assert len(decode(path)) / 16_000 == pytest.approx(18, abs=0.5)
 
@@ -121,7 +121,7 @@ def test_a_recorder_that_paused_leaves_silence(tmp_path: Path) -> None:
     assert loudness(samples, 7.5, 8.5) > 0.2
 
 
-def test_pauses_add_up_to_ten_times_what_sounds_and_an_hour(tmp_path: Path) -> None:
+def test_pauses_are_limited_to_ten_times_the_audio_and_an_hour(tmp_path: Path) -> None:
     """A small file cannot play for weeks."""
     path = write_pauses(tmp_path / "a.mkv", packets=500, pause=599.0)
     duration = probe(path).duration
@@ -186,7 +186,7 @@ def nothing(path: Path) -> None:
         (nothing, "cannot be read .No such file"),
     ],
 )
-def test_what_is_not_audio(
+def test_files_that_are_not_audio(
     make: Callable[[Path], None],
     message: str,
     suffix: str,
@@ -211,7 +211,7 @@ def test_an_m4a_without_its_index_is_unreadable(read: Reader, tmp_path: Path) ->
 
 
 @readers
-def test_a_film_without_sound(read: Reader, tmp_path: Path) -> None:
+def test_a_video_without_audio(read: Reader, tmp_path: Path) -> None:
     with pytest.raises(NoAudioError, match=r"silent\.mp4 has no audio track"):
         read(write_film(tmp_path / "silent.mp4"))
 

@@ -58,7 +58,7 @@ def _uris(message: dict[str, Any]) -> list[str]:
     return [arrival.found.uri for arrival in arrivals(json.dumps(message))]
 
 
-def test_keys_are_decoded_as_each_sender_writes_them() -> None:
+def test_keys_are_decoded_for_each_sender() -> None:
     expected = [f"s3://recordings/{key}" for key in ODD_KEYS]
     direct = {"Records": [record(key) for key in ODD_KEYS]}
     assert _uris(direct) == expected
@@ -71,7 +71,7 @@ def test_keys_are_decoded_as_each_sender_writes_them() -> None:
     assert _uris({"Records": [record("nul\0.wav")]}) == ["s3://recordings/nul\ufffd.wav"]
 
 
-def test_objects_are_as_a_listing_shows_them() -> None:
+def test_objects_have_the_values_of_a_listing() -> None:
     (of_record,) = arrivals(json.dumps({"Records": [record("a.wav", eTag='"abc-7"', sequencer="0A")]}))
     assert (of_record.found.size, of_record.found.etag, of_record.sequencer) == (1024, "abc-7", "0A")
     assert of_record.found.modified_at == datetime(2026, 3, 1, 1, 2, 3, 456_000, timezone.utc)
@@ -80,7 +80,7 @@ def test_objects_are_as_a_listing_shows_them() -> None:
     assert of_event.found.modified_at == datetime(2026, 3, 1, 1, 2, 3, tzinfo=timezone.utc)
 
 
-def test_only_what_was_created_arrives() -> None:
+def test_only_created_objects_are_returned() -> None:
     kinds = ("Put", "Post", "Copy", "CompleteMultipartUpload")
     records = [record(f"{kind}.wav", f"ObjectCreated:{kind}") for kind in kinds]
     records += [record("of minio.wav", "s3:ObjectCreated:Put"), record("folder/")]
@@ -122,12 +122,12 @@ def test_only_what_was_created_arrives() -> None:
         (json.dumps({"Records": [record("a.wav"), {}]}), "record without an eventName"),
     ],
 )
-def test_anything_else_is_refused_with_words(body: str, words: str) -> None:
+def test_other_messages_are_refused(body: str, words: str) -> None:
     with pytest.raises(InvalidRequestError, match=words):
         arrivals(body)
 
 
-def test_of_one_address_the_last_content_counts() -> None:
+def test_the_latest_content_of_an_address_is_kept() -> None:
     def told(*contents: tuple[str, str, str]) -> list[tuple[str, str]]:
         records = [record(key, eTag=etag, sequencer=sequencer) for key, etag, sequencer in contents]
         found = latest(arrivals(json.dumps({"Records": records})))
@@ -139,5 +139,5 @@ def test_of_one_address_the_last_content_counts() -> None:
     ]
     assert told(("a", "old", "00A"), ("a", "new", "00A01")) == [("a", "new")]
     assert told(("a", "same", "0A"), ("a", "same", "0a")) == [("a", "same")]
-    # who does not number its events tells nothing about order
+    # events without a sequencer have no order
     assert told(("a", "one", ""), ("a", "two", "")) == [("a", "one"), ("a", "two")]

@@ -1,4 +1,4 @@
-"""A listing side by side gives what one page after the other gives, whatever the keys are, and costs few more requests."""
+"""A parallel listing yields the same objects as a sequential one, for any keys, with few more requests."""
 
 import random
 import threading
@@ -46,7 +46,7 @@ _CHARACTERS = [
 
 @pytest.mark.parametrize("begun_folders", [True, False])
 @pytest.mark.parametrize("seed", range(30))
-def test_any_keys_come_in_order_and_none_twice(seed: int, begun_folders: bool) -> None:
+def test_keys_are_listed_in_order_and_once(seed: int, begun_folders: bool) -> None:
     chance = random.Random(seed)
     characters = chance.sample(_CHARACTERS, chance.randint(2, 8))
     keys = list(
@@ -60,7 +60,7 @@ def test_any_keys_come_in_order_and_none_twice(seed: int, begun_folders: bool) -
         assert listed(client, prefix, after) == in_order(keys, prefix, after)
 
 
-def test_a_key_that_is_a_border_is_in_one_range() -> None:
+def test_a_key_at_a_boundary_is_in_one_range() -> None:
     keys = [f"{n:02}{end}" for n in range(40) for end in ("/", "!", "0", *(f"/{i:02}" for i in range(40)))]
     client = PagedKeys(keys, 20, seconds=0.001)
     assert listed(client) == in_order(keys)
@@ -82,7 +82,9 @@ def test_a_key_that_is_a_border_is_in_one_range() -> None:
     ],
     ids=["months", "deep", "years and months", "many folders", "few folders", "flat", "a folder each"],
 )
-def test_what_a_layout_costs(layout: list[str], least_at_once: int, most_requests: int) -> None:
+def test_the_number_of_requests_of_a_layout(
+    layout: list[str], least_at_once: int, most_requests: int
+) -> None:
     client = PagedKeys(layout, 100, seconds=0.001)
     assert listed(client) == sorted(layout)
     assert client.most_at_once >= least_at_once
@@ -110,7 +112,7 @@ def test_one_page_is_one_request() -> None:
     assert client.requests == 1
 
 
-def test_eight_ranges_are_listed_at_once() -> None:
+def test_eight_ranges_are_listed_in_parallel() -> None:
     keys = [f"{n % 16:02}/{n:05}" for n in range(3_200)]
     client = PagedKeys(keys, 50, seconds=0.01)
     assert listed(client) == sorted(keys)
