@@ -56,7 +56,7 @@ class Address:
         """Parse what a user of this machine types: an address, or a path where ``~`` is a home.
 
         Raises:
-            InvalidRequestError: as for :meth:`parse`, or there is no such home.
+            InvalidRequestError: as for :meth:`parse`, or that home does not exist.
         """
         if "://" in text:
             return cls.parse(text)

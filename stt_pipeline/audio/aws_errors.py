@@ -42,7 +42,7 @@ _CREDENTIALS = (
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """An AWS service, as far as messages differ.
+    """The parts of messages that differ between AWS services.
 
     Attributes:
         endpoint: the setting that names its server.
@@ -63,9 +63,9 @@ S3 = Service(
     endpoint="STT_S3_ENDPOINT_URL",
     region="Set STT_S3_REGION to the bucket's region, and check STT_S3_ENDPOINT_URL.",
     permissions="It may well exist: these credentials need s3:ListBucket on the bucket and s3:GetObject on its objects.",
-    missing={"NoSuchBucket": "There is no bucket of this name: {place}. Check its spelling."},
+    missing={"NoSuchBucket": "The bucket does not exist: {place}. Check its spelling."},
 )
-_NO_QUEUE = "There is no queue {place}. Check its address, and that of its region."
+_NO_QUEUE = "The queue {place} does not exist. Check its address and its region."
 SQS = Service(
     "SQS",
     endpoint="STT_SQS_ENDPOINTS",

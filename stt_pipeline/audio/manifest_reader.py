@@ -141,7 +141,7 @@ def _csv(path: Path, name: str, columns: list[str] | None) -> Iterator[tuple[str
             columns = [_column(title) for title in header]
             if "uri" not in columns and not {"bucket", "key"} <= set(columns):
                 raise InvalidRequestError(
-                    f"{name}, line 1: there is no header, or it has neither uri nor bucket and key. {_ROW_FORMAT}"
+                    f"{name}, line 1: the header is missing, or it has neither uri nor bucket and key. {_ROW_FORMAT}"
                 )
         for values in reader:
             if values:

@@ -29,7 +29,7 @@ def open_source(
         check: raises an InvalidRequestError if a file at an address is not allowed; a file list can contain any address.
 
     Raises:
-        InvalidRequestError: there is no such source, or the address or pattern is not valid.
+        InvalidRequestError: the source does not exist, or the address or pattern is not valid.
         ConfigurationError: it cannot be opened with these credentials or settings.
         SourceUnavailableError: it does not answer.
     """

@@ -103,7 +103,7 @@ class ObjectReader(Protocol):
         """Return the object's properties, as a listing does.
 
         Raises:
-            InvalidRequestError: there is no such object, or access is denied.
+            InvalidRequestError: the object does not exist, or access is denied.
             ConfigurationError: nothing can be read, for example with wrong credentials.
             SourceUnavailableError: no answer.
         """

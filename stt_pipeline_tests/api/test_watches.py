@@ -104,7 +104,7 @@ def test_a_bucket_that_cannot_be_opened_is_said(
         return answer.status_code, answer.json().get("detail", "")
 
     status, detail = asked("no-such-bucket")
-    assert (status, "no bucket" in detail) == (422, True)
+    assert (status, "bucket does not exist" in detail) == (422, True)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     status, detail = asked(bucket)
     assert (status, "does not answer" in detail) == (503, True)

@@ -242,8 +242,8 @@ class TestInventory:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.csv", b"", "line 1: there is no header"),
-        ("x.csv", b"s3://bucket/a.mp3\n", "line 1: there is no header"),
+        ("x.csv", b"", "line 1: the header is missing"),
+        ("x.csv", b"s3://bucket/a.mp3\n", "line 1: the header is missing"),
         ("x.csv", b"key\na.mp3\n", "neither uri nor bucket and key"),
         ("x.csv", b"uri,size\ns3://bucket/a.mp3\n", r"x\.csv, line 2: 1 values, but 2 columns"),
         (

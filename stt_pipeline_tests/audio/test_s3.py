@@ -271,7 +271,7 @@ class TestReading:
 
 class TestOpening:
     def test_no_such_bucket(self, aws: str) -> None:
-        with pytest.raises(InvalidRequestError, match=r"no bucket of this name: s3://nobody-has-this"):
+        with pytest.raises(InvalidRequestError, match=r"The bucket does not exist: s3://nobody-has-this"):
             open_source("s3://nobody-has-this/x")
 
     def test_an_object_is_not_a_prefix(self, bucket: str, client: Any) -> None:
