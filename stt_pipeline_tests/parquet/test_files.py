@@ -123,7 +123,10 @@ def test_two_writers_of_one_file_do_not_mix(root: UPath) -> None:
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("gs://bucket/x", "files cannot be written to gs://. Use a path, file:///path or s3://bucket/prefix."),
+        (
+            "gs://bucket/x",
+            "files cannot be written to gs://. Use a path, file:///path or s3://bucket/prefix.",
+        ),
         ("s3://", "The s3:// address has no bucket's name: write it as in s3://recordings/2026/."),
         ("s3://results/a::b", "'s3://results/a::b': files cannot be written to a prefix with '::' in it."),
         ("file://server/x", "names another machine or a relative path"),
