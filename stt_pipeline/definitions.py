@@ -1,4 +1,4 @@
-"""What Dagster loads: joins what ``defs`` exports, and nothing else."""
+"""The code location that Dagster loads. It joins what ``defs`` exports and defines nothing itself."""
 
 import warnings
 from collections.abc import Mapping
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 def build_definitions(
     resource_overrides: Mapping[str, object] | None = None, *, s3: "S3Resource | None" = None
 ) -> dg.Definitions:
-    """Return the code location; tests replace resources by plain objects of the same interface.
+    """Return the code location.
 
     Args:
-        s3: how buckets are reached; None takes the STT_S3_* variables.
+        resource_overrides: replace resources by plain objects of the same interface, as tests do.
+        s3: the connection to buckets; None uses the STT_S3_* variables.
     """
     definitions = dg.Definitions(
         assets=ASSETS,
@@ -41,11 +42,11 @@ def build_definitions(
             "sources": resources.sources_resource(s3),
             **(resource_overrides or {}),
         },
-        # a step of its own process would load the model again
+        # a process for each step would load the model again
         executor=dg.in_process_executor,
     )
     with warnings.catch_warnings():
-        # Dagster warns of a beta parameter that it passes itself, where a sensor starts jobs with resources
+        # Dagster warns of a beta parameter that it passes itself when a sensor targets jobs with resources
         warnings.simplefilter("ignore", dg.BetaWarning)
         definitions.get_repository_def()
     return definitions

@@ -298,7 +298,7 @@ class Stack:
     def _give_up_runs_of(self, before: RunningStack) -> None:
         """Record as failed what a killed stack left as running: it would hold its place in the queue for ever."""
         ended = subprocess.run(
-            [sys.executable, "-m", "stt_pipeline.cli.abandoned_runs", before.code_server],
+            [sys.executable, "-m", "stt_pipeline.defs.abandoned_runs", before.code_server],
             env={**os.environ, **self.environment},
             capture_output=True,
             text=True,

@@ -1,1 +1,1 @@
-"""Everything that imports Dagster, one file for each of its concepts. Thin: the work is in the rooms below."""
+"""Everything that imports Dagster, one file a Dagster concept. It is thin: the work is in the packages below."""

@@ -17,19 +17,23 @@ def claimed_partition(
     settings: Settings,
     *,
     to_delete: bool = False,
-    ordered: bool = True,
+    is_ordered: bool = True,
+    show_error: bool = True,
 ) -> AbstractContextManager[BatchClaim]:
-    """Claim the batch of this run's partition for the length of the block (see ``batch_work.claimed_batch``).
+    """Claim the batch of this run's partition while the block runs (see ``batch_claim.claimed_batch``).
 
     Args:
-        ordered: this step is what the dispatcher started the run for, if it did.
+        to_delete: claim a batch with the status ``deleting``, and no other.
+        is_ordered: False for a step that is not what the dispatcher's order was for.
+        show_error: show an error that ends the block on the batch.
     """
     tag_batch(context.instance, context.run, [context.partition_key])
     return claimed_batch(
         database,
         batch_id_of(context.partition_key),
         run_id=context.run.run_id,
-        token=token_of(context.run) if ordered else None,
+        token=token_of(context.run) if is_ordered else None,
         lease_seconds=settings.lease_seconds,
         to_delete=to_delete,
+        show_error=show_error,
     )

@@ -1,6 +1,6 @@
-"""Parquet as Dagster sees it: an asset returns rows by shard, and each shard becomes one file of its dataset.
+"""The Parquet IO manager: an asset returns rows by shard, and each shard becomes one file of its dataset.
 
-Schemas and paths are in ``store.datasets``; how a file gets to a disk or a bucket is in ``store.data_files``.
+Schemas and paths are in ``parquet.datasets``; how files are written to a disk or a bucket is in ``parquet.files``.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):
-    """Writes and reads one dataset; several partitions of a run are several files.
+    """Writes and reads one dataset, with one file for each partition.
 
     Attributes:
         dataset: name of the dataset, a folder under the data root.
@@ -32,16 +32,16 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     root: str = ""
 
     def handle_output(self, context: dg.OutputContext, obj: Iterable[tuple[str, Rows]]) -> None:
-        """Write (shard key, rows) one after the other, so that only one shard's rows are in memory."""
+        """Write pairs of (shard key, rows) one by one, so that memory holds the rows of only one shard."""
         root = self._root()
         for key, rows in obj:
             datasets.write(self._path(root, key), self._dataset, rows)
 
     def load_input(self, context: dg.InputContext) -> "pd.DataFrame":
-        """Return the rows of all partitions asked for, as a pandas DataFrame.
+        """Return the rows of all requested partitions as a pandas DataFrame.
 
         Raises:
-            NotFoundError: one of them has no file.
+            NotFoundError: a partition has no file.
         """
         root = self._root()
         try:

@@ -1,10 +1,9 @@
-"""The jobs: what the dispatcher runs, ``create_batch`` for the launchpad, and the daily ``maintenance``."""
+"""The jobs: those that the dispatcher starts, ``create_batch`` for the launchpad, and the daily ``maintenance``."""
 
 from collections.abc import Sequence
 
 import dagster as dg
 from dagster import ResourceParam
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from pydantic import Field
 
 from stt_pipeline.audio.allowed import AllowedSources
@@ -15,8 +14,9 @@ from stt_pipeline.batches.maintenance.compaction import compact_missing
 from stt_pipeline.batches.maintenance.retention import retire_batches
 from stt_pipeline.batches.requests.create import create_batch as write_batch
 from stt_pipeline.batches.requests.options import BatchOptions
-from stt_pipeline.defs.batch_records import end_and_forget, forget
+from stt_pipeline.defs.batch_records import delete_records, end_runs_and_delete_records
 from stt_pipeline.defs.batch_step import claimed_partition
+from stt_pipeline.defs.dagster_private import UnresolvedAssetJobDefinition
 from stt_pipeline.defs.partitions import batch_partitions
 from stt_pipeline.defs.run_tags import tag_batch
 from stt_pipeline.defs.stages import STAGE_ASSETS
@@ -28,7 +28,7 @@ from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue.batches import Priority
 from stt_pipeline.store.results import transcriptions
 
-BY_ORDER: dict[dispatch.OrderKind, str] = {
+JOB_OF_ORDER: dict[dispatch.OrderKind, str] = {
     "intake": "scan_source",
     "transcribe": "transcribe_audio",
     "publish": "publish_minutes",
@@ -36,54 +36,58 @@ BY_ORDER: dict[dispatch.OrderKind, str] = {
     "delete": "delete_batch",
 }
 
-# names as strings would be parsed as expressions, by a parser that takes a tenth of a second to load in every run
+# Dagster parses a selection given as strings, and that parser takes 0.1 s to import in every run
 _assets = dg.AssetSelection.assets
 
 scan_source = dg.define_asset_job(
-    BY_ORDER["intake"], selection=_assets("audio_manifest"), description="List a batch's source."
+    JOB_OF_ORDER["intake"], selection=_assets("audio_manifest"), description="Scan the source of a batch."
 )
 transcribe_audio = dg.define_asset_job(
-    BY_ORDER["transcribe"],
+    JOB_OF_ORDER["transcribe"],
     selection=_assets(*STAGE_ASSETS["transcribe"]),
-    description="The transcribe stage on some shards: what the files are, what was said, by whom.",
+    description="The transcribe stage of some shards: probe, transcription, diarization.",
 )
 publish_minutes = dg.define_asset_job(
-    BY_ORDER["publish"],
+    JOB_OF_ORDER["publish"],
     selection=_assets(*STAGE_ASSETS["publish"]),
-    description="The publish stage on some shards: minutes and mails.",
+    description="The publish stage of some shards: minutes and mails.",
 )
 report_batch = dg.define_asset_job(
-    BY_ORDER["report"],
+    JOB_OF_ORDER["report"],
     selection=_assets("batch_report", "compacted_datasets"),
-    description="Close a batch and report it; then compact its Parquet.",
+    description="Close a batch, mail its report, and compact its Parquet files.",
 )
 
 
 class Options(BatchOptions, dg.Config):
-    """The options of a batch, as the launchpad shows and checks them."""
+    """The options of a batch in the launchpad."""
 
 
 class NewBatch(dg.Config):
-    """A request to process a source."""
+    """The launchpad's form for a new batch."""
 
-    source: str = Field(description="Folder with the recordings: /data/meetings or file:///data/meetings.")
-    pattern: str = Field(
-        "", description="Globs separated by commas, such as **/*.wav; empty takes all known endings."
+    source: str = Field(
+        description="Folder with the recordings: /data/meetings, file:///data/meetings or s3://bucket/meetings."
     )
-    name: str = Field("", description="Name of the batch; empty takes the source's.")
-    priority: Priority = Field("normal", description="Batches of higher priority go first.")
-    notify_emails: list[str] = Field([], description="Who gets the minutes and the batch's report.")
-    options: Options = Field(Options(), description="Overrides of the settings.")
+    pattern: str = Field(
+        "", description="Globs separated by commas, such as **/*.wav; empty selects all known extensions."
+    )
+    name: str = Field("", description="Name of the batch; empty uses the name of the source.")
+    priority: Priority = Field("normal", description="Batches of higher priority are dispatched first.")
+    notify_emails: list[str] = Field(
+        [], description="Addresses that receive the minutes and the batch report."
+    )
+    options: Options = Field(Options(), description="Override the settings for this batch.")
 
 
-@dg.op(description="Write the batch; the dispatcher picks it up within seconds.")
+@dg.op(description="Create the batch; the dispatcher starts it within seconds.")
 def write_batch_row(
     context: dg.OpExecutionContext,
     config: NewBatch,
     database: ResourceParam[Database],
     sources: ResourceParam[AllowedSources],
 ) -> None:
-    """Write the batch's row, or fail with what is wrong about the request."""
+    """Create the batch, or fail with what is wrong about the request."""
     try:
         batch = write_batch(
             database,
@@ -101,7 +105,7 @@ def write_batch_row(
     key = batch_key(batch.id)
     context.instance.add_dynamic_partitions(str(batch_partitions.name), [key])
     tag_batch(context.instance, context.run, [key])
-    context.log.info(f"Batch {batch.id} is written: {batch.source_path}")
+    context.log.info(f"Batch {batch.id} is created: {batch.source_path}")
     context.add_output_metadata({"batch": batch.id, "source": batch.source_path})
 
 
@@ -115,54 +119,56 @@ def create_batch() -> None:
 def delete_batch_data(
     context: dg.OpExecutionContext, database: ResourceParam[Database], settings: ResourceParam[Settings]
 ) -> None:
-    """Delete a batch that was given to deletion. The record of this run stays, as a note of what was done."""
+    """Delete a batch with the status ``deleting``. The record of this run stays."""
 
-    def end_and_forget_all(batch_id: int) -> bool:
-        return end_and_forget(context.instance, batch_id, exclude_run_id=context.run_id)
+    def delete_all_records(batch_id: int) -> bool:
+        return end_runs_and_delete_records(context.instance, batch_id, exclude_run_id=context.run_id)
 
-    with claimed_partition(context, database, settings, to_delete=True) as work:
-        files = deletion.delete_batch(work, forget=end_and_forget_all, data_root=data_folder(settings))
-    context.log.info(f"Batch {work.batch.id} ({work.batch.name}) is deleted, with {files:,} files.")
-    context.add_output_metadata({"batch": work.batch.id, "name": work.batch.name, "files": files})
+    with claimed_partition(context, database, settings, to_delete=True) as claim:
+        files = deletion.delete_batch(
+            claim, delete_records=delete_all_records, data_root=data_folder(settings)
+        )
+    context.log.info(f"Batch {claim.batch.id} ({claim.batch.name}) and its {files:,} files are deleted.")
+    context.add_output_metadata({"batch": claim.batch.id, "name": claim.batch.name, "files": files})
 
 
 @dg.job(
-    name=BY_ORDER["delete"],
+    name=JOB_OF_ORDER["delete"],
     partitions_def=batch_partitions,
-    description="Remove a batch's rows, partitions, runs and Parquet files. The dispatcher runs it for batches that "
-    "somebody deleted.",
+    description="Delete the rows, partitions, runs and Parquet files of a batch. The dispatcher starts it for batches with "
+    "the status deleting.",
 )
 def delete_batch() -> None:
     """Delete a batch."""
     delete_batch_data()
 
 
-@dg.op(description="Make the coming months' partitions of stt_transcriptions.")
+@dg.op(description="Create the coming monthly partitions of stt_transcriptions.")
 def make_months(database: ResourceParam[Database]) -> None:
-    """Make months ahead, so that no transcription falls into the default partition."""
+    """Create months ahead, so that no transcription goes to the default partition."""
     with database.begin() as connection:
         transcriptions.ensure_months(connection)
 
 
-@dg.op(description="Remove partitions and runs of batches that ended long ago; rows and Parquet files stay.")
+@dg.op(description="Delete partitions and runs of batches that ended long ago; rows and Parquet files stay.")
 def retire_partitions(
     context: dg.OpExecutionContext, database: ResourceParam[Database], settings: ResourceParam[Settings]
 ) -> None:
-    """Keep Dagster from growing for ever."""
+    """Keep Dagster's storage from growing without limit."""
     retired = retire_batches(
         database,
         days=settings.partition_retention_days,
-        forget=lambda batch_id: forget(context.instance, batch_id),
+        delete_records=lambda batch_id: delete_records(context.instance, batch_id),
     )
     context.log.info(f"Retired batches: {', '.join(map(str, retired)) or 'none'}")
     context.add_output_metadata({"batches retired": len(retired)})
 
 
-@dg.op(description="Compact the Parquet of batches that are over, where that failed or was interrupted.")
+@dg.op(description="Compact the Parquet files of finished batches, where that failed or was interrupted.")
 def compact_batches(
     context: dg.OpExecutionContext, database: ResourceParam[Database], settings: ResourceParam[Settings]
 ) -> None:
-    """Make the large files that are missing, or older than a shard that was done again."""
+    """Write compacted files that are missing, or older than a file of a shard."""
     compacted = compact_missing(
         database, data_folder(settings), run_id=context.run_id, lease_seconds=settings.lease_seconds
     )
@@ -171,10 +177,10 @@ def compact_batches(
 
 
 @dg.job(
-    description="What is done once a day: months ahead, missing compacted files, and the retirement of old partitions."
+    description="The daily maintenance: monthly partitions, missing compacted files, retirement of old batches."
 )
 def maintenance() -> None:
-    """Do what is done once a day."""
+    """Run the daily maintenance."""
     make_months()
     compact_batches()
     retire_partitions()

@@ -1,6 +1,6 @@
 """The two kinds of partitions: ``audio`` (a shard: an ordered group of audio files) and ``batch``.
 
-Keys are made in ``batches.keys``; why a shard and not a file is in docs/architecture.md.
+Keys are made in ``batches.keys``. Why a partition is a shard and not a file is in docs/architecture.md.
 """
 
 import dagster as dg
@@ -10,8 +10,8 @@ batch_partitions = dg.DynamicPartitionsDefinition(name="batch")
 
 
 def all_of(asset: str) -> dg.AssetDep:
-    """Depend on all partitions of an asset of the other kind: shows lineage, carries no value and no readiness.
+    """Return a dependency on all partitions of an asset of the other kind. It shows lineage and carries no value.
 
-    The inferred mapping would be the identity and make backfills fail.
+    The default would be the identity mapping, with which backfills fail.
     """
     return dg.AssetDep(asset, partition_mapping=dg.AllPartitionMapping())

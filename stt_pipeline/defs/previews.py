@@ -1,4 +1,4 @@
-"""What a person sees on a materialization, as Dagster metadata: the first few files of a shard, the report of a batch."""
+"""Metadata of materializations: previews of the first files of a shard, and the report of a batch."""
 
 import base64
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _SHOWN_SEGMENTS = 8
 
 
 def transcript_preview(found: Sequence[tuple[str, Transcription]]) -> dict[str, Any]:
-    """Return the languages, models, notes and first sentences of transcripts."""
+    """Return the languages, models, quality, notes and first segments of transcripts."""
     if not found:
         return {}
     transcripts = [stored.transcript for _, stored in found]
@@ -36,32 +36,31 @@ def transcript_preview(found: Sequence[tuple[str, Transcription]]) -> dict[str, 
             "\n\n".join(_transcript_md(name, stored) for name, stored in found)
         ),
     }
-    metadata |= _doubts(found)
+    metadata |= _quality(found)
     notes = sorted({note for transcript in transcripts for note in transcript.notes})
     if notes:
         metadata["note"] = " ".join(notes)
     return metadata
 
 
-def _doubts(found: Sequence[tuple[str, Transcription]]) -> dict[str, Any]:
-    """Return the quality of transcripts, and what speaks against each."""
+def _quality(found: Sequence[tuple[str, Transcription]]) -> dict[str, Any]:
     figures = [(name, Figures.of(stored.transcript)) for name, stored in found]
     rated = [its.quality for _, its in figures if its.quality is not None]
-    said = [f"{name}: {', '.join(its.quality_notes)}" for name, its in figures if its.quality_notes]
+    notes = [f"{name}: {', '.join(its.quality_notes)}" for name, its in figures if its.quality_notes]
     return {
         **({"quality, 0 to 1": ", ".join(f"{quality:.2f}" for quality in rated)} if rated else {}),
-        **({"quality notes": "; ".join(said)} if said else {}),
+        **({"quality notes": "; ".join(notes)} if notes else {}),
     }
 
 
 def speaker_preview(found: Sequence[tuple[str, Transcription]]) -> dict[str, Any]:
-    """Return the speakers of transcripts: how many, and a picture of who spoke when."""
+    """Return the number of speakers of each transcript, and a picture of the speaker turns of the first one."""
     found = [(name, stored) for name, stored in found if stored.status == "completed"]
     if not found:
         return {}
     return {
         "speakers": ", ".join(f"{len({turn.speaker for turn in stored.turns})}" for _, stored in found),
-        # of the first file only: pictures stay in Dagster's event log
+        # of the first file only: the picture is stored in Dagster's event log
         "speaker timeline": dg.MetadataValue.md(_timeline_md(*found[0])),
         "transcript": dg.MetadataValue.md(
             "\n\n".join(_transcript_md(name, stored) for name, stored in found)
@@ -70,7 +69,7 @@ def speaker_preview(found: Sequence[tuple[str, Transcription]]) -> dict[str, Any
 
 
 def minutes_preview(found: Sequence[tuple[str, Summary]]) -> dict[str, Any]:
-    """Return the minutes as a person reads them."""
+    """Return the minutes as Markdown."""
     if not found:
         return {}
     return {
@@ -80,7 +79,7 @@ def minutes_preview(found: Sequence[tuple[str, Summary]]) -> dict[str, Any]:
 
 
 def report_preview(report: Report) -> dict[str, Any]:
-    """Return the figures of a batch, the first failures of each class, and a picture of its throughput."""
+    """Return the progress of a batch, the first failures of each error class, and a plot of its throughput."""
     figures = report.progress
     metadata: dict[str, Any] = {
         "status": figures.status,
@@ -93,7 +92,7 @@ def report_preview(report: Report) -> dict[str, Any]:
     if figures.real_time_factor is not None:
         metadata["real-time factor"] = round(figures.real_time_factor, 4)
     if figures.avg_processing_time is not None:
-        metadata["busy seconds a file"] = round(figures.avg_processing_time, 2)
+        metadata["busy seconds per file"] = round(figures.avg_processing_time, 2)
     if figures.completed_at is not None:
         taken = figures.completed_at - figures.created_at
         metadata["wall seconds"] = round(taken.total_seconds(), 1)
@@ -109,12 +108,11 @@ def report_preview(report: Report) -> dict[str, Any]:
 
 
 def compaction_preview(compaction: Compaction, root: "UPath") -> dict[str, Any]:
-    """Return how many files, rows and bytes each dataset has now, where they are, and how to read them."""
+    """Return the files, rows and bytes of each dataset, their folder, and a query that reads them."""
     batch = compaction.batch
     if not compaction.datasets:
-        waits = f"Batch {batch.id} is {batch.status}: its files are compacted when it is over."
-        return {"skipped": waits}
-    metadata: dict[str, Any] = {"shards' files": sum(its.shards for its in compaction.datasets.values())}
+        return {"skipped": f"Batch {batch.id} is {batch.status}: its files are compacted when it ends."}
+    metadata: dict[str, Any] = {"files of shards": sum(its.shards for its in compaction.datasets.values())}
     for dataset, its in compaction.datasets.items():
         metadata |= {
             f"{dataset} files": its.files,
@@ -122,15 +120,15 @@ def compaction_preview(compaction: Compaction, root: "UPath") -> dict[str, Any]:
             f"{dataset} bytes": its.size,
             f"{dataset} path": dg.MetadataValue.path(its.folder),
         }
-    metadata["reading"] = dg.MetadataValue.md(_reading_md(str(root), batch.id))
+    metadata["query"] = dg.MetadataValue.md(_query_md(str(root), batch.id))
     return metadata
 
 
-def _reading_md(root: str, batch_id: int) -> str:
+def _query_md(root: str, batch_id: int) -> str:
     files = f"{root}/compacted/transcripts/**/*.parquet".replace("'", "''")
     return "\n".join(
         [
-            "DuckDB reads the batches that were compacted as one table; without the condition, all of them:",
+            "DuckDB reads all compacted batches as one table; the condition selects this one:",
             "",
             "```sql",
             f"SELECT uri, duration, text FROM read_parquet('{files}', hive_partitioning = true) WHERE batch = {batch_id};",
@@ -141,12 +139,12 @@ def _reading_md(root: str, batch_id: int) -> str:
 
 def _failures_md(report: Report) -> str:
     lines = []
-    for failed_as, count in report.progress.failures_by_class.items():
-        lines += [f"#### {failed_as}: {count:,}", ""]
+    for group, count in report.progress.failures_by_class.items():
+        lines += [f"#### {group}: {count:,}", ""]
         lines += [
             f"- **{name}**: {' '.join(error.split())}"
             for name, error_class, error in report.examples
-            if error_class == failed_as
+            if error_class == group
         ]
         lines += [""]
     return "\n".join(lines)
@@ -158,7 +156,7 @@ def _review_md(found: Sequence[ToReview]) -> str:
         figures = one.transcript.figures
         path = one.path.replace("|", "\\|")
         rows.append(f"| {path} | {figures.quality:.2f} | {', '.join(figures.quality_notes)} |")
-    return "\n".join(["| file | quality, 0 to 1 | what speaks against its text |", "|---|---|---|", *rows])
+    return "\n".join(["| file | quality, 0 to 1 | quality notes |", "|---|---|---|", *rows])
 
 
 def _transcript_md(name: str, stored: Transcription) -> str:

@@ -1,32 +1,32 @@
-"""The tags that tie a Dagster run to the batch that it works on, and to the dispatch that asked for it."""
+"""The tags that link a Dagster run to its batch, and to the order of the dispatcher that started it."""
 
 from collections.abc import Iterable
 
 import dagster as dg
-from dagster._core.storage.tags import RUN_KEY_TAG
 
 from stt_pipeline.batches.keys import batch_id_of
+from stt_pipeline.defs.dagster_private import RUN_KEY_TAG
 
 BATCH_TAG = "stt/batch"
 
 
 def token_of(run: dg.DagsterRun) -> str | None:
-    """Return the token of the dispatch that asked for a run, or None for a run that a person started.
+    """Return the token of the order that started a run, or None for a run that a user started.
 
-    The dispatcher makes the token the run key, or its first part. Who re-executes a run copies its tags, and is a person.
+    The run key is the token, or begins with it. A re-execution copies the tags, and is a run that a user started.
     """
     run_key = None if run.parent_run_id else run.tags.get(RUN_KEY_TAG)
     return run_key.partition(":")[0] if run_key else None
 
 
 def tag_batch(instance: dg.DagsterInstance, run: dg.DagsterRun, keys: Iterable[str]) -> None:
-    """Tag a run with the batch of its partitions, so that it ends and goes with it.
+    """Tag a run with the batch of its partitions, so that it is cancelled and deleted together with the batch.
 
-    A run over several batches gets no tag: the end of one of them must not end the work on the others.
+    A run over several batches gets no tag: the end of one batch must not end the run for the others.
     """
     try:
         batch_ids = {str(batch_id_of(key)) for key in keys}
-    except ValueError:  # a partition that a person made up
+    except ValueError:  # a user added this partition in the Dagster UI
         return
     if len(batch_ids) == 1 and run.tags.get(BATCH_TAG) not in batch_ids:
         instance.add_run_tags(run.run_id, {BATCH_TAG: batch_ids.pop()})

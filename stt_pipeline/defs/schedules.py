@@ -1,4 +1,4 @@
-"""The schedules: ``daily_maintenance``, and nothing else runs by the clock."""
+"""The one schedule, ``daily_maintenance``."""
 
 import dagster as dg
 
@@ -9,5 +9,6 @@ daily_maintenance = dg.ScheduleDefinition(
     job=maintenance,
     cron_schedule="17 3 * * *",  # UTC
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Makes the coming months of stt_transcriptions and retires the partitions of old batches.",
+    description="Creates the coming monthly partitions of stt_transcriptions, compacts Parquet files where that failed, "
+    "and retires the partitions of old batches.",
 )

@@ -1,7 +1,7 @@
-"""The shard assets in order, by stage, and the pools that limit their runs.
+"""The shard assets of each stage, in order, and the pools that limit their runs.
 
-The stages' runs have different sizes (``batches.dispatch.SHARDS_PER_RUN``) on purpose: in a backfill, Dagster merges
-neighbouring assets of equal policy into one run, and mails do not belong in a run that holds a GPU.
+The stages have different run sizes (``batches.execution.dispatch.SHARDS_PER_RUN``) on purpose: a backfill merges
+neighbouring assets of equal backfill policy into one run, and mails must not wait in a run that holds a GPU.
 """
 
 from stt_pipeline.store.queue.shards import Stage
@@ -11,3 +11,8 @@ STAGE_ASSETS: dict[Stage, tuple[str, ...]] = {
     "publish": ("meeting_minutes", "notifications"),
 }
 POOL: dict[Stage, str] = {"transcribe": "gpu", "publish": "cpu"}
+
+
+def stage_of(asset: str) -> Stage:
+    """Return the stage of a shard asset."""
+    return next(stage for stage, assets in STAGE_ASSETS.items() if asset in assets)

@@ -12,7 +12,7 @@ from stt_pipeline.durations import clock
 from stt_pipeline.mail.labels import labels
 from stt_pipeline.mail.mail import Attachment, Mail, message_id
 from stt_pipeline.minutes.model import Minutes
-from stt_pipeline.speech.transcript import Transcript
+from stt_pipeline.speech.transcript import Transcript, TranscriptHeader
 
 MAX_SUBJECT_CHARACTERS = 120
 
@@ -31,7 +31,7 @@ def minutes_mail(
     *,
     summary_id: int | str,
     name: str,
-    transcript: Transcript,
+    transcript: Transcript | TranscriptHeader,
     minutes: Minutes,
     links: Mapping[str, str] | None = None,
     attachments: Sequence[Attachment] = (),

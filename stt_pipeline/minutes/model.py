@@ -36,9 +36,14 @@ class Minutes:
 
 
 class Summarizer(Protocol):
-    """Writes the minutes of a transcript. Must accept an empty transcript and any language."""
+    """Writes the minutes of a transcript. Must accept an empty transcript and any language.
+
+    Attributes:
+        concurrency: how many threads may call it at a time; more than 1 for a service that answers slowly.
+    """
 
     name: str
+    concurrency: int = 1
 
     def summarize(self, transcript: Transcript) -> Minutes:
         """Return the minutes of ``transcript``.

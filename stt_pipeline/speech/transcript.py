@@ -66,6 +66,16 @@ class SpeakerTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class TranscriptHeader:
+    """What a mail shows of a transcript. ``duration`` is in seconds; ``speakers`` are sorted labels."""
+
+    language: str
+    duration: float
+    speakers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """All segments of one recording, in order of time.
 

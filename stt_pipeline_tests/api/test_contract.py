@@ -42,7 +42,7 @@ class Dispatcher(BaseHTTPMiddleware):
         with claimed_batch(
             self._database, batch_id, run_id="delete", token=None, lease_seconds=60, to_delete=True
         ) as work:
-            delete_batch(work, forget=lambda batch_id: True, data_root=UPath(self._data))
+            delete_batch(work, delete_records=lambda batch_id: True, data_root=UPath(self._data))
 
 
 @pytest.fixture

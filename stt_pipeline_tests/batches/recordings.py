@@ -167,9 +167,9 @@ def report(database: Database, batch_id: int, mailer: Mailer, *, max_attempts: i
 
 
 def for_each_file(work: ShardClaims, step: Callable[[ClaimedShard, AudioFile], object]) -> None:
-    """Take the files of a run's shards through a step that writes by itself."""
+    """Take the files of a run's shards through a step that writes its own results."""
 
-    def alone(shard: ClaimedShard, file: AudioFile, known: None) -> None:
+    def run_step(shard: ClaimedShard, file: AudioFile, known: None) -> None:
         step(shard, file)
 
-    file_loop.for_each_file(work, alone, write=lambda connection, shard, done: None)
+    file_loop.for_each_file(work, run_step, write=lambda connection, shard, done: None)

@@ -32,7 +32,13 @@ def claimed(
     database: Database, batch_id: int, *, to_delete: bool = False
 ) -> AbstractContextManager[BatchClaim]:
     return claimed_batch(
-        database, batch_id, run_id=str(uuid.uuid4()), token=None, lease_seconds=60, to_delete=to_delete
+        database,
+        batch_id,
+        run_id=str(uuid.uuid4()),
+        token=None,
+        lease_seconds=60,
+        to_delete=to_delete,
+        show_error=False,
     )
 
 
@@ -130,7 +136,7 @@ def test_a_deletion_waits_for_it_and_takes_its_files(database: Database, root: U
         (root / folder / f"batch={batch_id:06d}" / "x").touch()
         (root / folder / f"batch={batch_id:06d}0").mkdir(parents=True)
     with claimed(database, batch_id, to_delete=True) as work:
-        delete_batch(work, forget=lambda batch_id: True, data_root=root)
+        delete_batch(work, delete_records=lambda batch_id: True, data_root=root)
     assert {path.name for path in Path(root).glob("**/batch=*")} == {f"batch={batch_id:06d}0"}
 
 

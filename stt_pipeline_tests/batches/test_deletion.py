@@ -99,7 +99,7 @@ def _delete(database: Database, batch_id: int, root: Path, *, forgotten: list[in
     with claimed_batch(
         database, batch_id, run_id=str(uuid.uuid4()), token=None, lease_seconds=60, to_delete=True
     ) as work:
-        return delete_batch(work, forget=forget, data_root=UPath(root))
+        return delete_batch(work, delete_records=forget, data_root=UPath(root))
 
 
 def test_a_batch_is_deleted_and_another_one_is_not_touched(database: Database, tmp_path: Path) -> None:

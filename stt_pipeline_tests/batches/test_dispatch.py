@@ -39,7 +39,7 @@ def _run(database: Database, keys: Sequence[str], order: Order, run_id: str) -> 
 
 def _kill(database: Database, work: ShardClaims) -> None:
     """End a run as a kill does: no more heartbeats, nobody gives the shard back, and then the lease runs out."""
-    work._heartbeat.__exit__(None, None, None)
+    work.heartbeat.stop()
     _execute(database, "UPDATE stt_shards SET lease_until = now() - interval '1 second'")
 
 
@@ -107,7 +107,7 @@ def test_a_run_that_died_gives_its_shards_back_and_a_deadly_shard_is_given_up(
     assert figures.failures_by_class == {"internal": 1}
     with database.begin() as connection:
         error = connection.scalar(text("SELECT error FROM stt_audio_files"))
-    assert "died or fell silent 2 times" in str(error)
+    assert "crashed or stopped responding 2 times" in str(error)
 
 
 class _KilledError(BaseException):

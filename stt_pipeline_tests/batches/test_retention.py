@@ -32,8 +32,8 @@ def test_batches_leave_in_order_of_their_end_and_once(database: Database, tmp_pa
         forgotten.append(batch_id)
         return True
 
-    assert retire_batches(database, days=30, forget=forget) == [ids[1], ids[3], ids[0]]
-    assert retire_batches(database, days=30, forget=forget) == []
+    assert retire_batches(database, days=30, delete_records=forget) == [ids[1], ids[3], ids[0]]
+    assert retire_batches(database, days=30, delete_records=forget) == []
     assert forgotten == [ids[1], ids[3], ids[0]]
     assert open_one not in forgotten
 
@@ -41,8 +41,8 @@ def test_batches_leave_in_order_of_their_end_and_once(database: Database, tmp_pa
 def test_more_batches_than_are_read_at_a_time(database: Database, tmp_path: Path) -> None:
     ids = [_ended(database, tmp_path, 31) for _ in range(105)]
     busy = set(ids[::2])
-    assert set(retire_batches(database, days=30, forget=lambda id: id not in busy)) == set(ids) - busy
-    assert set(retire_batches(database, days=30, forget=lambda id: True)) == busy
+    assert set(retire_batches(database, days=30, delete_records=lambda id: id not in busy)) == set(ids) - busy
+    assert set(retire_batches(database, days=30, delete_records=lambda id: True)) == busy
 
 
 def test_a_batch_that_is_taken_back_into_work_meanwhile_is_not_retired(
@@ -57,6 +57,6 @@ def test_a_batch_that_is_taken_back_into_work_meanwhile_is_not_retired(
             )
         return True
 
-    retire_batches(database, days=30, forget=reopen)
+    retire_batches(database, days=30, delete_records=reopen)
     with database.begin() as connection:
         assert batches.get(connection, batch_id).retired_at is None

@@ -161,9 +161,37 @@ def test_recordings_go_to_the_model_that_their_batch_asks_for(database: Database
     assert [[len(taken) for taken in its.together] for its in transcribers.values()] == [[2], [1]]
 
 
-@pytest.mark.parametrize("sign", ["progress", "asks for more"])
-def test_what_came_back_is_written_while_a_long_one_is_in_work(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: str
+def _wait_for_transcripts(database: Database) -> int:
+    end = time.monotonic() + 60
+    while not (count := len(_transcribed(database))) and time.monotonic() < end:
+        time.sleep(0.05)
+    return count
+
+
+def test_rows_are_written_in_the_callers_thread(database: Database, tmp_path: Path) -> None:
+    _, _, keys = scanned(database, _folder(tmp_path / "in", 2), files_per_shard=2)
+    threads: list[threading.Thread] = []
+
+    class _Observed(CountingTranscriber):
+        def hear(self, recording: Recording, sound: Sound) -> Transcript:
+            threads.append(threading.current_thread())
+            return super().hear(recording, sound)
+
+    with _work(database, keys) as work:
+        probe_files(work)
+
+        def key(options: BatchOptions) -> str:
+            threads.append(threading.current_thread())
+            return options.model
+
+        transcribe_files(work, lambda options: _Observed(), key=key)
+    assert threads[0] is threading.current_thread()
+    assert {thread.name for thread in threads[1:]} == {"transcriber"}
+
+
+@pytest.mark.parametrize("moment", ["while it works", "as it requests more"])
+def test_results_are_written_while_a_long_recording_is_decoded(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     _, _, keys = scanned(database, _folder(tmp_path / "in", 4), files_per_shard=4)
     monkeypatch.setattr(file_loop, "WRITE_SECONDS", 0.2)
@@ -176,16 +204,13 @@ def test_what_came_back_is_written_while_a_long_one_is_in_work(
             coming = iter(recordings)
             yield from super().transcribe([next(coming), next(coming)])
             long = next(coming)
-            assert progress
-            time.sleep(0.3)
-            if sign == "progress":
-                worker = threading.Thread(target=progress, args=(long, 30.0))
-                worker.start()
-                worker.join()
-                written.append(len(_transcribed(database)))
+            if moment == "while it works":
+                written.append(_wait_for_transcripts(database))
+            else:
+                time.sleep(0.3)
             last = next(coming)
-            if sign == "asks for more":
-                written.append(len(_transcribed(database)))
+            if moment == "as it requests more":
+                written.append(_wait_for_transcripts(database))
             yield from super().transcribe([long, last])
 
     with _work(database, keys) as work:
@@ -221,7 +246,7 @@ def test_a_deadly_file_among_many_shards_fails_alone(database: Database, tmp_pat
         probe_files(work)
         with pytest.raises(_KilledError):
             transcribe_files(work, lambda options: transcriber)
-        work._heartbeat.__exit__(None, None, None)
+        work.heartbeat.stop()
         _execute(database, "UPDATE stt_shards SET lease_until = now() WHERE token IS NOT NULL")
     (order,) = dispatch.tick(database, max_shards_in_flight=99, max_active_batches=9, max_attempts=3)
     assert [

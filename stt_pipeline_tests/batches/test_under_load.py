@@ -64,6 +64,7 @@ class _Writer:
     """Writes no minutes every tenth time."""
 
     name = "writer"
+    concurrency = 1
     calls = 0
 
     def summarize(self, transcript: Transcript) -> Minutes:
@@ -124,7 +125,7 @@ def _at_once(
             work_on(number, work)
         except _KilledError:
             # no more heartbeats, and nobody gives the shards back
-            work._heartbeat.__exit__(None, None, None)
+            work.heartbeat.stop()
         else:
             work.__exit__(None, None, None)
 

@@ -21,11 +21,11 @@ import requests
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.test_utils import create_run_for_test
 
-from stt_pipeline.cli.abandoned_runs import give_up
 from stt_pipeline.cli.processes import orphans
 from stt_pipeline.cli.stack_lock import running_stack
 from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.cli.webserver import answers, is_ready
+from stt_pipeline.defs.abandoned_runs import fail_runs_of
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.server.embedded import running_url
@@ -240,7 +240,7 @@ def test_runs_of_a_code_server_that_is_gone_are_given_up() -> None:
         started = run(dg.DagsterRunStatus.STARTED, "/tmp/gone")
         done = run(dg.DagsterRunStatus.SUCCESS, "/tmp/gone")
         others = run(dg.DagsterRunStatus.STARTED, "/tmp/alive")
-        assert give_up(instance, "/tmp/gone") == 1
+        assert fail_runs_of(instance, "/tmp/gone") == 1
         statuses = {stored.run_id: stored.status for stored in instance.get_runs()}
         assert statuses == {
             started: dg.DagsterRunStatus.FAILURE,

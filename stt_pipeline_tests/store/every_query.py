@@ -217,5 +217,5 @@ def _end(database: Database, half_done: int, ended: int, folder: Path) -> None:
         with claimed_batch(
             database, batch_id, run_id="end", token=None, lease_seconds=60, to_delete=True
         ) as work:
-            delete_batch(work, forget=lambda batch_id: True, data_root=UPath(folder / "data"))
-    retire_batches(database, days=90, forget=lambda batch_id: True)
+            delete_batch(work, delete_records=lambda batch_id: True, data_root=UPath(folder / "data"))
+    retire_batches(database, days=90, delete_records=lambda batch_id: True)

@@ -1,1 +1,1 @@
-"""How a run works on shards: dispatch, claims with leases, and loops over files. No stage's own work."""
+"""How runs process shards: dispatch, claims with leases, and the loops over files. The stages' own work is elsewhere."""

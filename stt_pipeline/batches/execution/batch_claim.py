@@ -1,8 +1,9 @@
-"""Work on a batch as a whole, its intake or its report: one run at a time, under a lease like a shard's."""
+"""The claim of a whole batch, for its intake, report or deletion: one run at a time, under a lease."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 
 from sqlalchemy import Connection
 
@@ -19,14 +20,14 @@ _RETRY_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class BatchClaim:
-    """A claimed batch, as it was when it was claimed."""
+    """A claimed batch, as it was at the time of the claim."""
 
     database: Database
     batch: Batch
     lease: Lease
 
     def verify(self, connection: Connection) -> None:
-        """Make sure, before a result is written, that the batch is still ours (see ``leases.verify``)."""
+        """Check, before a result is written, that this run still has the lease (see ``leases.verify``)."""
         leases.verify(connection, batches_table, self.lease)
 
 
@@ -39,15 +40,20 @@ def claimed_batch(
     token: str | None,
     lease_seconds: int,
     to_delete: bool = False,
+    show_error: bool = True,
 ) -> Iterator[BatchClaim]:
-    """Hold the lease of a batch as a whole; ``to_delete`` is for batches with the status ``deleting``, and only those.
+    """Claim a batch while the block runs.
+
+    Args:
+        to_delete: claim a batch with the status ``deleting``, and no other.
+        show_error: show an error that ends the block on the batch, and delay its next run; see :class:`held`.
 
     Raises:
         NotFoundError: there is no such batch.
         ConflictError: its status does not allow it, or another run works on it.
     """
     with database.begin() as connection:
-        work = claim(
+        claimed = claim(
             database,
             connection,
             batch_id,
@@ -56,8 +62,8 @@ def claimed_batch(
             lease_seconds=lease_seconds,
             to_delete=to_delete,
         )
-    with held(work, lease_seconds):
-        yield work
+    with held(claimed, lease_seconds, show_error=show_error):
+        yield claimed
 
 
 def claim(
@@ -70,7 +76,7 @@ def claim(
     lease_seconds: int,
     to_delete: bool = False,
 ) -> BatchClaim:
-    """Claim a batch in the transaction of ``connection``; the caller holds it with :func:`held`.
+    """Claim a batch in the transaction of ``connection``; the caller then enters :class:`held`.
 
     Raises:
         NotFoundError: as for :func:`claimed_batch`.
@@ -86,21 +92,38 @@ def claim(
     return BatchClaim(database, batch, lease)
 
 
-@contextmanager
-def held(work: BatchClaim, lease_seconds: int) -> Iterator[None]:
-    """Keep a claimed batch's lease alive, and give it back at the end."""
-    database, lease = work.database, work.lease
-    try:
-        with Heartbeat(database, batches_table, lambda: [lease], lease_seconds):
-            yield
-    except BaseException as error:
-        note = (
-            str(error)
-            if isinstance(error, SttError)
-            else f"Run {lease.run_id} ended early; its log says why."
-        )
-        with database.begin() as connection:
-            leases.release(connection, batches_table, lease, wait_seconds=_RETRY_SECONDS, error=note)
-        raise
-    with database.begin() as connection:
-        leases.release(connection, batches_table, lease, tries=0, crashes=0)
+class held:  # noqa: N801  # used as a function, like contextlib.suppress
+    """Extends the lease of a claimed batch while the block runs, and releases it at the end."""
+
+    def __init__(self, claimed: BatchClaim, lease_seconds: int, *, show_error: bool = True) -> None:
+        """The heartbeat starts when the block is entered.
+
+        Args:
+            show_error: show an error that ends the block on the batch, and let the dispatcher wait 30 seconds.
+        """
+        self._database = claimed.database
+        self._lease = claimed.lease
+        self._show_error = show_error
+        self._heartbeat = Heartbeat(claimed.database, batches_table, lambda: [claimed.lease], lease_seconds)
+
+    def __enter__(self) -> None:
+        """Start the heartbeat."""
+        self._heartbeat.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the heartbeat and release the lease."""
+        self._heartbeat.stop()
+        with self._database.begin() as connection:
+            if error is None or not self._show_error:
+                leases.release(connection, batches_table, self._lease, tries=0, crashes=0)
+                return
+            message = (
+                str(error)
+                if isinstance(error, SttError)
+                else f"Run {self._lease.run_id} ended early; see its log in the Dagster UI."
+            )
+            leases.release(
+                connection, batches_table, self._lease, wait_seconds=_RETRY_SECONDS, error=message
+            )

@@ -1,6 +1,6 @@
-"""A shard in the hands of a run: what it is, and what became of its files in one step.
+"""A shard that a run has claimed: its batch, its source, and the results of its files in one step.
 
-Claiming shards is in ``work``, taking their files through a step in ``steps``.
+Shards are claimed in ``shard_claims``; ``file_loop`` and ``transcription_stream`` take their files through a step.
 """
 
 import threading
@@ -27,7 +27,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class FileFailure:
-    """Why one file could not go on; ``final`` when it will not be tried again by itself."""
+    """Why one file has not passed the step; a ``final`` failure is not tried again automatically."""
 
     name: str
     error_class: str
@@ -37,19 +37,22 @@ class FileFailure:
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[_Result]):
-    """What a step made of a file, to be written; ``seconds`` is the length of the recording."""
+    """A step's result for a file, to be written; ``seconds`` is the length of the recording."""
 
     file: AudioFile
     result: _Result
     seconds: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ClaimedShard:
-    """One claimed shard, with what its files went through in this step.
+    """One claimed shard, with the results of its files in this step.
 
-    ``done`` counts the files that are past the step and ``audio_seconds`` their length; ``new_audio_seconds`` is the part
-    that was worked on now, in ``busy_seconds`` of work.
+    Attributes:
+        done: number of files that have passed the step.
+        audio_seconds: their length.
+        new_audio_seconds: the part of it that was processed now.
+        busy_seconds: time that this processing took.
     """
 
     shard: Shard
@@ -72,42 +75,42 @@ class ClaimedShard:
 
     @property
     def source(self) -> Source:
-        """Where the shard's files are; opened once, in whatever thread asks first.
+        """The source of the shard's files, opened once; any thread may call this.
 
         Raises:
-            ConfigurationError: the whole source is away, so no file is blamed.
-            SourceUnavailableError: it does not answer at the moment.
+            ConfigurationError: the whole source cannot be used, so no file failed.
+            SourceUnavailableError: the source does not answer at the moment.
         """
         with self._opening:
             if self._source is None:
-                self._source = self._opened()
+                self._source = self._open_source()
         if isinstance(self._source, SttError):
             raise self._source
         return self._source
 
-    def _opened(self) -> Source | SttError:
-        """Return the source, or what is wrong with it: who asks next need not wait for the same answer."""
+    def _open_source(self) -> Source | SttError:
+        """Return the source, or the error: later callers must not wait for the same error."""
         try:
             return self.open_source(self.batch.source_path, self.batch.file_pattern or DEFAULT_PATTERN)
         except InvalidRequestError as error:
-            wrong = ConfigurationError(f"The batch's source cannot be used now. {error}")
-            wrong.__cause__ = error
-            return wrong
+            unusable = ConfigurationError(f"The batch's source cannot be used now. {error}")
+            unusable.__cause__ = error
+            return unusable
         except SttError as error:
             return error
 
     def count(self, file: AudioFile, *, seconds: float | None = None) -> None:
-        """Count ``file`` as past this step; ``seconds`` is its length if it was worked on now."""
+        """Count ``file`` as done in this step; ``seconds`` is its length if it was processed now."""
         self.done += 1
         self.audio_seconds += file.duration or 0.0 if seconds is None else seconds
         self.new_audio_seconds += seconds or 0.0
 
     def report(self, file: AudioFile, reason: str) -> None:
-        """Show why ``file`` is not past this step, without blaming it anew."""
+        """Show why ``file`` has not passed this step, without recording another failure."""
         self.failures.append(
             FileFailure(display_name(file.uri), file.error_class or "", reason, final=file.status == "failed")
         )
 
     def verify(self, connection: Connection) -> None:
-        """Make sure, before a result is written, that the shard is still ours (see ``leases.verify``)."""
+        """Check, before a result is written, that this run still has the lease (see ``leases.verify``)."""
         leases.verify(connection, shards_table, self.lease)

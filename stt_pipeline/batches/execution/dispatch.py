@@ -1,7 +1,7 @@
-"""What to run next: one tick of the dispatcher turns rows of Postgres into orders for runs.
+"""The dispatcher: one tick turns rows of Postgres into orders for runs.
 
-The dispatcher owns no state of its own: an order that was not claimed is given again until it is (the runner drops
-repeats by token), and what a dead run held comes back when its lease runs out.
+It has no state of its own. An order that no run has claimed is returned at each tick (Dagster drops repeats by run key),
+and the shards of a dead run become free when its lease expires.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from typing import Literal, cast
 
 from sqlalchemy import Connection
 
-from stt_pipeline.batches.execution.shard_claims import is_last_chance
+from stt_pipeline.batches.execution.crash_guard import is_last_attempt
 from stt_pipeline.batches.keys import batch_key
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
@@ -25,23 +25,25 @@ from stt_pipeline.store.tables import shards as shards_table
 OrderKind = Literal["intake", "transcribe", "publish", "report", "delete"]
 
 HEARTBEAT = "dispatcher"
-STALE_AFTER = timedelta(seconds=60)  # it ticks every few seconds; one that has not for so long does not run
-# one run holds one model load: many short shards share it, while a large shard has a run of its own
+STALE_AFTER = timedelta(
+    seconds=60
+)  # a tick takes place every few seconds; after this time the daemon is not running
+# a run loads the model once: many small shards share a run, and a large shard has its own
 SHARDS_PER_RUN: dict[str, int] = {"transcribe": 50, "publish": 100}
 _FILES_PER_RUN = 2_000
 _BYTES_PER_RUN = 4 << 30
-# a run that ends before it claims anything could not start at all
+# a run that ends without a claim has failed to start
 _AFTER_FAILED_START_SECONDS = 60.0
 _PRIORITIES: Sequence[Priority] = ("high", "normal", "low")
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One run to start: its job, its partitions in order, and the token that makes it start only once.
+    """A run to start: its job, its partitions in order, and the token that makes it start only once.
 
     Attributes:
-        place: how many runs of the same batch are before it. Of equal priority, the runner takes lower places first, so
-            that batches take turns however many runs each has waiting.
+        place: number of runs of the same batch before it. Of equal priority, lower places start first, so that batches
+            take turns whatever the number of their waiting runs.
     """
 
     job: OrderKind
@@ -55,16 +57,16 @@ class Order:
 def tick(
     database: Database, *, max_shards_in_flight: int, max_active_batches: int, max_attempts: int
 ) -> list[Order]:
-    """Do one round of dispatching and return every order that no run has claimed yet, the repeated ones included.
+    """Dispatch what is ready, and return every order that no run has claimed yet, also those of earlier ticks.
 
-    Two dispatchers at once take turns.
+    Simultaneous calls take turns.
     """
     with database.begin() as connection:
         batches.lock_dispatch(connection)
         heartbeats.beat(connection, HEARTBEAT)
         leases.release_expired(connection, batches_table)
         for shard_ids in leases.release_expired(connection, shards_table).values():
-            _judge(connection, shard_ids, max_attempts)
+            _fail_crashing(connection, shard_ids, max_attempts)
         for batch_id in shards.batches_without_open_shards(connection):
             transitions.set_stage(connection, batch_id, "report")
         leases.dispatch_each(connection, batches_table, batches.ready(connection))
@@ -93,17 +95,17 @@ def _dispatch_shards(connection: Connection, limit: int, max_active_batches: int
 def allocate_shards(
     free: int, *, priorities: Mapping[int, Priority], waiting: Mapping[int, int], held: Mapping[int, int]
 ) -> dict[int, int]:
-    """Return how many more shards each batch may have in flight.
+    """Return how many more shards of each batch to dispatch.
 
-    Higher priority comes first. Within a priority the batch that holds least gets the next one. No batch may hold more
-    than what is then left for others: a batch that comes later always finds room, and does not wait behind the shards of
-    one with millions of files.
+    Higher priority comes first. Within a priority, the batch with the fewest shards in flight gets the next one. No batch
+    may have more in flight than what is then left for others: a later batch always finds room, and does not wait behind
+    the shards of one with millions of files.
 
     Args:
         free: how many shards may still be dispatched.
         priorities: the batches, in the order in which equals are served.
-        waiting: how many shards of each could be dispatched now.
-        held: how many of each are in flight.
+        waiting: how many shards of each batch are ready.
+        held: how many shards of each batch are in flight.
     """
     shares: Counter[int] = Counter()
     for priority in _PRIORITIES:
@@ -123,10 +125,10 @@ def allocate_shards(
 
 
 def revoke_order(database: Database, order: Order, reason: str) -> None:
-    """Take back an order whose run ended without claiming it, so that a later tick gives a new one.
+    """Revoke an order whose run ended without a claim, so that a later tick makes a new one.
 
     Args:
-        reason: shown on the batch, because something is broken that needs a person.
+        reason: shown on the batch, because a user has to repair something.
     """
     table = shards_table if order.job in SHARDS_PER_RUN else batches_table
     with database.begin() as connection:
@@ -135,25 +137,25 @@ def revoke_order(database: Database, order: Order, reason: str) -> None:
 
 
 def cancelled_batches(database: Database) -> list[int]:
-    """Return the cancelled batches whose runs are to be ended; ``runs_ended`` takes one off the list."""
+    """Return the cancelled batches with runs to cancel; ``runs_ended`` removes a batch from this list."""
     with database.begin() as connection:
         return batches.being_cancelled(connection)
 
 
 def runs_ended(database: Database, batch_id: int) -> None:
-    """Note that every run of a cancelled batch has ended or was told to."""
+    """Record that every run of a cancelled batch has ended or was cancelled."""
     with database.begin() as connection:
         transitions.finish_cancel(connection, batch_id)
 
 
 def paused_batches(database: Database) -> list[int]:
-    """Return the batches of which nothing is dispatched, so that no run of their shards needs to wait in a queue."""
+    """Return the paused batches; runs of their shards must not wait in the run queue."""
     with database.begin() as connection:
         return batches.paused(connection)
 
 
 def group_shards(ready: Sequence[Shard]) -> list[list[Shard]]:
-    """Cut shards, given in order, into runs: neighbours of one batch and stage, bounded in shards, files and bytes."""
+    """Group ready shards, in order, into runs: neighbours of one batch and stage, limited in shards, files and bytes."""
     groups: list[list[Shard]] = []
     for shard in ready:
         group = groups[-1] if groups else []
@@ -188,29 +190,29 @@ def _orders(connection: Connection) -> list[Order]:
     return orders
 
 
-def _judge(connection: Connection, shard_ids: Sequence[int], max_attempts: int) -> None:
-    """Give up on what takes down runs again and again, given the shards that a dead run held.
+def _fail_crashing(connection: Connection, shard_ids: Sequence[int], max_attempts: int) -> None:
+    """Fail what crashes its runs again and again, given the shards of a dead run.
 
-    Where it was careful, and had a file in hand, it died of that one, and its other shards have nothing to do with it.
+    If the run was careful and had marked an active file, the crash is due to that file, and not to the other shards.
     """
     held = [shards.get(connection, shard_id) for shard_id in shard_ids]
-    blamed = [shard for shard in held if shard.active_file_id is not None] or held
-    innocent = [shard.id for shard in held if shard not in blamed]
+    suspects = [shard for shard in held if shard.active_file_id is not None] or held
+    innocent = [shard.id for shard in held if shard not in suspects]
     if innocent:
         crashes.undo_crash(connection, innocent)
-    for shard in blamed:
-        if is_last_chance(shard.crashes - 1, max_attempts):
-            _give_up_on_deadly(connection, shard)
+    for shard in suspects:
+        if is_last_attempt(shard.crashes - 1, max_attempts):
+            _fail_files(connection, shard)
     crashes.clear_active_file(connection, shard_ids)
 
 
-def _give_up_on_deadly(connection: Connection, shard: Shard) -> None:
-    """Fail the file in hand of a shard that takes down its runs; where there is none, all that is left of it."""
+def _fail_files(connection: Connection, shard: Shard) -> None:
+    """Fail the active file of a shard; without one, all files of the shard that have not ended."""
     failed = files.fail_open(
         connection,
         shard.id,
-        f"The worker died or fell silent {shard.crashes} times while working on it. "
-        "Look at the runs' logs in the Dagster UI, then retry it.",
+        f"The worker crashed or stopped responding {shard.crashes} times while processing it. "
+        "See the logs of these runs in the Dagster UI, then retry it.",
         only=shard.active_file_id,
     )
     shards.count_files(connection, [shard.id])

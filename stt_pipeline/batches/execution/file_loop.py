@@ -1,116 +1,168 @@
-"""How the files of a run's shards go through a step, one after the other; many at once, through a transcriber, in ``streaming``.
+"""The loop that takes the files of a run's shards through a step. A transcriber's loop is in ``transcription_stream``.
 
-Either way a file that raises fails alone, and what came out is written about once a second, for each shard in a transaction
-in which its lease was proved. What the steps are is in ``transcribing`` and ``publishing``.
+In both, a file that raises fails alone. Results are written about once a second, for each shard in a transaction that
+verifies its lease. The steps are in ``stages``.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, Done
+from stt_pipeline.batches.execution.prefetch import Prefetch, Task, Threads, look_ahead
 from stt_pipeline.batches.execution.shard_claims import ShardClaims
 from stt_pipeline.errors import ConfigurationError, SourceUnavailableError
 from stt_pipeline.store.manifest.files import AudioFile
 
-# of so many files, what is known of them is read at once
-_FILES_AT_A_TIME = 20
+_FILES_PER_READ = 20
 
 WRITE_SECONDS = 1.0
-"""The results of so much time are written at once: with short recordings, a transaction for each would cost more than what
-a killed run has to do again."""
+"""Results are written after this time. A transaction for each short recording would cost more than what a killed run has to
+do again."""
 
 _Known = TypeVar("_Known")
 _Result = TypeVar("_Result")
 
-Step = Callable[[ClaimedShard, AudioFile, _Known | None], Done[_Result] | None]
-"""Works on one file, given what is known of it; returns what is to be written, if anything."""
+Work = Callable[[], Done[_Result]]
+"""Processes one file and returns what is to be written. With several threads it runs in one of them, and then touches
+neither the database nor the shard's counters."""
+
+Step = Callable[[ClaimedShard, AudioFile, _Known | None], Work[_Result] | None]
+"""Decides about one file, given the row that was read for it: returns its work, or None if there is none."""
 
 Read = Callable[[Connection, ClaimedShard, Sequence[AudioFile]], Mapping[int, _Known]]
-"""Returns what is known of some files of a shard, by id."""
+"""Reads rows for some files of a shard, by file id; it only reads."""
 
 Write = Callable[[Connection, ClaimedShard, Sequence[Done[_Result]]], None]
-"""Stores what came out, in a transaction in which the lease was proved."""
+"""Writes results, in a transaction that has verified the lease."""
 
 
 def for_each_file(
-    work: ShardClaims,
+    claims: ShardClaims,
     step: Step[_Known, _Result],
     *,
     read: Read[_Known] | None = None,
     write: Write[_Result],
+    threads: Threads = 1,
 ) -> None:
     """Take the files of the claimed shards through a step, in order.
 
-    What came out is written about once a second; if that raises, once more for each file alone. A shard whose lease
-    was lost meanwhile is left where it is, and one whose source is away is given back; both are reported as refused.
+    Results are written about once a second; if that raises, again for each file alone. A shard whose lease is lost is
+    dropped, and one whose source is unavailable is released; both are then in ``claims.refused``.
+
+    Args:
+        threads: how many files are processed at a time; a careful run processes one.
 
     Raises:
-        ConfigurationError: no file can succeed, so none is blamed.
+        ConfigurationError: no file can succeed, so none has failed.
     """
-    for shard in list(work.shards):
-        started = time.monotonic()
-        with work.unless_lost(shard):
-            done: list[Done[_Result]] = []
-            written_at = started
+    started = time.monotonic()
+    with Prefetch(claims, threads) as prefetch:
+        tasks = look_ahead(_tasks(claims, step, read, prefetch))
+        for shard, of_shard in groupby(tasks, key=attrgetter("shard")):
+            with claims.working_on(shard):
+                _process(claims, shard, of_shard, write)
+                if claims.holds(shard):
+                    claims.finish(shard, time.monotonic() - started)
+            started = time.monotonic()
+
+
+def _tasks(
+    claims: ShardClaims, step: Step[_Known, _Result], read: Read[_Known] | None, prefetch: Prefetch
+) -> Iterator[Task[Done[_Result] | None]]:
+    """Yield the tasks of all shards, and after those of each shard one that ends it."""
+    for shard in claims.shards:
+        try:
+            for file, known in files_of(claims, shard, read):
+                if not claims.holds(shard):
+                    break
+                claims.crash_guard.mark_active_file(shard, file)
+                try:
+                    work = step(shard, file, known)
+                except Exception as error:
+                    yield Task(shard, file, partial(_raise, error))
+                    continue
+                if work:
+                    yield prefetch.task(shard, file, work)
+        except Exception as error:
+            yield Task(shard, None, partial(_raise, error))
+        else:
+            yield Task(shard, None, lambda: None)
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def _process(
+    claims: ShardClaims,
+    shard: ClaimedShard,
+    tasks: Iterator[Task[Done[_Result] | None]],
+    write: Write[_Result],
+) -> None:
+    """Write the results of a shard's tasks."""
+    done: list[Done[_Result]] = []
+    written_at = time.monotonic()
+    try:
+        for task in tasks:
             try:
-                for file, known in files_of(work, shard, read):
-                    work.mark_active_file(shard, file)
-                    try:
-                        result = step(shard, file, known)
-                    except Exception as error:
-                        work.record(shard, file, error)
-                    else:
-                        done += [result] if result else []
-                    if time.monotonic() - written_at > WRITE_SECONDS:
-                        some, done, written_at = done, [], time.monotonic()
-                        write_results(work, shard, some, write)
-            except (ConfigurationError, SourceUnavailableError):  # what came out all the same is kept
-                with work.unless_lost(shard):
-                    write_results(work, shard, done, write)
-                raise
-            write_results(work, shard, done, write)
-            if work.holds(shard):
-                work.end(shard, time.monotonic() - started)
+                result = task.result()
+            except Exception as error:
+                if task.file is None:
+                    raise
+                claims.failures.record(shard, task.file, error)
+            else:
+                done += [result] if result else []
+            if time.monotonic() - written_at > WRITE_SECONDS:
+                due, done, written_at = done, [], time.monotonic()
+                write_results(claims, shard, due, write)
+    except (ConfigurationError, SourceUnavailableError):  # earlier results are kept
+        with claims.working_on(shard):
+            write_results(claims, shard, done, write)
+        raise
+    write_results(claims, shard, done, write)
 
 
 def files_of(
-    work: ShardClaims, shard: ClaimedShard, read: Read[_Known] | None
+    claims: ShardClaims, shard: ClaimedShard, read: Read[_Known] | None
 ) -> Iterator[tuple[AudioFile, _Known | None]]:
-    """Yield the files of a shard, each with what is known of it."""
-    manifest = work.begin(shard)
-    for first in range(0, len(manifest), _FILES_AT_A_TIME):
-        some = manifest[first : first + _FILES_AT_A_TIME]
+    """Yield the files of a shard, each with the row that was read for it."""
+    manifest = claims.files_of(shard)
+    for first in range(0, len(manifest), _FILES_PER_READ):
+        some = manifest[first : first + _FILES_PER_READ]
         known: Mapping[int, _Known] = {}
         if read:
-            with work.database.begin() as connection:
+            with claims.database.begin() as connection:
                 known = read(connection, shard, some)
         for file in some:
             yield file, known.get(file.id)
 
 
 def write_results(
-    work: ShardClaims, shard: ClaimedShard, done: Sequence[Done[_Result]], write: Write[_Result]
+    claims: ShardClaims, shard: ClaimedShard, done: Sequence[Done[_Result]], write: Write[_Result]
 ) -> None:
-    """Store what came out, and count it; if that raises, once more for each file alone, so that it fails alone.
+    """Write results and count them; if that raises, again for each file alone, so that one file fails alone.
 
     Raises:
-        LeaseLostError: the shard is another run's.
+        LeaseLostError: another run has the shard.
     """
     if not done:
         return
     try:
-        with work.database.begin() as connection:
+        with claims.database.begin() as connection:
             shard.verify(connection)
             write(connection, shard, done)
     except Exception as error:
         if len(done) == 1:
-            work.record(shard, done[0].file, error)
+            claims.failures.record(shard, done[0].file, error)
         else:
             for one in done:
-                write_results(work, shard, [one], write)
+                write_results(claims, shard, [one], write)
     else:
         for one in done:
             shard.count(one.file, seconds=one.seconds)

@@ -1,54 +1,78 @@
-"""Work on the next files while earlier ones are recorded: downloads, and looks for speakers, go on side by side.
+"""Threads that work on the next files of a step while the results of earlier ones are written.
 
-What is done ahead touches no shard and no database; that stays with the step, in its own thread and in order.
+A task in a thread touches neither the database nor the counters of its shard; the step's own thread does both, in order.
 """
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Generic, TypeVar
 
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
 from stt_pipeline.batches.execution.shard_claims import ShardClaims
 from stt_pipeline.errors import LeaseLostError
+from stt_pipeline.store.manifest.files import AudioFile
 
-_Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
 
+Threads = int | Callable[[ClaimedShard], int]
+"""Number of files that are processed at a time: of all shards, or of each."""
 
-class Ahead:
-    """Some threads for the tasks of one step; a context manager that at its end waits for those that have begun."""
+_TASKS_PER_THREAD = 2  # so that a thread finds its next task at once; results of more would only fill memory
 
-    def __init__(self, work: ShardClaims, threads: int) -> None:
-        """Use so many threads, and none in a careful run, where one file is in hand at a time."""
-        self._work = work
-        self._pool = None if work.is_careful else ThreadPoolExecutor(threads, "ahead")
 
-    def __call__(
-        self,
-        task: Callable[Concatenate[ClaimedShard, _Given], _Result],
-        shard: ClaimedShard,
-        *given: _Given.args,
-        **wishes: _Given.kwargs,
-    ) -> Callable[[], _Result]:
-        """Begin ``task`` on a file of ``shard`` as soon as a thread is free.
+@dataclass(frozen=True, slots=True, eq=False)
+class Task(Generic[_Result]):
+    """The work on one file of a shard.
+
+    Attributes:
+        file: None for a task that only ends its shard, or raises an error of the whole shard.
+        result: waits for the result, or raises the error.
+        most_ahead: how many tasks may start before this one's result is read; None for a task that starts nothing.
+    """
+
+    shard: ClaimedShard
+    file: AudioFile | None
+    result: Callable[[], _Result]
+    most_ahead: int | None = None
+
+
+class Prefetch:
+    """The threads of one step: a context manager that waits at its end for the tasks that have started."""
+
+    def __init__(self, claims: ShardClaims, threads: Threads) -> None:
+        """A careful run uses no threads, because it processes one file at a time."""
+        self._claims = claims
+        self._threads = threads
+        self._pools: dict[int, ThreadPoolExecutor] = {}
+
+    def task(self, shard: ClaimedShard, file: AudioFile, work: Callable[[], _Result]) -> Task[_Result]:
+        """Start ``work`` as soon as a thread is free; with one thread, when its result is read.
 
         Returns:
-            What waits for its result, or raises what it raised: a LeaseLostError if the shard was lost before.
+            A task whose result raises LeaseLostError if the shard was lost before the work began.
         """
-        if self._pool is None:
-            return partial(task, shard, *given, **wishes)
+        threads = 1 if self._claims.is_careful else self._threads_of(shard)
+        if threads == 1:
+            return Task(shard, file, work, most_ahead=0)
+        if threads not in self._pools:
+            self._pools[threads] = ThreadPoolExecutor(threads, "prefetch")
 
-        def unless_lost() -> _Result:
-            if not self._work.holds(shard):
-                raise LeaseLostError(self._work.refused[shard.key])
-            return task(shard, *given, **wishes)
+        def work_if_held() -> _Result:
+            if not self._claims.holds(shard):
+                raise LeaseLostError(self._claims.refused[shard.key])
+            return work()
 
-        return self._pool.submit(unless_lost).result
+        future = self._pools[threads].submit(work_if_held)
+        return Task(shard, file, future.result, most_ahead=_TASKS_PER_THREAD * threads)
 
-    def __enter__(self) -> "Ahead":
-        """Nothing has begun yet."""
+    def _threads_of(self, shard: ClaimedShard) -> int:
+        return self._threads if isinstance(self._threads, int) else self._threads(shard)
+
+    def __enter__(self) -> "Prefetch":
+        """No thread has started yet."""
         return self
 
     def __exit__(
@@ -57,6 +81,19 @@ class Ahead:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave out what has not begun."""
-        if self._pool:
-            self._pool.shutdown(cancel_futures=True)
+        """Cancel the tasks that have not started."""
+        for pool in self._pools.values():
+            pool.shutdown(cancel_futures=True)
+
+
+def look_ahead(tasks: Iterator[Task[_Result]]) -> Iterator[Task[_Result]]:
+    """Yield the tasks in order, drawing as many ahead as they allow, across the ends of shards."""
+    drawn: deque[Task[_Result]] = deque()
+    most_ahead = 0
+    for task in tasks:
+        drawn.append(task)
+        if task.most_ahead is not None:
+            most_ahead = task.most_ahead
+        while len(drawn) > most_ahead:
+            yield drawn.popleft()
+    yield from drawn

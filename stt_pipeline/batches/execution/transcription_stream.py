@@ -1,12 +1,11 @@
-"""How the files of a run's shards go through a transcriber: many at once, of several shards, and back in any order.
+"""The loop that takes the files of a run's shards through a transcriber: several shards at once, results in any order.
 
-What a file goes through otherwise is in ``file_loop``.
+Everything but the transcriber itself runs in one thread. The loop of the other steps is in ``file_loop``.
 """
 
-import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -14,6 +13,7 @@ from stt_pipeline.batches.execution import file_loop
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, Done
 from stt_pipeline.batches.execution.file_loop import Read, Write
 from stt_pipeline.batches.execution.shard_claims import ShardClaims
+from stt_pipeline.batches.execution.transcriber_thread import outcomes_of
 from stt_pipeline.errors import ConfigurationError, SourceUnavailableError
 from stt_pipeline.speech.recordings import Outcome, Recording
 from stt_pipeline.speech.transcriber import Transcriber
@@ -23,66 +23,64 @@ _Known = TypeVar("_Known")
 _Result = TypeVar("_Result")
 
 Begin = Callable[[ClaimedShard, AudioFile, _Known | None], Recording | None]
-"""Returns the recording to be transcribed, given what is known of its file; None where there is nothing to do."""
+"""Returns the recording to transcribe, given the row that was read for its file; None if there is nothing to do."""
 
 Finish = Callable[[AudioFile, Outcome], Done[_Result]]
 """Returns what is to be written of an outcome that is a transcript."""
 
 
 def transcribe_each_file(
-    work: ShardClaims,
+    claims: ShardClaims,
     transcriber_of: Callable[[ClaimedShard], Transcriber],
     begin: Begin[_Known],
     finish: Finish[_Result],
     *,
+    key: Callable[[ClaimedShard], Hashable],
     read: Read[_Known],
     write: Write[_Result],
 ) -> None:
-    """Transcribe the files of all claimed shards together, so that those of several are decoded side by side.
+    """Transcribe the files of all claimed shards together, so that files of several shards share model batches.
 
-    As with :func:`for_each_file`, files fail alone. In a careful run there is one recording at a time.
+    As with :func:`~stt_pipeline.batches.execution.file_loop.for_each_file`, a file fails alone. A careful run transcribes
+    one recording at a time.
 
     Args:
-        transcriber_of: gives the transcriber of a shard; asked for the first recording of those whose options name the
-            same model, and only if there is one.
+        transcriber_of: returns the transcriber of a shard; called only if there is something to transcribe.
+        key: shards with equal keys have the same transcriber.
 
     Raises:
-        ConfigurationError: no file can succeed, so none is blamed.
+        ConfigurationError: no file can succeed, so none has failed.
     """
-    groups: dict[str, list[ClaimedShard]] = {}
-    for shard in work.shards:
-        groups.setdefault(shard.options.model, []).append(shard)
+    groups: dict[Hashable, list[ClaimedShard]] = {}
+    for shard in claims.shards:
+        groups.setdefault(key(shard), []).append(shard)
     for shards in groups.values():
-        stream = _Stream(work, shards, transcriber_of, begin, finish, read, write)
+        stream = _Stream(claims, shards, transcriber_of, begin, finish, read, write)
         recordings = stream.recordings()
-        if work.is_careful:
+        if claims.is_careful:
             for recording in recordings:
-                stream.transcribe([recording])
+                stream.transcribe(iter([recording]))
         else:
             stream.transcribe(recordings)
 
 
 @dataclass(slots=True, eq=False)
-class _InWork(Generic[_Result]):
-    """A shard of which recordings are with the transcriber, or have come back and are not written yet."""
+class _ShardState(Generic[_Result]):
+    """A shard with recordings in the transcriber, or with outcomes that are not written yet."""
 
     shard: ClaimedShard
-    away: int = 0
-    is_given: bool = False
+    in_flight: int = 0
+    all_submitted: bool = False
     seconds: float = 0.0
     done: list[Done[_Result]] = field(default_factory=list)
 
 
 class _Stream(Generic[_Known, _Result]):
-    """Recordings of some shards on their way through a transcriber, and back in any order.
-
-    Nearly all of it happens in one thread: the transcriber asks for recordings while it is asked for outcomes. Where it
-    works on long ones for long, what came back before is written when it tells how far it is, in a thread of its own.
-    """
+    """The recordings of some shards on their way through one transcriber."""
 
     def __init__(
         self,
-        work: ShardClaims,
+        claims: ShardClaims,
         shards: Sequence[ClaimedShard],
         transcriber_of: Callable[[ClaimedShard], Transcriber],
         begin: Begin[_Known],
@@ -90,135 +88,123 @@ class _Stream(Generic[_Known, _Result]):
         read: Read[_Known],
         write: Write[_Result],
     ) -> None:
-        self._work = work
+        self._claims = claims
         self._shards = shards
         self._transcriber_of = transcriber_of
         self._begin = begin
         self._finish = finish
         self._read = read
         self._write = write
-        self._away: dict[int, tuple[_InWork[_Result], AudioFile]] = {}
-        self._unwritten: list[_InWork[_Result]] = []
+        self._in_flight: dict[int, tuple[_ShardState[_Result], AudioFile]] = {}
+        self._unwritten: list[_ShardState[_Result]] = []
         self._written_at = time.monotonic()
-        # held but for when the transcriber is at work
-        self._writing = threading.RLock()
 
     def recordings(self) -> Iterator[Recording]:
-        """Yield what is to be transcribed; a shard is begun when the first of its files is asked for."""
+        """Yield the recordings to transcribe; a shard is begun when its first file is requested."""
         for shard in self._shards:
-            in_work: _InWork[_Result] = _InWork(shard)
-            with self._unless_lost(in_work):
-                for file, known in file_loop.files_of(self._work, shard, self._read):
-                    with self._writing:
-                        self._write_if_due()
-                        recording = self._recording(shard, file, known)
+            state: _ShardState[_Result] = _ShardState(shard)
+            with self._working_on(state):
+                for file, known in file_loop.files_of(self._claims, shard, self._read):
+                    self._write_if_due()
+                    recording = self._recording(shard, file, known)
                     if recording is None:
                         continue
-                    in_work.away += 1
-                    self._away[file.id] = in_work, file
+                    state.in_flight += 1
+                    self._in_flight[file.id] = state, file
                     yield recording
-                    if not self._work.holds(shard):
-                        break  # lost by what came back meanwhile
-                with self._writing:
-                    in_work.is_given = True
-                    self._end_if_back(in_work)
+                    if not self._claims.holds(shard):
+                        break  # an outcome that came back meanwhile found that it is lost
+                state.all_submitted = True
+                self._finish_if_complete(state)
 
-    def transcribe(self, recordings: Iterable[Recording]) -> None:
-        """Take what ``recordings`` yields through the transcriber."""
-        coming = iter(recordings)
-        first = next(coming, None)
+    def transcribe(self, recordings: Iterator[Recording]) -> None:
+        """Send recordings through the transcriber and write its outcomes."""
+        first = next(recordings, None)
         if first is None:
             return
-        in_work, _ = self._away[first.key]  # type: ignore[index]  # a file's id, by `_recording`
+        state, _ = self._in_flight[first.key]  # type: ignore[index]  # a file's id, by `_recording`
         try:
-            transcriber = self._transcriber_of(in_work.shard)
-        except ConfigurationError as error:  # the shards here all ask for that one
-            self._work.blame(self._shards, error)
+            transcriber = self._transcriber_of(state.shard)
+        except ConfigurationError as error:  # all shards here need this transcriber
+            self._claims.show_error(self._shards, error)
             raise
         try:
-            with ExitStack() as at_the_end:
-                outcomes = transcriber.transcribe(_chain(first, coming), progress=self._heard)
-                if isinstance(outcomes, Generator):
-                    at_the_end.enter_context(closing(outcomes))
+            outcomes = outcomes_of(
+                transcriber,
+                _chain(first, recordings),
+                while_waiting=self._write_if_due,
+                every_seconds=file_loop.WRITE_SECONDS,
+            )
+            with closing(outcomes):
                 for outcome in outcomes:
-                    with self._writing:
-                        self._take_back(outcome)
+                    self._receive(outcome)
         except ConfigurationError as error:
             self._write_all()
-            # of what it had in hand; that may have been more than what it is about
-            self._work.blame([in_work.shard for in_work, _ in self._away.values()], error)
+            # the error is about one recording of those in the transcriber; it does not tell which
+            self._claims.show_error([state.shard for state, _ in self._in_flight.values()], error)
             raise
         self._write_all()
 
-    def _heard(self, recording: Recording, seconds: float) -> None:
-        """Write what waits while the transcriber is at work; called in a thread of its own."""
-        if self._unwritten and self._writing.acquire(blocking=False):
-            try:
-                self._write_if_due()
-            finally:
-                self._writing.release()
-
     @contextmanager
-    def _unless_lost(self, in_work: _InWork[_Result]) -> Iterator[None]:
-        """As ``ShardClaims.unless_lost``; what came back of a shard before its source was away is kept."""
-        with self._work.unless_lost(in_work.shard):
+    def _working_on(self, state: _ShardState[_Result]) -> Iterator[None]:
+        """As ``ShardClaims.working_on``; outcomes that came back before the source was unavailable are written."""
+        with self._claims.working_on(state.shard):
             try:
                 yield
             except SourceUnavailableError:
-                with self._work.unless_lost(in_work.shard), self._writing:
-                    self._write_one(in_work)
+                with self._claims.working_on(state.shard):
+                    self._write_one(state)
                 raise
 
     def _recording(self, shard: ClaimedShard, file: AudioFile, known: _Known | None) -> Recording | None:
         try:
             recording = self._begin(shard, file, known)
         except Exception as error:
-            self._work.record(shard, file, error)
+            self._claims.failures.record(shard, file, error)
             return None
         if recording:
-            self._work.mark_active_file(shard, file)
+            self._claims.crash_guard.mark_active_file(shard, file)
         return recording
 
-    def _take_back(self, outcome: Outcome) -> None:
-        in_work, file = self._away.pop(outcome.recording.key)  # type: ignore[call-overload]  # as above
-        in_work.away -= 1
-        in_work.seconds += outcome.seconds
-        shard = in_work.shard
-        if not self._work.holds(shard):
+    def _receive(self, outcome: Outcome) -> None:
+        state, file = self._in_flight.pop(outcome.recording.key)  # type: ignore[call-overload]  # as above
+        state.in_flight -= 1
+        state.seconds += outcome.seconds
+        shard = state.shard
+        if not self._claims.holds(shard):
             return
         if isinstance(outcome.result, Exception):
-            with self._unless_lost(in_work):
-                self._work.record(shard, file, outcome.result)
+            with self._working_on(state):
+                self._claims.failures.record(shard, file, outcome.result)
         else:
-            in_work.done.append(self._finish(file, outcome))
-            if len(in_work.done) == 1:
-                self._unwritten.append(in_work)
+            state.done.append(self._finish(file, outcome))
+            if len(state.done) == 1:
+                self._unwritten.append(state)
         self._write_if_due()
-        with self._work.unless_lost(shard):
-            self._end_if_back(in_work)
+        with self._claims.working_on(shard):
+            self._finish_if_complete(state)
 
-    def _end_if_back(self, in_work: _InWork[_Result]) -> None:
-        """End a shard when its last recording is back."""
-        if in_work.is_given and not in_work.away and self._work.holds(in_work.shard):
-            self._write_one(in_work)
-            self._work.end(in_work.shard, in_work.seconds)
+    def _finish_if_complete(self, state: _ShardState[_Result]) -> None:
+        if state.all_submitted and not state.in_flight and self._claims.holds(state.shard):
+            self._write_one(state)
+            self._claims.finish(state.shard, state.seconds)
 
     def _write_if_due(self) -> None:
         if time.monotonic() - self._written_at > file_loop.WRITE_SECONDS:
             self._write_all()
 
     def _write_all(self) -> None:
-        for in_work in list(self._unwritten):
-            with self._work.unless_lost(in_work.shard):
-                self._write_one(in_work)
+        for state in list(self._unwritten):
+            with self._claims.working_on(state.shard):
+                self._write_one(state)
         self._written_at = time.monotonic()
 
-    def _write_one(self, in_work: _InWork[_Result]) -> None:
-        if in_work.done:
-            self._unwritten.remove(in_work)
-            done, in_work.done = in_work.done, []
-            if self._work.holds(in_work.shard):
-                file_loop.write_results(self._work, in_work.shard, done, self._write)
+    def _write_one(self, state: _ShardState[_Result]) -> None:
+        if state.done:
+            self._unwritten.remove(state)
+            done, state.done = state.done, []
+            if self._claims.holds(state.shard):
+                file_loop.write_results(self._claims, state.shard, done, self._write)
 
 
 def _chain(first: Recording, others: Iterator[Recording]) -> Iterator[Recording]:

@@ -1,1 +1,1 @@
-"""Work on finished batches: deletion, retention of partitions, compaction of Parquet files."""
+"""Maintenance of finished batches: deletion, retention of partitions, compaction of Parquet files."""

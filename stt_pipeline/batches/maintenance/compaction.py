@@ -1,4 +1,7 @@
-"""A finished batch's Parquet as a few large files, beside those of its shards. How they are written is in ``store.parquet_compaction``."""
+"""Compacts the Parquet files of finished batches into a few large ones, beside those of the shards.
+
+The files are written in ``parquet.compaction``.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +25,14 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_OVER: tuple[Status, ...] = ("completed", "failed")
-_LOOKED_AT = (
-    100  # batches of each status: what fails is seen in days, and an old batch can be compacted by hand
-)
+_FINISHED: tuple[Status, ...] = ("completed", "failed")
+# of each status: a failed compaction shows within days, and a user can compact an older batch
+_NEWEST_BATCHES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """What became of a batch's datasets; none if the batch is not over and so was left alone."""
+    """The compacted datasets of a batch; none if the batch has not ended and was skipped."""
 
     batch: Batch
     datasets: Mapping[Dataset, Compacted]
@@ -39,72 +41,67 @@ class Compaction:
 def compact_batch(
     claimed: AbstractContextManager[BatchClaim], root: UPath, *, file_bytes: int = FILE_BYTES
 ) -> Compaction:
-    """Compact the datasets of a batch that is over; leave one alone that still has shards to do.
+    """Compact the datasets of a finished batch; skip a batch that has open shards.
 
-    The batch stays what it is when this fails: its row says nothing of it, the run does. It can be done again at any
-    time, and after shards were done again it has to be.
+    It can be repeated at any time, and must be after shards were processed again.
 
     Args:
-        claimed: the claim of the batch, to be entered: two compactions at once, or a deletion beside one, would leave
-            files that nobody meant.
+        claimed: the claim of the batch, which is entered here, with ``show_error=False``: a failure is one of the run,
+            and not of the batch. Two compactions at once, or a deletion beside one, would leave wrong files.
         root: the data folder.
-        file_bytes: at about which size a file ends.
+        file_bytes: approximate size of a file.
 
     Raises:
         InvalidRequestError: there is no such batch, or another run works on it.
-        LeaseLostError: another run took it over meanwhile.
+        LeaseLostError: another run took over the batch meanwhile.
         ConfigurationError: the data folder cannot be used.
-        SourceUnavailableError: it does not answer at the moment, or a shard's file was deleted meanwhile.
+        SourceUnavailableError: the data folder does not answer at the moment, or a shard's file was deleted meanwhile.
         SttError: a shard's file is broken.
     """
-    failure: BaseException | None = None
     datasets: dict[Dataset, Compacted] = {}
-    with claimed as work:
+    with claimed as claim:
 
         def verify() -> None:
-            with work.database.begin() as connection:
-                work.verify(connection)
+            with claim.database.begin() as connection:
+                claim.verify(connection)
 
-        try:
-            if work.batch.stage == "done":
-                for dataset in get_args(Dataset):
-                    key = batch_key(work.batch.id)
-                    datasets[dataset] = compact(root, dataset, key, file_bytes=file_bytes, verify=verify)
-        except BaseException as error:
-            failure = error
-    if failure is not None:
-        raise failure
-    return Compaction(work.batch, datasets)
+        if claim.batch.stage == "done":
+            for dataset in get_args(Dataset):
+                key = batch_key(claim.batch.id)
+                datasets[dataset] = compact(root, dataset, key, file_bytes=file_bytes, verify=verify)
+    return Compaction(claim.batch, datasets)
 
 
 def compact_missing(database: Database, root: UPath, *, run_id: str, lease_seconds: int) -> list[int]:
-    """Compact those of the newest batches whose large files are missing or older than a shard, and return which.
+    """Compact the newest batches whose compacted files are missing or older than a shard's, and return their ids.
 
-    A batch that somebody works on just now is left for the next time. One that cannot be compacted holds up no other.
+    A batch that another run works on is skipped. A batch that fails does not stop the others.
 
     Raises:
         ConfigurationError: the data folder cannot be listed.
         SourceUnavailableError: it does not answer at the moment.
-        SttError: some batches could not be compacted; the others were.
+        SttError: some batches failed; the others are compacted.
     """
     with database.begin() as connection:
-        over = [
+        finished = [
             batch.id
-            for status in _OVER
-            for batch in batches.latest(connection, _LOOKED_AT, filters=Filter(status=status))
+            for status in _FINISHED
+            for batch in batches.latest(connection, _NEWEST_BATCHES, filters=Filter(status=status))
         ]
     done = []
     failed = []
-    for batch_id in over:
+    for batch_id in finished:
         if all(is_current(root, dataset, batch_key(batch_id)) for dataset in get_args(Dataset)):
             continue
-        claimed = claimed_batch(database, batch_id, run_id=run_id, token=None, lease_seconds=lease_seconds)
+        claimed = claimed_batch(
+            database, batch_id, run_id=run_id, token=None, lease_seconds=lease_seconds, show_error=False
+        )
         try:
             compaction = compact_batch(claimed, root)
         except (InvalidRequestError, LeaseLostError):
             continue
         except Exception as error:
-            # the next look at the data folder ends this if it is the folder that cannot be used
+            # if the data folder itself cannot be used, the next is_current raises
             _log.exception("Batch %d could not be compacted", batch_id)
             failed.append(f"{batch_id} ({error})")
             continue

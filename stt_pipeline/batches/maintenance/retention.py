@@ -1,21 +1,21 @@
-"""What Dagster keeps of batches that ended long ago: it leaves, while rows and Parquet stay."""
+"""Retires batches that ended long ago: their records in Dagster are deleted; rows and Parquet files stay."""
 
 from collections.abc import Callable
 
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import batches
 
-Forget = Callable[[int], bool]
-"""Removes the runs and the partitions of a batch from Dagster; False while a run of it has not ended."""
+DeleteRecords = Callable[[int], bool]
+"""Deletes the runs and partitions of a batch from Dagster; returns False while a run of it has not ended."""
 
 _BATCHES_AT_A_TIME = 100
 
 
-def retire_batches(database: Database, *, days: int, forget: Forget) -> list[int]:
-    """Have Dagster forget the batches that ended more than ``days`` days ago, and return which those were.
+def retire_batches(database: Database, *, days: int, delete_records: DeleteRecords) -> list[int]:
+    """Delete the Dagster records of batches that ended more than ``days`` days ago, and return the ids of these batches.
 
-    It may die half way and be called again. A batch that somebody works on just now is left for the next time. One that
-    gets work again is known to Dagster again: the dispatcher adds the partitions that it needs.
+    It may be interrupted and called again. A batch with an unfinished run is skipped. If a retired batch gets work again,
+    the dispatcher adds the partitions that it needs.
     """
     retired: list[int] = []
     busy: set[int] = set()
@@ -26,7 +26,7 @@ def retire_batches(database: Database, *, days: int, forget: Forget) -> list[int
         if not left:
             return retired
         for batch_id in left:
-            if not forget(batch_id):
+            if not delete_records(batch_id):
                 busy.add(batch_id)
                 continue
             with database.begin() as connection:

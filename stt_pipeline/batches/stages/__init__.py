@@ -1,1 +1,1 @@
-"""The work of each stage: transcribe, publish and the batch report. How files are looped over is in `execution`."""
+"""The work of each stage: transcribe, publish and the batch report. The loops over files are in ``execution``."""

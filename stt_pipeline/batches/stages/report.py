@@ -1,4 +1,4 @@
-"""The end of a batch: its figures, one mail to each of its people, and the closing of its row."""
+"""The end of a batch: its report, one mail to each of its ``notify_emails``, and its final status."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,14 +25,14 @@ _TO_REVIEW = 10
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a batch came to.
+    """The result of a batch.
 
     Attributes:
         examples: (file name, error class, message) of the first failures of each class.
-        throughput: (minute, files ended, seconds of audio done), in order; minutes without any are left out.
-        to_review: the files that are the most worth a human look.
-        emails_sent: minutes and reports.
-        mail_errors: the addresses that could not be reached, with the reason: the batch is closed all the same.
+        throughput: (minute, files ended, seconds of audio done), in order; minutes without any are omitted.
+        to_review: the files with the lowest quality.
+        emails_sent: number of mails with minutes or reports.
+        mail_errors: addresses whose mail failed, with the reason; the batch is closed nevertheless.
     """
 
     progress: Progress
@@ -43,19 +43,19 @@ class Report:
     mail_errors: dict[str, str]
 
 
-def close_batch(work: BatchClaim, mailer: Mailer, *, max_attempts: int) -> Report:
-    """Tell the people of a batch of which every shard is done, once, close it, and return the report.
+def close_batch(claim: BatchClaim, mailer: Mailer, *, max_attempts: int) -> Report:
+    """Mail the report of a batch whose shards are all done, once, close the batch, and return the report.
 
-    A batch that still has shards to do is reported as it stands, and neither closed nor mailed. Mails go first: who sees
-    a batch completed finds them sent.
+    A batch with open shards is reported in its present state, and neither mailed nor closed. Mails are sent before the
+    batch is closed, so that a completed batch has sent its mails.
 
     Raises:
-        EmailError: a mail could not be handed over, and there are tries left. After the last one the batch is closed
-            all the same, and the report says who was not reached.
+        EmailError: the mail server did not accept a mail, and there are tries left. After the last one the batch is
+            closed, and the report names the addresses.
     """
-    database, batch = work.database, work.batch
+    database, batch = claim.database, claim.batch
     with database.begin() as connection:
-        work.verify(connection)
+        claim.verify(connection)
         waits = batch.open_until is not None and batch.open_until > datetime.now(timezone.utc)
         is_open = waits or batch.stage == "intake" or shards.has_open(connection, batch.id)
         if is_open and batch.stage == "report":
@@ -74,7 +74,7 @@ def close_batch(work: BatchClaim, mailer: Mailer, *, max_attempts: int) -> Repor
     if errors and batch.tries < max_attempts:
         raise EmailError("; ".join(f"{recipient}: {error}" for recipient, error in errors.items()))
     with database.begin() as connection:
-        work.verify(connection)
+        claim.verify(connection)
         transitions.close(connection, batch.id, status)
     return _report(database, progress(database, batch.id), examples, errors)
 
@@ -96,7 +96,7 @@ def _mail_report(
     examples: Sequence[tuple[str, str, str]],
     mailer: Mailer,
 ) -> dict[str, str]:
-    """Send the report to who has not got it, and return the addresses that could not be reached, with the reason."""
+    """Send the report to the recipients that have not received it; return the addresses that failed, with the reason."""
     errors = {}
     for recipient in batch.notify_emails:
         try:

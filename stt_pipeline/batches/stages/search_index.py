@@ -1,6 +1,6 @@
-"""What search finds: the blocks of transcripts and minutes, made when these are written, or afterwards for all.
+"""The search index: blocks of transcripts and minutes, made when these are written, or later for all.
 
-They are made before the transaction that writes: a second of analysis must not hold a shard's row.
+Blocks are made before the transaction that writes them: their analysis takes up to a second and must not hold row locks.
 """
 
 from collections.abc import Iterator
@@ -27,12 +27,12 @@ def indexed_minutes(stored: Transcription, minutes: Minutes) -> Indexed:
 
 
 def reindex(database: Database, *, force: bool = False) -> Iterator[int]:
-    """Index what is not indexed yet, and yield each transcription's id when it is; runs may write meanwhile.
+    """Index the transcriptions that are not indexed, and yield the id of each; runs may write meanwhile.
 
-    May be left at any time, and called again: what is done is not done twice.
+    It may be interrupted at any time and called again, and then continues.
 
     Args:
-        anew: index everything, such as after a change of the analyser; starts from the beginning each time.
+        force: index all, such as after a change of the analyser; each call starts from the beginning.
     """
     last = 0
     while True:

@@ -1,12 +1,13 @@
-"""The transcribe stage on the shards of one run: what each file is, what was said in it, and by whom.
+"""The steps of the transcribe stage on the shards of one run: probe, transcription, diarization.
 
-Each function is one step; a file that fails in one is recorded there, and left out of the next ones.
+A file that fails in one step is recorded there, and the next steps skip it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import cast
 
 from sqlalchemy import Connection
@@ -14,11 +15,11 @@ from sqlalchemy import Connection
 from stt_pipeline.audio.probe import AudioInfo, probe
 from stt_pipeline.audio.sound import Sound, SoundFile
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, Done
-from stt_pipeline.batches.execution.file_loop import for_each_file
-from stt_pipeline.batches.execution.prefetch import Ahead
+from stt_pipeline.batches.execution.file_loop import Work, for_each_file
 from stt_pipeline.batches.execution.shard_claims import ShardClaims
 from stt_pipeline.batches.execution.transcription_stream import transcribe_each_file
 from stt_pipeline.batches.requests.options import BatchOptions, speaker_count, transcription_options
+from stt_pipeline.batches.stages.file_states import is_to_process, results_of
 from stt_pipeline.batches.stages.search_index import indexed_transcript
 from stt_pipeline.speech.alignment import align
 from stt_pipeline.speech.diarization import Diarizer
@@ -38,58 +39,51 @@ from stt_pipeline.store.results.transcriptions import NewTranscript, Transcripti
 TranscriberFor = Callable[[BatchOptions], Transcriber]
 DiarizerFor = Callable[[BatchOptions], Diarizer]
 
-_FETCHED_AT_ONCE = 8  # probing is next to nothing, and waits for the source
-_DIARIZED_AT_ONCE = 4  # at most, each on a core of its own
-
-NO_TRANSCRIPT = "It has no transcript yet: transcribe first."
+_PROBE_THREADS = 8  # a probe takes little work, and waits for the source
+_DIARIZE_THREADS = 4  # at most, each on its own core
 
 
-def probe_files(work: ShardClaims) -> None:
-    """Find out what each file is that was not looked at yet; what cannot be read is recorded."""
+def probe_files(claims: ShardClaims) -> None:
+    """Store the format of each file that has not been probed."""
 
-    def probed(shard: ClaimedShard, file: AudioFile) -> AudioInfo:
+    def probed(shard: ClaimedShard, file: AudioFile) -> Done[AudioInfo]:
         with shard.source.open_local(file.uri, file.etag) as path:
-            return probe(path)
+            info = probe(path)
+        return Done(file, info, info.duration)
 
-    def read(
-        connection: Connection, shard: ClaimedShard, some: Sequence[AudioFile]
-    ) -> Mapping[int, Callable[[], AudioInfo]]:
-        return {
-            file.id: ahead(probed, shard, file)
-            for file in some
-            if file.duration is None and file.status != "failed"
-        }
-
-    def probe_one(
-        shard: ClaimedShard, file: AudioFile, info_of: Callable[[], AudioInfo] | None
-    ) -> Done[AudioInfo] | None:
-        if file.duration is not None:
-            shard.count(file)
-        elif info_of is None:
-            shard.report(file, file.error or "")
-        else:
-            info = info_of()
-            return Done(file, info, info.duration)
-        return None
+    def step(shard: ClaimedShard, file: AudioFile, known: None) -> Work[AudioInfo] | None:
+        is_due = is_to_process("probe", shard, file, results_of(file))
+        return partial(probed, shard, file) if is_due else None
 
     def write(connection: Connection, shard: ClaimedShard, done: Sequence[Done[AudioInfo]]) -> None:
         files.save_probes(connection, {one.file.id: one.result for one in done})
 
-    with Ahead(work, _FETCHED_AT_ONCE) as ahead:
-        for_each_file(work, probe_one, read=read, write=write)
+    for_each_file(claims, step, write=write, threads=_PROBE_THREADS)
 
 
-def transcribe_files(work: ShardClaims, transcriber_for: TranscriberFor, *, language: str = "") -> None:
+def model_of(options: BatchOptions) -> Hashable:
+    """Return what tells the transcribers of batches apart, where only the model does."""
+    return options.model
+
+
+def transcribe_files(
+    claims: ShardClaims,
+    transcriber_for: TranscriberFor,
+    *,
+    key: Callable[[BatchOptions], Hashable] = model_of,
+    language: str = "",
+) -> None:
     """Store the transcript of each probed file that has none.
 
-    Recordings of all shards of the run go through the transcriber together. They are fetched in its threads, and stored
-    before anybody looks for speakers.
+    The transcriber gets the recordings of all shards of the run together. It fetches them in its own threads. Transcripts
+    are stored before diarization.
 
     Args:
-        language: of recordings whose batch says nothing about languages; empty detects it file by file.
+        key: batches with options of equal keys share a transcriber.
+        language: for batches without an option about languages; empty detects the language of each file.
 
     Raises:
-        ConfigurationError: the speech model cannot be had; no file is blamed.
+        ConfigurationError: the speech model is not available; no file has failed.
     """
     opened_at: dict[int, datetime] = {}
 
@@ -99,15 +93,7 @@ def transcribe_files(work: ShardClaims, transcriber_for: TranscriberFor, *, lang
         return transcriptions.statuses(connection, some)
 
     def begin(shard: ClaimedShard, file: AudioFile, status: TranscriptionStatus | None) -> Recording | None:
-        if status in ("transcribed", "completed"):
-            shard.count(file)
-            return None
-        if file.status == "failed":
-            if file.duration is not None:
-                shard.report(file, file.error or "")
-            return None
-        if file.duration is None:
-            shard.report(file, "It was not probed yet: materialize audio_files first.")
+        if not is_to_process("transcribe", shard, file, results_of(file, status)):
             return None
         source = shard.source
 
@@ -131,74 +117,55 @@ def transcribe_files(work: ShardClaims, transcriber_for: TranscriberFor, *, lang
     def write(connection: Connection, shard: ClaimedShard, done: Sequence[Done[NewTranscript]]) -> None:
         transcriptions.save(connection, [one.result for one in done])
 
-    def postprocessing_transcriber(shard: ClaimedShard) -> Transcriber:
-        return WithPostprocessing(transcriber_for(shard.options))
-
-    transcribe_each_file(work, postprocessing_transcriber, begin, finish, read=read, write=write)
+    transcribe_each_file(
+        claims,
+        lambda shard: WithPostprocessing(transcriber_for(shard.options)),
+        begin,
+        finish,
+        key=lambda shard: key(shard.options),
+        read=read,
+        write=write,
+    )
     give_back_freed_memory()
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """The status of a stored transcript, and what waits for its speakers, if they are to be found."""
+def find_speakers(claims: ShardClaims, diarizer_for: DiarizerFor, *, device: str = "auto") -> None:
+    """Store the speaker turns of each file that has a transcript, and so complete its stage.
 
-    status: TranscriptionStatus
-    spoken: Callable[[], Transcription] | None
-
-
-def find_speakers(work: ShardClaims, diarizer_for: DiarizerFor, *, device: str = "auto") -> None:
-    """Find the speakers of each file that has a transcript, and so complete its stage.
-
-    Where the batch asks for it, the times of words are refined first. A failure here may cost a file its minutes, but
-    never its transcript.
+    With the option ``align``, the times of words are refined first. A failure here may cost a file its minutes, but never
+    its transcript.
 
     Args:
-        device: where words are aligned, as STT_DEVICE.
+        device: device of the alignment, as STT_DEVICE.
 
     Raises:
-        ConfigurationError: the diarizer, or what aligns words, cannot be had; no file is blamed.
+        ConfigurationError: the diarization backend, or the alignment model, is not available; no file has failed.
     """
 
-    def spoken_by(shard: ClaimedShard, file: AudioFile, stored: Transcription) -> Transcription:
+    def diarized(
+        shard: ClaimedShard, file: AudioFile, stored: Transcription
+    ) -> Done[tuple[Transcription, Indexed]]:
         options = shard.options
         with shard.source.open_local(file.uri, file.etag) as path:
             sound = SoundFile(path)
             turns = diarizer_for(options).diarize(sound, speaker_count(options))
             aligned = align(stored.transcript, sound, device) if options.align else stored.transcript
-        return replace(stored, transcript=assign_speakers(aligned, turns), turns=turns)
+        result = replace(stored, transcript=assign_speakers(aligned, turns), turns=turns)
+        return Done(file, (result, indexed_transcript(result)), result.transcript.duration)
 
     def read(
         connection: Connection, shard: ClaimedShard, some: Sequence[AudioFile]
-    ) -> Mapping[int, _Waiting]:
-        waiting = {file.id: file for file in some if file.status in ("pending", "failed")}
-        found = transcriptions.of_files(connection, list(waiting.values()))
-        return {
-            id: _Waiting(
-                stored.status,
-                ahead(spoken_by, shard, file, stored)
-                if file.status == "pending" and stored.status != "outdated"
-                else None,
-            )
-            for id, file in waiting.items()
-            if (stored := found.get(id))
-        }
+    ) -> Mapping[int, Transcription]:
+        return transcriptions.of_files(
+            connection, [file for file in some if file.status in ("pending", "failed")]
+        )
 
-    def find_speakers_of(
-        shard: ClaimedShard, file: AudioFile, known: _Waiting | None
-    ) -> Done[tuple[Transcription, Indexed]] | None:
-        status = known.status if known else None
-        if file.status in ("transcribed", "success") or (file.status == "failed" and status == "completed"):
-            shard.count(file)
-            return None
-        if file.status == "failed":
-            if status == "transcribed":
-                shard.report(file, file.error or "")
-            return None
-        if known is None or known.spoken is None:
-            shard.report(file, NO_TRANSCRIPT)
-            return None
-        spoken = known.spoken()
-        return Done(file, (spoken, indexed_transcript(spoken)), spoken.transcript.duration)
+    def step(
+        shard: ClaimedShard, file: AudioFile, stored: Transcription | None
+    ) -> Work[tuple[Transcription, Indexed]] | None:
+        results = results_of(file, stored.status if stored else None)
+        is_due = is_to_process("diarize", shard, file, results)
+        return partial(diarized, shard, file, stored) if is_due and stored else None
 
     def write(
         connection: Connection, shard: ClaimedShard, done: Sequence[Done[tuple[Transcription, Indexed]]]
@@ -207,5 +174,4 @@ def find_speakers(work: ShardClaims, diarizer_for: DiarizerFor, *, device: str =
         search.replace(connection, [one.result[1] for one in done])
         files.set_status(connection, [one.file.id for one in done], "transcribed")
 
-    with Ahead(work, min(_DIARIZED_AT_ONCE, usable_cores())) as ahead:
-        for_each_file(work, find_speakers_of, read=read, write=write)
+    for_each_file(claims, step, read=read, write=write, threads=min(_DIARIZE_THREADS, usable_cores()))

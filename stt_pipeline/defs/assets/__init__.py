@@ -1,4 +1,4 @@
-"""The assets, one file each with its check, from the manifest of a batch to its report and its large files."""
+"""The assets, one file each with its check, from the manifest of a batch to its report and compacted files."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""``audio_files``: what each file of a shard is. Files that cannot be read are recorded and stay behind."""
+"""``audio_files``: the format of each file of a shard. Files that cannot be decoded fail here."""
 
 import dagster as dg
 from dagster import ResourceParam
@@ -26,7 +26,7 @@ def audio_files(
     settings: ResourceParam[Settings],
     sources: ResourceParam[AllowedSources],
 ) -> Events:
-    """Probe the files that were not looked at yet."""
-    with claimed_shards(context, config, database, settings, sources) as work:
-        probe_files(work)
-        yield from events(context, work, describe=lambda shard: {"batch": shard.batch.name})
+    """Probe the files that have not been probed."""
+    with claimed_shards(context, config, database, settings, sources) as claims:
+        probe_files(claims)
+        yield from events(context, claims, describe=lambda shard: {"batch": shard.batch.name})

@@ -1,4 +1,4 @@
-"""``audio_manifest``: what a batch's source holds. Materializing it again scans the source for what is new."""
+"""``audio_manifest``: the audio files of a batch's source. Materializing it again adds new files."""
 
 from collections.abc import Sequence
 
@@ -26,15 +26,15 @@ def audio_manifest(
     settings: ResourceParam[Settings],
     sources: ResourceParam[AllowedSources],
 ) -> dg.MaterializeResult[None]:
-    """Scan one batch's source."""
+    """Scan the source of one batch."""
     name = str(audio_partitions.name)
 
     def add_partitions(keys: Sequence[str]) -> None:
         context.instance.add_dynamic_partitions(name, list(keys))
 
-    with claimed_partition(context, database, settings) as work:
+    with claimed_partition(context, database, settings) as claim:
         result = run_intake(
-            work,
+            claim,
             add_partitions=add_partitions,
             max_file_bytes=settings.max_file_bytes,
             open_source=sources.open,
@@ -43,15 +43,13 @@ def audio_manifest(
         raise dg.Failure(result.error, allow_retries=False)
     return dg.MaterializeResult(
         metadata={
-            "source": work.batch.source_path,
-            "pattern": work.batch.file_pattern or "all known audio and video endings",
+            "source": claim.batch.source_path,
+            "pattern": claim.batch.file_pattern or "all known audio and video extensions",
             "files": result.total_files,
             "new files": result.new_files,
             "new shards": result.new_shards,
             **(
-                {"left out, still being written": result.in_progress_count}
-                if result.in_progress_count
-                else {}
+                {"skipped, still being written": result.in_progress_count} if result.in_progress_count else {}
             ),
         }
     )

@@ -1,4 +1,4 @@
-"""``batch_report``: what a batch came to. With it the batch is closed and its people get one mail."""
+"""``batch_report``: the result of a batch. It closes the batch and mails its report."""
 
 import dagster as dg
 from dagster import ResourceParam
@@ -17,7 +17,7 @@ from stt_pipeline.store.database import Database
     deps=[all_of("notifications")],
     group_name="report",
     kinds={"python", "postgres", "email"},
-    description="Counts, hours, failures by class and the mails of a batch whose files have all ended.",
+    description="Counts, hours of audio, failures by class and mails of a batch. It closes the batch when every file has ended.",
 )
 def batch_report(
     context: dg.AssetExecutionContext,
@@ -26,8 +26,8 @@ def batch_report(
     open_mailer: ResourceParam[OpenMailer],
 ) -> dg.MaterializeResult[None]:
     """Close one batch and report it."""
-    with claimed_partition(context, database, settings) as work:
-        report = close_batch(work, open_mailer(), max_attempts=settings.max_attempts)
+    with claimed_partition(context, database, settings) as claim:
+        report = close_batch(claim, open_mailer(), max_attempts=settings.max_attempts)
     for recipient, error in report.mail_errors.items():
         context.log.error(f"The report could not be mailed to {recipient}: {error}")
     return dg.MaterializeResult(metadata=report_preview(report))

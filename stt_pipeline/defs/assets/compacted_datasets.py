@@ -1,4 +1,4 @@
-"""``compacted_datasets``: the Parquet of a batch that is over, as a few large files for DuckDB, pandas and the like."""
+"""``compacted_datasets``: the Parquet files of a finished batch as a few large ones, for DuckDB or pandas."""
 
 import dagster as dg
 from dagster import ResourceParam
@@ -18,15 +18,15 @@ from stt_pipeline.store.database import Database
     deps=[batch_report],
     group_name="report",
     kinds={"python", "parquet"},
-    description="Transcripts and minutes of a batch that is over, in files of about 256 MB. The files of its shards stay.",
+    description="Transcripts and minutes of a finished batch, in files of about 256 MB. The files of its shards stay.",
 )
 def compacted_datasets(
     context: dg.AssetExecutionContext,
     database: ResourceParam[Database],
     settings: ResourceParam[Settings],
 ) -> dg.MaterializeResult[None]:
-    """Compact the Parquet of one batch."""
+    """Compact the Parquet files of one batch."""
     root = data_folder(settings)
-    # the dispatcher's order was for the report, which has fulfilled it
-    claimed = claimed_partition(context, database, settings, ordered=False)
+    # the dispatcher's order was for the report. A failed compaction fails this run, not the batch
+    claimed = claimed_partition(context, database, settings, is_ordered=False, show_error=False)
     return dg.MaterializeResult(metadata=compaction_preview(compact_batch(claimed, root), root))

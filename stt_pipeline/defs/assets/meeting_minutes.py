@@ -38,7 +38,7 @@ def meeting_minutes(
     def describe(shard: ClaimedShard) -> dict[str, Any]:
         return minutes_preview(first_summaries(database, shard.shard.id, SHOWN_FILES))
 
-    with claimed_shards(context, config, database, settings, sources) as work:
-        write_minutes(work, summarizer_for)
-        rows = ((shard.key, minutes_rows(database, shard.shard.id)) for shard in work.shards)
-        yield from events(context, work, describe=describe, value=rows)
+    with claimed_shards(context, config, database, settings, sources) as claims:
+        write_minutes(claims, summarizer_for)
+        rows = ((shard.key, minutes_rows(database, shard.shard.id)) for shard in claims.shards)
+        yield from events(context, claims, describe=describe, value=rows)

@@ -1,4 +1,4 @@
-"""``notifications``: the minutes in people's mailboxes, once; with it a file has succeeded."""
+"""``notifications``: mails the minutes of each recording, once. With it a file has succeeded."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ from stt_pipeline.store.database import Database
     deps=[meeting_minutes],
     kinds={"python", "postgres", "email"},
     check="every_mail_handed_over",
-    check_description="Every mail about the shard's minutes was handed over to the mail server, or to the outbox.",
-    description="Mails with the minutes of each recording, to the people of its batch.",
+    check_description="The mail server, or the outbox, accepted every mail with minutes of the shard.",
+    description="Mails with the minutes of each recording, to the notify_emails of its batch.",
 )
 def notifications(
     context: dg.AssetExecutionContext,
@@ -31,14 +31,14 @@ def notifications(
     sources: ResourceParam[AllowedSources],
     open_mailer: ResourceParam[OpenMailer],
 ) -> Events:
-    """Send what was not sent yet."""
+    """Send the mails that have not been sent."""
 
-    with claimed_shards(context, config, database, settings, sources) as work:
+    with claimed_shards(context, config, database, settings, sources) as claims:
         mailer = open_mailer()
 
         def describe(shard: ClaimedShard) -> dict[str, Any]:
-            people = ", ".join(shard.batch.notify_emails) or "nobody: the batch has no notify_emails"
-            return {"recipients": people, "handed over by": mailer.name}
+            recipients = ", ".join(shard.batch.notify_emails) or "none: the batch has no notify_emails"
+            return {"recipients": recipients, "mailer": mailer.name}
 
-        notify(work, mailer)
-        yield from events(context, work, describe=describe)
+        notify(claims, mailer)
+        yield from events(context, claims, describe=describe)

@@ -1,4 +1,4 @@
-"""``speaker_turns``: who spoke when, and the transcript with a speaker on every word; also in Parquet."""
+"""``speaker_turns``: the speaker turns of each recording, and its transcript with speakers; also in Parquet."""
 
 from typing import Any
 
@@ -20,9 +20,9 @@ from stt_pipeline.store.database import Database
     "speaker_turns",
     deps=[transcripts],
     kinds={"python", "postgres", "parquet"},
-    check="speakers_found_where_there_is_speech",
-    check_description="Every transcript went through diarization.",
-    description="Who spoke when, by diarization, and each transcript with its speakers, in Postgres and Parquet.",
+    check="every_transcript_diarized",
+    check_description="Diarization succeeded for every transcript.",
+    description="The speaker turns of each recording, and its transcript with speakers, in Postgres and Parquet.",
     io_manager_key="transcripts_io",
 )
 def speaker_turns(
@@ -33,12 +33,12 @@ def speaker_turns(
     sources: ResourceParam[AllowedSources],
     diarizer_for: ResourceParam[DiarizerFor],
 ) -> Events:
-    """Find the speakers of the transcripts that have none."""
+    """Diarize the recordings whose transcripts have no speakers."""
 
     def describe(shard: ClaimedShard) -> dict[str, Any]:
         return speaker_preview(first_transcriptions(database, shard.shard.id, SHOWN_FILES))
 
-    with claimed_shards(context, config, database, settings, sources) as work:
-        find_speakers(work, diarizer_for, device=settings.device)
-        rows = ((shard.key, transcript_rows(database, shard.shard.id)) for shard in work.shards)
-        yield from events(context, work, describe=describe, value=rows)
+    with claimed_shards(context, config, database, settings, sources) as claims:
+        find_speakers(claims, diarizer_for, device=settings.device)
+        rows = ((shard.key, transcript_rows(database, shard.shard.id)) for shard in claims.shards)
+        yield from events(context, claims, describe=describe, value=rows)

@@ -1,4 +1,4 @@
-"""``transcripts``: what was said, stored before anybody looks for speakers or writes minutes."""
+"""``transcripts``: the text of each recording, stored before diarization and minutes."""
 
 from typing import Any
 
@@ -21,8 +21,8 @@ from stt_pipeline.store.database import Database
     deps=[audio_files],
     kinds={"whisper", "postgres"},
     check="every_readable_file_transcribed",
-    check_description="The speech model went through every file that could be read.",
-    description="The words of each recording with their times and probabilities, by faster-whisper.",
+    check_description="Every file that could be decoded has a transcript.",
+    description="The words of each recording with their times and probabilities.",
 )
 def transcripts(
     context: dg.AssetExecutionContext,
@@ -38,6 +38,6 @@ def transcripts(
         found = first_transcriptions(database, shard.shard.id, SHOWN_FILES)
         return transcript_preview(found)
 
-    with claimed_shards(context, config, database, settings, sources) as work:
-        transcribe_files(work, transcriber_for, language=settings.language)
-        yield from events(context, work, describe=describe)
+    with claimed_shards(context, config, database, settings, sources) as claims:
+        transcribe_files(claims, transcriber_for, language=settings.language)
+        yield from events(context, claims, describe=describe)

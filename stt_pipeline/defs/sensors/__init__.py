@@ -1,4 +1,4 @@
-"""The sensors, one file each: the dispatcher of batches, and what looks for new recordings."""
+"""The sensors, one file each: the dispatcher of batches, and the two that find new recordings."""
 
 from collections.abc import Sequence
 

@@ -1,16 +1,10 @@
-"""``batch_dispatcher``: gives Dagster the runs that ``batches.dispatch`` orders, ends those of cancelled batches, no more."""
+"""``batch_dispatcher``: requests the runs that ``batches.execution.dispatch`` orders, and cancels those of cancelled batches."""
 
 import time
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
 from dagster import ResourceParam
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    PRIORITY_TAG,
-    RUN_KEY_TAG,
-)
 
 from stt_pipeline.batches.execution.dispatch import (
     Order,
@@ -22,8 +16,14 @@ from stt_pipeline.batches.execution.dispatch import (
 )
 from stt_pipeline.batches.requests import retry
 from stt_pipeline.defs.batch_records import end_runs, unqueue_runs
+from stt_pipeline.defs.dagster_private import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PRIORITY_TAG,
+    RUN_KEY_TAG,
+)
 from stt_pipeline.defs.jobs import (
-    BY_ORDER,
+    JOB_OF_ORDER,
     delete_batch,
     publish_minutes,
     report_batch,
@@ -36,30 +36,30 @@ from stt_pipeline.defs.stages import STAGE_ASSETS
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
-# a run's place within its batch is taken off, so that batches of equal priority take turns in Dagster's queue
+# a run's place within its batch lowers its priority, so that batches of equal priority take turns in the run queue
 _PRIORITY = {"high": 1000, "normal": 0, "low": -1000}
 _LAST_PLACE = 400
 
-# Dagster looks at sensors every 5 seconds. A tick that finds nothing stays and looks again for most of that time, so that
-# work that becomes ready in between starts at once; a tick may last 60 seconds
-_STAY_SECONDS = 4.0
-_LOOK_SECONDS = 0.5
-_RETRY_SECONDS = 5.0  # for retries in one look; what is left is done in the next
+# Dagster evaluates sensors every 5 seconds. A tick that finds nothing polls again for most of that time, so that work
+# that becomes ready in between starts at once. A tick may take 60 seconds.
+_POLLING_SECONDS = 4.0
+_POLL_INTERVAL_SECONDS = 0.5
+_RETRY_SECONDS = 5.0  # for retries in one poll; the next poll continues
 
 
 @dg.sensor(
     jobs=[scan_source, transcribe_audio, publish_minutes, report_batch, delete_batch],
     minimum_interval_seconds=1,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts what batches wait for: scans, runs over shards, reports, deletions. Ends the runs of cancelled batches.",
+    description="Starts the next runs of all batches: scans, stages of shards, reports, deletions. Cancels the runs of cancelled batches.",
 )
 def batch_dispatcher(
     context: dg.SensorEvaluationContext,
     database: ResourceParam[Database],
     settings: ResourceParam[Settings],
 ) -> dg.SensorResult | dg.SkipReason:
-    """Do one tick of the dispatcher."""
-    end = time.monotonic() + _STAY_SECONDS
+    """Evaluate one sensor tick."""
+    end = time.monotonic() + _POLLING_SECONDS
     while True:
         _end_runs(context.instance, database)
         retry.work_off(database, max_file_bytes=settings.max_file_bytes, seconds=_RETRY_SECONDS)
@@ -70,28 +70,28 @@ def batch_dispatcher(
             max_attempts=settings.max_attempts,
         )
         if to_start := _without_a_run(context.instance, orders, database):
-            known = _known_keys(context.instance, to_start)
+            positions = _partition_positions(context.instance, to_start)
             return dg.SensorResult(
-                run_requests=[request for order in to_start for request in _requests(order, known)],
+                run_requests=[request for order in to_start for request in _requests(order, positions)],
                 dynamic_partitions_requests=_new_batches(context.instance, to_start),
             )
         if time.monotonic() > end:
             return dg.SkipReason("No batch waits for a run.")
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_INTERVAL_SECONDS)
 
 
 def _end_runs(instance: dg.DagsterInstance, database: Database) -> None:
-    """End the runs of cancelled batches, and take those of paused ones out of the queue."""
+    """Cancel the runs of cancelled batches, and the queued runs of paused ones."""
     for batch_id in cancelled_batches(database):
         if end_runs(instance, batch_id):
             runs_ended(database, batch_id)
-    unqueue_runs(instance, paused_batches(database), [BY_ORDER[stage] for stage in STAGE_ASSETS])
+    unqueue_runs(instance, paused_batches(database), [JOB_OF_ORDER[stage] for stage in STAGE_ASSETS])
 
 
 def _without_a_run(instance: dg.DagsterInstance, orders: Sequence[Order], database: Database) -> list[Order]:
-    """Return the orders whose run is to be asked for; Dagster starts only one for each run key.
+    """Return the orders whose run must be requested; Dagster starts only one for each run key.
 
-    A run that ended without claiming its order gives it back, to be ordered anew.
+    The order of a run that ended without a claim is revoked, and a later tick makes a new one.
     """
     if not orders:
         return []
@@ -103,43 +103,41 @@ def _without_a_run(instance: dg.DagsterInstance, orders: Sequence[Order], databa
     for order in orders:
         found = runs.get(order.token, [])
         if found and all(run.is_finished for run in found):
-            reason = (
-                f"Run {found[0].run_id} ended before it began to work; its log in the Dagster UI says why."
-            )
+            reason = f"Run {found[0].run_id} ended before it claimed its work; see its log in the Dagster UI."
             revoke_order(database, order, reason)
-        # a run that was made and never launched, by a daemon that died in between, is launched when asked for again
+        # a run that a daemon created and did not launch, because it died, is launched when it is requested again
         elif not found or any(run.status == dg.DagsterRunStatus.NOT_STARTED for run in found):
             to_start.append(order)
     return to_start
 
 
-def _known_keys(instance: dg.DagsterInstance, orders: Sequence[Order]) -> dict[str, int]:
-    """Return the place of each shard's partition in Dagster, after adding those that were retired or deleted there."""
+def _partition_positions(instance: dg.DagsterInstance, orders: Sequence[Order]) -> dict[str, int]:
+    """Return the position of each shard's partition in Dagster, after adding those that were retired or deleted."""
     wanted = [key for order in orders if order.job in STAGE_ASSETS for key in order.keys]
     if not wanted:
         return {}
     name = str(audio_partitions.name)
-    known = _places(instance, name)
-    if lost := [key for key in wanted if key not in known]:
-        instance.add_dynamic_partitions(name, lost)
-        known = _places(instance, name)
-    return known
+    positions = _positions(instance, name)
+    if missing := [key for key in wanted if key not in positions]:
+        instance.add_dynamic_partitions(name, missing)
+        positions = _positions(instance, name)
+    return positions
 
 
-def _places(instance: dg.DagsterInstance, name: str) -> dict[str, int]:
-    return {key: place for place, key in enumerate(instance.get_dynamic_partitions(name))}
+def _positions(instance: dg.DagsterInstance, name: str) -> dict[str, int]:
+    return {key: position for position, key in enumerate(instance.get_dynamic_partitions(name))}
 
 
-def _requests(order: Order, known: Mapping[str, int]) -> list[dg.RunRequest]:
-    """Return one run for the order: over a range where it has several shards that follow each other in Dagster."""
+def _requests(order: Order, positions: Mapping[str, int]) -> list[dg.RunRequest]:
+    """Return the run request of an order: one over a range, if its shards are neighbours in Dagster, else one a shard."""
     priority = _PRIORITY[order.priority] - min(order.place, _LAST_PLACE)
     tags = {BATCH_TAG: str(order.batch_id), PRIORITY_TAG: str(priority)}
-    job = BY_ORDER[order.job]
+    job = JOB_OF_ORDER[order.job]
     if len(order.keys) == 1:
         return [dg.RunRequest(order.token, partition_key=order.keys[0], tags=tags, job_name=job)]
-    first = known[order.keys[0]]
-    # a range of dynamic partitions is one of insertion: if it would hold shards of others, each shard gets a run
-    if [known[key] for key in order.keys] != list(range(first, first + len(order.keys))):
+    first = positions[order.keys[0]]
+    # a range of dynamic partitions is in order of insertion: if it contains shards of others, each shard gets a run
+    if [positions[key] for key in order.keys] != list(range(first, first + len(order.keys))):
         single = zip(_run_keys(order)[1:], order.keys, strict=True)
         return [dg.RunRequest(run_key, partition_key=key, tags=tags, job_name=job) for run_key, key in single]
     ends = {
@@ -150,7 +148,7 @@ def _requests(order: Order, known: Mapping[str, int]) -> list[dg.RunRequest]:
 
 
 def _run_keys(order: Order) -> list[str]:
-    """Return the run keys under which an order may run: as one run, or as one for each shard."""
+    """Return the possible run keys of an order: of one run, or of a run for each shard."""
     return [order.token, *(f"{order.token}:{key}" for key in order.keys)]
 
 

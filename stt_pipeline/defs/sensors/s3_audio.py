@@ -1,4 +1,7 @@
-"""``s3_audio_sensor``: looks at watched sources that have no queue, each a little in turn. What a look is, is in ``batches``."""
+"""``s3_audio_sensor``: polls the watched sources that have no queue, each for a short time, in turn.
+
+What a poll does is in ``batches.ingest.poll``.
+"""
 
 import logging
 import time
@@ -19,8 +22,8 @@ from stt_pipeline.store.manifest import watches
 from stt_pipeline.store.manifest.watches import Watch
 
 _EVERY_SECONDS = 30
-_LOOKING_SECONDS = 20.0  # no further look begins after that
-_TICK_SECONDS = 40.0  # and none is waited for after this; Dagster gives a tick up after 60
+_POLLING_SECONDS = 20.0  # no further poll begins after this
+_TICK_SECONDS = 40.0  # and the tick waits for none after this; Dagster ends a tick after 60
 _MOST_WATCHES = 1_000
 
 _log = logging.getLogger(__name__)
@@ -29,7 +32,7 @@ _log = logging.getLogger(__name__)
 @dg.sensor(
     minimum_interval_seconds=_EVERY_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Looks for new recordings at the sources of `stt watch add` that have no queue, and puts them into batches.",
+    description="Polls the sources of `stt watch add` that have no queue, and puts new recordings into batches.",
 )
 def s3_audio_sensor(
     context: dg.SensorEvaluationContext,
@@ -37,41 +40,50 @@ def s3_audio_sensor(
     settings: ResourceParam[Settings],
     sources: ResourceParam[AllowedSources],
 ) -> dg.SkipReason:
-    """Look at the watches that wait longest."""
+    """Evaluate one sensor tick."""
+    add_partitions = partial(context.instance.add_dynamic_partitions, str(audio_partitions.name))
+    return dg.SkipReason(poll_watches(database, sources, Intake.of(settings, add_partitions)))
+
+
+def poll_watches(
+    database: Database, sources: AllowedSources, intake: Intake, *, tick_seconds: float = _TICK_SECONDS
+) -> str:
+    """Poll the watches that have waited longest, for up to 20 seconds, and return a line about what was found.
+
+    Args:
+        tick_seconds: the last poll continues in the background after this time.
+    """
     begun = time.monotonic()
     with database.begin() as connection:
         waiting = watches.next_to_poll(connection, _MOST_WATCHES)
     if not waiting:
-        return dg.SkipReason("No source is watched by listing it.")
-    add_partitions = partial(context.instance.add_dynamic_partitions, str(audio_partitions.name))
-    intake = Intake.of(settings, add_partitions)
+        return "No source is watched by polling."
     new = []
     for watch in waiting:
-        rest = begun + _TICK_SECONDS - time.monotonic()
-        looked = _looked(database, watch, sources, intake, rest)
-        if looked and looked.new:
-            new.append(f"Watch {watch.id} ({watch.name}): {looked.new} new files in batch {looked.batch_id}.")
-        if time.monotonic() - begun > _LOOKING_SECONDS:
+        left = begun + tick_seconds - time.monotonic()
+        found = _poll(database, watch, sources, intake, left)
+        if found and found.new:
+            new.append(f"Watch {watch.id} ({watch.name}): {found.new} new files in batch {found.batch_id}.")
+        if time.monotonic() - begun > _POLLING_SECONDS:
             break
-    return dg.SkipReason(" ".join(new) or "Nothing new at the watched sources.")
+    return " ".join(new) or "Nothing new at the watched sources."
 
 
-def _looked(
+def _poll(
     database: Database, watch: Watch, sources: AllowedSources, intake: Intake, seconds: float
 ) -> Look | None:
-    """Look at one watch; what does not work is noted there, since the others go on."""
+    """Poll one watch; an error is shown on the watch, and the next watches are polled."""
     try:
         return within(seconds, f"watch {watch.id}", lambda: look(database, watch, sources, intake))
     except (ConflictError, NotFoundError) as error:
-        _log.info(
-            "Watch %d: %s", watch.id, error
-        )  # its batch is in hand, or it was removed: no error to show
+        # a run works on its batch, or the watch was removed: not an error to show
+        _log.info("Watch %d: %s", watch.id, error)
         return None
     except SttError as error:
-        words = str(error)
+        message = str(error)
     except Exception as error:
         _log.exception("Watch %d", watch.id)
-        words = f"The look failed, the log of the code server says where. {type(error).__name__}: {error}"
+        message = f"The poll failed; see the log of the code server. {type(error).__name__}: {error}"
     with database.begin() as connection:
-        watches.set_error(connection, watch.id, words)
+        watches.set_error(connection, watch.id, message)
     return None

@@ -1,4 +1,7 @@
-"""``s3_event_sensor``: reads the queues that tell what arrives at watched buckets. What becomes of it is in ``batches.events``."""
+"""``s3_event_sensor``: reads the queues that announce new objects in watched buckets.
+
+What a message does is in ``batches.ingest.queue_consumer``.
+"""
 
 import logging
 import time
@@ -24,15 +27,15 @@ _log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 5
 _READING_SECONDS = 15.0  # of all queues together
-# for a first message in any of them. Shorter than the interval: who stops the product waits for the tick, too
-_WAITING_SECONDS = 4.0
-_TICK_SECONDS = 40.0  # nothing is waited for after this; Dagster gives a tick up after 60
+# for the first message of any queue. Shorter than the interval, because a shutdown waits for the tick
+_WAIT_SECONDS = 4.0
+_TICK_SECONDS = 40.0  # the tick waits for no queue after this; Dagster ends a tick after 60
 
 
 @dg.sensor(
     minimum_interval_seconds=_EVERY_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Reads what the queues of `stt watch add --queue` tell about new recordings, and puts them into batches.",
+    description="Reads the queues of `stt watch add --queue`, and puts the announced recordings into batches.",
 )
 def s3_event_sensor(
     context: dg.SensorEvaluationContext,
@@ -40,22 +43,37 @@ def s3_event_sensor(
     settings: ResourceParam[Settings],
     sources: ResourceParam[AllowedSources],
 ) -> dg.SkipReason:
-    """Read each queue for a while."""
+    """Evaluate one sensor tick."""
+    intake = Intake.of(settings, partial(context.instance.add_dynamic_partitions, str(audio_partitions.name)))
+    return dg.SkipReason(read_queues(database, QueueAccess.of(settings), sources, intake))
+
+
+def read_queues(
+    database: Database,
+    access: QueueAccess,
+    sources: AllowedSources,
+    intake: Intake,
+    *,
+    wait_seconds: float = _WAIT_SECONDS,
+) -> str:
+    """Read each queue for a share of 15 seconds, and return a line about what was found.
+
+    Args:
+        wait_seconds: the time to wait for the first messages, of all queues together.
+    """
     with database.begin() as connection:
         queues = watches.of_queues(connection)
     if not queues:
-        return dg.SkipReason("No source is watched through a queue.")
+        return "No source is watched through a queue."
     begun = time.monotonic()
-    access = QueueAccess.of(settings)
-    intake = Intake.of(settings, partial(context.instance.add_dynamic_partitions, str(audio_partitions.name)))
-    told = []
-    in_turn = sorted(queues.items(), key=lambda queue: _last_looked_at(queue[1]))
+    found = []
+    in_turn = sorted(queues.items(), key=lambda queue: _last_read_at(queue[1]))
     for place, (url, of_queue) in enumerate(in_turn):
         passed = time.monotonic() - begun
         if passed > _READING_SECONDS:
             break
         seconds = (_READING_SECONDS - passed) / (len(in_turn) - place)
-        wait = max(1.0, _WAITING_SECONDS / len(in_turn))
+        wait = max(1.0, wait_seconds / len(in_turn))
 
         def read(
             url: str = url, of_queue: Sequence[Watch] = of_queue, seconds: float = seconds, wait: float = wait
@@ -66,30 +84,30 @@ def s3_event_sensor(
         try:
             drained = within(_TICK_SECONDS - passed, f"queue {url}", read)
         except SttError as error:
-            _note(database, of_queue, str(error))
+            _show_error(database, of_queue, str(error))
         except Exception as error:
             _log.exception("%s", url)
-            _note(database, of_queue, f"The queue could not be read. {type(error).__name__}: {error}")
+            _show_error(database, of_queue, f"The queue could not be read. {type(error).__name__}: {error}")
         else:
-            told += _words(url, drained)
-    return dg.SkipReason(" ".join(told) or "The queues have nothing new.")
+            found += _lines(url, drained)
+    return " ".join(found) or "The queues have nothing new."
 
 
-def _last_looked_at(of_queue: Sequence[Watch]) -> float:
+def _last_read_at(of_queue: Sequence[Watch]) -> float:
     return min((watch.looked_at.timestamp() if watch.looked_at else 0.0) for watch in of_queue)
 
 
-def _note(database: Database, of_queue: Sequence[Watch], words: str) -> None:
+def _show_error(database: Database, of_queue: Sequence[Watch], message: str) -> None:
     with database.begin() as connection:
         for watch in of_queue:
-            watches.set_error(connection, watch.id, words)
+            watches.set_error(connection, watch.id, message)
 
 
-def _words(url: str, drained: Drained) -> list[str]:
+def _lines(url: str, drained: Drained) -> list[str]:
     if not drained.messages:
         return []
     batches = f" in batches {', '.join(map(str, drained.batch_ids))}" if drained.batch_ids else ""
-    kept = f" {drained.buried} became dead letters." if drained.buried else ""
+    dead = f" {drained.buried} became dead letters." if drained.buried else ""
     left = f" {drained.left} stay in the queue." if drained.left else ""
     name = url.rpartition("/")[2]
-    return [f"{name}: {drained.messages} messages, {drained.new} new files{batches}.{kept}{left}"]
+    return [f"{name}: {drained.messages} messages, {drained.new} new files{batches}.{dead}{left}"]

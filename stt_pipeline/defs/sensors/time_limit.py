@@ -1,7 +1,7 @@
-"""A sensor's tick ends in time, whatever a source or a queue does: Dagster gives up a tick after 60 seconds, and with it
-everything else that the tick had to do.
+"""A time limit for calls to sources and queues in a sensor tick.
 
-boto3 waits for minutes where nothing answers, and cannot be told to stop.
+Dagster ends a tick after 60 seconds, with everything that it still had to do. boto3 waits for minutes if a server does not
+answer, and cannot be interrupted.
 """
 
 import threading
@@ -13,24 +13,24 @@ from stt_pipeline.errors import SourceUnavailableError
 
 _T = TypeVar("_T")
 
-_under_way: dict[str, threading.Thread] = {}
+_running: dict[str, threading.Thread] = {}
 
 
 def within(seconds: float, name: str, call: Callable[[], _T]) -> _T:
-    """Return what ``call`` returns, or raise what it raises, if it ends in time.
+    """Return what ``call`` returns, or raise what it raises, if it ends within ``seconds``.
 
-    Otherwise it goes on in the background, and is not called again under this name as long as it does. So it must do no
-    harm late.
+    Otherwise the call continues in a background thread, and is not repeated under this name until it ends. Its late
+    effects must be harmless.
 
     Args:
-        name: what is waited for, such as ``watch 3``.
+        name: identifies the call, such as ``watch 3``.
 
     Raises:
-        SourceUnavailableError: it did not end in time, or still goes on since an earlier time.
+        SourceUnavailableError: it did not end in time, or an earlier call of this name still runs.
     """
-    earlier = _under_way.get(name)
+    earlier = _running.get(name)
     if earlier is not None and earlier.is_alive():
-        raise SourceUnavailableError(f"No answer for a long time, and still waiting for it ({earlier.name}).")
+        raise SourceUnavailableError(f"No answer to an earlier call; still waiting for it ({earlier.name}).")
     ended: list[tuple[Any, BaseException | None]] = []
 
     def work() -> None:
@@ -39,14 +39,14 @@ def within(seconds: float, name: str, call: Callable[[], _T]) -> _T:
         except BaseException as error:
             ended.append((None, error))
 
-    # not one of a pool: a process does not wait for it at its end
+    # a daemon thread, not one of a pool: the process does not wait for it at exit
     thread = threading.Thread(target=work, name=f"{name}, since {time.strftime('%H:%M:%S')}", daemon=True)
-    _under_way[name] = thread
+    _running[name] = thread
     thread.start()
     thread.join(max(0.0, seconds))
     if not ended:
         raise SourceUnavailableError(f"No answer within {seconds:.0f} s: check the network and the endpoint.")
-    del _under_way[name]
+    del _running[name]
     result, error = ended[0]
     if error is not None:
         raise error

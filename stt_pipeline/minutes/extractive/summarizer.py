@@ -35,6 +35,7 @@ class ExtractiveSummarizer:
     """Writes minutes from the words of the transcript only; needs no model and no download."""
 
     name = "extractive"
+    concurrency = 1  # it computes in Python, so threads would not make it faster
 
     def summarize(self, transcript: Transcript) -> Minutes:
         """Return the minutes of ``transcript``, also for one without speech. Dates stay as spoken."""

@@ -30,6 +30,7 @@ from stt_pipeline.speech.quality import Figures
 from stt_pipeline.speech.transcript import (
     SpeakerTurn,
     Transcript,
+    TranscriptHeader,
     segments_from_json,
     segments_to_json,
     turns_from_json,
@@ -177,6 +178,31 @@ def statuses(connection: Connection, files: Sequence[AudioFile]) -> dict[int, Tr
         select(transcriptions.c.audio_file_id, transcriptions.c.status).where(belongs_to(files))
     )
     return {row.audio_file_id: row.status for row in rows}
+
+
+def headers(connection: Connection, files: Sequence[AudioFile]) -> dict[int, TranscriptHeader]:
+    """Return the header of each file's transcript without reading its words; files that have none are left out."""
+    speakers = func.jsonb_path_query_array(transcriptions.c.segments, text("'$[*].speaker'")).label(
+        "speakers"
+    )
+    rows = connection.execute(
+        select(
+            transcriptions.c.audio_file_id,
+            transcriptions.c.language,
+            transcriptions.c.duration,
+            transcriptions.c.notes,
+            speakers,
+        ).where(belongs_to(files))
+    )
+    return {
+        row.audio_file_id: TranscriptHeader(
+            row.language,
+            row.duration,
+            speakers=tuple(sorted({speaker for speaker in row.speakers if speaker})),
+            notes=tuple(row.notes),
+        )
+        for row in rows
+    }
 
 
 def of_shard(connection: Connection, shard_id: int, limit: int) -> list[Transcription]:
