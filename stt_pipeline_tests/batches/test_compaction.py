@@ -24,6 +24,7 @@ from stt_pipeline.errors import (
     SttError,
 )
 from stt_pipeline.parquet import datasets
+from stt_pipeline.parquet import files as parquet_files
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import batches
 
@@ -144,8 +145,7 @@ def test_one_that_was_given_up_for_dead_writes_nothing(
     database: Database, root: UPath, batch_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its lease runs out and the batch is deleted, while it reads; then it wakes up."""
-    read_each = "stt_pipeline.parquet.files.read_each"
-    read = datasets.data_files.read_each
+    read = parquet_files.read_each
 
     def stolen(paths: list[UPath]) -> object:
         found = list(read(paths))
@@ -155,7 +155,7 @@ def test_one_that_was_given_up_for_dead_writes_nothing(
         shutil.rmtree(root)
         return iter(found)
 
-    monkeypatch.setattr(read_each, stolen)
+    monkeypatch.setattr(parquet_files, "read_each", stolen)
     with pytest.raises(LeaseLostError):
         compact_batch(claimed(database, batch_id), root)
     assert large_files(root) == []
@@ -211,7 +211,7 @@ def test_a_data_folder_that_cannot_be_listed_ends_it(
         asked.append(folder)
         raise SourceUnavailableError("S3 does not answer.")
 
-    monkeypatch.setattr(datasets.data_files, "times", times)
+    monkeypatch.setattr(parquet_files, "times", times)
     with pytest.raises(SourceUnavailableError):
         compact_missing(database, root, run_id=str(uuid.uuid4()), lease_seconds=60)
     assert len(asked) == 1

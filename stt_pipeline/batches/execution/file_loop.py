@@ -5,10 +5,9 @@ verifies its lease. The steps are in ``stages``.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import groupby
-from operator import attrgetter
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -63,20 +62,34 @@ def for_each_file(
     """
     started = time.monotonic()
     with Prefetch(claims, threads) as prefetch:
-        tasks = look_ahead(_tasks(claims, step, read, prefetch))
-        for shard, of_shard in groupby(tasks, key=attrgetter("shard")):
+        shards = claims.shards
+        tasks = look_ahead(_tasks(claims, shards, step, read, prefetch))
+        for shard in shards:
+            of_shard = _to_end_of_shard(tasks)
             with claims.working_on(shard):
                 _process(claims, shard, of_shard, write)
                 if claims.holds(shard):
                     claims.finish(shard, time.monotonic() - started)
+            deque(of_shard, maxlen=0)  # those of a shard that was dropped
             started = time.monotonic()
 
 
+def _to_end_of_shard(tasks: Iterator[Task[_Result]]) -> Iterator[Task[_Result]]:
+    for task in tasks:
+        yield task
+        if task.file is None:
+            return
+
+
 def _tasks(
-    claims: ShardClaims, step: Step[_Known, _Result], read: Read[_Known] | None, prefetch: Prefetch
+    claims: ShardClaims,
+    shards: Sequence[ClaimedShard],
+    step: Step[_Known, _Result],
+    read: Read[_Known] | None,
+    prefetch: Prefetch,
 ) -> Iterator[Task[Done[_Result] | None]]:
-    """Yield the tasks of all shards, and after those of each shard one that ends it."""
-    for shard in claims.shards:
+    """Yield the tasks of all shards, and after those of each shard one without a file."""
+    for shard in shards:
         try:
             for file, known in files_of(claims, shard, read):
                 if not claims.holds(shard):
