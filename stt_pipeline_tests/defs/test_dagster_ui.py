@@ -7,11 +7,9 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import unquote
 
-import fsspec
 import pandas as pd
 import pytest
 from sqlalchemy import text
@@ -19,9 +17,9 @@ from sqlalchemy import text
 from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.sqs import QueueAccess
-from stt_pipeline.batches.execution.dispatch import HEARTBEAT, SHARDS_PER_RUN
+from stt_pipeline.batches.execution.dispatch import SHARDS_PER_RUN
 from stt_pipeline.batches.ingest.poll import add_watch
-from stt_pipeline.batches.queries.progress import Progress, progress
+from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.cli.supervisor import Stack
@@ -29,15 +27,29 @@ from stt_pipeline.defs.stages import STAGE_ASSETS
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files, watches
-from stt_pipeline.store.queue import batches, heartbeats, shards
+from stt_pipeline.store.queue import batches
 from stt_pipeline_tests.batches.recordings import write_tone
 from stt_pipeline_tests.conftest import SAMPLES, point_aws_at
 from stt_pipeline_tests.defs.bad_files import EXPECTED, write_bad_files
 from stt_pipeline_tests.defs.dagster_ui import LOCATION, DagsterUI
+from stt_pipeline_tests.defs.stack_state import (
+    RESULTS,
+    batches_of_watch,
+    keys_of,
+    launch_batch,
+    mails_of,
+    newest_batch,
+    parquet_files,
+    runs_of,
+    statuses_of,
+    traces_of,
+    wait_for_dispatcher_stop,
+    wait_for_load,
+    wait_for_runs,
+    wait_for_status,
+)
 
-RESULTS = "s3://stack-results/stt"
 COUNTS = {"one": 55, "two": 46}  # files of the batches that are backfilled
-WAITING = ("NOT_STARTED", "QUEUED", "STARTING")
 SHARD_ASSETS = [asset for assets in STAGE_ASSETS.values() for asset in assets]
 
 
@@ -73,78 +85,16 @@ def store(stack: Stack) -> Iterator[Database]:
     database.dispose()
 
 
-def _launch_batch(ui: DagsterUI, folder: Path, **wishes: object) -> str:
-    config = {"source": str(folder), **wishes}
-    return ui.launch_job("create_batch", {"ops": {"write_batch_row": {"config": config}}})
-
-
-def _newest_batch(store: Database) -> int:
-    with store.begin() as connection:
-        return batches.latest(connection, 1)[0].id
-
-
-def _wait(store: Database, batch_id: int, statuses: set[str], seconds: float = 240) -> Progress:
-    end = time.monotonic() + seconds
-    while (figures := progress(store, batch_id)).status not in statuses:
-        assert time.monotonic() < end, figures
-        done_or_not = figures.completed + figures.failed + figures.pending
-        assert figures.total_files is None or done_or_not == figures.total_files
-        time.sleep(0.5)
-    return figures
-
-
-def _keys(store: Database, batch_id: int) -> dict[str, str]:
-    """Return the partition key of each file of a batch, by file name."""
-    with store.begin() as connection:
-        found = {}
-        for file in files.of_batch(connection, batch_id):
-            assert file.shard_id is not None
-            name = unquote(file.uri.partition("/in/")[2])
-            found[name] = shards.get(connection, file.shard_id).key
-        return found
-
-
-def _runs(ui: DagsterUI, batch_id: int, *statuses: str) -> dict[str, str]:
-    """Return the status of each run of a batch, of all or of those that have one of ``statuses``."""
-    wanted = {"statuses": statuses} if statuses else {}
-    found = ui.runs(tags=[{"key": "stt/batch", "value": str(batch_id)}], **wanted)
-    return {run["runId"]: run["status"] for run in found}
-
-
-def _wait_for_quiet(ui: DagsterUI, store: Database, batch_id: int) -> None:
-    """Wait until no run of a batch is unfinished."""
-    end = time.monotonic() + 120
-    while unfinished := _runs(ui, batch_id, *WAITING, "STARTED", "CANCELING"):
-        assert time.monotonic() < end, unfinished
-        figures = progress(store, batch_id)
-        assert figures.completed + figures.failed + figures.pending == figures.total_files
-        time.sleep(0.3)
-
-
-def _wait_for_silence(store: Database) -> None:
-    """Wait until the dispatcher has not looked for work for some seconds."""
-    while True:
-        with store.begin() as connection:
-            last = heartbeats.last_beat(connection, HEARTBEAT)
-        if last is None or datetime.now(timezone.utc) - last > timedelta(seconds=3):
-            return
-        time.sleep(0.2)
-
-
-def _mails(stack: Stack) -> list[Path]:
-    return sorted((Path(stack.environment["STT_HOME"]) / "outbox").glob("*.eml"))
-
-
 @pytest.fixture(scope="module")
 def bad_batch(ui: DagsterUI, store: Database, tmp_path_factory: pytest.TempPathFactory) -> int:
     """The id of a batch of every kind of bad file, started from the launchpad and completed."""
     folder = tmp_path_factory.mktemp("bad") / "in"
     write_bad_files(folder)
-    run = _launch_batch(ui, folder, name="bad files", notify_emails=["kim@example.com"])
+    run = launch_batch(ui, folder, name="bad files", notify_emails=["kim@example.com"])
     assert ui.wait_for_run(run) == "SUCCESS"
-    batch_id = _newest_batch(store)
-    _wait(store, batch_id, {"completed", "failed"})
-    _wait_for_quiet(ui, store, batch_id)
+    batch_id = newest_batch(store)
+    wait_for_status(store, batch_id, {"completed", "failed"})
+    wait_for_runs(ui, store, batch_id)
     return batch_id
 
 
@@ -169,7 +119,7 @@ def test_a_batch_from_the_launchpad_with_every_kind_of_bad_file(
             assert expected[1] in (file.error or ""), name
 
     # each check has a result for each partition, red for bad files and green for good ones, from the same runs
-    keys = _keys(store, batch_id)
+    keys = keys_of(store, batch_id)
     checks = {
         check["evaluation"]["partition"]: check
         for check in ui.checks("audio_files", "every_file_readable")
@@ -208,30 +158,24 @@ def test_a_batch_from_the_launchpad_with_every_kind_of_bad_file(
         assert "(no speech)" in ui.metadata("transcripts", keys[name])["transcript"], name
 
     succeeded = sum(expected is None for expected in EXPECTED.values())
-    assert len(_mails(stack)) == succeeded + 1
+    assert len(mails_of(stack)) == succeeded + 1
     rows = pd.read_parquet(f"{RESULTS}/minutes/batch={batch_id:06d}")
     assert len(rows) == succeeded
-    assert len(_parquet(batch_id, "transcripts")) == len(EXPECTED)
-
-
-def _parquet(batch_id: int, dataset: str) -> list[str]:
-    """Return the files of a dataset, ``**`` for all, that there are of a batch."""
-    bucket = fsspec.filesystem("s3", skip_instance_cache=True)  # which remembers what it has listed
-    return sorted(bucket.glob(f"{RESULTS}/{dataset}/batch={batch_id:06d}/*"))
+    assert len(parquet_files(batch_id, "transcripts")) == len(EXPECTED)
 
 
 def test_a_wrong_request_fails_its_run_with_the_reason(ui: DagsterUI, store: Database) -> None:
-    before = _newest_batch(store)
-    run = _launch_batch(ui, Path("/no/such/folder"))
+    before = newest_batch(store)
+    run = launch_batch(ui, Path("/no/such/folder"))
     assert ui.wait_for_run(run) == "FAILURE"
     assert "The folder /no/such/folder does not exist" in ui.errors(run)
-    assert _newest_batch(store) == before
+    assert newest_batch(store) == before
 
 
 def test_one_partition_is_materialized_again(
     ui: DagsterUI, store: Database, stack: Stack, bad_batch: int
 ) -> None:
-    key = _keys(store, bad_batch)["🎤 launch.mp3"]
+    key = keys_of(store, bad_batch)["🎤 launch.mp3"]
     before = ui.metadata("transcripts", key)
     run = ui.materialize(["transcripts"], key)
     assert ui.wait_for_run(run) == "SUCCESS"
@@ -246,10 +190,10 @@ def test_one_partition_is_materialized_again(
     # after a minute the dispatcher takes the file through the rest
     with store.begin() as connection:
         connection.execute(text("UPDATE stt_shards SET not_before = now()"))
-    mails = _mails(stack)
-    figures = _wait(store, bad_batch, {"completed"})
+    mails = mails_of(stack)
+    figures = wait_for_status(store, bad_batch, {"completed"})
     assert figures.completed == sum(expected is None for expected in EXPECTED.values())
-    assert _mails(stack) == mails
+    assert mails_of(stack) == mails
 
 
 def test_a_backfill_over_two_batches_runs_many_partitions_at_a_time_with_stages_apart(
@@ -257,19 +201,19 @@ def test_a_backfill_over_two_batches_runs_many_partitions_at_a_time_with_stages_
 ) -> None:
     # the work is left to the person, once the tick that is under way has ended
     ui.switch_sensor("batch_dispatcher", on=False)
-    _wait_for_silence(store)
+    wait_for_dispatcher_stop(store)
     launched = []
     for name, count in COUNTS.items():
         for number in range(count):
             write_tone(tmp_path / name / "in" / f"{number:02d}.wav", 0.2)
-        launched.append(_launch_batch(ui, tmp_path / name / "in", name=name))
+        launched.append(launch_batch(ui, tmp_path / name / "in", name=name))
     assert {ui.wait_for_run(run) for run in launched} == {"SUCCESS"}
     with store.begin() as connection:
         made = {batch.name: batch.id for batch in batches.latest(connection, len(COUNTS))}
     batch_ids = [made[name] for name in COUNTS]
     scans = [ui.materialize(["audio_manifest"], f"{batch_id:06d}") for batch_id in batch_ids]
     assert {ui.wait_for_run(run) for run in scans} == {"SUCCESS"}, list(map(ui.errors, scans))
-    keys = [key for batch_id in batch_ids for key in sorted(_keys(store, batch_id).values())]
+    keys = [key for batch_id in batch_ids for key in sorted(keys_of(store, batch_id).values())]
     assert len(keys) == sum(COUNTS.values()) > 100
 
     backfill = ui.backfill(SHARD_ASSETS, keys)
@@ -291,7 +235,7 @@ def test_a_backfill_over_two_batches_runs_many_partitions_at_a_time_with_stages_
         assert (figures.completed, figures.failed, figures.pending) == (count, 0, 0)
     ui.switch_sensor("batch_dispatcher", on=True)
     for batch_id in batch_ids:
-        _wait(store, batch_id, {"completed"})
+        wait_for_status(store, batch_id, {"completed"})
 
 
 def test_what_arrives_in_a_bucket_becomes_minutes_mails_and_parquet_there(
@@ -315,22 +259,22 @@ def test_what_arrives_in_a_bucket_becomes_minutes_mails_and_parquet_there(
         allowed=AllowedSources.for_users("", SourceAccess.of(Settings())),
         queues=QueueAccess(endpoints=(s3_server,)),
     )
-    before = _mails(stack)
+    before = mails_of(stack)
     key = "2026/11/주간 회의 100% + 🎤?.m4a"
     s3.upload_file(str(SAMPLES / "주간 회의.m4a"), "stack-calls", key)
     s3.put_object(Bucket="stack-calls", Key="elsewhere/회의.m4a", Body=b"not watched")
 
     end = time.monotonic() + 60
-    while not (batch_ids := _batches_of(store, watch.id)):
+    while not (batch_ids := batches_of_watch(store, watch.id)):
         assert time.monotonic() < end
         time.sleep(0.3)
-    figures = _wait(store, batch_ids[0], {"completed", "failed"})
+    figures = wait_for_status(store, batch_ids[0], {"completed", "failed"})
     assert (figures.status, figures.completed, figures.failed) == ("completed", 1, 0)
     with store.begin() as connection:
         (file,) = files.of_batch(connection, batch_ids[0])
         assert watches.get(connection, watch.id).files == 1
     assert file.uri == f"s3://stack-calls/{key}"
-    assert len(_mails(stack)) == len(before) + 2  # the minutes and the report
+    assert len(mails_of(stack)) == len(before) + 2  # the minutes and the report
 
     batch = f"batch={batch_ids[0]:06d}"
     (row,) = pd.read_parquet(f"{RESULTS}/transcripts/{batch}").to_dict("records")
@@ -339,7 +283,7 @@ def test_what_arrives_in_a_bucket_becomes_minutes_mails_and_parquet_there(
     assert len(row["speaker_turns"]) > 3
     (minutes,) = pd.read_parquet(f"{RESULTS}/minutes/{batch}").to_dict("records")
     assert len(minutes["action_items"]) > 0
-    while not _parquet(batch_ids[0], "compacted/minutes"):
+    while not parquet_files(batch_ids[0], "compacted/minutes"):
         assert time.monotonic() < end + 60
         time.sleep(0.3)
     (compacted,) = pd.read_parquet(f"{RESULTS}/compacted/transcripts/{batch}").to_dict("records")
@@ -347,76 +291,34 @@ def test_what_arrives_in_a_bucket_becomes_minutes_mails_and_parquet_there(
     assert "Messages" not in sqs.receive_message(QueueUrl=queue)
 
 
-def _batches_of(store: Database, watch_id: int) -> list[int]:
-    with store.begin() as connection:
-        found = connection.scalars(text("SELECT id FROM stt_batches WHERE watch_id = :id"), {"id": watch_id})
-        return list(found)
-
-
-def _wait_for_load(ui: DagsterUI, store: Database, batch_id: int) -> set[str]:
-    """Wait until a run works on shards of a batch and another one waits in the queue, and return what is unfinished."""
-    end = time.monotonic() + 120
-    while time.monotonic() < end:
-        figures = progress(store, batch_id)
-        assert figures.completed + figures.failed + figures.pending == (figures.total_files or 0)
-        with store.begin() as connection:
-            _, at_work = shards.in_flight(connection).get(batch_id, (0, 0))
-        if at_work and _runs(ui, batch_id, "QUEUED"):
-            return set(_runs(ui, batch_id, *WAITING, "STARTED"))
-        time.sleep(0.2)
-    raise AssertionError(_runs(ui, batch_id))
-
-
-def _statuses(store: Database, batch_id: int) -> dict[int, str]:
-    with store.begin() as connection:
-        return {file.id: file.status for file in files.of_batch(connection, batch_id)}
-
-
-def _traces(store: Database, stack: Stack, batch_id: int) -> dict[str, object]:
-    """Return what there is of a batch in Postgres, Dagster and Parquet."""
-    queries = {
-        "files": "SELECT count(*) FROM stt_audio_files WHERE batch_id = :id",
-        "transcriptions": "SELECT count(*) FROM stt_transcriptions WHERE batch_id = :id",
-        "shards": "SELECT count(*) FROM stt_shards WHERE batch_id = :id",
-        "partitions": "SELECT count(*) FROM dynamic_partitions WHERE partition LIKE :key || '%'",
-        "events": "SELECT count(*) FROM event_logs WHERE partition LIKE :key || '%'",
-    }
-    with store.begin() as connection:
-        found: dict[str, object] = {
-            kind: connection.scalar(text(query), {"id": batch_id, "key": f"{batch_id:06d}"})
-            for kind, query in queries.items()
-        }
-    return {**found, "parquet": _parquet(batch_id, "**")}
-
-
 def test_a_batch_under_load_is_paused_resumed_cancelled_and_deleted(
     ui: DagsterUI, store: Database, stack: Stack, bad_batch: int, tmp_path: Path
 ) -> None:
-    other = (_traces(store, stack, bad_batch), _runs(ui, bad_batch))
+    other = (traces_of(store, stack, bad_batch), runs_of(ui, bad_batch))
     for number in range(2 * SHARDS_PER_RUN["transcribe"] + 2):
         write_tone(tmp_path / "in" / f"{number:03d}.wav", 0.1)
     batch_id = create_batch(store, source_path=str(tmp_path / "in")).id
-    _wait_for_load(ui, store, batch_id)
+    wait_for_load(ui, store, batch_id)
 
     # what is in work ends as it should, and what waits leaves the queue
     lifecycle.pause(store, batch_id)
-    _wait_for_quiet(ui, store, batch_id)
+    wait_for_runs(ui, store, batch_id)
     # a run that had begun no shard in the step at hand gives all back, and is cancelled like one that waited
-    assert set(_runs(ui, batch_id).values()) <= {"SUCCESS", "CANCELED"}
+    assert set(runs_of(ui, batch_id).values()) <= {"SUCCESS", "CANCELED"}
     assert progress(store, batch_id).status == "paused"
-    assert "pending" in _statuses(store, batch_id).values()
+    assert "pending" in statuses_of(store, batch_id).values()
 
     lifecycle.resume(store, batch_id)
-    unfinished = _wait_for_load(ui, store, batch_id)
+    unfinished = wait_for_load(ui, store, batch_id)
     lifecycle.cancel(store, batch_id)
-    statuses = _statuses(store, batch_id)
-    _wait_for_quiet(ui, store, batch_id)
-    ended = _runs(ui, batch_id)
+    statuses = statuses_of(store, batch_id)
+    wait_for_runs(ui, store, batch_id)
+    ended = runs_of(ui, batch_id)
     # one that is interrupted in the middle of a query may be shown as failed; none goes on
     for run in unfinished:
         print(ended[run], ui.errors(run) if ended[run] == "FAILURE" else "")
     assert {run for run in unfinished if ended[run] == "CANCELED"}
-    assert _statuses(store, batch_id) == statuses
+    assert statuses_of(store, batch_id) == statuses
     figures = progress(store, batch_id)
     assert (figures.status, figures.error) == ("cancelled", None)
 
@@ -430,11 +332,11 @@ def test_a_batch_under_load_is_paused_resumed_cancelled_and_deleted(
             break
         assert time.monotonic() < end, left
         time.sleep(0.5)
-    assert not any(_traces(store, stack, batch_id).values())
+    assert not any(traces_of(store, stack, batch_id).values())
     assert not any(folder.exists() for folder in logs)
     with store.begin() as connection:
         assert batch_id not in {batch.id for batch in batches.latest(connection, 100)}
-    assert (_traces(store, stack, bad_batch), _runs(ui, bad_batch)) == other
+    assert (traces_of(store, stack, bad_batch), runs_of(ui, bad_batch)) == other
 
 
 def test_the_lineage_leads_from_the_manifest_to_the_report(ui: DagsterUI) -> None:

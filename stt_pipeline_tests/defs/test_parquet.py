@@ -73,7 +73,7 @@ def test_a_batch_to_a_bucket_and_back_into_assets(
         2,
     )
     assert metadata["minutes path"] == f"s3://{bucket}/data/compacted/minutes/batch={key}"
-    assert f"read_parquet('s3://{bucket}/data/compacted/transcripts/**/*.parquet'" in str(metadata["reading"])
+    assert f"read_parquet('s3://{bucket}/data/compacted/transcripts/**/*.parquet'" in str(metadata["query"])
 
     shards = product.partitions("audio")
     resources = {
@@ -123,7 +123,7 @@ def test_compaction_follows_the_report_and_what_is_done_again(product: Product, 
     early = product.run(by_hand)
     assert early.success
     assert _metadata(early) == {
-        "skipped": f"Batch {batch.id} is processing: its files are compacted when it is over."
+        "skipped": f"Batch {batch.id} is processing: its files are compacted when it ends."
     }
     done = product.run_until("report_batch")
     assert _metadata(done)["transcripts rows"] == 1

@@ -8,7 +8,7 @@ from stt_pipeline.batches.queries.review import ToReview
 from stt_pipeline.batches.stages.report import Report
 from stt_pipeline.defs.previews import report_preview
 from stt_pipeline.speech.quality import Figures
-from stt_pipeline.store.results.review import Judged
+from stt_pipeline.store.results.review import FileQuality
 
 CREATED = datetime(2026, 3, 4, 5, 6, tzinfo=timezone.utc)
 PROGRESS = Progress(
@@ -40,8 +40,12 @@ REPORT = Report(
     ),
     throughput=((CREATED, 1_207, 1_845_000.0),),
     to_review=(
-        ToReview("팀 a|b.wav", Judged(1, 1, "file:///x/b.wav", 60.0, "ko", Figures(0.41, 50.0, 20.0, 1))),
-        ToReview("fine.wav", Judged(2, 2, "file:///x/fine.wav", 60.0, "ko", Figures(0.93, 50.0, 1.0, 0))),
+        ToReview(
+            "팀 a|b.wav", FileQuality(1, 1, "file:///x/b.wav", 60.0, "ko", Figures(0.41, 50.0, 20.0, 1))
+        ),
+        ToReview(
+            "fine.wav", FileQuality(2, 2, "file:///x/fine.wav", 60.0, "ko", Figures(0.93, 50.0, 1.0, 0))
+        ),
     ),
     emails_sent=3,
     mail_errors={},

@@ -1,0 +1,146 @@
+"""The mails of the publish stage and of the report: each is sent once."""
+
+import email
+from email.policy import default
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.stages.publish import notify, write_minutes
+from stt_pipeline.errors import (
+    EmailError,
+)
+from stt_pipeline.mail.mail import Mail
+from stt_pipeline.mail.mailer import Mailer, load_mailer
+from stt_pipeline.mail.outbox import OutboxMailer
+from stt_pipeline.minutes.extractive import ExtractiveSummarizer
+from stt_pipeline.store.database import Database
+from stt_pipeline.store.manifest import files
+from stt_pipeline.store.results import transcriptions
+from stt_pipeline_tests.batches.recordings import CountingTranscriber, report, scanned, write_tone
+from stt_pipeline_tests.batches.stage_runs import (
+    claim_shards,
+    publish,
+    statuses_of,
+    transcribe,
+)
+
+
+@pytest.fixture
+def mailer(tmp_path: Path) -> Mailer:
+    return load_mailer("", tmp_path / "outbox", "stt@example.com")
+
+
+def test_mails_hold_the_minutes_and_go_to_each_person(
+    database: Database, tmp_path: Path, mailer: Mailer
+) -> None:
+    write_tone(tmp_path / "in" / "주간 회의.wav")
+    _, _, keys = scanned(database, tmp_path / "in", notify_emails=["kim@example.com", "lee@example.com"])
+    transcribe(database, keys, CountingTranscriber())
+    publish(database, keys, mailer)
+    mails = [
+        email.message_from_bytes(path.read_bytes(), policy=default)
+        for path in (tmp_path / "outbox").glob("*.eml")
+    ]
+    assert {mail["To"] for mail in mails} == {"kim@example.com", "lee@example.com"}
+    assert all("주간 회의" in mail["Subject"] for mail in mails)
+
+
+class BrokenMailer(OutboxMailer):
+    """Fails in a way that nobody foresaw, or in the way that mail servers do, before anything left."""
+
+    error: Exception | None = ValueError("not foreseen")
+
+    def send(self, mail: Mail) -> str:
+        if self.error:
+            raise self.error
+        return super().send(mail)
+
+
+def test_a_mail_that_did_not_leave_is_sent_by_the_next_try(database: Database, tmp_path: Path) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    batch, _, keys = scanned(database, tmp_path / "in", notify_emails=["kim@example.com"])
+    transcribe(database, keys, CountingTranscriber())
+    mailer = BrokenMailer(tmp_path / "outbox", "stt@example.com")
+    publish(database, keys, mailer)
+    assert statuses_of(database, batch.id) == {"a.wav": "transcribed internal"}
+    mailer.error = None
+    publish(database, keys, mailer)
+    assert statuses_of(database, batch.id) == {"a.wav": "success"}
+    assert len(list((tmp_path / "outbox").glob("*.eml"))) == 1
+
+
+def test_a_mail_of_a_killed_process_is_not_sent_again_and_is_shown(
+    database: Database, tmp_path: Path, mailer: Mailer
+) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    _, _, keys = scanned(database, tmp_path / "in", notify_emails=["kim@example.com"])
+    transcribe(database, keys, CountingTranscriber())
+    with claim_shards(database, keys, stage="publish", last_step=False, run_id="one") as work:
+        write_minutes(work, lambda options: ExtractiveSummarizer())
+    with database.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO stt_email_logs (batch_id, summary_id, recipient_email, status)"
+                " SELECT 1, id, 'kim@example.com', 'sending' FROM stt_summaries"
+            )
+        )
+    with claim_shards(database, keys, stage="publish", run_id="one") as work:
+        notify(work, mailer)
+    assert not (tmp_path / "outbox").exists()
+    (failure,) = work.shards[0].failures
+    assert "kim@example.com" in failure.error
+
+
+def test_a_report_that_reaches_nobody_is_tried_again_before_the_batch_is_closed(
+    database: Database, tmp_path: Path, mailer: Mailer
+) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    batch, _, keys = scanned(
+        database, tmp_path / "in", notify_emails=["kim@example.com"], options={"mail_minutes": False}
+    )
+    transcribe(database, keys, CountingTranscriber())
+    publish(database, keys, mailer)
+    broken = BrokenMailer(tmp_path / "outbox", "stt@example.com")
+    broken.error = EmailError("the mail server is away")
+    with pytest.raises(EmailError, match="the mail server is away"):
+        report(database, batch.id, broken, max_attempts=3)
+    figures = progress(database, batch.id)
+    assert (figures.status, figures.error) == ("processing", "kim@example.com: the mail server is away")
+    ended = report(database, batch.id, broken, max_attempts=0)
+    assert (ended.progress.status, list(ended.mail_errors)) == ("completed", ["kim@example.com"])
+
+
+def test_files_that_get_a_new_start_during_the_report_keep_the_batch_open(
+    database: Database, tmp_path: Path
+) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    (tmp_path / "in" / "bad.wav").touch()
+    batch, _, keys = scanned(database, tmp_path / "in", notify_emails=["kim@example.com"])
+    transcribe(database, keys, CountingTranscriber())
+
+    class Meanwhile(OutboxMailer):
+        def send(self, mail: Mail) -> str:
+            with claim_shards(database, keys, run_id="person", last_step=False):
+                return super().send(mail)
+
+    publish(database, keys, load_mailer("", tmp_path / "outbox", "stt@example.com"))
+    report(database, batch.id, Meanwhile(tmp_path / "outbox", "stt@example.com"))
+    assert progress(database, batch.id).status == "processing"
+    transcribe(database, keys, CountingTranscriber(), run_id="person")
+    assert statuses_of(database, batch.id) == {"a.wav": "success", "bad.wav": "failed unreadable"}
+
+
+def test_a_mail_shows_the_header_of_the_stored_transcript(database: Database, tmp_path: Path) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    batch, _, keys = scanned(database, tmp_path / "in")
+    transcribe(database, keys, CountingTranscriber())
+    with database.begin() as connection:
+        found = list(files.of_batch(connection, batch.id))
+        (header,) = transcriptions.headers(connection, found).values()
+        (stored,) = transcriptions.of_files(connection, found).values()
+    whole = stored.transcript
+    assert (header.language, header.duration, header.notes) == (whole.language, whole.duration, whole.notes)
+    assert header.speakers == whole.speakers == ("SPEAKER_00",)

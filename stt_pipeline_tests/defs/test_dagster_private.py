@@ -1,0 +1,122 @@
+"""Canaries: one test for each use of Dagster outside its documented API. An upgrade that moves one fails it by name."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.execution.context.system import StepExecutionContext
+from dagster._core.storage.event_log import SqlEventLogStorage
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, DynamicPartitionsTable
+
+from stt_pipeline.defs import dagster_private
+from stt_pipeline.defs.assets import ASSETS
+from stt_pipeline.defs.dagster_private import (
+    add_partition_metadata,
+    check_targets,
+    delete_check_evaluations,
+    delete_partitions_with_prefix,
+    delete_run,
+    pool_connections,
+    selected_assets,
+)
+from stt_pipeline.defs.partitions import audio_partitions
+from stt_pipeline_tests.defs.conftest import Product
+
+
+def parameters(function: Callable[..., object]) -> set[str]:
+    return set(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ASSET_PARTITION_RANGE_START_TAG", "dagster/asset_partition_range_start"),
+        ("ASSET_PARTITION_RANGE_END_TAG", "dagster/asset_partition_range_end"),
+        ("PRIORITY_TAG", "dagster/priority"),
+        ("RUN_KEY_TAG", "dagster/run_key"),
+        ("GRPC_INFO_TAG", ".dagster/grpc_info"),
+    ],
+)
+def test_names_of_tags(name: str, value: str) -> None:
+    assert getattr(dagster_private, name) == value
+
+
+def test_finished_statuses() -> None:
+    status = dg.DagsterRunStatus
+    assert set(dagster_private.FINISHED_STATUSES) == {status.SUCCESS, status.FAILURE, status.CANCELED}
+
+
+def test_unresolved_asset_job_definition() -> None:
+    job = dg.define_asset_job("job", selection=dg.AssetSelection.assets("asset"))
+    assert type(job) is dagster_private.UnresolvedAssetJobDefinition
+
+
+def test_user_code_unreachable_error() -> None:
+    assert issubclass(dagster_private.DagsterUserCodeUnreachableError, dg.DagsterError)
+
+
+def test_optimize_for_webserver() -> None:
+    assert parameters(dg.DagsterInstance.optimize_for_webserver) == {
+        *("self", "statement_timeout", "pool_recycle", "max_overflow")
+    }
+
+
+@pytest.mark.parametrize("method", ["report_run_canceled", "report_run_canceling", "report_run_failed"])
+def test_methods_that_end_runs(method: str) -> None:
+    assert "message" in parameters(getattr(dg.DagsterInstance, method))
+
+
+def test_metadata_accumulator() -> None:
+    source = inspect.getsource(StepExecutionContext)
+    assert "self._metadata_accumulator = self._metadata_accumulator.with_additional_asset_metadata" in source
+
+
+def test_materialization_target_of_a_check_evaluation() -> None:
+    target = dagster_private.AssetCheckEvaluationTargetMaterializationData(
+        storage_id=1, run_id="run", timestamp=2.0
+    )
+    assert (target.storage_id, target.run_id, target.timestamp) == (1, "run", 2.0)
+    assert "target_materialization_data" in parameters(dg.AssetCheckEvaluation.__new__)
+
+
+def test_tables_and_columns() -> None:
+    assert {"partitions_def_name", "partition"} <= set(DynamicPartitionsTable.c.keys())
+    assert {"asset_key", "check_name", "run_id"} <= set(AssetCheckExecutionsTable.c.keys())
+
+
+def test_event_log_storage(product: Product) -> None:
+    storage = product.instance.event_log_storage
+    assert isinstance(storage, SqlEventLogStorage)
+    assert {"asset_key", "event_type", "partitions"} <= parameters(storage.get_latest_storage_id_by_partition)
+
+
+def test_each_function_in_a_real_run(product: Product) -> None:
+    instance, key = product.instance, "000001-000000"
+    instance.add_dynamic_partitions("audio", [key, "000002-000000"])
+    seen: dict[str, Any] = {}
+
+    @dg.asset(partitions_def=audio_partitions)
+    def one(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]]:
+        pool_connections(context.instance)
+        seen["selected"] = selected_assets(context)
+        add_partition_metadata(context, key, {"files": 3})
+        yield dg.Output(None)
+        seen["targets"] = check_targets(context, [key])
+
+    run = dg.materialize([one], instance=instance, partition_key=key)
+    assert seen["selected"] == {"one"}
+    (materialization,) = run.asset_materializations_for_node("one")
+    assert materialization.metadata["files"].value == 3
+    (stored,) = instance.fetch_materializations(dg.AssetKey("one"), limit=9).records
+    assert seen["targets"][key].storage_id == stored.storage_id
+
+    delete_check_evaluations(
+        instance, [check for asset in ASSETS for check in asset.check_specs], [run.dagster_run]
+    )
+    delete_run(instance, run.dagster_run)
+    assert instance.get_run_by_id(run.run_id) is None
+    assert not instance.all_logs(run.run_id)
+    delete_partitions_with_prefix(instance, audio_partitions, "000001-")
+    assert product.partitions("audio") == ["000002-000000"]
