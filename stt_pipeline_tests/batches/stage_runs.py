@@ -46,7 +46,7 @@ def statuses_of(database: Database, batch_id: int) -> dict[str, str]:
 
 
 def dispatched(database: Database) -> str:
-    """Return a token that the shards wait for, as if the dispatcher had ordered them."""
+    """Write a token to the shards, as the dispatcher does, and return it."""
     token = str(uuid.uuid4())
     with database.begin() as connection:
         connection.execute(text("UPDATE stt_shards SET token = :token"), {"token": token})

@@ -69,7 +69,7 @@ def made_batch(database: Database, root: UPath) -> int:
 
 
 def row(database: Database, batch_id: int) -> tuple[object, ...]:
-    """What the batch's row says, who holds it included."""
+    """Return the batch's row with its lease."""
     columns = "status, stage, error, token, not_before, tries, crashes"
     with database.begin() as connection:
         found = connection.execute(
@@ -82,7 +82,7 @@ def large_files(root: UPath) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in Path(root).glob("compacted/**/*.*"))
 
 
-def test_a_batch_that_is_over_is_compacted_and_stays_as_it_is(
+def test_a_finished_batch_is_compacted_and_its_row_stays_the_same(
     database: Database, root: UPath, batch_id: int
 ) -> None:
     before = row(database, batch_id)
@@ -100,9 +100,7 @@ def test_a_batch_that_is_over_is_compacted_and_stays_as_it_is(
 
 
 @pytest.mark.parametrize("stage", ["intake", "shards", "report"])
-def test_a_batch_that_is_not_over_is_left_alone(
-    database: Database, root: UPath, batch_id: int, stage: str
-) -> None:
+def test_an_unfinished_batch_is_skipped(database: Database, root: UPath, batch_id: int, stage: str) -> None:
     with database.begin() as connection:
         connection.execute(
             text("UPDATE stt_batches SET status = 'processing', stage = :stage"), {"stage": stage}
@@ -111,7 +109,7 @@ def test_a_batch_that_is_not_over_is_left_alone(
     assert (done.datasets, done.batch.status, large_files(root)) == ({}, "processing", [])
 
 
-def test_what_goes_wrong_is_not_the_batchs(database: Database, root: UPath, batch_id: int) -> None:
+def test_a_failure_is_not_shown_on_the_batch(database: Database, root: UPath, batch_id: int) -> None:
     before = row(database, batch_id)
     Path(root / "compacted").write_text("a file where a folder should be")
     with pytest.raises(ConfigurationError, match="compacted"):
@@ -141,10 +139,10 @@ def test_a_deletion_waits_for_it_and_takes_its_files(database: Database, root: U
     assert {path.name for path in Path(root).glob("**/batch=*")} == {f"batch={batch_id:06d}0"}
 
 
-def test_one_that_was_given_up_for_dead_writes_nothing(
+def test_a_run_that_lost_its_lease_writes_nothing(
     database: Database, root: UPath, batch_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its lease runs out and the batch is deleted, while it reads; then it wakes up."""
+    """Its lease expires and the batch is deleted while it reads."""
     read = parquet_files.read_each
 
     def stolen(paths: list[UPath]) -> object:
@@ -161,30 +159,28 @@ def test_one_that_was_given_up_for_dead_writes_nothing(
     assert large_files(root) == []
 
 
-def test_what_is_missing_or_older_than_a_shard_is_made_up_for(
-    database: Database, root: UPath, batch_id: int
-) -> None:
-    def make_up() -> list[int]:
+def test_missing_and_old_files_are_compacted_again(database: Database, root: UPath, batch_id: int) -> None:
+    def compact() -> list[int]:
         return compact_missing(database, root, run_id=str(uuid.uuid4()), lease_seconds=60)
 
     with claimed(database, batch_id):
-        assert make_up() == []
-    assert make_up() == [batch_id]
-    assert make_up() == []
+        assert compact() == []
+    assert compact() == [batch_id]
+    assert compact() == []
     shutil.rmtree(root / "compacted" / "minutes")
-    assert make_up() == [batch_id]
+    assert compact() == [batch_id]
     path = datasets.shard_path(root, "minutes", f"{batch_id:06d}", f"{batch_id:06d}-000001")
     datasets.write(path, "minutes", [{"batch_id": batch_id, "audio_file_id": 1, "title": "다시"}])
     os.utime(path, (later := time.time() + 5, later))
-    assert make_up() == [batch_id]
+    assert compact() == [batch_id]
     (large,) = Path(root).glob("compacted/minutes/*/*")
     assert pd.read_parquet(large)["title"].to_list()[1] == "다시"
     with database.begin() as connection:
         connection.execute(text("UPDATE stt_batches SET status = 'processing', stage = 'shards'"))
-    assert make_up() == []
+    assert compact() == []
 
 
-def test_a_batch_that_cannot_be_compacted_holds_up_no_other(
+def test_a_batch_that_fails_does_not_stop_the_others(
     database: Database, root: UPath, batch_id: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     later = made_batch(database, root)
@@ -205,13 +201,13 @@ def test_a_data_folder_that_cannot_be_listed_ends_it(
     database: Database, root: UPath, batch_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made_batch(database, root)
-    asked = []
+    listed = []
 
     def times(folder: UPath) -> list[float]:
-        asked.append(folder)
+        listed.append(folder)
         raise SourceUnavailableError("S3 does not answer.")
 
     monkeypatch.setattr(parquet_files, "times", times)
     with pytest.raises(SourceUnavailableError):
         compact_missing(database, root, run_id=str(uuid.uuid4()), lease_seconds=60)
-    assert len(asked) == 1
+    assert len(listed) == 1

@@ -1,4 +1,4 @@
-"""The dispatcher: what waits is ordered once, in runs of neighbours, again after a death, and never for ever."""
+"""The dispatcher: ready shards are ordered once, in runs of neighbours, and again after a crash, up to a limit."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,13 +32,13 @@ def _folder(path: Path, count: int) -> Path:
 
 
 def _run(database: Database, keys: Sequence[str], order: Order, run_id: str) -> ShardClaims:
-    """Return the work of a run that an order started."""
+    """Return the claims of a run that an order started."""
     claim = ClaimRequest(keys, "transcribe", run_id, token=order.token)
     return ShardClaims(database, claim, lease_seconds=60, max_attempts=2)
 
 
 def _kill(database: Database, work: ShardClaims) -> None:
-    """End a run as a kill does: no more heartbeats, nobody gives the shard back, and then the lease runs out."""
+    """End a run as a kill does: heartbeats stop, the shards are not released, and then the lease expires."""
     work.heartbeat.stop()
     _execute(database, "UPDATE stt_shards SET lease_until = now() - interval '1 second'")
 
@@ -90,7 +90,7 @@ def test_two_dispatchers_at_once_order_each_shard_once(database: Database, tmp_p
     assert len(ordered) == len(set(ordered)) == 120
 
 
-def test_a_run_that_died_gives_its_shards_back_and_a_deadly_shard_is_given_up(
+def test_shards_of_a_crashed_run_are_free_again_until_they_crash_too_often(
     database: Database, tmp_path: Path
 ) -> None:
     batch, _, keys = scanned(database, _folder(tmp_path / "in", 1))
@@ -111,10 +111,10 @@ def test_a_run_that_died_gives_its_shards_back_and_a_deadly_shard_is_given_up(
 
 
 class _KilledError(BaseException):
-    """Stands for a process that ends in the middle of a file."""
+    """A process that is killed while it processes a file."""
 
 
-def test_a_deadly_file_fails_alone(database: Database, tmp_path: Path) -> None:
+def test_a_file_that_crashes_its_run_fails_alone(database: Database, tmp_path: Path) -> None:
     batch = create_batch(database, source_path=str(_folder(tmp_path / "in", 5)))
     _execute(database, "UPDATE stt_batches SET files_per_shard = 5")
     with database.begin() as connection:
@@ -148,7 +148,7 @@ def test_a_deadly_file_fails_alone(database: Database, tmp_path: Path) -> None:
     assert failed.uri.endswith("0002.wav")
 
 
-def test_an_order_whose_run_could_not_start_is_given_anew_after_a_while(
+def test_an_order_whose_run_failed_to_start_is_repeated_after_a_while(
     database: Database, tmp_path: Path
 ) -> None:
     scanned(database, _folder(tmp_path / "in", 2))
@@ -160,7 +160,7 @@ def test_an_order_whose_run_could_not_start_is_given_anew_after_a_while(
     (force,) = _tick(database)
     assert force.keys == order.keys
     assert force.token != order.token
-    # the run that comes late finds that its order was taken back
+    # a run that starts late finds that its order was revoked
     with _run(database, order.keys, order, "late") as late:
         assert set(late.refused) == set(order.keys)
 
@@ -182,7 +182,7 @@ def test_a_batch_is_reported_when_its_last_shard_is_done(database: Database, tmp
     assert (order.job, order.batch_id) == ("report", batch.id)
 
 
-def test_runs_that_could_not_start_are_no_deaths(database: Database, tmp_path: Path) -> None:
+def test_runs_that_fail_to_start_are_not_crashes(database: Database, tmp_path: Path) -> None:
     batch, _, keys = scanned(database, _folder(tmp_path / "in", 1))
     for _ in range(5):
         (order,) = _tick(database)
@@ -198,7 +198,7 @@ def test_runs_that_could_not_start_are_no_deaths(database: Database, tmp_path: P
 
 
 def _bucket(database: Database, folder: Path, count: int, *, size: int = 1_000, **wishes: object) -> int:
-    """Return the id of a scanned batch of files that are only listed."""
+    """Return the id of a scanned batch whose files exist only in the listing."""
     batch = create_batch(database, source_path=str(folder), **wishes)  # type: ignore[arg-type]
     scan(database, batch, [], source=Bucket(count, size=size), max_bytes=1 << 40)
     return batch.id
@@ -212,10 +212,10 @@ def test_batches_of_equal_priority_share_and_leave_room_for_the_next() -> None:
     equals: dict[int, Priority] = {1: "normal", 2: "normal"}
     assert _shares(90, equals, {}, 1_000) == {1: 30, 2: 30}
     assert _shares(100, {1: "normal"}, {}, 1_000) == {1: 50}
-    # one that came late to a full house gets what was left for it
+    # a late batch gets what was left for it
     assert _shares(50, equals, {1: 50}, 1_000) == {2: 25}
     assert _shares(25, {1: "normal", 2: "normal", 3: "normal"}, {1: 50, 2: 25}, 1_000) == {3: 13}
-    # what is freed goes to those who hold less
+    # free places go to the batch that holds less
     assert _shares(40, equals, {1: 30, 2: 10}, 1_000) == {2: 15}
 
 
@@ -233,28 +233,28 @@ def test_a_small_batch_does_not_wait_behind_a_huge_one(database: Database, tmp_p
     small = _bucket(database, tmp_path, 3)
     second = [order for order in _tick(database, in_flight=100) if order.batch_id == small]
     assert [len(order.keys) for order in second] == [3]
-    # and its run is not behind those that the huge one has waiting
+    # and its run does not wait behind those of the huge one
     assert second[0].place == 0
     assert [order.place for order in first] == list(range(len(first)))
     assert len(first) > 1
 
 
-def test_only_so_many_batches_are_worked_on_side_by_side(database: Database, tmp_path: Path) -> None:
+def test_the_number_of_active_batches_is_limited(database: Database, tmp_path: Path) -> None:
     ids = [_bucket(database, tmp_path, 3, priority=priority) for priority in ("low", "normal", "normal")]
 
-    def worked_on() -> set[int]:
+    def active() -> set[int]:
         orders = tick(database, max_shards_in_flight=100, max_active_batches=2, max_attempts=2)
         return {order.batch_id for order in orders}
 
-    assert worked_on() == {ids[1], ids[2]}
+    assert active() == {ids[1], ids[2]}
     urgent = _bucket(database, tmp_path, 3, priority="high")
-    assert worked_on() == {ids[1], ids[2], urgent}
-    # a batch that only waits for a retry takes nobody's place
+    assert active() == {ids[1], ids[2], urgent}
+    # a batch that only waits for a retry is not active
     _execute(
         database,
         f"UPDATE stt_shards SET token = NULL, not_before = now() + interval '1 h' WHERE batch_id <> {ids[0]}",
     )
-    assert worked_on() == {ids[0]}
+    assert active() == {ids[0]}
 
 
 def test_two_dispatchers_at_once_stay_within_the_limit(database: Database, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ MAX_ATTEMPTS = 3
 MAX_BYTES = 500_000
 ABSENT, PRESENT = "gone@example.com", "kim@example.com"
 
-# recordings of one sentence, by their length in seconds: what hears them later tells them apart by it
+# recordings of one sentence, by their length in seconds: later steps distinguish them by it
 SECONDS = {
     "good.wav": 2.6,
     "gone.wav": 2.7,
@@ -60,7 +60,7 @@ SECONDS = {
     "bug.wav": 3.2,
 }
 
-# what each file ends as: its class, how often it was tried, and what its message says happened and is to be done
+# the final state of each file: its class, its number of attempts, and parts of its message
 EXPECTED: dict[str, tuple[ErrorClass, int, str, str]] = {
     "empty.wav": ("unreadable", 1, "0 bytes", "upload it again"),
     "large.wav": ("too_large", 0, "more than the limit", "Raise STT_MAX_FILE_BYTES"),
@@ -100,7 +100,7 @@ class FaultyModel:
 
 @dataclass
 class Memory:
-    """A device that has memory for so many hypotheses of a chunk, and notes how many it was asked for."""
+    """A device with memory for a number of hypotheses of a chunk; it records the number of each call."""
 
     most: int
     asked: list[int] = field(default_factory=list)
@@ -231,7 +231,7 @@ def test_each_class_is_raised_by_a_file_and_those_beside_it_succeed(
     for name, (_, _, happened, to_do) in EXPECTED.items():
         message = found[name].error or ""
         assert happened in message and to_do in message, message
-    # what people see of it: each class once, and minutes of what succeeded
+    # what users see of it: each class once, and minutes of the files that succeeded
     counted = sum((Counter(end.progress.failures_by_class) for end in ends), Counter[str]())
     assert counted == dict.fromkeys(get_args(ErrorClass), 1)
     assert [(end.progress.status, list(end.mail_errors)) for end in ends] == [

@@ -33,7 +33,7 @@ def mailer(tmp_path: Path) -> Mailer:
     return load_mailer("", tmp_path / "outbox", "stt@example.com")
 
 
-def test_mails_hold_the_minutes_and_go_to_each_person(
+def test_mails_have_the_minutes_and_go_to_each_recipient(
     database: Database, tmp_path: Path, mailer: Mailer
 ) -> None:
     write_tone(tmp_path / "in" / "주간 회의.wav")
@@ -49,9 +49,9 @@ def test_mails_hold_the_minutes_and_go_to_each_person(
 
 
 class BrokenMailer(OutboxMailer):
-    """Fails in a way that nobody foresaw, or in the way that mail servers do, before anything left."""
+    """Raises before a mail is sent: an unexpected error, or that of a mail server."""
 
-    error: Exception | None = ValueError("not foreseen")
+    error: Exception | None = ValueError("unexpected")
 
     def send(self, mail: Mail) -> str:
         if self.error:
@@ -59,7 +59,7 @@ class BrokenMailer(OutboxMailer):
         return super().send(mail)
 
 
-def test_a_mail_that_did_not_leave_is_sent_by_the_next_try(database: Database, tmp_path: Path) -> None:
+def test_a_mail_that_failed_is_sent_by_the_next_try(database: Database, tmp_path: Path) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     batch, _, keys = scanned(database, tmp_path / "in", notify_emails=["kim@example.com"])
     transcribe(database, keys, CountingTranscriber())
@@ -94,7 +94,7 @@ def test_a_mail_of_a_killed_process_is_not_sent_again_and_is_shown(
     assert "kim@example.com" in failure.error
 
 
-def test_a_report_that_reaches_nobody_is_tried_again_before_the_batch_is_closed(
+def test_a_report_that_cannot_be_mailed_is_tried_again_before_the_batch_is_closed(
     database: Database, tmp_path: Path, mailer: Mailer
 ) -> None:
     write_tone(tmp_path / "in" / "a.wav")
@@ -104,16 +104,19 @@ def test_a_report_that_reaches_nobody_is_tried_again_before_the_batch_is_closed(
     transcribe(database, keys, CountingTranscriber())
     publish(database, keys, mailer)
     broken = BrokenMailer(tmp_path / "outbox", "stt@example.com")
-    broken.error = EmailError("the mail server is away")
-    with pytest.raises(EmailError, match="the mail server is away"):
+    broken.error = EmailError("the mail server is unavailable")
+    with pytest.raises(EmailError, match="the mail server is unavailable"):
         report(database, batch.id, broken, max_attempts=3)
     figures = progress(database, batch.id)
-    assert (figures.status, figures.error) == ("processing", "kim@example.com: the mail server is away")
+    assert (figures.status, figures.error) == (
+        "processing",
+        "kim@example.com: the mail server is unavailable",
+    )
     ended = report(database, batch.id, broken, max_attempts=0)
     assert (ended.progress.status, list(ended.mail_errors)) == ("completed", ["kim@example.com"])
 
 
-def test_files_that_get_a_new_start_during_the_report_keep_the_batch_open(
+def test_files_that_are_reopened_during_the_report_keep_the_batch_open(
     database: Database, tmp_path: Path
 ) -> None:
     write_tone(tmp_path / "in" / "a.wav")
@@ -123,13 +126,13 @@ def test_files_that_get_a_new_start_during_the_report_keep_the_batch_open(
 
     class Meanwhile(OutboxMailer):
         def send(self, mail: Mail) -> str:
-            with claim_shards(database, keys, run_id="person", last_step=False):
+            with claim_shards(database, keys, run_id="of a user", last_step=False):
                 return super().send(mail)
 
     publish(database, keys, load_mailer("", tmp_path / "outbox", "stt@example.com"))
     report(database, batch.id, Meanwhile(tmp_path / "outbox", "stt@example.com"))
     assert progress(database, batch.id).status == "processing"
-    transcribe(database, keys, CountingTranscriber(), run_id="person")
+    transcribe(database, keys, CountingTranscriber(), run_id="of a user")
     assert statuses_of(database, batch.id) == {"a.wav": "success", "bad.wav": "failed unreadable"}
 
 

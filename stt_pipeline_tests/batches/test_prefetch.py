@@ -1,4 +1,4 @@
-"""What is done ahead of what is being recorded: it holds no transaction, and ends with the shard that it is for."""
+"""Prefetched files: their tasks hold no transaction, and are cancelled when their shard is lost."""
 
 import time
 import uuid
@@ -30,7 +30,7 @@ def _claim(keys: list[str]) -> ClaimRequest:
     return ClaimRequest(keys, "transcribe", str(uuid.uuid4()), first_step=False)
 
 
-def test_what_is_queued_for_a_lost_shard_is_not_begun(
+def test_queued_tasks_of_a_lost_shard_do_not_start(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = _scanned(database, tmp_path / "in", 21)
@@ -54,7 +54,7 @@ def test_what_is_queued_for_a_lost_shard_is_not_begun(
         transcribe_files(work, lambda options: CountingTranscriber())
         find_speakers(work, lambda options: _Slow())
         assert list(work.refused) == keys[:1]
-    # where what came out is written, it shows
+    # the write of the first results finds that the lease is lost
     assert len(begun) < 16
 
 
@@ -63,7 +63,7 @@ def test_a_source_is_opened_once_and_outside_of_transactions(database: Database,
     seen: list[object] = []
 
     def opened(path: str, pattern: str) -> Source:
-        time.sleep(0.1)  # what asked for it may end its transaction meanwhile, unless it waits
+        time.sleep(0.1)  # a caller with an open transaction would wait here
         with database.begin() as connection:
             seen.append(
                 connection.scalar(

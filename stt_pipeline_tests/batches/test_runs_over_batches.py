@@ -20,11 +20,11 @@ from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
 
-AWAY = "S3 does not answer. Try again later."
+UNAVAILABLE = "S3 does not answer. Try again later."
 
 
 def _two_batches(database: Database, folder: Path, files: int = 2) -> list[str]:
-    """Scan a batch of ``folder``/one and one of ``folder``/two, of so many files each; return their shards' keys."""
+    """Scan a batch of ``folder``/one and one of ``folder``/two, with ``files`` files each; return the keys of their shards."""
     keys = []
     for name in ("one", "two"):
         for number in range(files):
@@ -33,9 +33,9 @@ def _two_batches(database: Database, folder: Path, files: int = 2) -> list[str]:
     return keys
 
 
-def _away(path: str, pattern: str) -> Source:
+def _unavailable(path: str, pattern: str) -> Source:
     if path.rstrip("/").endswith("one"):
-        raise SourceUnavailableError(AWAY)
+        raise SourceUnavailableError(UNAVAILABLE)
     return open_source(path, pattern)
 
 
@@ -64,7 +64,7 @@ def _errors(database: Database) -> list[object]:
 
 
 def _waits(database: Database) -> list[object]:
-    """Return of each shard whether it is free, and not to be dispatched for some time."""
+    """Return for each shard whether it is free, and delayed for some time."""
     rows = _rows(
         database,
         "SELECT token IS NULL AND not_before > now() + interval '20 seconds' FROM stt_shards ORDER BY id",
@@ -84,66 +84,64 @@ def _diarize(work: ShardClaims) -> None:
     find_speakers(work, lambda options: OneSpeaker())
 
 
-@pytest.mark.parametrize("away_in", [_probe, _transcribe, _diarize])
-def test_a_source_that_is_away_puts_its_shards_off_and_blames_no_file(
-    database: Database, tmp_path: Path, away_in: Callable[[ShardClaims], None]
+@pytest.mark.parametrize("failing_step", [_probe, _transcribe, _diarize])
+def test_an_unavailable_source_postpones_its_shards_and_fails_no_file(
+    database: Database, tmp_path: Path, failing_step: Callable[[ShardClaims], None]
 ) -> None:
     keys = _two_batches(database, tmp_path)
     for earlier in (_probe, _transcribe, _diarize):
-        if earlier is away_in:
+        if earlier is failing_step:
             break
         with _work(database, keys) as work:
             earlier(work)
-    transcribed = away_in is _diarize
+    transcribed = failing_step is _diarize
     for _ in range(4):
-        with _work(database, keys, _away) as work:
-            away_in(work)
+        with _work(database, keys, _unavailable) as work:
+            failing_step(work)
             assert [shard.key for shard in work.shards] == keys[1:]
-            assert work.refused == {keys[0]: AWAY}
+            assert work.refused == {keys[0]: UNAVAILABLE}
             assert [shard.done for shard in work.shards] == [2]
         assert _waits(database)[0]
-        assert _errors(database) == [AWAY, None]
+        assert _errors(database) == [UNAVAILABLE, None]
     found = [status[:3] for status in _files(database)[:2]]
     assert found == [(1, "pending", 0)] * 2
     assert [has for *_, has in _files(database)[:2]] == [transcribed] * 2
     with _work(database, keys) as work:
-        away_in(work)
+        failing_step(work)
         assert [shard.done for shard in work.shards] == [2, 2]
     assert _errors(database) == [None, None]
 
 
-def test_a_source_that_goes_away_meanwhile_costs_nothing_that_came_back(
-    database: Database, tmp_path: Path
-) -> None:
+def test_a_source_that_becomes_unavailable_keeps_earlier_results(database: Database, tmp_path: Path) -> None:
     keys = _two_batches(database, tmp_path, files=3)
 
     class _Failing(CountingTranscriber):
         def hear(self, recording: Recording, sound: Sound) -> Transcript:
             if self.calls == 1:
                 self.calls += 1
-                raise SourceUnavailableError(AWAY)
+                raise SourceUnavailableError(UNAVAILABLE)
             return super().hear(recording, sound)
 
     with _work(database, keys) as work:
         probe_files(work)
         transcribe_files(work, lambda options: _Failing())
-        assert work.refused == {keys[0]: AWAY}
+        assert work.refused == {keys[0]: UNAVAILABLE}
     assert [(attempts, has) for *_, attempts, has in _files(database)] == [
         *((0, True), (0, False), (0, False)),
         *[(0, True)] * 3,
     ]
 
 
-def test_an_order_whose_source_is_away_is_given_again_later(database: Database, tmp_path: Path) -> None:
+def test_an_order_whose_source_is_unavailable_is_repeated_later(database: Database, tmp_path: Path) -> None:
     keys = _two_batches(database, tmp_path)
     orders = dispatch.tick(database, max_shards_in_flight=9, max_active_batches=9, max_attempts=3)
     token = next(order.token for order in orders if keys[0] in order.keys)
-    with _work(database, keys[:1], _away, token) as work:
+    with _work(database, keys[:1], _unavailable, token) as work:
         probe_files(work)
         assert work.shards == []
     with _work(database, keys[:1], token=token) as later_step:
         assert list(later_step.refused) == keys[:1]
-    assert (_waits(database)[0], _errors(database)) == (True, [AWAY, None])
+    assert (_waits(database)[0], _errors(database)) == (True, [UNAVAILABLE, None])
 
 
 def test_options_of_an_older_version_stop_their_batch_alone(database: Database, tmp_path: Path) -> None:
@@ -159,7 +157,7 @@ def test_options_of_an_older_version_stop_their_batch_alone(database: Database, 
     assert _waits(database)[0]
 
 
-def test_a_wrong_setting_is_shown_on_the_batch_that_it_is_about_and_what_came_back_is_kept(
+def test_a_wrong_setting_is_shown_on_its_batch_and_earlier_results_are_kept(
     database: Database, tmp_path: Path
 ) -> None:
     keys = _two_batches(database, tmp_path, files=3)
@@ -179,7 +177,7 @@ def test_a_wrong_setting_is_shown_on_the_batch_that_it_is_about_and_what_came_ba
     def diarizer_for(options: BatchOptions) -> OneSpeaker:
         if not options.diarizer:
             return OneSpeaker()
-        raise ConfigurationError("It cannot be had.")
+        raise ConfigurationError("It is not installed.")
 
     with database.begin() as connection:
         connection.execute(
@@ -187,11 +185,11 @@ def test_a_wrong_setting_is_shown_on_the_batch_that_it_is_about_and_what_came_ba
         )
     with pytest.raises(ConfigurationError), _work(database, keys) as work:
         find_speakers(work, diarizer_for)
-    assert _errors(database) == [None, "It cannot be had."]
+    assert _errors(database) == [None, "It is not installed."]
     assert [status for _, status, *_ in _files(database)] == ["transcribed"] * 3 + ["pending"] * 3
 
 
-def test_a_model_that_cannot_be_had_is_shown_on_all_that_ask_for_it(
+def test_a_model_that_is_not_available_is_shown_on_all_its_batches(
     database: Database, tmp_path: Path
 ) -> None:
     keys = _two_batches(database, tmp_path)

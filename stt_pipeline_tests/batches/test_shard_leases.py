@@ -23,9 +23,7 @@ def mailer(tmp_path: Path) -> Mailer:
     return load_mailer("", tmp_path / "outbox", "stt@example.com")
 
 
-def test_a_live_lease_keeps_other_runs_out_and_they_say_whose_it_is(
-    database: Database, tmp_path: Path
-) -> None:
+def test_a_live_lease_refuses_other_runs_and_names_its_run(database: Database, tmp_path: Path) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     _, _, keys = scanned(database, tmp_path / "in")
     with (
@@ -66,7 +64,7 @@ def test_a_run_that_lost_its_lease_writes_nothing(database: Database, tmp_path: 
         )
 
 
-def test_a_person_may_take_a_finished_batch_back_into_work(
+def test_a_user_may_start_a_run_on_a_finished_batch(
     database: Database, tmp_path: Path, mailer: Mailer
 ) -> None:
     write_tone(tmp_path / "in" / "a.wav")
@@ -76,16 +74,16 @@ def test_a_person_may_take_a_finished_batch_back_into_work(
         connection.execute(text("UPDATE stt_shards SET stage = 'done', failed = 1"))
     report(database, batch.id, mailer)
     assert progress(database, batch.id).status == "failed"
-    with claim_shards(database, keys, run_id="person", last_step=False):
-        # while the run works, nobody may think that the batch is over
+    with claim_shards(database, keys, run_id="of a user", last_step=False):
+        # while the run works, the batch has not ended
         assert progress(database, batch.id).status == "processing"
         with database.begin() as connection:
             assert shards.batches_without_open_shards(connection) == []
-    transcribe(database, keys, CountingTranscriber(), run_id="person")
+    transcribe(database, keys, CountingTranscriber(), run_id="of a user")
     assert statuses_of(database, batch.id) == {"a.wav": "transcribed"}
 
 
-def test_a_cancelled_batch_takes_no_work(database: Database, tmp_path: Path) -> None:
+def test_a_cancelled_batch_cannot_be_claimed(database: Database, tmp_path: Path) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     batch, _, keys = scanned(database, tmp_path / "in")
     with database.begin() as connection:
@@ -99,8 +97,8 @@ def test_a_cancelled_batch_takes_no_work(database: Database, tmp_path: Path) -> 
         pass
 
 
-def test_a_step_that_fails_after_its_files_is_done_again(database: Database, tmp_path: Path) -> None:
-    """Its Parquet file may be missing, though every file is through."""
+def test_a_step_that_fails_after_its_files_is_repeated(database: Database, tmp_path: Path) -> None:
+    """Its Parquet file may be missing, although every file has passed."""
     write_tone(tmp_path / "in" / "a.wav")
     batch, _, keys = scanned(database, tmp_path / "in")
     with pytest.raises(OSError, match="disk full"), claim_shards(database, keys) as work:

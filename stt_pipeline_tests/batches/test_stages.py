@@ -72,7 +72,7 @@ def test_a_batch_from_files_to_report_and_once_more(
     assert counts == (2, 2, 3)
     assert len(mails) == 3
 
-    # the same shards again, in runs that a person started: the bad file is tried again, nothing else is done anew
+    # the same shards again, in runs that a user started: only the bad file is tried again
     transcribe(database, keys, transcriber)
     publish(database, keys, mailer)
     report(database, batch.id, mailer)
@@ -83,7 +83,7 @@ def test_a_batch_from_files_to_report_and_once_more(
     assert progress(database, batch.id).status == "completed"
 
 
-def test_reprocess_makes_transcripts_again_and_sends_nothing_again(
+def test_reprocess_repeats_transcripts_and_sends_no_second_mail(
     database: Database, tmp_path: Path, mailer: Mailer
 ) -> None:
     write_tone(tmp_path / "in" / "a.wav")
@@ -101,7 +101,7 @@ def test_reprocess_makes_transcripts_again_and_sends_nothing_again(
     assert len(list((tmp_path / "outbox").iterdir())) == 1
 
 
-def test_a_passing_failure_is_tried_again_and_counted(database: Database, tmp_path: Path) -> None:
+def test_a_transient_failure_is_tried_again_and_counted(database: Database, tmp_path: Path) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     batch, _, keys = scanned(database, tmp_path / "in")
     transcriber = CountingTranscriber([OutOfMemoryError("no memory left"), ValueError("odd")])
@@ -119,20 +119,20 @@ def test_a_passing_failure_is_tried_again_and_counted(database: Database, tmp_pa
 
 
 class _Small(CountingTranscriber):
-    """A device with memory for a quarter of what is decoded side by side at first."""
+    """A device with memory for a quarter of the default batch."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: list[int] = []
+        self.requested: list[int] = []
 
     def hear(self, recording: Recording, sound: Sound) -> Transcript:
-        self.asked.append(recording.halvings)
+        self.requested.append(recording.halvings)
         if recording.halvings < 2:
             raise OutOfMemoryError("no memory left")
         return super().hear(recording, sound)
 
 
-def test_a_file_that_ran_out_of_memory_is_tried_again_with_less_side_by_side(
+def test_a_file_that_ran_out_of_memory_is_tried_again_with_a_smaller_batch(
     database: Database, tmp_path: Path
 ) -> None:
     write_tone(tmp_path / "in" / "a.wav")
@@ -141,11 +141,11 @@ def test_a_file_that_ran_out_of_memory_is_tried_again_with_less_side_by_side(
     for _ in range(3):
         assert statuses_of(database, batch.id)["a.wav"].startswith("pending")
         transcribe(database, keys, transcriber, token=dispatched(database), max_attempts=3)
-    assert transcriber.asked == [0, 1, 2]
+    assert transcriber.requested == [0, 1, 2]
     assert statuses_of(database, batch.id) == {"a.wav": "transcribed"}
 
 
-def test_only_a_lack_of_memory_asks_for_less(database: Database, tmp_path: Path) -> None:
+def test_only_a_lack_of_memory_reduces_the_batch(database: Database, tmp_path: Path) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     _, _, keys = scanned(database, tmp_path / "in")
     for _ in range(2):
@@ -153,11 +153,11 @@ def test_only_a_lack_of_memory_asks_for_less(database: Database, tmp_path: Path)
         transcribe(database, keys, broken, token=dispatched(database), max_attempts=9)
     transcriber = _Small()
     transcribe(database, keys, transcriber, token=dispatched(database), max_attempts=9)
-    assert transcriber.asked == [0]
+    assert transcriber.requested == [0]
 
 
 class _Nul(CountingTranscriber):
-    """Says, of the second recording, what Postgres cannot store."""
+    """Returns a transcript for the second recording that Postgres cannot store."""
 
     def hear(self, recording: Recording, sound: Sound) -> Transcript:
         transcript = super().hear(recording, sound)
@@ -175,12 +175,12 @@ def test_a_result_that_cannot_be_written_fails_alone(database: Database, tmp_pat
         "c.wav": "transcribed",
     }
     (shard,) = work.shards
-    # what the later step says of b: it has no transcript
+    # the later step reports that b has no transcript
     assert [failure.name for failure in shard.failures] == ["b.wav", "b.wav"]
     assert shard.done == 3 + 2 + 2
 
 
-def test_a_wrong_setting_blames_no_file_and_is_shown_on_the_batch(database: Database, tmp_path: Path) -> None:
+def test_a_wrong_setting_fails_no_file_and_is_shown_on_the_batch(database: Database, tmp_path: Path) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     batch, _, keys = scanned(database, tmp_path / "in")
     with pytest.raises(ConfigurationError):
@@ -199,9 +199,9 @@ def test_figures_are_of_the_segments_that_are_stored_with_their_speakers(
 
     class _Doubtful(CountingTranscriber):
         def hear(self, recording: Recording, sound: Sound) -> Transcript:
-            heard = super().hear(recording, sound)
-            return heard.with_segments(
-                [replace(one, hallucination_reasons=("speed",)) for one in heard.segments]
+            transcript = super().hear(recording, sound)
+            return transcript.with_segments(
+                [replace(one, hallucination_reasons=("speed",)) for one in transcript.segments]
             )
 
     class _TwoSpeakers(OneSpeaker):
@@ -219,7 +219,7 @@ def test_figures_are_of_the_segments_that_are_stored_with_their_speakers(
     assert tuple(stored) == (2, 2, 0.9)
 
 
-def test_minutes_without_a_transcript_say_so_and_others_go_on(
+def test_a_file_without_a_transcript_gets_no_minutes_and_others_do(
     database: Database, tmp_path: Path, mailer: Mailer
 ) -> None:
     for name in ("a.wav", "b.wav"):
@@ -263,7 +263,7 @@ def test_a_failed_file_is_shown_by_the_step_where_it_failed_in_every_later_run(
     assert seen == [[], ["ValueError: odd"], []]
 
 
-def test_a_step_out_of_order_says_what_comes_first(database: Database, tmp_path: Path) -> None:
+def test_a_step_out_of_order_names_the_missing_step(database: Database, tmp_path: Path) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     _, _, keys = scanned(database, tmp_path / "in")
     with claim_shards(database, keys) as work:
@@ -276,10 +276,10 @@ def test_a_step_out_of_order_says_what_comes_first(database: Database, tmp_path:
         write_minutes(work, lambda options: ExtractiveSummarizer())
 
 
-def test_a_source_that_is_away_blames_no_file(database: Database, tmp_path: Path) -> None:
+def test_an_unavailable_source_fails_no_file(database: Database, tmp_path: Path) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     batch, _, keys = scanned(database, tmp_path / "in")
-    (tmp_path / "in").rename(tmp_path / "away")
+    (tmp_path / "in").rename(tmp_path / "moved")
     with pytest.raises(ConfigurationError, match="source cannot be used"):
         transcribe(database, keys, CountingTranscriber())
     assert statuses_of(database, batch.id) == {"a.wav": "pending"}

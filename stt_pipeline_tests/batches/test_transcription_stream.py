@@ -1,4 +1,4 @@
-"""Files of several shards with the transcriber at once: results go to their own shards, and a deadly file is still found."""
+"""Files of several shards in the transcriber at once: results go to their shards, and a file that crashes runs is found."""
 
 import itertools
 import threading
@@ -27,11 +27,11 @@ from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeake
 
 
 class SideBySide(CountingTranscriber):
-    """Takes so many recordings at once and gives them back in reverse order.
+    """Takes several recordings at once and returns them in reverse order.
 
     Attributes:
-        together: for each time, what was taken.
-        before: called with what was taken, before it is heard.
+        together: the recordings taken at each time.
+        before: called with these recordings, before they are decoded.
     """
 
     def __init__(self, at_once: int = 4, before: Callable[[list[Recording]], object] = len) -> None:
@@ -102,7 +102,7 @@ def test_a_file_that_fails_among_others_fails_alone(database: Database, tmp_path
         bad = next(files.of_batch(connection, batch.id)).id
     with _work(database, keys) as work:
         probe_files(work)
-        # one that goes away after it was probed fails where it is fetched
+        # a file that is deleted after the probe fails at the download
         (folder / "3.wav").unlink()
         transcribe_files(work, lambda options: _Refusing())
         failures = [failure for shard in work.shards for failure in shard.failures]
@@ -132,7 +132,7 @@ def test_late_results_of_a_lost_shard_are_dropped(database: Database, tmp_path: 
     assert [str(path)[-5:] for path, _ in _transcribed(database)] == ["3.wav", "4.wav", "5.wav"]
 
 
-def test_a_pause_gives_back_shards_that_are_not_begun(database: Database, tmp_path: Path) -> None:
+def test_a_pause_releases_shards_that_are_not_begun(database: Database, tmp_path: Path) -> None:
     batch, _, keys = scanned(database, _folder(tmp_path / "in", 5))
     (order,) = dispatch.tick(database, max_shards_in_flight=99, max_active_batches=9, max_attempts=3)
     transcriber = SideBySide(2, lambda taken: lifecycle.pause(database, batch.id))
@@ -143,7 +143,7 @@ def test_a_pause_gives_back_shards_that_are_not_begun(database: Database, tmp_pa
     assert len(_transcribed(database)) == 2
 
 
-def test_recordings_go_to_the_model_that_their_batch_asks_for(database: Database, tmp_path: Path) -> None:
+def test_recordings_go_to_the_model_of_their_batch(database: Database, tmp_path: Path) -> None:
     small = scanned(database, _folder(tmp_path / "a", 2), options={"model": "small"})[2]
     other = scanned(database, _folder(tmp_path / "b", 1))[2]
     done = scanned(database, _folder(tmp_path / "c", 1), options={"model": "never"})[2]
@@ -221,27 +221,27 @@ def test_results_are_written_while_a_long_recording_is_decoded(
 
 
 class _KilledError(BaseException):
-    """Stands for a process that ends with recordings in hand."""
+    """A process that is killed while it has recordings in the transcriber."""
 
 
-def test_a_deadly_file_among_many_shards_fails_alone(database: Database, tmp_path: Path) -> None:
+def test_a_file_of_many_shards_that_crashes_its_run_fails_alone(database: Database, tmp_path: Path) -> None:
     batch, _, keys = scanned(database, _folder(tmp_path / "in", 6), files_per_shard=2)
 
-    class _Deadly(SideBySide):
+    class _Crashing(SideBySide):
         def hear(self, recording: Recording, sound: Sound) -> Transcript:
-            if recording.key == deadly:
+            if recording.key == crashing:
                 raise _KilledError
             return super().hear(recording, sound)
 
     with database.begin() as connection:
-        deadly = [file.id for file in files.of_batch(connection, batch.id)][2]
-    transcriber = _Deadly()
+        crashing = [file.id for file in files.of_batch(connection, batch.id)][2]
+    transcriber = _Crashing()
     for crashes in range(3):
         (order,) = dispatch.tick(database, max_shards_in_flight=99, max_active_batches=9, max_attempts=3)
         assert len(order.keys) == 3
         work = _work(database, keys, token=order.token)
         work.__enter__()
-        # where the next death is the last, there is one file in hand
+        # if the next crash is the last one, there is one active file
         assert work.is_careful == (crashes == 2)
         probe_files(work)
         with pytest.raises(_KilledError):
@@ -260,7 +260,7 @@ def test_a_deadly_file_among_many_shards_fails_alone(database: Database, tmp_pat
     assert (figures.failures_by_class, len(_transcribed(database))) == ({"internal": 1}, 5)
 
 
-def test_alignment_that_cannot_be_had_blames_no_file(database: Database, tmp_path: Path) -> None:
+def test_alignment_that_is_not_installed_fails_no_file(database: Database, tmp_path: Path) -> None:
     if is_installed():
         pytest.skip("the whisperx extra is installed, and its models are not for this test")
     batch, _, keys = scanned(database, _folder(tmp_path / "in", 1), options={"align": True})

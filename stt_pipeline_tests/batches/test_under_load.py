@@ -32,16 +32,16 @@ FILES, FILES_PER_SHARD, RUNS = 1_000, 25, 8
 
 
 class _KilledError(BaseException):
-    """Stands for a process that ends in the middle of a file."""
+    """A process that is killed while it processes a file."""
 
 
-class _Moody(CountingTranscriber):
-    """Fails every third time, each time in another way; a recording that ran out of memory gets through with less."""
+class _Unreliable(CountingTranscriber):
+    """Fails every third time, each time in another way; a recording that ran out of memory succeeds with a smaller batch."""
 
     def __init__(self) -> None:
         super().__init__()
         self._ways = itertools.cycle(
-            [OutOfMemoryError("no memory"), ModelError("odd"), ValueError("not foreseen"), MemoryError()]
+            [OutOfMemoryError("no memory"), ModelError("odd"), ValueError("unexpected"), MemoryError()]
         )
 
     def hear(self, recording: Recording, sound: Sound) -> Transcript:
@@ -51,8 +51,8 @@ class _Moody(CountingTranscriber):
         return transcript
 
 
-class _Deadly(_Moody):
-    """Takes its process down in the middle of the run."""
+class _Crashing(_Unreliable):
+    """Crashes its process in the middle of the run."""
 
     def hear(self, recording: Recording, sound: Sound) -> Transcript:
         if self.calls == FILES // RUNS // 4:
@@ -61,7 +61,7 @@ class _Deadly(_Moody):
 
 
 class _Writer:
-    """Writes no minutes every tenth time."""
+    """Fails every tenth time."""
 
     name = "writer"
     concurrency = 1
@@ -76,7 +76,7 @@ class _Writer:
 
 @contextmanager
 def _watched(database: Database, batch_id: int) -> Iterator[list[Progress]]:
-    """Ask for the progress of a batch all the while, and yield the growing list of answers."""
+    """Read the progress of a batch again and again, and yield the growing list of answers."""
     answers: list[Progress] = []
     ended = threading.Event()
 
@@ -124,7 +124,7 @@ def _at_once(
         try:
             work_on(number, work)
         except _KilledError:
-            # no more heartbeats, and nobody gives the shards back
+            # heartbeats stop, and the shards are not released
             work.heartbeat.stop()
         else:
             work.__exit__(None, None, None)
@@ -150,7 +150,7 @@ def test_progress_is_right_at_every_moment(database: Database, tmp_path: Path) -
     batch, _, keys = scanned(database, _recordings(tmp_path / "in"), files_per_shard=FILES_PER_SHARD)
     for number in range(2, FILES, 50):
         (tmp_path / "in" / f"{number:04d}.wav").unlink()
-    transcribers = [_Deadly(), *(_Moody() for _ in range(RUNS - 1))]
+    transcribers = [_Crashing(), *(_Unreliable() for _ in range(RUNS - 1))]
     writers = [_Writer() for _ in range(RUNS)]
     in_flight = []
 
@@ -170,7 +170,7 @@ def test_progress_is_right_at_every_moment(database: Database, tmp_path: Path) -
         assert in_flight[0] == (FILES // FILES_PER_SHARD, RUNS)
         killed = _waiting(database, "transcribe")
         assert set(keys[::RUNS]) <= set(killed)
-        transcribers[0] = _Moody()
+        transcribers[0] = _Unreliable()
         while left := _waiting(database, "transcribe"):
             _at_once(database, "transcribe", left, transcribe)
         while left := _waiting(database, "publish"):
@@ -184,7 +184,7 @@ def test_progress_is_right_at_every_moment(database: Database, tmp_path: Path) -
     for earlier, later in itertools.pairwise(answers):
         assert earlier.completed <= later.completed
         assert earlier.failed <= later.failed
-    # it was looked at while it moved
+    # progress was read while it changed
     assert len({(answer.completed, answer.failed) for answer in answers}) > 50
 
     last = answers[-1]

@@ -1,4 +1,4 @@
-"""A folder with everything that people put into a bucket by mistake, made of real bytes."""
+"""A folder with every kind of bad file that users upload by mistake."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A Dagster instance on the test's own database, and the product in it: everything real but speech, nothing in the background."""
+"""A Dagster instance on the test's own database, with the product's definitions: only the speech models are fakes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class InterruptedTranscriber(CountingTranscriber):
-    """Lets something happen while it works on the next recording."""
+    """Calls ``meanwhile`` while it works on the next recording."""
 
     meanwhile: Callable[[], object] | None = None
 
@@ -40,7 +40,7 @@ class InterruptedTranscriber(CountingTranscriber):
 
 @dataclass(frozen=True)
 class Product:
-    """The definitions and an instance. No daemon and no code server run: tests do what these would."""
+    """The definitions and an instance. No daemon and no code server run: tests do their work."""
 
     instance: dg.DagsterInstance
     database: Database
@@ -48,7 +48,7 @@ class Product:
     transcriber: InterruptedTranscriber
 
     def tick(self) -> Sequence[dg.RunRequest]:
-        """Let the dispatcher's sensor look once, and return the runs that it asks for."""
+        """Evaluate one tick of the dispatcher's sensor, and return the runs that it requests."""
         context = dg.build_sensor_context(
             self.instance, resources={"database": self.database, "settings": Settings()}
         )
@@ -60,7 +60,7 @@ class Product:
         return list(result.run_requests or [])
 
     def run(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
-        """Do a run that was asked for, as a worker would; it may fail."""
+        """Execute a requested run, as a worker does; it may fail."""
         tags = {**request.tags, RUN_KEY_TAG: request.run_key or ""}
         job = self.definitions.resolve_job_def(request.job_name or "")
         return job.execute_in_process(
@@ -71,10 +71,10 @@ class Product:
         )
 
     def run_until(self, job: str) -> dg.ExecuteInProcessResult:
-        """Tick and do the runs until one of ``job`` is done, and return it."""
+        """Tick and execute the runs until one of ``job`` has succeeded, and return it."""
         while True:
             requests = self.tick()
-            assert requests, f"nobody asks for {job}"
+            assert requests, f"no run of {job} is requested"
             for request in requests:
                 done = self.run(request)
                 assert done.success, done.dagster_run.job_name
@@ -84,7 +84,7 @@ class Product:
     def queue(
         self, request: dg.RunRequest, status: dg.DagsterRunStatus = dg.DagsterRunStatus.QUEUED, **tags: str
     ) -> str:
-        """Put a run into Dagster's books, which nobody will start, and return its id."""
+        """Create a run that no daemon starts, and return its id."""
         name = request.job_name or ""
         location = RegisteredCodeLocationOrigin("stt_pipeline")
         run = self.instance.create_run_for_job(
@@ -108,7 +108,7 @@ class Product:
 def product(
     database_url: str, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Product]:
-    """The product with a speech model that says the same of every recording."""
+    """The product with a transcriber that returns the same text for every recording."""
     home = tmp_path / "home"
     (home / "dagster").mkdir(parents=True)
     (home / "dagster" / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())

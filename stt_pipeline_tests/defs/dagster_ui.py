@@ -1,4 +1,4 @@
-"""What a person does in the Dagster UI, through the same GraphQL API that its pages use."""
+"""Actions of a user in the Dagster UI, through the GraphQL API that its pages use."""
 
 import json
 import time
@@ -199,7 +199,7 @@ class DagsterUI:
         }
 
     def errors(self, run_id: str) -> str:
-        """Return the messages of a run's events that tell of errors."""
+        """Return the messages of a run's events about errors."""
         events = self.ask(_EVENTS, id=run_id)["logsForRun"]["events"]
         return "\n".join(str(event["error"]["message"]) for event in events if event.get("error"))
 

@@ -1,27 +1,52 @@
 """The state of a running stack, as the tests of the Dagster UI see it: the store, Dagster's runs, Parquet files and mails."""
 
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import unquote
 
 import fsspec
+import pytest
 from sqlalchemy import text
 
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.batches.queries.progress import Progress, progress
 from stt_pipeline.cli.supervisor import Stack
+from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.queue import batches, heartbeats, shards
+from stt_pipeline_tests.conftest import point_aws_at
 from stt_pipeline_tests.defs.dagster_ui import DagsterUI
 
 RESULTS = "s3://stack-results/stt"
 WAITING = ("NOT_STARTED", "QUEUED", "STARTING")
 
 
-def launch_batch(ui: DagsterUI, folder: Path, **wishes: object) -> str:
-    config = {"source": str(folder), **wishes}
+@contextmanager
+def running_stack(s3_server: str, home: Path) -> Iterator[Stack]:
+    """Start all processes of `stt up`, with the demo model; results go to a bucket."""
+    import boto3
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("STT_", "DAGSTER_"))]:
+            patch.delenv(name)
+        patch.setenv("STT_MODEL", "demo")
+        patch.setenv("STT_QUIET_PERIOD_SECONDS", "0")
+        patch.setenv("STT_DATA_URI", RESULTS)
+        patch.setenv("STT_SQS_ENDPOINTS", s3_server)
+        point_aws_at(s3_server, patch)
+        boto3.client("s3").create_bucket(Bucket=RESULTS.split("/")[2])
+        settings = Settings(home=home, ui_port=0, _env_file=None)
+        with Stack(settings, print_status=print) as running:
+            yield running
+
+
+def launch_batch(ui: DagsterUI, folder: Path, **fields: object) -> str:
+    config = {"source": str(folder), **fields}
     return ui.launch_job("create_batch", {"ops": {"write_batch_row": {"config": config}}})
 
 
@@ -69,7 +94,7 @@ def wait_for_runs(ui: DagsterUI, store: Database, batch_id: int) -> None:
 
 
 def wait_for_dispatcher_stop(store: Database) -> None:
-    """Wait until the dispatcher has not looked for work for some seconds."""
+    """Wait until the dispatcher has not ticked for some seconds."""
     while True:
         with store.begin() as connection:
             last = heartbeats.last_beat(connection, HEARTBEAT)

@@ -1,10 +1,9 @@
-"""The product as a person meets it in the Dagster UI: a real webserver, daemon, Postgres and speech model.
+"""The product in the Dagster UI: a real webserver, daemon, Postgres and speech model.
 
 One stack serves all tests of this module, so they use different batches.
 """
 
 import math
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +28,7 @@ from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files, watches
 from stt_pipeline.store.queue import batches
 from stt_pipeline_tests.batches.recordings import write_tone
-from stt_pipeline_tests.conftest import SAMPLES, point_aws_at
+from stt_pipeline_tests.conftest import SAMPLES
 from stt_pipeline_tests.defs.bad_files import EXPECTED, write_bad_files
 from stt_pipeline_tests.defs.dagster_ui import LOCATION, DagsterUI
 from stt_pipeline_tests.defs.stack_state import (
@@ -40,6 +39,7 @@ from stt_pipeline_tests.defs.stack_state import (
     mails_of,
     newest_batch,
     parquet_files,
+    running_stack,
     runs_of,
     statuses_of,
     traces_of,
@@ -55,22 +55,8 @@ SHARD_ASSETS = [asset for assets in STAGE_ASSETS.values() for asset in assets]
 
 @pytest.fixture(scope="module")
 def stack(s3_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Everything that `stt up` runs, with the demo model, and what it makes of recordings in a bucket."""
-    import boto3
-
-    home = tmp_path_factory.mktemp("stack")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("STT_", "DAGSTER_"))]:
-            patch.delenv(name)
-        patch.setenv("STT_MODEL", "demo")
-        patch.setenv("STT_QUIET_PERIOD_SECONDS", "0")
-        patch.setenv("STT_DATA_URI", RESULTS)
-        patch.setenv("STT_SQS_ENDPOINTS", s3_server)
-        point_aws_at(s3_server, patch)
-        boto3.client("s3").create_bucket(Bucket=RESULTS.split("/")[2])
-        settings = Settings(home=home, ui_port=0, _env_file=None)  # type: ignore[call-arg]
-        with Stack(settings, say=print) as running:
-            yield running
+    with running_stack(s3_server, tmp_path_factory.mktemp("stack")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +125,7 @@ def test_a_batch_from_the_launchpad_with_every_kind_of_bad_file(
     assert failed & set(keys.values()) == bad
     assert passed & set(keys.values()) == set(keys.values()) - bad
 
-    # what a person sees on a materialization
+    # the metadata of materializations
     metadata = ui.metadata("speaker_turns", keys["주간 회의 (사본).m4a"])
     assert metadata["speakers"] == "3"
     assert "data:image/png;base64," in metadata["speaker timeline"]
@@ -153,7 +139,7 @@ def test_a_batch_from_the_launchpad_with_every_kind_of_bad_file(
     assert "text.mp3" in report["failures"]
     assert "data:image/png;base64," in report["throughput"]
 
-    # silence and noise have no words, and are no failures
+    # silence and noise have no words, and are not failures
     for name in ("silence.wav", "white noise.wav", "tenth of a second.wav"):
         assert "(no speech)" in ui.metadata("transcripts", keys[name])["transcript"], name
 
@@ -199,7 +185,7 @@ def test_one_partition_is_materialized_again(
 def test_a_backfill_over_two_batches_runs_many_partitions_at_a_time_with_stages_apart(
     ui: DagsterUI, store: Database, tmp_path: Path
 ) -> None:
-    # the work is left to the person, once the tick that is under way has ended
+    # only the user starts runs, after the current tick has ended
     ui.switch_sensor("batch_dispatcher", on=False)
     wait_for_dispatcher_stop(store)
     launched = []
@@ -300,10 +286,10 @@ def test_a_batch_under_load_is_paused_resumed_cancelled_and_deleted(
     batch_id = create_batch(store, source_path=str(tmp_path / "in")).id
     wait_for_load(ui, store, batch_id)
 
-    # what is in work ends as it should, and what waits leaves the queue
+    # active runs end normally, and waiting runs leave the queue
     lifecycle.pause(store, batch_id)
     wait_for_runs(ui, store, batch_id)
-    # a run that had begun no shard in the step at hand gives all back, and is cancelled like one that waited
+    # a run that had begun no shard in its step releases all, and is cancelled like a waiting one
     assert set(runs_of(ui, batch_id).values()) <= {"SUCCESS", "CANCELED"}
     assert progress(store, batch_id).status == "paused"
     assert "pending" in statuses_of(store, batch_id).values()

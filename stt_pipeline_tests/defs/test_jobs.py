@@ -122,7 +122,7 @@ def test_maintenance_retires_what_ended_long_ago_and_a_retry_brings_it_back(
     gone = {"partitions": 0, "runs": 0, "check results": 0, "materializations": 0}
     assert _traces(product, old) == before[old] | gone
     assert _traces(product, recent) == before[recent]
-    assert _traces(product, busy) == before[busy]  # somebody works on it: its turn comes another day
+    assert _traces(product, busy) == before[busy]  # a run works on it: it is retired on another day
     with product.database.begin() as connection:
         retired = {batch.id for batch in batches.latest(connection, 10) if batch.retired_at}
         assert connection.scalar(text(f"SELECT to_regclass('{month}')::text")) == month

@@ -116,7 +116,7 @@ def test_a_batch_to_a_bucket_and_back_into_assets(
 def test_compaction_follows_the_report_and_what_is_done_again(product: Product, tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         write_tone(tmp_path / "in" / name, 0.2)
-    product.transcriber.failures = [UnreadableError("said so")]
+    product.transcriber.failures = [UnreadableError("broken")]
     batch = create_batch(product.database, source_path=str(tmp_path / "in"))
     product.run_until("scan_source")
     by_hand = dg.RunRequest(partition_key=f"{batch.id:06d}", job_name="report_batch")
@@ -136,7 +136,7 @@ def test_compaction_follows_the_report_and_what_is_done_again(product: Product, 
 
     # a folder that cannot be written: the report stands, the run is red, and it can be done again
     broken = Path(Settings().data_root) / "compacted"
-    broken.rename(tmp_path / "away")
+    broken.rename(tmp_path / "moved")
     broken.write_text("a file")
     failed = product.run(by_hand)
     assert not failed.success

@@ -1,4 +1,4 @@
-"""What a person sees of a batch in its report."""
+"""The metadata of a batch report."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone

@@ -1,4 +1,4 @@
-"""The dispatcher's sensor in a real instance: what it asks for, and which runs it ends."""
+"""The dispatcher's sensor in a real instance: the runs that it requests, and those that it cancels."""
 
 import json
 from pathlib import Path
@@ -19,12 +19,12 @@ from stt_pipeline_tests.defs.conftest import Product
 Status = dg.DagsterRunStatus
 
 
-def _batch(product: Product, folder: Path, files: int, *, apart: bool = False, **wishes: object) -> Batch:
+def _batch(product: Product, folder: Path, files: int, *, apart: bool = False, **fields: object) -> Batch:
     """Make a batch of empty files and scan it; with ``apart``, no shards are neighbours, so each gets a run."""
     folder.mkdir()
     for number in range(files):
         (folder / f"{number:03d}.wav").touch()
-    batch, _, keys = scanned(product.database, folder, **wishes)
+    batch, _, keys = scanned(product.database, folder, **fields)
     product.instance.add_dynamic_partitions("audio", keys[::-1] if apart else keys)
     return batch
 
@@ -40,7 +40,7 @@ def _stage(product: Product, batch: Batch) -> str:
 
 @pytest.fixture
 def bystander(product: Product, tmp_path: Path) -> Batch:
-    """A batch that always waits for a run, so that no tick stays to look for work."""
+    """A batch that always waits for a run, so that every tick returns at once."""
     (tmp_path / "bystander").mkdir()
     return create_batch(product.database, source_path=str(tmp_path / "bystander"))
 
@@ -80,7 +80,7 @@ def test_cancel_ends_every_run_of_the_batch_wherever_it_stands(
     lifecycle.cancel(product.database, cancelled.id)
     product.tick()
     assert {run: product.status(run) for run in runs} == runs
-    # nobody would hear it before it has started, so the batch waits for it
+    # it cannot be cancelled before it has started, so the batch waits for it
     product.tick()
     assert (product.status(early), _stage(product, cancelled)) == (Status.STARTING, "cancel")
     run = product.instance.get_run_by_id(early)
@@ -97,14 +97,14 @@ def test_pause_takes_dispatched_runs_out_of_the_queue(
     batch = _batch(product, tmp_path / "in", 2)
     (request,) = _requests(product, batch)
     waiting = product.queue(request)
-    of_a_person = product.queue(dg.RunRequest(job_name="transcribe_audio", tags=request.tags))
+    of_a_user = product.queue(dg.RunRequest(job_name="transcribe_audio", tags=request.tags))
     (scan,) = _requests(product, bystander)
     of_a_scan = product.queue(scan)
     lifecycle.pause(product.database, batch.id)
     lifecycle.pause(product.database, bystander.id)
     create_batch(product.database, source_path=str(tmp_path / "in"))
     assert _requests(product, batch) == []
-    statuses = [product.status(run) for run in (waiting, of_a_person, of_a_scan)]
+    statuses = [product.status(run) for run in (waiting, of_a_user, of_a_scan)]
     assert statuses == [Status.CANCELED, Status.QUEUED, Status.QUEUED]
 
     lifecycle.resume(product.database, batch.id)
@@ -164,7 +164,7 @@ def test_a_run_without_shards_ends_with_the_reason(product: Product, tmp_path: P
     )
     for done in (late, by_hand):
         assert f"batch {batch.id} is cancelled" in _reason(done)
-    # what was taken back from a dispatched run is no failure; a person is told that it cannot be
+    # a revoked order ends the dispatched run as cancelled, not failed; the run of a user fails with the reason
     statuses = [product.status(done.run_id) for done in (lost, late, by_hand)]
     assert statuses == [Status.CANCELED, Status.CANCELED, Status.FAILURE]
     with product.database.begin() as connection:
