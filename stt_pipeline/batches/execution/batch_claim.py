@@ -49,7 +49,7 @@ def claimed_batch(
         show_error: show an error that ends the block on the batch, and delay its next run; see :class:`held`.
 
     Raises:
-        NotFoundError: there is no such batch.
+        NotFoundError: the batch does not exist.
         ConflictError: its status does not allow it, or another run works on it.
     """
     with database.begin() as connection:

@@ -52,7 +52,7 @@ def compact_batch(
         file_bytes: approximate size of a file.
 
     Raises:
-        InvalidRequestError: there is no such batch, or another run works on it.
+        InvalidRequestError: the batch does not exist, or another run works on it.
         LeaseLostError: another run took over the batch meanwhile.
         ConfigurationError: the data folder cannot be used.
         SourceUnavailableError: the data folder does not answer at the moment, or a shard's file was deleted meanwhile.
