@@ -124,6 +124,4 @@ class held:  # noqa: N801  # used as a function, like contextlib.suppress
                 if isinstance(error, SttError)
                 else f"Run {self._lease.run_id} ended early; see its log in the Dagster UI."
             )
-            leases.release(
-                connection, batches_table, self._lease, wait_seconds=_RETRY_SECONDS, error=message
-            )
+            leases.release(connection, batches_table, self._lease, wait_seconds=_RETRY_SECONDS, error=message)
