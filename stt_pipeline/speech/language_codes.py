@@ -104,4 +104,4 @@ LANGUAGE_CODES = frozenset(
         "yue",
     ]
 )
-"""As in faster-whisper, whose own table cannot be had without loading CTranslate2."""
+"""As in faster-whisper. Its own table is importable only together with CTranslate2, which loads slowly."""
