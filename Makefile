@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench sbom lock
+.PHONY: help setup demo up test check bench docs sbom lock
 
 help:  ## Print these lines
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,11 @@ check: $(INSTALLED)  ## Check format, lint, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(INSTALLED)  ## Write the generated pages again: .env.example, docs/backends.md, the rooms
+	$(BIN)/python -m tools.env_example > .env.example
+	$(BIN)/python -m tools.backends_page > docs/backends.md
+	$(BIN)/python -m tools.rooms
 
 # `make bench NAME=x ARGS=...` is `python -m benchmarks.x ...`
 bench: $(INSTALLED)  ## List the benchmarks, or run one: make bench NAME=...

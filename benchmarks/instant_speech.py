@@ -5,6 +5,7 @@ store; all else is real.
 """
 
 from stt_pipeline.audio.sound import Sound
+from stt_pipeline.batches.requests.backend_choice import FixedBackend
 from stt_pipeline.definitions import build_definitions
 from stt_pipeline.minutes.model import ActionItem, Minutes
 from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerCount
@@ -70,7 +71,7 @@ class InstantSummarizer:
 
 defs = build_definitions(
     {
-        "transcriber_for": lambda options: FixedTranscriber(_SEGMENTS, model="instant"),
+        "transcriber_for": FixedBackend(FixedTranscriber(_SEGMENTS, model="instant")),
         "diarizer_for": lambda options: InstantDiarizer(),
         "summarizer_for": lambda options: InstantSummarizer(),
     }

@@ -25,6 +25,7 @@ from stt_pipeline.audio.sound import Sound, SoundFile
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.batches.ingest.scan import run_intake
+from stt_pipeline.batches.requests.backend_choice import FixedBackend
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.speech.diarization import load_diarizer
@@ -75,7 +76,7 @@ def _shards(folder: Path, count: int, server: str) -> dict[str, object]:
             claim = ClaimRequest(keys[first : first + SHARDS_A_RUN], "transcribe", str(uuid.uuid4()))
             with ShardClaims(database, claim, lease_seconds=120, max_attempts=1) as work:
                 probe_files(work)
-                transcribe_files(work, lambda options: engine)
+                transcribe_files(work, FixedBackend(engine))
                 find_speakers(work, lambda options: diarizer)
             failed = [failure for shard in work.shards for failure in shard.failures]
             if failed:

@@ -1,16 +1,14 @@
-"""Every backend that can be chosen by name: transcribers, diarizers, summarizers, notifiers, export formats, sources.
+"""The backends that are selected by name: transcribers, diarizers, summarizers, notifiers, export formats, sources.
 
-A new backend is one new file and one entry here. Entries are plain data, so this module imports no backend: a factory is
-imported when it is first used. Settings, options, `--help`, the docs' tables and the contract tests read these registries.
+A new backend is one new module and one entry here. Entries are plain data, and a factory is imported when it is first
+used. Settings, options, `--help`, OpenAPI and the contract tests read these registries.
 """
 
 import threading
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Annotated, Any
-
-from pydantic import AfterValidator, Field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from stt_pipeline.errors import ConfigurationError
 
@@ -20,11 +18,11 @@ class Backend:
     """One entry of a registry.
 
     Attributes:
-        factory: where its factory is, as ``"package.module:name"``. It takes the ``settings`` by name.
-        help: one line for users.
-        settings: attributes of `Settings` that the factory takes as keyword arguments, without the prefix ``STT_``.
+        factory: a class or function, as ``"package.module:name"``. It takes ``settings`` as keyword arguments.
+        help: one line for users, without a full stop.
+        settings: attributes of `Settings` that the factory takes, such as ``model`` for STT_MODEL.
         extra: the extra of this package that it needs, as in ``pip install 'stt_pipeline[whisperx]'``; empty for none.
-        pool: the Dagster pool of its runs; empty where it does not matter.
+        pool: the Dagster pool of its runs; empty for the pool ``cpu``. Only transcribers have one.
     """
 
     factory: str
@@ -37,7 +35,7 @@ class Backend:
         """Import and return the factory.
 
         Raises:
-            ConfigurationError: a package is missing, most likely that of the extra.
+            ConfigurationError: a package is not installed.
         """
         module, _, name = self.factory.partition(":")
         try:
@@ -48,15 +46,15 @@ class Backend:
 
 
 class Registry(Mapping[str, Backend]):
-    """Backends of one kind by name. It keeps one instance a process for each set of settings.
+    """The backends of one kind, by name. It keeps one instance per process for each :meth:`key`.
 
     Attributes:
-        kind: what users call one of them, for messages.
-        setting: the variable that chooses one, for messages.
+        kind: name of the kind, for messages.
+        setting: the variable, option or field that selects a backend, for messages.
     """
 
     def __init__(self, kind: str, setting: str, backends: Mapping[str, Backend]) -> None:
-        """Nothing is imported here."""
+        """Register ``backends``. Imports no factory."""
         self.kind = kind
         self.setting = setting
         self._backends = dict(backends)
@@ -67,7 +65,7 @@ class Registry(Mapping[str, Backend]):
         """Return the entry of that name.
 
         Raises:
-            ConfigurationError: there is none.
+            ConfigurationError: the name is unknown.
         """
         try:
             return self._backends[name]
@@ -90,16 +88,20 @@ class Registry(Mapping[str, Backend]):
         return name in self._backends
 
     def key(self, name: str, settings: Any) -> tuple[Hashable, ...]:
-        """Return what tells instances apart: the name and the values of the settings that the backend takes."""
+        """Return a key that is equal for equal instances: the name, and the values of the settings that the backend takes."""
         return (name, *(getattr(settings, field) for field in self[name].settings))
 
     def create(self, name: str, settings: Any) -> Any:
-        """Return the backend of that name with these settings; the same instance for the same :meth:`key`.
+        """Return the backend of that name with these settings: the same instance for the same :meth:`key`.
 
-        Any thread may call it. One thread loads, the others wait, so that a model is loaded once a process.
+        Thread-safe. One thread loads and the others wait, so that a model is loaded once per process.
+
+        Args:
+            name: an entry of the registry.
+            settings: an object with the attributes in :attr:`Backend.settings`; None if there are none.
 
         Raises:
-            ConfigurationError: there is none of that name, or it lacks its extra, a model or a token.
+            ConfigurationError: the name is unknown, or the backend lacks its extra, a model or a token.
         """
         key = self.key(name, settings)
         with self._lock:
@@ -110,19 +112,18 @@ class Registry(Mapping[str, Backend]):
             return self._instances[key]
 
     def help(self) -> str:
-        """Return the names, each with its line of help, as one paragraph."""
-        return "; ".join(f"{name}: {backend.help}" for name, backend in self._backends.items())
+        """Return the names with their lines of help, as one sentence without its full stop."""
+        return ", ".join(f"{name} ({backend.help})" for name, backend in self._backends.items())
 
 
-def choice_of(registry: Registry) -> Any:
-    """Return the pydantic type of a field that holds the name of a backend."""
+def choice_of(names: Iterable[str], *others: str) -> Any:
+    """Return the type of a field that holds one of ``others`` or ``names``, such as those of a registry.
 
-    def check(name: str) -> str:
-        if name not in registry:
-            raise ValueError(f"unknown {registry.kind} {name!r}; choose one of {', '.join(registry)}")
-        return name
-
-    return Annotated[str, AfterValidator(check), Field(json_schema_extra={"enum": list(registry)})]
+    It is a ``Literal``, so pydantic, OpenAPI, typer and Dagster's launchpad show the choices. A type checker cannot read it:
+    assign it under ``if not TYPE_CHECKING``.
+    """
+    choices = (*others, *names)
+    return Literal[choices]
 
 
 TRANSCRIBERS = Registry(
@@ -172,12 +173,45 @@ DIARIZERS = Registry(
     },
 )
 
-SUMMARIZERS = Registry("summarizer", "STT_SUMMARIZER", {})
+SUMMARIZERS = Registry(
+    "summarizer",
+    "STT_SUMMARIZER",
+    {
+        "extractive": Backend(
+            "stt_pipeline.minutes.extractive.summarizer:ExtractiveSummarizer",
+            "sentences and phrases of the transcript, by rules; no language model",
+        ),
+    },
+)
 
-NOTIFIERS = Registry("kind of recipient", "notify_emails", {})
-"""By the scheme of a recipient's address."""
+NOTIFIERS = Registry(
+    "notifier",
+    "notify_emails",
+    {
+        "mailto": Backend(
+            "stt_pipeline.mail.notifier:MailNotifier",
+            "an email address, with or without mailto:",
+            settings=("smtp_url", "outbox", "mail_from"),
+        ),
+    },
+)
+"""By the scheme of a recipient."""
 
-FORMATS = Registry("export format", "format", {})
+FORMATS = Registry(
+    "export format",
+    "format",
+    {
+        "txt": Backend("stt_pipeline.minutes.formats.txt:Txt", "transcript, one line a segment"),
+        "srt": Backend("stt_pipeline.minutes.formats.srt:Srt", "transcript as SubRip subtitles"),
+        "vtt": Backend("stt_pipeline.minutes.formats.vtt:Vtt", "transcript as WebVTT subtitles"),
+        "json": Backend("stt_pipeline.minutes.formats.json:Json", "transcript and minutes, for programs"),
+        "md": Backend("stt_pipeline.minutes.formats.md:Md", "minutes and transcript as Markdown"),
+        "docx": Backend(
+            "stt_pipeline.minutes.formats.docx:Docx", "minutes and transcript as a Word document"
+        ),
+        "rttm": Backend("stt_pipeline.minutes.formats.rttm:Rttm", "speaker turns as RTTM"),
+    },
+)
 
 SOURCES = Registry(
     "kind of source",
@@ -193,3 +227,14 @@ SOURCES = Registry(
     },
 )
 """By the scheme of a source's address. A factory takes (`Address`, `FilePattern`, `SourceAccess`) and returns a `Source`."""
+
+if TYPE_CHECKING:
+    TranscriberName: TypeAlias = str
+    DiarizerName: TypeAlias = str
+    SummarizerName: TypeAlias = str
+    FormatName: TypeAlias = str
+else:
+    TranscriberName = choice_of(TRANSCRIBERS)
+    DiarizerName = choice_of(DIARIZERS)
+    SummarizerName = choice_of(SUMMARIZERS)
+    FormatName = choice_of(FORMATS)

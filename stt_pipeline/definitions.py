@@ -36,7 +36,7 @@ def build_definitions(
             "transcriber_for": resources.TranscriberResource(),
             "diarizer_for": resources.DiarizerResource(),
             "summarizer_for": resources.SummarizerResource(),
-            "open_mailer": resources.MailerResource(),
+            "notifier_for": resources.NotifierResource(),
             "transcripts_io": io_managers.ParquetIOManager(dataset="transcripts"),
             "minutes_io": io_managers.ParquetIOManager(dataset="minutes"),
             "sources": resources.sources_resource(s3),

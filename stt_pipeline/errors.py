@@ -1,22 +1,22 @@
-"""The errors that the product knows by name, and the short list of classes under which a file can fail.
+"""The exceptions of this package, and the error classes of failed files.
 
-No other module may invent an error class. A message says what happened and what to do about it.
+No other module defines an error class. A message states what is wrong and what to do.
 
     SttError
     ├── ConfigurationError     a setting is wrong or missing; nothing was started
-    ├── InvalidRequestError    what a user asked for cannot be done as written
-    │   ├── NotFoundError      there is no such thing
-    │   └── ConflictError      not in the state that it is in
-    ├── SourceUnavailableError a source does not answer at the moment; the same request may work later
-    ├── LeaseLostError         another run works on this shard now; this one must not write
-    └── FileError              one audio file cannot be processed; the others go on
-        ├── UnreadableError    not audio, empty, or broken
-        ├── NoAudioError       a container without an audio track, or no sound in it
+    ├── InvalidRequestError    a request is invalid
+    │   ├── NotFoundError      the object does not exist
+    │   └── ConflictError      the state of the object does not allow the request
+    ├── SourceUnavailableError a source does not answer at the moment; a retry may succeed
+    ├── LeaseLostError         another run owns the shard now; this run must not write
+    └── FileError              one audio file failed; the other files continue
+        ├── UnreadableError    empty, corrupt, or not audio
+        ├── NoAudioError       a container without an audio track, or without samples
         ├── DownloadError      the source could not deliver it (transient)
-        ├── ModelError         the speech model could not be loaded or failed (transient)
+        ├── ModelError         the speech model failed to load or to decode (transient)
         ├── OutOfMemoryError   the device ran out of memory (transient)
-        ├── SummaryError       the minutes could not be made (transient)
-        └── EmailError         the mail could not be handed over (transient)
+        ├── SummaryError       the minutes could not be written (transient)
+        └── EmailError         a notification could not be delivered (transient)
 """
 
 from typing import ClassVar, Literal
@@ -35,7 +35,7 @@ ErrorClass = Literal[
 
 
 class SttError(Exception):
-    """Base of every error with a message made for people."""
+    """Base class; the message is for users."""
 
 
 class ConfigurationError(SttError):
@@ -43,40 +43,40 @@ class ConfigurationError(SttError):
 
 
 class InvalidRequestError(SttError):
-    """What was asked for cannot be done as written."""
+    """A request is invalid; nothing was changed."""
 
 
 class NotFoundError(InvalidRequestError):
-    """There is no such thing."""
+    """The requested object does not exist."""
 
 
 class ConflictError(InvalidRequestError):
-    """What was asked for cannot be done in the state that the thing is in."""
+    """The state of the object does not allow the request."""
 
 
 class SourceUnavailableError(SttError):
-    """A source does not answer at the moment, or not in time; the same request may work later."""
+    """A source does not answer, or not in time; a retry may succeed."""
 
 
 class LeaseLostError(SttError):
-    """The shard's lease belongs to another run, so nothing may be written."""
+    """Another run owns the lease of the shard, so this run must not write."""
 
 
 class FileError(SttError):
-    """One audio file failed; ``error_class`` is stored with it and ``transient`` decides about another try."""
+    """One audio file failed. ``error_class`` is stored with the file; a ``transient`` error is retried."""
 
     error_class: ClassVar[ErrorClass] = "internal"
     transient: ClassVar[bool] = False
 
 
 class UnreadableError(FileError):
-    """The bytes are not audio that can be decoded: empty, broken, or another kind of file."""
+    """The file cannot be decoded: it is empty, corrupt, or not audio."""
 
     error_class = "unreadable"
 
 
 class NoAudioError(FileError):
-    """The container is fine but holds no audio track, or no samples."""
+    """The container is valid but has no audio track, or no samples."""
 
     error_class = "no_audio"
 
@@ -89,7 +89,7 @@ class DownloadError(FileError):
 
 
 class ModelError(FileError):
-    """The speech model could not be loaded, or failed while decoding."""
+    """The speech model failed to load or to decode."""
 
     error_class = "model"
     transient = True
@@ -103,19 +103,19 @@ class OutOfMemoryError(FileError):
 
 
 class SummaryError(FileError):
-    """The minutes could not be made."""
+    """The minutes could not be written."""
 
     error_class = "llm"
     transient = True
 
 
 class EmailError(FileError):
-    """The mail could not be handed over to the mail server."""
+    """A notification could not be delivered."""
 
     error_class = "email"
     transient = True
 
 
 def error_class_of(error: BaseException) -> ErrorClass:
-    """Return the class under which ``error`` is recorded; anything not foreseen is ``internal``."""
+    """Return the error class that is stored for ``error``; ``internal`` for any exception but a FileError."""
     return error.error_class if isinstance(error, FileError) else "internal"

@@ -6,9 +6,9 @@ from datetime import datetime, timezone
 from typing import Literal
 from urllib.parse import urlsplit
 
+from stt_pipeline.backends import NOTIFIERS
 from stt_pipeline.batches.execution.dispatch import STALE_AFTER
 from stt_pipeline.errors import ConfigurationError
-from stt_pipeline.mail.mailer import load_mailer
 from stt_pipeline.mail.smtp import DEFAULT_PORTS
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.models import find_files, resolve_name
@@ -62,7 +62,7 @@ def model(settings: Settings) -> Check:
 def mail(settings: Settings) -> Check:
     """Where mails go; for SMTP, whether something listens there."""
     try:
-        load_mailer(settings.smtp_url, settings.outbox, settings.mail_from)
+        NOTIFIERS.create("mailto", settings)
     except ConfigurationError as error:
         return Check("mail", "fail", str(error))
     if not settings.smtp_url:

@@ -1,6 +1,6 @@
-"""Every STT_* variable, typed and documented once. Nothing here reads a database, a file of audio or a model.
+"""Every STT_* variable with its type, default and description. Nothing here opens a database, an audio file or a model.
 
-`.env.example` is made from this file (`python -m tools.env_example`), so a description here is the documentation.
+`.env.example` is generated from this file: ``python -m tools.env_example > .env.example``.
 """
 
 from pathlib import Path
@@ -11,67 +11,76 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from stt_pipeline.backends import (
+    DIARIZERS,
+    SUMMARIZERS,
+    TRANSCRIBERS,
+    DiarizerName,
+    SummarizerName,
+    TranscriberName,
+)
+
 
 class Settings(BaseSettings):
-    """Configuration of one process, read from the environment and from ``.env`` in the working folder."""
+    """Configuration of one process, from the environment and from ``.env`` in the working directory."""
 
     model_config = SettingsConfigDict(env_prefix="STT_", env_file=".env", extra="ignore", frozen=True)
 
     home: Path = Field(
         Path(".stt"),
-        description="Folder for everything kept on this machine: embedded Postgres, Dagster's home, Parquet, outbox.",
+        description="Folder for all local data: embedded Postgres, DAGSTER_HOME, Parquet, audio cache, outbox.",
     )
     database_url: str = Field(
         "",
-        description="postgresql://user:password@host:port/name of the server for the store and for Dagster. "
+        description="URL of the Postgres database for the store and for Dagster: postgresql://user:password@host:port/name. "
         "Empty: an embedded Postgres under STT_HOME.",
     )
     data_uri: str = Field(
         "",
-        description="Where Parquet and exports go: a path, file:///path or s3://bucket/prefix. Empty: STT_HOME/data.",
+        description="Root folder of Parquet datasets and exports: a path, file:///path or s3://bucket/prefix. "
+        "Empty: STT_HOME/data.",
     )
 
     s3_endpoint_url: str = Field(
         "",
-        description="Address of an S3 server, as in http://127.0.0.1:9000. Empty: AWS, or AWS_ENDPOINT_URL_S3. "
-        "Credentials are found as by every AWS tool.",
+        description="URL of the S3 server, such as http://127.0.0.1:9000. Empty: AWS_ENDPOINT_URL_S3, else AWS. "
+        "Credentials come from the standard AWS credential chain.",
     )
-    s3_region: str = Field("", description="Region of the buckets. Empty: AWS_REGION, or the profile's.")
+    s3_region: str = Field(
+        "", description="AWS region of the buckets. Empty: AWS_REGION, else the region of the profile."
+    )
     s3_profile: str = Field(
         "",
-        description="Profile of the AWS configuration, which may take a role (role_arn). Empty: AWS_PROFILE.",
+        description="Profile in the AWS configuration; it may assume a role (role_arn). Empty: AWS_PROFILE.",
     )
     sqs_endpoints: str = Field(
         "",
-        description="Servers of queues besides AWS: addresses separated by commas, such as http://127.0.0.1:4566. Others are "
-        "never asked, since requests are signed with the credentials.",
+        description="URLs of SQS-compatible servers besides AWS, separated by commas, such as http://127.0.0.1:4566. Queues on "
+        "other servers are refused, because requests are signed with the AWS credentials.",
     )
     cache_bytes: int = Field(
         20 << 30,
         ge=0,
-        description="Disk space under STT_HOME/cache for downloaded recordings, in bytes (20 GiB); the least recently "
-        "used go first. Room for the audio of one run saves fetching it once a stage.",
+        description="Size limit of the audio cache in STT_HOME/cache, in bytes (20 GiB); the least recently used files are "
+        "deleted first. A cache that holds the audio of one run saves one download per stage.",
     )
     quiet_period_seconds: float = Field(
         10.0,
         ge=0,
-        description="A local file that was changed within so many seconds is looked at again before it is taken in: it "
-        "may still be growing.",
+        description="A local file that changed within this many seconds is checked again before it is added to a batch, "
+        "because it may still be growing.",
     )
-    timezone: str = Field(
-        "Asia/Seoul", description="Time zone (IANA name) in which a watch's day begins and ends."
-    )
+    timezone: str = Field("Asia/Seoul", description="Time zone (IANA name) of the daily batches of a watch.")
 
     model: str = Field(
         "auto",
-        description="Speech model: auto (large-v3 on a GPU, small on a CPU), a faster-whisper name, "
-        "a repository of the Hugging Face hub (owner/model), a folder with a CTranslate2 Whisper model, or demo (the tiny model "
+        description="Speech model: auto (large-v3 on a GPU, small on a CPU), a faster-whisper model name, "
+        "a repository on the Hugging Face hub (owner/model), a folder with a CTranslate2 Whisper model, or demo (the tiny model "
         "in the package).",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
-        description="Where the speech model, pyannote and the alignment of words run: cpu, cuda, or auto (cuda where there "
-        "is one).",
+        description="Device of the speech model, pyannote and word alignment: cpu, cuda, or auto (cuda if available).",
     )
     compute_type: str = Field(
         "auto", description="CTranslate2 compute type. auto: float16 on a GPU, int8 on a CPU."
@@ -79,124 +88,127 @@ class Settings(BaseSettings):
     cpu_threads: int = Field(
         0,
         ge=0,
-        description="Threads of each worker of the speech model on a CPU; there are as many workers as cores allow. 0 "
-        "takes four, or all cores where there are fewer, and one for the demo model.",
+        description="CPU threads of each CTranslate2 worker; the number of workers follows from the number of cores. 0: four, "
+        "or all cores if there are fewer; one for the demo model.",
     )
     language: str = Field(
         "",
-        description="Language code of the recordings, of batches that say nothing about languages; empty detects it "
-        "file by file.",
+        description="Language code for batches without a language option. Empty: detected for each file.",
     )
     model_batch_size: int = Field(
         0,
         ge=0,
-        description="Stretches of speech that the model decodes together, from any number of recordings; "
-        "0 takes what the device's memory holds.",
+        description="Model batch size: speech chunks that are decoded together, from any number of recordings. "
+        "0: as many as fit into the memory of the device.",
     )
-    diarizer: Literal["auto", "pyannote", "segmentation", "embedded", "channel", "none"] = Field(
-        "auto",
-        description="Who finds the speakers: pyannote (the best; wants the whisperx extra, and HF_TOKEN in the environment or "
-        "a local folder as STT_PYANNOTE_PIPELINE), segmentation (the whisperx extra, no token), embedded (no extra), "
-        "channel (one speaker a channel of stereo calls) or none. auto: segmentation where the extra is installed, else embedded.",
+    transcriber: TranscriberName = Field(
+        "local", description=f"Transcription backend. {TRANSCRIBERS.help()}."
     )
+    diarizer: DiarizerName = Field("auto", description=f"Diarization backend. {DIARIZERS.help()}.")
     pyannote_pipeline: str = Field(
         "",
-        description="The pipeline of the diarizer pyannote: a name on the Hugging Face hub or a local folder. "
-        "Empty takes whisperx's own choice.",
+        description="Pipeline of the diarizer pyannote: a name on the Hugging Face hub or a local folder. "
+        "Empty: the default of whisperx.",
+    )
+    summarizer: SummarizerName = Field(
+        "extractive", description=f"Backend that writes the minutes. {SUMMARIZERS.help()}."
     )
 
     smtp_url: str = Field(
         "",
-        description="smtp://user:password@host:port, or smtps:// for implicit TLS. "
-        "Empty: mails become .eml files in STT_HOME/outbox.",
+        description="URL of the mail server: smtp://user:password@host:port, or smtps:// for implicit TLS. "
+        "Empty: mails are written to STT_HOME/outbox as .eml files.",
     )
-    mail_from: str = Field("stt@localhost", description="Sender of every mail.")
+    mail_from: str = Field("stt@localhost", description="Sender address of all mails.")
 
     max_file_bytes: int = Field(
-        1 << 30, gt=0, description="Larger audio files are rejected, in bytes (1 GiB)."
+        1 << 30, gt=0, description="Size limit of an audio file, in bytes (1 GiB). Larger files fail."
     )
     max_attempts: int = Field(
-        3, ge=1, description="Tries for a file whose failure may pass, the first one included."
+        3, ge=1, description="Attempts for a file that fails with a transient error, the first one included."
     )
     max_shards_in_flight: int = Field(
-        200, ge=1, description="Shards that may be queued or worked on at once, over all batches."
+        200, ge=1, description="Shards of all batches that may be queued or running at the same time."
     )
     max_active_batches: int = Field(
-        10, ge=1, description="Batches whose shards are dispatched side by side; others wait for their turn."
+        10, ge=1, description="Batches whose shards are dispatched at the same time; the other batches wait."
     )
     partition_retention_days: int = Field(
         90,
         ge=1,
-        description="Partitions and runs of batches that ended so many days ago leave Dagster; rows and Parquet stay.",
+        description="Partitions and runs of a batch are removed from Dagster this many days after it ended; its rows and "
+        "Parquet files stay.",
     )
     lease_seconds: int = Field(
-        120, ge=10, description="A shard whose run gives no sign of life for this long is dispatched again."
+        120,
+        ge=10,
+        description="A shard is dispatched again if its run sends no heartbeat for this long, in seconds.",
     )
 
     allowed_sources: str = Field(
         "",
-        description="Where batches may take recordings from: addresses separated by commas, such as "
-        "file:///data/meetings,s3://recordings/2026. Empty: any folder for the command line and the Dagster UI, none for "
-        "the API.",
+        description="Allowed sources of batches: addresses separated by commas, such as "
+        "file:///data/meetings,s3://recordings/2026. Empty: the command line and the Dagster UI may read any folder, the API "
+        "none.",
     )
 
     api_host: str = Field(
-        "127.0.0.1", description="Address on which `stt up` and `stt api` serve the admin API."
+        "127.0.0.1", description="Host on which `stt up` and `stt api` serve the admin API."
     )
-    api_port: int = Field(8010, ge=0, le=65535, description="Port of the admin API; 0 takes a free one.")
+    api_port: int = Field(8010, ge=0, le=65535, description="Port of the admin API; 0 selects a free port.")
     development: bool = Field(
         False,
-        description="Without an API key everybody is an admin of the API. For a developer's own machine only.",
+        description="Requests without an API key have the role admin. For local development only.",
     )
     api_rate_limit: str = Field(
-        "600/minute", description="Requests for each API key, as in 10/second or 600/minute."
+        "600/minute", description="Rate limit for each API key, such as 10/second or 600/minute."
     )
     api_statement_seconds: float = Field(
-        10.0, gt=0, description="A query of an API request that takes longer is given up."
+        10.0, gt=0, description="Statement timeout of an API request's queries, in seconds."
     )
     cerbos_url: str = Field(
         "",
-        description="Address of a Cerbos policy decision point, as in http://127.0.0.1:3592, that decides who may do what "
-        "in the API. Empty: the product's own table of roles.",
+        description="URL of a Cerbos policy decision point, such as http://127.0.0.1:3592, that authorizes API requests. "
+        "Empty: the built-in table of roles.",
     )
 
-    ui_host: str = Field("127.0.0.1", description="Address on which `stt up` serves the Dagster UI.")
-    ui_port: int = Field(3000, ge=0, le=65535, description="Port of the Dagster UI; 0 takes a free one.")
+    ui_host: str = Field("127.0.0.1", description="Host on which `stt up` serves the Dagster UI.")
+    ui_port: int = Field(3000, ge=0, le=65535, description="Port of the Dagster UI; 0 selects a free port.")
 
     @field_validator("timezone")
     @classmethod
-    def _known(cls, timezone: str) -> str:
+    def _is_known(cls, timezone: str) -> str:
         try:
             ZoneInfo(timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise PydanticCustomError(
                 "timezone",
-                "{timezone} is no time zone: give a name as in Asia/Seoul, or UTC",
+                "{timezone} is not a time zone: give an IANA name such as Asia/Seoul, or UTC",
                 {"timezone": repr(timezone)},
             ) from error
         return timezone
 
     @property
     def postgres_folder(self) -> Path:
-        """Data folder of the embedded Postgres."""
+        """Data directory of the embedded Postgres."""
         return self.home.absolute() / "postgres"
 
     @property
     def dagster_home(self) -> Path:
-        """The DAGSTER_HOME that `stt up` gives to its children."""
+        """DAGSTER_HOME of the processes that `stt up` starts."""
         return self.home.absolute() / "dagster"
 
     @property
     def outbox(self) -> Path:
-        """Folder for mails when no SMTP server is configured."""
+        """Folder of the mails when STT_SMTP_URL is empty."""
         return self.home.absolute() / "outbox"
 
     @property
     def cache_folder(self) -> Path:
-        """Folder for downloaded recordings."""
+        """Folder of the audio cache."""
         return self.home.absolute() / "cache"
 
     @property
     def data_root(self) -> str:
-        """Root of the Parquet datasets: a path, or a URI with a scheme."""
+        """Root of the Parquet datasets: a path or a URI."""
         return self.data_uri or str(self.home.absolute() / "data")

@@ -14,8 +14,9 @@ from rich.table import Table
 
 from stt_pipeline.audio.address import display_name
 from stt_pipeline.audio.sound import SoundFile
+from stt_pipeline.batches.requests.backend_choice import diarizer_for, transcriber_for
 from stt_pipeline.batches.requests.options import BatchOptions, speaker_count, transcription_options
-from stt_pipeline.cli.speech_options import Wishes, speech_tools, wishes
+from stt_pipeline.cli.speech_options import DiarizerFlag, SpeechOptions, speech_options
 from stt_pipeline.cli.terminal import err, out, print_status
 from stt_pipeline.cli.transcription_bars import TranscriptionBars
 from stt_pipeline.errors import ConfigurationError, FileError, InvalidRequestError
@@ -29,6 +30,7 @@ from stt_pipeline.speech.evaluation.references import (
     read_corpus,
 )
 from stt_pipeline.speech.evaluation.scores import Score, as_table, rates_of, speakers_of, totals
+from stt_pipeline.speech.postprocess import WithPostprocessing
 from stt_pipeline.speech.recordings import Outcome, Recording
 
 if TYPE_CHECKING:
@@ -57,19 +59,17 @@ def evaluate(
     language: Annotated[
         str, typer.Option(help="Language code, such as ko; else STT_LANGUAGE, or it is detected.")
     ] = "",
-    diarizer: Annotated[
-        str, typer.Option(help="Who finds the speakers, as STT_DIARIZER, which it overrides.")
-    ] = "",
+    diarizer: DiarizerFlag = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="End with one JSON object of figures on stdout.")
     ] = False,
-    option: Wishes = None,
+    option: SpeechOptions = None,
 ) -> None:
     """Transcribe the recordings of FOLDER and score them against their references, the worst first.
 
     docs/evaluation.md says what each figure means. Exit code 1 if a recording has no reference or no result.
     """
-    asked = wishes(option, model=model, language=language, diarizer=diarizer)
+    asked = speech_options(option, model=model, language=language, diarizer=diarizer)
     corpus = read_corpus(folder)
     if not corpus.references:
         raise InvalidRequestError(
@@ -106,7 +106,8 @@ def _found(corpus: Corpus, folder: Path) -> list[Score]:
 def _transcribed(corpus: Corpus, asked: BatchOptions) -> Iterator[Score]:
     """Transcribe and score all recordings, and find the speakers of those whose reference knows them."""
     settings = Settings()
-    engine, finds_speakers = speech_tools(asked, settings)
+    transcriber = WithPostprocessing(transcriber_for(settings)(asked))
+    finds_speakers = diarizer_for(settings)(asked)
     options = transcription_options(asked, language=settings.language)
     recordings = (
         # the default binds this path, and not the last one
@@ -115,7 +116,7 @@ def _transcribed(corpus: Corpus, asked: BatchOptions) -> Iterator[Score]:
     )
     with TranscriptionBars(list(corpus.references)) as bars:
         outcomes = []
-        for outcome in engine.transcribe(recordings, progress=bars.heard):
+        for outcome in transcriber.transcribe(recordings, progress=bars.heard):
             bars.ended(_path(outcome), getattr(outcome.result, "duration", None))
             outcomes.append(outcome)
     if any(reference.turns is not None for reference in corpus.references.values()):

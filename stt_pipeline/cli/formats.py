@@ -1,4 +1,4 @@
-"""Writing transcripts to files in the formats that a person asked for; the formats are in ``minutes.exports``."""
+"""Writing transcripts to files in the requested formats; the formats are in ``minutes.formats``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stt_pipeline.backends import FORMATS
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError
-from stt_pipeline.minutes.exports import EXPORT_FORMATS, export
+from stt_pipeline.minutes.exports import export
 from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.parquet import files
 from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
@@ -17,10 +18,7 @@ from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
 if TYPE_CHECKING:
     from upath import UPath
 
-FORMATS_HELP = (
-    "What to write, separated by commas: txt, srt, vtt (transcript), json, md, docx (with minutes), "
-    "rttm (speaker turns)."
-)
+FORMATS_HELP = f"Formats to write, separated by commas. {FORMATS.help()}."
 
 
 def parsed_formats(text: str) -> list[str]:
@@ -30,10 +28,10 @@ def parsed_formats(text: str) -> list[str]:
         InvalidRequestError: one of them is not known, or there is none.
     """
     kinds = list(dict.fromkeys(kind.strip().lower() for kind in text.split(",") if kind.strip()))
-    unknown = [kind for kind in kinds if kind not in EXPORT_FORMATS]
+    unknown = [kind for kind in kinds if kind not in FORMATS]
     if unknown or not kinds:
         raise InvalidRequestError(
-            f"--format knows {', '.join(EXPORT_FORMATS)}, separated by commas, not {', '.join(unknown) or 'nothing'}."
+            f"--format knows {', '.join(FORMATS)}, separated by commas, not {', '.join(unknown) or 'nothing'}."
         )
     return kinds
 

@@ -12,18 +12,20 @@ import typer
 
 from stt_pipeline.audio.address import display_name
 from stt_pipeline.audio.sound import Sound, SoundFile
+from stt_pipeline.batches.requests.backend_choice import diarizer_for, summarizer_for, transcriber_for
 from stt_pipeline.batches.requests.options import BatchOptions, speaker_count, transcription_options
 from stt_pipeline.cli.formats import FORMATS_HELP, made_folder, parsed_formats, write_formats
-from stt_pipeline.cli.speech_options import Wishes, speech_tools, wishes
+from stt_pipeline.cli.speech_options import DiarizerFlag, SpeechOptions, speech_options
 from stt_pipeline.cli.terminal import print_status
 from stt_pipeline.cli.transcription_bars import TranscriptionBars
 from stt_pipeline.durations import format_duration
 from stt_pipeline.errors import ConfigurationError, FileError, InvalidRequestError, SttError
-from stt_pipeline.minutes.exports import EXPORT_FORMATS
-from stt_pipeline.minutes.extractive import ExtractiveSummarizer
+from stt_pipeline.minutes.exports import export_format
+from stt_pipeline.minutes.summarizer import Summarizer
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.alignment import align
 from stt_pipeline.speech.diarization import Diarizer
+from stt_pipeline.speech.postprocess import WithPostprocessing
 from stt_pipeline.speech.quality import Figures
 from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.speakers import assign_speakers
@@ -56,19 +58,14 @@ def transcribe(
     hotwords: Annotated[
         str, typer.Option(help="Names and terms that are likely to be said, separated by commas.")
     ] = "",
-    diarizer: Annotated[
-        str,
-        typer.Option(
-            help="Who finds the speakers: auto, pyannote, segmentation, embedded, channel or none; else STT_DIARIZER."
-        ),
-    ] = "",
+    diarizer: DiarizerFlag = None,
     model_batch_size: Annotated[
         int,
         typer.Option(
             min=0, help="Stretches of speech decoded together; 0: STT_MODEL_BATCH_SIZE, or what memory holds."
         ),
     ] = 0,
-    option: Wishes = None,
+    option: SpeechOptions = None,
 ) -> None:
     """Transcribe FILE... here and now, without Dagster or a database, and write NAME.FORMAT for each.
 
@@ -76,9 +73,11 @@ def transcribe(
     failed (the others are written), or its speakers could not be found (its text is), 2 if nothing could be started.
     """
     settings = Settings()
+    if model_batch_size:
+        settings = settings.model_copy(update={"model_batch_size": model_batch_size})
     kinds = parsed_formats(formats)
     stems = _stems(files, output_dir)
-    asked = wishes(
+    asked = speech_options(
         option,
         model=model,
         language=language,
@@ -90,13 +89,15 @@ def transcribe(
     if asked.align and not is_installed():  # now, and not after the first file is transcribed
         raise ConfigurationError(missing_extra("alignment of words (--option align)"))
     made_folder(output_dir)
-    engine, diarize = speech_tools(asked, settings, batch_size=model_batch_size)
+    transcriber = WithPostprocessing(transcriber_for(settings)(asked))
+    diarize = diarizer_for(settings)(asked)
+    summarizer = summarizer_for(settings)(asked)
     options = transcription_options(asked, language=settings.language)
     recordings = (Recording(file, partial(_opened, file), options) for file in stems)
     done, failed, without_speakers = list[Transcript](), 0, 0
     started = time.monotonic()
     bars = TranscriptionBars(list(stems))
-    with bars, closing(engine.transcribe(recordings, progress=bars.heard)) as outcomes:
+    with bars, closing(transcriber.transcribe(recordings, progress=bars.heard)) as outcomes:
         for outcome in outcomes:
             file = cast(Path, outcome.recording.key)
             name = display_name(file)
@@ -105,7 +106,7 @@ def transcribe(
                     raise outcome.result
                 transcript, turns = _with_speakers(file, outcome.result, diarize, asked, settings.device)
                 without_speakers += turns is None
-                written = _write(stems[file], kinds, name, transcript, turns)
+                written = _write(stems[file], kinds, name, transcript, turns, summarizer)
             except Exception as error:
                 _raise_unless_of_a_file(error)
                 failed += 1
@@ -146,12 +147,17 @@ def _with_speakers(
 
 
 def _write(
-    stem: Path, kinds: Sequence[str], name: str, transcript: Transcript, turns: Sequence[SpeakerTurn] | None
+    stem: Path,
+    kinds: Sequence[str],
+    name: str,
+    transcript: Transcript,
+    turns: Sequence[SpeakerTurn] | None,
+    summarizer: Summarizer,
 ) -> "list[UPath | Path]":
-    if turns is None:  # an rttm would say that nobody talks
-        kinds = [kind for kind in kinds if kind != "rttm"]
-    with_minutes = any(EXPORT_FORMATS[kind].has_minutes for kind in kinds)
-    minutes = ExtractiveSummarizer().summarize(transcript) if with_minutes else None
+    if turns is None:
+        kinds = [kind for kind in kinds if not export_format(kind).needs_turns]
+    with_minutes = any(export_format(kind).has_minutes for kind in kinds)
+    minutes = summarizer.summarize(transcript) if with_minutes else None
     return write_formats(stem, kinds, name=name, transcript=transcript, minutes=minutes, turns=turns or ())
 
 

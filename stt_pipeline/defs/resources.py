@@ -1,29 +1,25 @@
-"""What assets are given: configuration that hands out plain objects of the rooms below.
+"""The Dagster resources of the assets. Each creates a plain object of a lower layer.
 
-A model is held by its room for the life of the process, never by a resource, which lives for one run. Tests pass plain
-fakes to ``build_definitions`` instead.
+A resource lives for one run; models live as long as the process, in the registries of `stt_pipeline.backends`. Tests pass
+plain fakes to ``build_definitions`` instead.
 """
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache, wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.batches.requests.options import BatchOptions
+from stt_pipeline.backends import NOTIFIERS
+from stt_pipeline.batches.requests import backend_choice
+from stt_pipeline.batches.requests.backend_choice import BackendFor
 from stt_pipeline.batches.stages.publish import SummarizerFor
-from stt_pipeline.batches.stages.transcribe import DiarizerFor, TranscriberFor
-from stt_pipeline.mail.mailer import Mailer, load_mailer
-from stt_pipeline.minutes.extractive import ExtractiveSummarizer
-from stt_pipeline.minutes.model import Summarizer
+from stt_pipeline.batches.stages.transcribe import DiarizerFor
+from stt_pipeline.notify.notifier import Notifier, NotifierFor
+from stt_pipeline.notify.recipients import Recipient
 from stt_pipeline.settings import Settings
-from stt_pipeline.speech.diarization import Diarizer, load_diarizer
-from stt_pipeline.speech.engine import Engine
-from stt_pipeline.speech.models import LoadedModel, load_model
 from stt_pipeline.speech.transcriber import Transcriber
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.server.embedded import with_database
@@ -31,10 +27,8 @@ from stt_pipeline.store.server.embedded import with_database
 if TYPE_CHECKING:
     from dagster_aws.s3 import S3Resource
 
-OpenMailer = Callable[[], Mailer]
-
-# waits of 1, 2, 4, ... seconds, less a random part, come between: half a minute for a run. A sensor looks again soon, and
-# what is wrong is to be said before it gives the look up
+# botocore waits 1, 2, 4, ... seconds with jitter between attempts: up to half a minute in a run. A sensor ticks again soon,
+# and must report the error before its tick times out.
 _ATTEMPTS_OF_RUNS = 5
 _ATTEMPTS_OF_SENSORS = 2
 
@@ -48,11 +42,11 @@ class SettingsResource(dg.ConfigurableResource[Settings]):
 
 
 def sources_resource(s3: "S3Resource | None" = None) -> dg.ResourceDefinition:
-    """Return the resource ``sources``: the places of STT_ALLOWED_SOURCES, buckets reached through Dagster's S3 resource.
+    """Return the resource ``sources``: the sources in STT_ALLOWED_SOURCES, with buckets opened by Dagster's S3 resource.
 
     Args:
-        s3: as configured in code; None takes the STT_S3_* variables. (Importing ``dagster_aws`` takes most of a second, so
-            that happens when a bucket is opened first.)
+        s3: configured in code; None takes the STT_S3_* variables. ``dagster_aws`` takes most of a second to import, so it
+            is imported when the first bucket is opened.
     """
 
     def make_client(settings: Settings, attempts: int) -> Any:
@@ -72,7 +66,7 @@ def sources_resource(s3: "S3Resource | None" = None) -> dg.ResourceDefinition:
         access = SourceAccess.of(settings, lambda: make_client(settings, attempts))
         return AllowedSources.for_users(settings.allowed_sources, access)
 
-    return dg.ResourceDefinition(allowed_sources, description="Where batches may take recordings from.")
+    return dg.ResourceDefinition(allowed_sources, description="The sources that batches may read.")
 
 
 class DatabaseResource(dg.ConfigurableResource[Database]):
@@ -80,7 +74,7 @@ class DatabaseResource(dg.ConfigurableResource[Database]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Database]:
-        """Lend a pool of connections for the run."""
+        """Yield a pool of connections, and close it at the end of the run."""
         with with_database(Settings()) as url:
             database = Database(url)
             try:
@@ -89,83 +83,39 @@ class DatabaseResource(dg.ConfigurableResource[Database]):
                 database.dispose()
 
 
-_Asked = ParamSpec("_Asked")
-_Model = TypeVar("_Model")
+class TranscriberResource(dg.ConfigurableResource[BackendFor[Transcriber]]):
+    """The transcriber of a batch: its option ``transcriber``, else STT_TRANSCRIBER."""
 
-
-def _once_a_process(load: Callable[_Asked, _Model]) -> Callable[_Asked, _Model]:
-    """Return ``load`` for use in any thread; what it returned is kept, and nobody loads beside another."""
-    lock, kept = threading.Lock(), cache(load)
-
-    @wraps(load)
-    def loaded(*asked: _Asked.args, **wishes: _Asked.kwargs) -> _Model:
-        with lock:
-            return kept(*asked, **wishes)  # type: ignore[arg-type]  # they are all hashable
-
-    return loaded
-
-
-@_once_a_process
-def _engine(loaded: LoadedModel, batch_size: int) -> Engine:
-    """Return the engine of a model: one a process, as the model is."""
-    return Engine(loaded, batch_size=batch_size)
-
-
-class TranscriberResource(dg.ConfigurableResource[TranscriberFor]):
-    """The speech model that a batch asks for, else STT_MODEL's; loaded once a process."""
-
-    def create_resource(self, context: dg.InitResourceContext) -> TranscriberFor:
-        """Return a function from a batch's options to its transcriber."""
-        settings = Settings()
-
-        def transcriber_for(options: BatchOptions) -> Transcriber:
-            loaded = load_model(
-                options.model or settings.model,
-                settings.device,
-                settings.compute_type,
-                settings.cpu_threads,
-            )
-            return _engine(loaded, settings.model_batch_size)
-
-        return transcriber_for
-
-
-@_once_a_process
-def _diarizer(name: str, pyannote_pipeline: str, device: str) -> Diarizer:
-    """Return the diarizer of that name: one a process, since it holds models."""
-    return load_diarizer(name, pyannote_pipeline=pyannote_pipeline, device=device)
+    def create_resource(self, context: dg.InitResourceContext) -> BackendFor[Transcriber]:
+        """Return a function from the options of a batch to its transcriber."""
+        return backend_choice.transcriber_for(Settings())
 
 
 class DiarizerResource(dg.ConfigurableResource[DiarizerFor]):
-    """The diarizer that a batch asks for, else STT_DIARIZER's."""
+    """The diarizer of a batch: its option ``diarizer``, else STT_DIARIZER."""
 
     def create_resource(self, context: dg.InitResourceContext) -> DiarizerFor:
-        """Return a function from a batch's options to its diarizer."""
-        settings = Settings()
-
-        def diarizer_for(options: BatchOptions) -> Diarizer:
-            name = options.diarizer or settings.diarizer
-            return _diarizer(name, settings.pyannote_pipeline, settings.device)
-
-        return diarizer_for
+        """Return a function from the options of a batch to its diarizer."""
+        return backend_choice.diarizer_for(Settings())
 
 
 class SummarizerResource(dg.ConfigurableResource[SummarizerFor]):
-    """Who writes the minutes."""
+    """The summarizer of a batch: its option ``summarizer``, else STT_SUMMARIZER."""
 
     def create_resource(self, context: dg.InitResourceContext) -> SummarizerFor:
-        """Return a function from a batch's options to its summarizer."""
-
-        def summarizer_for(options: BatchOptions) -> Summarizer:
-            return ExtractiveSummarizer()
-
-        return summarizer_for
+        """Return a function from the options of a batch to its summarizer."""
+        return backend_choice.summarizer_for(Settings())
 
 
-class MailerResource(dg.ConfigurableResource[OpenMailer]):
-    """The way mails leave: STT_SMTP_URL, or .eml files in the outbox."""
+class NotifierResource(dg.ConfigurableResource[NotifierFor]):
+    """The notifiers of recipients, by scheme."""
 
-    def create_resource(self, context: dg.InitResourceContext) -> OpenMailer:
-        """Return a function that makes the mailer, so that a wrong setting shows where it is used."""
+    def create_resource(self, context: dg.InitResourceContext) -> NotifierFor:
+        """Return a function from a recipient to its notifier. A wrong setting raises when the function is called."""
         settings = Settings()
-        return lambda: load_mailer(settings.smtp_url, settings.outbox, settings.mail_from)
+
+        def notifier_for(recipient: Recipient) -> Notifier:
+            notifier: Notifier = NOTIFIERS.create(recipient.scheme, settings)
+            return notifier
+
+        return notifier_for

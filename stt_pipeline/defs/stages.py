@@ -4,13 +4,15 @@ The stages have different run sizes (``batches.execution.dispatch.SHARDS_PER_RUN
 neighbouring assets of equal backfill policy into one run, and mails must not wait in a run that holds a GPU.
 """
 
+from stt_pipeline.backends import TRANSCRIBERS
+from stt_pipeline.settings import Settings
 from stt_pipeline.store.queue.shards import Stage
 
 STAGE_ASSETS: dict[Stage, tuple[str, ...]] = {
     "transcribe": ("audio_files", "transcripts", "speaker_turns"),
     "publish": ("meeting_minutes", "notifications"),
 }
-POOL: dict[Stage, str] = {"transcribe": "gpu", "publish": "cpu"}
+POOL: dict[Stage, str] = {"transcribe": TRANSCRIBERS[Settings().transcriber].pool or "cpu", "publish": "cpu"}
 
 
 def stage_of(asset: str) -> Stage:

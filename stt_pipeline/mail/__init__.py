@@ -1,1 +1,1 @@
-"""Mails to people: templates and the ways to hand a mail over. Knows no database: who was told is the store's."""
+"""Mail as a notifier: templates, SMTP, and the outbox. Nothing here opens a database."""

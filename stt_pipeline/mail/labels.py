@@ -1,4 +1,4 @@
-"""The fixed words that only mails have, beside those of the minutes. No logic but the choice."""
+"""Fixed texts of the mails in Korean and English, in addition to those of the minutes."""
 
 from typing import Final
 
@@ -29,7 +29,7 @@ LABELS: Final = {
     "en": {
         "minutes_subject": "[Minutes]",
         "files": "Files",
-        "minutes_footer": "These minutes were made automatically. Check what matters against the recording.",
+        "minutes_footer": "These minutes were generated automatically. Check important points against the recording.",
         "batch_subject": "[Batch report]",
         "status": "Status",
         "total": "Files",
@@ -48,5 +48,5 @@ LABELS: Final = {
 
 
 def labels(language: str) -> dict[str, str]:
-    """Return the labels for a language code, those of the minutes included; English for any language but Korean."""
+    """Return the labels for a language code, with those of the minutes: Korean for "ko", else English."""
     return labels_of_minutes(language) | LABELS["ko" if language == "ko" else "en"]

@@ -1,4 +1,4 @@
-"""The one interface of everything that hands mails over, and the choice between the two. No wording, no addresses."""
+"""The interface of a mailer, and the choice between SMTP and the outbox."""
 
 from pathlib import Path
 from types import TracebackType
@@ -10,15 +10,15 @@ from stt_pipeline.mail.smtp import SmtpMailer
 
 
 class Mailer(Protocol):
-    """Hands mails over. As a context manager it keeps one connection for several mails; ``send`` works without, too."""
+    """Sends mails. As a context manager it keeps one connection for several mails; ``send`` also works outside of it."""
 
     name: str
 
     def send(self, mail: Mail) -> str:
-        """Hand ``mail`` over and return a note on where it went, for the log.
+        """Send ``mail`` and return a note for the delivery log, such as the name of the server.
 
         Raises:
-            EmailError: it could not be handed over; the message says why.
+            EmailError: it was not sent; the message has the reason.
         """
         ...
 
@@ -33,9 +33,9 @@ class Mailer(Protocol):
 
 
 def load_mailer(smtp_url: str, outbox: Path, sender: str) -> Mailer:
-    """Return the mailer for ``STT_SMTP_URL``, or one that writes .eml files to ``outbox`` when it is empty.
+    """Return the mailer of ``STT_SMTP_URL``; if it is empty, one that writes .eml files to ``outbox``.
 
     Raises:
-        ConfigurationError: the URL or the sender's address cannot be used.
+        ConfigurationError: the URL or the address of the sender is invalid.
     """
     return SmtpMailer(smtp_url, sender) if smtp_url else OutboxMailer(outbox, sender)

@@ -1,4 +1,4 @@
-"""Mails as .eml files in a folder, for a machine without a mail server. Any mail program opens them."""
+"""Mails as .eml files in a folder, where no mail server is configured. Mail programs open them."""
 
 import os
 import tempfile
@@ -11,10 +11,10 @@ from stt_pipeline.mail.sender import checked_sender
 
 
 class OutboxMailer:
-    """Writes each mail to ``folder``. The name comes from the message id, so a mail written twice is one file.
+    """Writes each mail to ``folder``. The file name is the message id, so a mail that is sent twice is one file.
 
     Raises:
-        ConfigurationError: ``sender`` is no address.
+        ConfigurationError: ``sender`` is not an address.
     """
 
     name = "outbox"
@@ -24,16 +24,16 @@ class OutboxMailer:
         self._sender = checked_sender(sender)
 
     def send(self, mail: Mail) -> str:
-        """Write ``mail`` in one step and return its path.
+        """Write ``mail`` atomically and return its path.
 
         Raises:
-            EmailError: the folder cannot be written to.
+            EmailError: the folder cannot be written.
         """
         path = self._folder / f"{mail.message_id.strip('<>').partition('@')[0]}.eml"
         content = mime_message(mail, self._sender).as_bytes()
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            # written beside it and renamed: a reader never sees half a mail, also when two runs write the same one
+            # atomic: a reader never gets a partial mail, even if two runs write the same one
             handle, name = tempfile.mkstemp(dir=self._folder, suffix=".part")
             part = Path(name)
             try:
@@ -45,7 +45,7 @@ class OutboxMailer:
         except OSError as error:
             raise EmailError(
                 f"The mail to {mail.recipient} could not be written to {self._folder}: {error.strerror or error}. "
-                "Free the disk or allow this user to write there, then publish the batch again."
+                "Free disk space or make the folder writable for this user, then run the publish stage of the batch again."
             ) from error
         return str(path)
 
@@ -58,4 +58,4 @@ class OutboxMailer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Nothing is held open."""
+        """Nothing to close."""

@@ -1,4 +1,4 @@
-"""Mails over SMTP, with TLS where the server offers it. Knows a server, no wording."""
+"""Mails over SMTP, with TLS where the server offers it."""
 
 import contextlib
 import smtplib
@@ -18,13 +18,13 @@ _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class SmtpMailer:
-    """Hands mails to the server of ``url``: ``smtp://user:password@host:port``, ``smtps://`` for implicit TLS.
+    """Sends mails to the server of ``url``: ``smtp://user:password@host:port``, or ``smtps://`` for implicit TLS.
 
-    With ``smtp://`` the connection turns to TLS when the server offers it (STARTTLS); a password is never sent without
-    TLS, except to this machine. Inside a ``with`` block one connection serves all mails. Not for several threads at once.
+    With ``smtp://`` the connection is upgraded to TLS if the server offers STARTTLS. A password is never sent without TLS,
+    except to localhost. Within a ``with`` block one connection serves all mails. Not thread-safe.
 
     Raises:
-        ConfigurationError: the URL or ``sender`` cannot be used.
+        ConfigurationError: the URL or ``sender`` is invalid.
     """
 
     name = "smtp"
@@ -34,9 +34,9 @@ class SmtpMailer:
         try:
             port = parts.port
         except ValueError as error:
-            raise ConfigurationError(f"STT_SMTP_URL has a wrong port: {error}.") from error
+            raise ConfigurationError(f"STT_SMTP_URL has an invalid port: {error}.") from error
         if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-            # the URL holds a password, so it is not shown
+            # the URL is not shown, because it may hold a password
             raise ConfigurationError(
                 "STT_SMTP_URL must look like smtp://user:password@host:port, or smtps://... for implicit TLS."
             )
@@ -50,10 +50,10 @@ class SmtpMailer:
         self._keep = False
 
     def send(self, mail: Mail) -> str:
-        """Hand ``mail`` to the server and return the server's name as the note.
+        """Send ``mail`` and return a note with the host and port of the server.
 
         Raises:
-            EmailError: the server cannot be reached, or refuses the login, the sender, the recipient or the text.
+            EmailError: the server does not answer, or refuses the login, the sender, the recipient or the content.
         """
         message = mime_message(mail, self._sender)
         try:
@@ -69,7 +69,7 @@ class SmtpMailer:
         except (OSError, smtplib.SMTPException) as error:
             self._drop()
             raise EmailError(
-                f"The mail server {self._where} could not take the mail: {error}. Check STT_SMTP_URL and the server."
+                f"The mail server {self._where} did not accept the mail: {error}. Check STT_SMTP_URL and the server."
             ) from error
         finally:
             if not self._keep:
@@ -94,7 +94,7 @@ class SmtpMailer:
         return f"{self._host}:{self._port}"
 
     def _connected(self) -> smtplib.SMTP:
-        """Return the open connection, or a new one where there is none or the server has closed it."""
+        """Return the open connection, or a new one if there is none or the server closed it."""
         if self._connection is not None:
             with contextlib.suppress(smtplib.SMTPException, OSError):
                 if self._connection.noop()[0] == 250:
@@ -120,7 +120,7 @@ class SmtpMailer:
                 secure = True
             if self._user:
                 if not secure and self._host not in _LOOPBACK:
-                    raise smtplib.SMTPException("it offers no TLS, so the password was not sent")
+                    raise smtplib.SMTPException("it does not offer TLS, so the password was not sent")
                 connection.login(self._user, self._password)
         except BaseException:
             connection.close()

@@ -1,10 +1,8 @@
-"""The data types of minutes, and the interface of summarizers. No extraction or formatting here."""
+"""The minutes of a recording, as Python and as JSON. Writing them is in `summarizer`, formatting in `formats`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
-
-from stt_pipeline.speech.transcript import Transcript
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +31,6 @@ class Minutes:
     keywords: tuple[str, ...] = ()
     model: str = "extractive"
     tokens_used: int = 0
-
-
-class Summarizer(Protocol):
-    """Writes the minutes of a transcript. Must accept an empty transcript and any language.
-
-    Attributes:
-        concurrency: how many threads may call it at a time; more than 1 for a service that answers slowly.
-    """
-
-    name: str
-    concurrency: int = 1
-
-    def summarize(self, transcript: Transcript) -> Minutes:
-        """Return the minutes of ``transcript``.
-
-        Raises:
-            SummaryError: the minutes cannot be written; the transcript is not affected.
-        """
-        ...
 
 
 def minutes_to_json(minutes: Minutes) -> dict[str, Any]:

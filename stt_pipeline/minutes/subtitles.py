@@ -1,17 +1,15 @@
-"""Transcript to SubRip and WebVTT. The other formats are in `exports`.
+"""Transcript to subtitle cues, for the formats srt and vtt.
 
-Own code on purpose: pysubs2 writes no WebVTT voices and takes braces for its own markup, webvtt-py does not escape text,
-and neither keeps cues in order of time. The two formats are a dozen lines each.
+The formats do not use a library: pysubs2 writes no WebVTT voice tags and parses braces as its own markup, webvtt-py does
+not escape text, and neither sorts cues by time.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from stt_pipeline.durations import subtitle_time
 from stt_pipeline.speech.transcript import Segment, Transcript
 
-# A subtitle that stays longer than about 7 s is read twice, and two lines hold about 84 letters
-# (Netflix Timed Text Style Guide, general requirements).
+# Limits of the Netflix Timed Text Style Guide, general requirements: 7 s, and two lines of 42 characters.
 MAX_CUE_SECONDS = 7.0
 MAX_CUE_CHARACTERS = 84
 MIN_CUE_MS = 100
@@ -28,9 +26,9 @@ class Cue:
 
 
 def subtitle_cues(transcript: Transcript) -> list[Cue]:
-    """Return cues in order of time: none empty, each at least 100 ms long, none starting before the last one ends.
+    """Return cues in order of time: not empty, at least 100 ms long, without overlap.
 
-    Where two people talk at once, the earlier cue gives way when the later one starts.
+    Where two speakers overlap, the earlier cue ends when the later one starts.
     """
     pieces = [piece for segment in transcript.segments for piece in _pieces(segment)]
     cues: list[Cue] = []
@@ -44,31 +42,8 @@ def subtitle_cues(transcript: Transcript) -> list[Cue]:
     return cues
 
 
-def to_srt(transcript: Transcript) -> str:
-    """Return SubRip text, speakers named at the start of a line.
-
-    SubRip has no escapes: text stays as it is, but for an arrow, which a reader would take for a time line.
-    """
-    blocks = []
-    for number, cue in enumerate(subtitle_cues(transcript), start=1):
-        text = f"{cue.speaker}: {cue.text}" if cue.speaker else cue.text
-        times = f"{subtitle_time(cue.start, ',')} --> {subtitle_time(cue.end, ',')}"
-        blocks.append(f"{number}\n{times}\n{text.replace('-->', '->')}\n")
-    return "\n".join(blocks)
-
-
-def to_vtt(transcript: Transcript) -> str:
-    """Return WebVTT text with a voice tag for each speaker (https://www.w3.org/TR/webvtt1/)."""
-    blocks = ["WEBVTT\n"]
-    for cue in subtitle_cues(transcript):
-        text = _escape(cue.text)
-        voice = f"<v {_escape(cue.speaker)}>{text}</v>" if cue.speaker else text
-        blocks.append(f"{subtitle_time(cue.start, '.')} --> {subtitle_time(cue.end, '.')}\n{voice}\n")
-    return "\n".join(blocks)
-
-
 def _pieces(segment: Segment) -> Iterator[Cue]:
-    """Cut a segment at words into readable cues; a segment without word times stays whole."""
+    """Split a long segment at words into readable cues; a segment without word times is one cue."""
     text = " ".join(segment.text.split())
     too_long = segment.end - segment.start > MAX_CUE_SECONDS or len(text) > MAX_CUE_CHARACTERS
     if not (too_long and segment.words):
@@ -89,7 +64,3 @@ def _pieces(segment: Segment) -> Iterator[Cue]:
 
 def _cue(start: float, end: float, text: str, speaker: str | None) -> Cue:
     return Cue(max(0, round(start * 1000)), max(0, round(end * 1000)), " ".join(text.split()), speaker)
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -11,8 +11,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from stt_pipeline.backends import FORMATS
 from stt_pipeline.batches.queries.export import ExportedRecording, recordings
-from stt_pipeline.minutes.exports import EXPORT_FORMATS
+from stt_pipeline.minutes.exports import export_format
 from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.exported_batches import HOSTILE, processed_batch
@@ -81,13 +82,13 @@ def test_minutes_or_a_word_why_there_are_none(
     assert "has no minutes yet" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("format", EXPORT_FORMATS)
+@pytest.mark.parametrize("format", FORMATS)
 def test_every_export_has_its_type_and_a_name_that_is_safe_in_a_header(
     client: TestClient, recording: ExportedRecording, format: str
 ) -> None:
     answer = client.get(f"{BASE}/{recording.stored.id}/export", params={"format": format})
     assert answer.status_code == 200
-    assert answer.headers["content-type"].partition(";")[0] == EXPORT_FORMATS[format].media_type
+    assert answer.headers["content-type"].partition(";")[0] == export_format(format).media_type
     found = re.fullmatch(
         r"attachment; filename=\"([A-Za-z0-9._-]+)\"; filename\*=UTF-8''([A-Za-z0-9._%~-]+)",
         answer.headers["content-disposition"],
@@ -124,6 +125,10 @@ def test_turns_that_nobody_looked_for_are_a_conflict(
 def test_openapi_names_the_files(app: FastAPI) -> None:
     paths = app.openapi()["paths"]
     found = paths[f"{BASE}/{{transcription_id}}/export"]["get"]["responses"]["200"]["content"]
-    assert set(found) == {format.media_type for format in EXPORT_FORMATS.values()}
+    assert set(found) == {export_format(name).media_type for name in FORMATS}
+    formats = next(
+        p for p in paths[f"{BASE}/{{transcription_id}}/export"]["get"]["parameters"] if p["name"] == "format"
+    )
+    assert formats["schema"]["enum"] == list(FORMATS)
     batch = paths["/api/v1/admin/stt-batches/{batch_id}/export"]["get"]["responses"]["200"]["content"]
     assert set(batch) == {"application/zip", "application/vnd.apache.parquet"}

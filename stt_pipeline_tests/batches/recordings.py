@@ -21,7 +21,7 @@ from stt_pipeline.batches.ingest.scan import IntakeResult, run_intake
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.batches.stages.report import Report, close_batch
 from stt_pipeline.errors import ConfigurationError, DownloadError
-from stt_pipeline.mail.mailer import Mailer
+from stt_pipeline.notify.notifier import Notifier
 from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerCount
 from stt_pipeline.speech.recordings import Outcome, Progress, Recording
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word
@@ -160,10 +160,10 @@ def scanned(
     return batch, result, keys
 
 
-def report(database: Database, batch_id: int, mailer: Mailer, *, max_attempts: int = 0) -> Report:
+def report(database: Database, batch_id: int, notifier: Notifier, *, max_attempts: int = 0) -> Report:
     """Report a batch in a run of its own."""
     with claimed_batch(database, batch_id, run_id=str(uuid.uuid4()), token=None, lease_seconds=60) as work:
-        return close_batch(work, mailer, max_attempts=max_attempts)
+        return close_batch(work, lambda recipient: notifier, max_attempts=max_attempts)
 
 
 def for_each_file(work: ShardClaims, step: Callable[[ClaimedShard, AudioFile], object]) -> None:

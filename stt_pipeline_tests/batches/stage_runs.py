@@ -9,8 +9,8 @@ from sqlalchemy import text
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.batches.stages.publish import notify, write_minutes
 from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
-from stt_pipeline.mail.mailer import Mailer
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
+from stt_pipeline.notify.notifier import Notifier
 from stt_pipeline.speech.transcriber import Transcriber
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
@@ -30,10 +30,10 @@ def transcribe(database: Database, keys: list[str], transcriber: Transcriber, **
     return work
 
 
-def publish(database: Database, keys: list[str], mailer: Mailer, **how: object) -> ShardClaims:
+def publish(database: Database, keys: list[str], notifier: Notifier, **how: object) -> ShardClaims:
     with claim_shards(database, keys, stage="publish", **how) as work:
         write_minutes(work, lambda options: ExtractiveSummarizer())
-        notify(work, mailer)
+        notify(work, lambda recipient: notifier)
     return work
 
 

@@ -22,11 +22,12 @@ from stt_pipeline.audio.decode import SAMPLE_RATE, decode
 from stt_pipeline.audio.sound import Sound, SoundFile, all_samples
 from stt_pipeline.batches.execution import dispatch
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.requests.backend_choice import FixedBackend
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.batches.stages.publish import notify, write_minutes
 from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.errors import ErrorClass, SummaryError
-from stt_pipeline.mail.smtp import SmtpMailer
+from stt_pipeline.mail.notifier import MailNotifier
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.speech.diarization import ANY_NUMBER, EmbeddedDiarizer, SpeakerCount
@@ -178,7 +179,7 @@ def _faulty(loaded: LoadedModel, faults: dict[Path, Fault]) -> LoadedModel:
     return replace(loaded, whisper=whisper)
 
 
-def _work_until_done(database: Database, engine: Engine, mailer: SmtpMailer) -> None:
+def _work_until_done(database: Database, engine: Engine, notifier: MailNotifier) -> None:
     """Do what the dispatcher orders, without the waiting, until it orders nothing more."""
     while True:
         with database.begin() as connection:
@@ -194,11 +195,11 @@ def _work_until_done(database: Database, engine: Engine, mailer: SmtpMailer) -> 
             with ShardClaims(database, claim, lease_seconds=60, max_attempts=MAX_ATTEMPTS) as work:
                 if order.job == "transcribe":
                     probe_files(work)
-                    transcribe_files(work, lambda options: engine)
+                    transcribe_files(work, FixedBackend(engine))
                     find_speakers(work, lambda options: Buggy())
                 else:
                     write_minutes(work, lambda options: Unanswered())
-                    notify(work, mailer)
+                    notify(work, lambda recipient: notifier)
 
 
 def _files(database: Database, batch: Batch) -> dict[str, AudioFile]:
@@ -218,9 +219,9 @@ def test_each_class_is_raised_by_a_file_and_those_beside_it_succeed(
     (folder / "gone.wav").unlink()
     inbox = Inbox(refuse=ABSENT)
     with smtp_server(inbox) as host:
-        mailer = SmtpMailer(f"smtp://{host}", "stt@localhost")
-        _work_until_done(database, engine, mailer)
-        ends = [report(database, batch.id, mailer) for batch in (main, refused)]
+        notifier = MailNotifier(f"smtp://{host}", Path(), "stt@localhost")
+        _work_until_done(database, engine, notifier)
+        ends = [report(database, batch.id, notifier) for batch in (main, refused)]
 
     found = {**_files(database, main), **_files(database, refused)}
     assert {name: (file.status, file.error_class, file.attempts) for name, file in found.items()} == {

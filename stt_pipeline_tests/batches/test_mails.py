@@ -12,10 +12,11 @@ from stt_pipeline.batches.stages.publish import notify, write_minutes
 from stt_pipeline.errors import (
     EmailError,
 )
-from stt_pipeline.mail.mail import Mail
-from stt_pipeline.mail.mailer import Mailer, load_mailer
-from stt_pipeline.mail.outbox import OutboxMailer
+from stt_pipeline.mail.notifier import MailNotifier
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
+from stt_pipeline.notify.events import Event
+from stt_pipeline.notify.notifier import Notifier
+from stt_pipeline.notify.recipients import Recipient
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.results import transcriptions
@@ -29,17 +30,17 @@ from stt_pipeline_tests.batches.stage_runs import (
 
 
 @pytest.fixture
-def mailer(tmp_path: Path) -> Mailer:
-    return load_mailer("", tmp_path / "outbox", "stt@example.com")
+def notifier(tmp_path: Path) -> Notifier:
+    return MailNotifier("", tmp_path / "outbox", "stt@example.com")
 
 
 def test_mails_have_the_minutes_and_go_to_each_recipient(
-    database: Database, tmp_path: Path, mailer: Mailer
+    database: Database, tmp_path: Path, notifier: Notifier
 ) -> None:
     write_tone(tmp_path / "in" / "주간 회의.wav")
     _, _, keys = scanned(database, tmp_path / "in", notify_emails=["kim@example.com", "lee@example.com"])
     transcribe(database, keys, CountingTranscriber())
-    publish(database, keys, mailer)
+    publish(database, keys, notifier)
     mails = [
         email.message_from_bytes(path.read_bytes(), policy=default)
         for path in (tmp_path / "outbox").glob("*.eml")
@@ -48,32 +49,32 @@ def test_mails_have_the_minutes_and_go_to_each_recipient(
     assert all("주간 회의" in mail["Subject"] for mail in mails)
 
 
-class BrokenMailer(OutboxMailer):
+class BrokenNotifier(MailNotifier):
     """Raises before a mail is sent: an unexpected error, or that of a mail server."""
 
     error: Exception | None = ValueError("unexpected")
 
-    def send(self, mail: Mail) -> str:
+    def deliver(self, event: Event, recipient: Recipient) -> str:
         if self.error:
             raise self.error
-        return super().send(mail)
+        return super().deliver(event, recipient)
 
 
 def test_a_mail_that_failed_is_sent_by_the_next_try(database: Database, tmp_path: Path) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     batch, _, keys = scanned(database, tmp_path / "in", notify_emails=["kim@example.com"])
     transcribe(database, keys, CountingTranscriber())
-    mailer = BrokenMailer(tmp_path / "outbox", "stt@example.com")
-    publish(database, keys, mailer)
+    notifier = BrokenNotifier("", tmp_path / "outbox", "stt@example.com")
+    publish(database, keys, notifier)
     assert statuses_of(database, batch.id) == {"a.wav": "transcribed internal"}
-    mailer.error = None
-    publish(database, keys, mailer)
+    notifier.error = None
+    publish(database, keys, notifier)
     assert statuses_of(database, batch.id) == {"a.wav": "success"}
     assert len(list((tmp_path / "outbox").glob("*.eml"))) == 1
 
 
 def test_a_mail_of_a_killed_process_is_not_sent_again_and_is_shown(
-    database: Database, tmp_path: Path, mailer: Mailer
+    database: Database, tmp_path: Path, notifier: Notifier
 ) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     _, _, keys = scanned(database, tmp_path / "in", notify_emails=["kim@example.com"])
@@ -88,22 +89,22 @@ def test_a_mail_of_a_killed_process_is_not_sent_again_and_is_shown(
             )
         )
     with claim_shards(database, keys, stage="publish", run_id="one") as work:
-        notify(work, mailer)
+        notify(work, lambda recipient: notifier)
     assert not (tmp_path / "outbox").exists()
     (failure,) = work.shards[0].failures
     assert "kim@example.com" in failure.error
 
 
 def test_a_report_that_cannot_be_mailed_is_tried_again_before_the_batch_is_closed(
-    database: Database, tmp_path: Path, mailer: Mailer
+    database: Database, tmp_path: Path, notifier: Notifier
 ) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     batch, _, keys = scanned(
         database, tmp_path / "in", notify_emails=["kim@example.com"], options={"mail_minutes": False}
     )
     transcribe(database, keys, CountingTranscriber())
-    publish(database, keys, mailer)
-    broken = BrokenMailer(tmp_path / "outbox", "stt@example.com")
+    publish(database, keys, notifier)
+    broken = BrokenNotifier("", tmp_path / "outbox", "stt@example.com")
     broken.error = EmailError("the mail server is unavailable")
     with pytest.raises(EmailError, match="the mail server is unavailable"):
         report(database, batch.id, broken, max_attempts=3)
@@ -124,13 +125,13 @@ def test_files_that_are_reopened_during_the_report_keep_the_batch_open(
     batch, _, keys = scanned(database, tmp_path / "in", notify_emails=["kim@example.com"])
     transcribe(database, keys, CountingTranscriber())
 
-    class Meanwhile(OutboxMailer):
-        def send(self, mail: Mail) -> str:
+    class Meanwhile(MailNotifier):
+        def deliver(self, event: Event, recipient: Recipient) -> str:
             with claim_shards(database, keys, run_id="of a user", last_step=False):
-                return super().send(mail)
+                return super().deliver(event, recipient)
 
-    publish(database, keys, load_mailer("", tmp_path / "outbox", "stt@example.com"))
-    report(database, batch.id, Meanwhile(tmp_path / "outbox", "stt@example.com"))
+    publish(database, keys, MailNotifier("", tmp_path / "outbox", "stt@example.com"))
+    report(database, batch.id, Meanwhile("", tmp_path / "outbox", "stt@example.com"))
     assert progress(database, batch.id).status == "processing"
     transcribe(database, keys, CountingTranscriber(), run_id="of a user")
     assert statuses_of(database, batch.id) == {"a.wav": "success", "bad.wav": "failed unreadable"}

@@ -13,7 +13,7 @@ from stt_pipeline.batches.ingest.scan import run_intake
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.mail.outbox import OutboxMailer
+from stt_pipeline.mail.notifier import MailNotifier
 from stt_pipeline.store.access import audit
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import batches, shards
@@ -62,7 +62,7 @@ def test_a_day_has_one_batch_which_ends_after_the_day(database: Database, tmp_pa
     _finish(database)
     assert _jobs(database) == []
     # a person who looks at it meanwhile does not close it
-    report(database, batch_id, OutboxMailer(tmp_path, "stt@localhost"))  # type: ignore[arg-type]
+    report(database, batch_id, MailNotifier("", tmp_path, "stt@localhost"))  # type: ignore[arg-type]
     assert progress(database, batch_id).status == "processing"
     _execute(database, "UPDATE stt_batches SET open_until = now() - interval '1 second'")
     assert _jobs(database) == ["report"]

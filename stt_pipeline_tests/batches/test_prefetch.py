@@ -12,6 +12,7 @@ from stt_pipeline.audio.sound import Sound
 from stt_pipeline.audio.sources import Source
 from stt_pipeline.batches.execution import file_loop
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.requests.backend_choice import FixedBackend
 from stt_pipeline.batches.stages import transcribe
 from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerCount
@@ -51,7 +52,7 @@ def test_queued_tasks_of_a_lost_shard_do_not_start(
 
     with ShardClaims(database, _claim(keys), lease_seconds=60, max_attempts=3) as work:
         probe_files(work)
-        transcribe_files(work, lambda options: CountingTranscriber())
+        transcribe_files(work, FixedBackend(CountingTranscriber()))
         find_speakers(work, lambda options: _Slow())
         assert list(work.refused) == keys[:1]
     # the write of the first results finds that the lease is lost
@@ -77,7 +78,7 @@ def test_a_source_is_opened_once_and_outside_of_transactions(database: Database,
 
     for step in (
         probe_files,
-        lambda work: transcribe_files(work, lambda options: CountingTranscriber()),
+        lambda work: transcribe_files(work, FixedBackend(CountingTranscriber())),
         lambda work: find_speakers(work, lambda options: OneSpeaker()),
     ):
         with ShardClaims(

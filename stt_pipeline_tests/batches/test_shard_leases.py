@@ -11,7 +11,8 @@ from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, t
 from stt_pipeline.errors import (
     InvalidRequestError,
 )
-from stt_pipeline.mail.mailer import Mailer, load_mailer
+from stt_pipeline.mail.notifier import MailNotifier
+from stt_pipeline.notify.notifier import Notifier
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import shards
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, report, scanned, write_tone
@@ -19,8 +20,8 @@ from stt_pipeline_tests.batches.stage_runs import claim_shards, statuses_of, tra
 
 
 @pytest.fixture
-def mailer(tmp_path: Path) -> Mailer:
-    return load_mailer("", tmp_path / "outbox", "stt@example.com")
+def notifier(tmp_path: Path) -> Notifier:
+    return MailNotifier("", tmp_path / "outbox", "stt@example.com")
 
 
 def test_a_live_lease_refuses_other_runs_and_names_its_run(database: Database, tmp_path: Path) -> None:
@@ -65,14 +66,14 @@ def test_a_run_that_lost_its_lease_writes_nothing(database: Database, tmp_path: 
 
 
 def test_a_user_may_start_a_run_on_a_finished_batch(
-    database: Database, tmp_path: Path, mailer: Mailer
+    database: Database, tmp_path: Path, notifier: Notifier
 ) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     batch, _, keys = scanned(database, tmp_path / "in")
     with database.begin() as connection:
         connection.execute(text("UPDATE stt_audio_files SET status = 'failed', error_class = 'internal'"))
         connection.execute(text("UPDATE stt_shards SET stage = 'done', failed = 1"))
-    report(database, batch.id, mailer)
+    report(database, batch.id, notifier)
     assert progress(database, batch.id).status == "failed"
     with claim_shards(database, keys, run_id="of a user", last_step=False):
         # while the run works, the batch has not ended

@@ -17,8 +17,9 @@ from stt_pipeline.errors import (
     ModelError,
     OutOfMemoryError,
 )
-from stt_pipeline.mail.mailer import Mailer, load_mailer
+from stt_pipeline.mail.notifier import MailNotifier
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
+from stt_pipeline.notify.notifier import Notifier
 from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerCount
 from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
@@ -36,12 +37,12 @@ from stt_pipeline_tests.batches.stage_runs import (
 
 
 @pytest.fixture
-def mailer(tmp_path: Path) -> Mailer:
-    return load_mailer("", tmp_path / "outbox", "stt@example.com")
+def notifier(tmp_path: Path) -> Notifier:
+    return MailNotifier("", tmp_path / "outbox", "stt@example.com")
 
 
 def test_a_batch_from_files_to_report_and_once_more(
-    database: Database, tmp_path: Path, mailer: Mailer
+    database: Database, tmp_path: Path, notifier: Notifier
 ) -> None:
     folder = tmp_path / "in"
     write_tone(folder / "a.wav", 2.0)
@@ -56,8 +57,8 @@ def test_a_batch_from_files_to_report_and_once_more(
         "bad.mp3": "failed unreadable",
     }
     assert [(len(shard.failures), shard.done) for shard in first.shards] == [(0, 3), (0, 3), (1, 0)]
-    publish(database, keys, mailer)
-    figures = report(database, batch.id, mailer).progress
+    publish(database, keys, notifier)
+    figures = report(database, batch.id, notifier).progress
     assert (figures.status, figures.completed, figures.failed) == ("completed", 2, 1)
     assert figures.failures_by_class == {"unreadable": 1}
     assert figures.audio_hours_done == pytest.approx(5 / 3600, rel=0.01)
@@ -74,8 +75,8 @@ def test_a_batch_from_files_to_report_and_once_more(
 
     # the same shards again, in runs that a user started: only the bad file is tried again
     transcribe(database, keys, transcriber)
-    publish(database, keys, mailer)
-    report(database, batch.id, mailer)
+    publish(database, keys, notifier)
+    report(database, batch.id, notifier)
     assert transcriber.calls == 2
     assert results() == rows
     assert count_results(database) == counts
@@ -84,18 +85,18 @@ def test_a_batch_from_files_to_report_and_once_more(
 
 
 def test_reprocess_repeats_transcripts_and_sends_no_second_mail(
-    database: Database, tmp_path: Path, mailer: Mailer
+    database: Database, tmp_path: Path, notifier: Notifier
 ) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     batch, _, keys = scanned(database, tmp_path / "in", notify_emails=["kim@example.com"])
     transcriber = CountingTranscriber()
     transcribe(database, keys, transcriber)
-    publish(database, keys, mailer)
+    publish(database, keys, notifier)
     counts = count_results(database)
     transcribe(database, keys, transcriber, reprocess=True)
     assert transcriber.calls == 2
     assert statuses_of(database, batch.id) == {"a.wav": "transcribed"}
-    publish(database, keys, mailer)
+    publish(database, keys, notifier)
     assert statuses_of(database, batch.id) == {"a.wav": "success"}
     assert count_results(database) == counts
     assert len(list((tmp_path / "outbox").iterdir())) == 1
@@ -220,26 +221,28 @@ def test_figures_are_of_the_segments_that_are_stored_with_their_speakers(
 
 
 def test_a_file_without_a_transcript_gets_no_minutes_and_others_do(
-    database: Database, tmp_path: Path, mailer: Mailer
+    database: Database, tmp_path: Path, notifier: Notifier
 ) -> None:
     for name in ("a.wav", "b.wav"):
         write_tone(tmp_path / "in" / name)
     batch, _, keys = scanned(database, tmp_path / "in")
     transcribe(database, keys[:1], CountingTranscriber())
-    work = publish(database, keys, mailer)
+    work = publish(database, keys, notifier)
     assert statuses_of(database, batch.id) == {"a.wav": "success", "b.wav": "pending"}
     assert "transcribe first" in work.shards[1].failures[0].error
 
 
-def test_a_batch_of_only_bad_files_ends_as_failed(database: Database, tmp_path: Path, mailer: Mailer) -> None:
+def test_a_batch_of_only_bad_files_ends_as_failed(
+    database: Database, tmp_path: Path, notifier: Notifier
+) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.mp3").touch()
     batch, _, keys = scanned(database, tmp_path / "in")
     transcribe(database, keys, CountingTranscriber())
-    publish(database, keys, mailer)
+    publish(database, keys, notifier)
     with database.begin() as connection:
         assert connection.scalar(text("SELECT stage FROM stt_shards")) == "done"
-    report(database, batch.id, mailer)
+    report(database, batch.id, notifier)
     assert progress(database, batch.id).status == "failed"
 
 

@@ -16,10 +16,11 @@ from sqlalchemy import text
 from stt_pipeline.audio.sound import Sound
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.batches.queries.progress import Progress, progress
+from stt_pipeline.batches.requests.backend_choice import FixedBackend
 from stt_pipeline.batches.stages.publish import notify, write_minutes
 from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.errors import ModelError, OutOfMemoryError, SummaryError
-from stt_pipeline.mail.mailer import load_mailer
+from stt_pipeline.mail.notifier import MailNotifier
 from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Transcript
@@ -158,12 +159,12 @@ def test_progress_is_right_at_every_moment(database: Database, tmp_path: Path) -
         with database.begin() as connection:
             in_flight.append(shards.in_flight(connection)[batch.id])
         probe_files(work)
-        transcribe_files(work, lambda options: transcribers[number])
+        transcribe_files(work, FixedBackend(transcribers[number]))
         find_speakers(work, lambda options: OneSpeaker())
 
     def publish(number: int, work: ShardClaims) -> None:
         write_minutes(work, lambda options: writers[number])
-        notify(work, load_mailer("", tmp_path / "outbox", "stt@example.com"))
+        notify(work, lambda recipient: MailNotifier("", tmp_path / "outbox", "stt@example.com"))
 
     with _watched(database, batch.id) as answers:
         _at_once(database, "transcribe", keys, transcribe)

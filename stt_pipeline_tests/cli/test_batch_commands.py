@@ -77,8 +77,8 @@ def test_create_says_what_to_do_next(stt_on_database: Stt, database: Database, t
         (
             [".", "--option", "modle=demo"],
             "The batch's options cannot be used: modle: there is no such option. The options are model, language, "
-            "hotwords, languages, multilingual, attendees, terms, remove_fillers, align, diarizer, min_speakers, "
-            "max_speakers, mail_minutes.",
+            "hotwords, languages, multilingual, attendees, terms, remove_fillers, align, transcriber, "
+            "diarizer, summarizer, min_speakers, max_speakers, mail_minutes.",
         ),
         ([".", "--option", "max_speakers=many"], "max_speakers: "),
         ([".", "--option", "languages=[ko]"], '--option languages wants JSON as in languages=["ko", "en"]'),

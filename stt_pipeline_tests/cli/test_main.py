@@ -54,7 +54,7 @@ def test_wrong_time_zone(
 ) -> None:
     monkeypatch.setenv("STT_TIMEZONE", name)
     assert stt(monkeypatch, *command) == 2
-    said = f"STT_TIMEZONE: {name!r} is no time zone: give a name as in Asia/Seoul, or UTC.\n"
+    said = f"STT_TIMEZONE: {name!r} is not a time zone: give an IANA name such as Asia/Seoul, or UTC.\n"
     assert capsys.readouterr().err == said
 
 

@@ -149,9 +149,9 @@ def test_names_that_differ_in_their_ending_only(stt: Stt, tmp_path: Path) -> Non
         (["a.wav", "--language", "ko", "--multilingual"], "leave out one."),
         (
             ["a.wav", "--model", "small", "--option", "model=demo"],
-            "--option model and --model ask for the same",
+            "--option model and --model set the same option",
         ),
-        (["a.wav", "--diarizer", "best"], "Invalid --option: diarizer: "),
+        (["a.wav", "--option", "diarizer=best"], "Invalid --option: diarizer: "),
         (["a.wav", "--option", "model"], "--option wants NAME=VALUE, not 'model'."),
         (["a.wav", "--option", "modle=demo"], "Invalid --option: modle: there is no such option."),
         (["a.wav", "--option", "terms=API"], "--option terms wants JSON"),
@@ -159,9 +159,9 @@ def test_names_that_differ_in_their_ending_only(stt: Stt, tmp_path: Path) -> Non
         (["a.wav", "--option", "model=lrage"], "STT_MODEL=lrage is neither a folder nor a known model."),
         (
             ["a.wav", "--option", "language=ko", "--language", "ko"],
-            "--option language and --language ask for the same thing: leave out one.",
+            "--option language and --language set the same option: leave out one.",
         ),
-        (["a.wav", "--option", "mail_minutes=true"], "nothing is mailed from here."),
+        (["a.wav", "--option", "mail_minutes=true"], "this command sends no mail."),
         (["a.wav", "--option", "align=true"], "needs the whisperx extra, which is not installed"),
     ],
 )

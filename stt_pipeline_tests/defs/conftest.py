@@ -14,6 +14,7 @@ from dagster._core.remote_origin import (
 from dagster._core.storage.tags import RUN_KEY_TAG
 
 from stt_pipeline.audio.sound import Sound
+from stt_pipeline.batches.requests.backend_choice import FixedBackend
 from stt_pipeline.definitions import build_definitions
 from stt_pipeline.defs.sensors.batch_dispatcher import batch_dispatcher
 from stt_pipeline.settings import Settings
@@ -118,7 +119,7 @@ def product(
     monkeypatch.setenv("STT_DAGSTER_POSTGRES_URL", psycopg2_url(database_url))
     transcriber = InterruptedTranscriber()
     definitions = build_definitions(
-        {"transcriber_for": lambda options: transcriber, "diarizer_for": lambda options: OneSpeaker()}
+        {"transcriber_for": FixedBackend(transcriber), "diarizer_for": lambda options: OneSpeaker()}
     )
     with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
         yield Product(instance, database, definitions, transcriber)

@@ -93,9 +93,9 @@ def test_dagster_calls_them_valid() -> None:
 
 def test_resources_are_replaced_by_plain_objects() -> None:
     marker = object()
-    replaced = build_definitions({"open_mailer": marker})
+    replaced = build_definitions({"notifier_for": marker})
     assert replaced.resources is not None
-    assert replaced.resources["open_mailer"] is marker
+    assert replaced.resources["notifier_for"] is marker
 
 
 @pytest.mark.parametrize("asset", ["audio_manifest", "audio_files"])

@@ -1,4 +1,4 @@
-"""A real SMTP server on loopback, in a thread, that keeps what it gets and can be told to refuse."""
+"""A real SMTP server on 127.0.0.1, in a thread. It keeps the received mails, and can refuse a recipient or a login."""
 
 import socket
 import ssl
@@ -15,7 +15,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 @dataclass
 class Inbox:
-    """The handler of aiosmtpd: what arrived, over how many connections, by whom."""
+    """The handler of aiosmtpd: the received messages, their envelopes and the connections."""
 
     messages: list[EmailMessage] = field(default_factory=list)
     envelopes: list[tuple[str | None, list[str]]] = field(default_factory=list)
@@ -59,7 +59,7 @@ def smtp_server(
     starttls: Certificate | None = None,
     login: tuple[str, str] | None = None,
 ) -> Iterator[str]:
-    """Serve ``inbox`` and yield "host:port"; with ``login`` only that user and password get in, over TLS."""
+    """Serve ``inbox`` and yield "host:port"; with ``login`` it accepts only that user and password, over TLS."""
 
     def authenticate(
         server: SMTP, session: Session, envelope: Envelope, kind: str, data: LoginPassword
@@ -82,7 +82,7 @@ def smtp_server(
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port on which nobody listens now."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]

@@ -1,7 +1,6 @@
-"""What the mails say, and that nothing said in a meeting can break them."""
+"""The text of mails, and that text from a transcript cannot break them."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 from typing import Any
 
@@ -10,55 +9,20 @@ import pytest
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.mail.labels import LABELS
 from stt_pipeline.mail.mail import Attachment, Mail, address, message_id
-from stt_pipeline.mail.messages import batch_report_mail, minutes_mail
+from stt_pipeline.mail.messages import rendered
 from stt_pipeline.minutes.model import ActionItem, Minutes
-from stt_pipeline.speech.transcript import Segment, Transcript
+from stt_pipeline_tests.notify.events import BATCH_ENDED, MINUTES_READY
 
 EVIL = "<script>alert('x')</script> & \"y\""
-MINUTES = Minutes(
-    title="예산, 채용",
-    summary="예산을 300만 원으로 결정했습니다.",
-    topics=("예산", "채용"),
-    decisions=("예산을 300만 원으로 결정했습니다.",),
-    action_items=(ActionItem("예산안 제출", "김 과장", "12월 3일"), ActionItem("회의록 정리", "SPEAKER_00")),
-    keywords=("예산", "채용"),
-)
-TRANSCRIPT = Transcript(
-    "ko",
-    1.0,
-    3725.0,
-    "demo",
-    (Segment(0.0, 1.0, "말", speaker="SPEAKER_00"),),
-    ("demo 모델은 작은 어휘만 압니다.",),
-)
-CREATED = datetime(2026, 11, 22, 9, 0, tzinfo=timezone.utc)
+MINUTES = MINUTES_READY.minutes
 
 
-def minutes_letter(**changes: Any) -> Mail:
-    page: dict[str, Any] = {
-        "summary_id": 7,
-        "name": "주간 회의.m4a",
-        "transcript": TRANSCRIPT,
-        "minutes": MINUTES,
-    }
-    return minutes_mail("kim@example.com", **{**page, **changes})
+def minutes_mail(**changes: Any) -> Mail:
+    return rendered(replace(MINUTES_READY, **changes), "kim@example.com")
 
 
-def batch_letter(**changes: Any) -> Mail:
-    page: dict[str, Any] = {
-        "batch_id": 3,
-        "name": "연말 회의",
-        "status": "completed",
-        "total": 12_000,
-        "completed": 11_990,
-        "failed": 10,
-        "audio_hours": 8123.5,
-        "failures_by_class": {"download": 3, "unreadable": 7},
-        "examples": [("a.mp3", "unreadable", "It holds text."), ("b.mp3", "download", "403")],
-        "created_at": CREATED,
-        "completed_at": CREATED + timedelta(hours=30),
-    }
-    return batch_report_mail("kim@example.com", **{**page, **changes})
+def report_mail(**changes: Any) -> Mail:
+    return rendered(replace(BATCH_ENDED, **changes), "kim@example.com")
 
 
 class Page(HTMLParser):
@@ -92,7 +56,7 @@ class Page(HTMLParser):
 
 
 def test_minutes_are_in_text_and_html_with_korean_labels() -> None:
-    mail = minutes_letter(links={"녹취록": "/data/a.txt", "화면": "https://stt.example.com/7"})
+    mail = minutes_mail(links={"녹취록": "/data/a.txt", "화면": "https://stt.example.com/7"})
     assert mail.subject == "[회의록] 예산, 채용 - 주간 회의.m4a"
     page = Page(mail.html)
     for text in (page.text, mail.text):
@@ -105,7 +69,7 @@ def test_minutes_are_in_text_and_html_with_korean_labels() -> None:
             "김 과장",
             "12월 3일",
             "/data/a.txt",
-            TRANSCRIPT.notes[0],
+            MINUTES_READY.notes[0],
         ):
             assert part in text
     assert [attributes["href"] for tag, attributes in page.tags if tag == "a"] == [
@@ -114,7 +78,7 @@ def test_minutes_are_in_text_and_html_with_korean_labels() -> None:
 
 
 def test_other_languages_have_english_labels() -> None:
-    page = Page(minutes_letter(transcript=replace(TRANSCRIPT, language="de")).html)
+    page = Page(minutes_mail(language="de").html)
     assert "Action items" in page.text and "할 일" not in page.text
 
 
@@ -125,35 +89,32 @@ def test_the_labels_of_both_languages_are_the_same_set() -> None:
     assert LABELS["ko"].keys() - statuses == LABELS["en"].keys()
 
 
-def test_minutes_without_anything_found_are_short_and_whole() -> None:
+def test_empty_minutes_have_no_empty_sections() -> None:
     empty = Minutes("말소리 없음", "이 녹음에서 말소리를 찾지 못했습니다.")
-    mail = minutes_letter(minutes=empty, transcript=Transcript("ko", 0.0, 0.0, "demo"))
+    mail = minutes_mail(minutes=empty, duration=0.0, speakers=(), notes=())
     page = Page(mail.html)
     assert empty.summary in page.text and "할 일" not in page.text and "결정 사항" not in mail.text
 
 
-def test_nothing_that_was_said_becomes_markup() -> None:
+def test_text_from_a_transcript_is_escaped() -> None:
     minutes = Minutes(EVIL, EVIL, (EVIL,), (EVIL,), (ActionItem(EVIL, EVIL, EVIL),), (EVIL,))
-    transcript = replace(TRANSCRIPT, notes=(EVIL,))
     page = Page(
-        minutes_letter(
-            minutes=minutes, transcript=transcript, name=EVIL, links={EVIL: "javascript:alert(1)"}
-        ).html
+        minutes_mail(minutes=minutes, notes=(EVIL,), name=EVIL, links={EVIL: "javascript:alert(1)"}).html
     )
     assert not [tag for tag, _ in page.tags if tag in ("script", "a")]
     assert page.text.count("<script>alert('x')</script>") >= 9
-    page = Page(batch_letter(name=EVIL, examples=[(EVIL, "unreadable", EVIL)]).html)
+    page = Page(report_mail(name=EVIL, examples=((EVIL, "unreadable", EVIL),)).html)
     assert not [tag for tag, _ in page.tags if tag == "script"]
 
 
 def test_a_title_with_line_breaks_makes_a_subject_of_one_line() -> None:
-    mail = minutes_letter(minutes=replace(MINUTES, title="예산\r\nBcc: spy@example.com\0" + "길" * 500))
+    mail = minutes_mail(minutes=replace(MINUTES, title="예산\r\nBcc: spy@example.com\0" + "길" * 500))
     assert "\n" not in mail.subject and "\r" not in mail.subject and "\0" not in mail.subject
     assert len(mail.subject) <= 120
 
 
 def test_a_batch_report_has_counts_hours_duration_and_failures_by_class() -> None:
-    mail = batch_letter()
+    mail = report_mail()
     assert mail.subject == "[음성 변환 결과] 연말 회의: 완료 11,990/12,000"
     page = Page(mail.html)
     for text in (page.text, mail.text):
@@ -162,15 +123,15 @@ def test_a_batch_report_has_counts_hours_duration_and_failures_by_class() -> Non
     assert page.text.index("unreadable") < page.text.index("download")  # most frequent first
 
 
-def test_a_batch_without_failures_says_so_in_english() -> None:
-    mail = batch_letter(failed=0, failures_by_class={}, examples=[], completed_at=None, language="en")
+def test_a_batch_without_failures_in_english() -> None:
+    mail = report_mail(failed=0, failures_by_class={}, examples=(), completed_at=None, language="en")
     assert "No file failed." in mail.text and "No file failed." in Page(mail.html).text
     assert "Duration: -" in mail.text
 
 
 def test_a_message_id_is_the_same_for_the_same_mail_only() -> None:
     one = message_id("minutes", 7, "kim@example.com")
-    assert one == message_id("minutes", "7", "kim@EXAMPLE.com") == minutes_letter().message_id
+    assert one == message_id("minutes", "7", "kim@EXAMPLE.com") == minutes_mail().message_id
     others = {
         message_id("batch_report", 7, "kim@example.com"),
         message_id("minutes", 8, "kim@example.com"),
@@ -192,7 +153,7 @@ def test_addresses_are_normalised_without_dns(text: str, normal: str) -> None:
     assert address(text) == normal
 
 
-NO_ADDRESS = [
+INVALID_ADDRESSES = [
     *("", "kim", "@", "@example.com", "kim@", "a b@example.com", "a b@localhost", "@localhost", "김@example.com"),
     *("Kim <kim@example.com>", "<kim@example.com>", "kim(x)@example.com", "mailto:kim@example.com", '"a b"@example.com'),
     *("a@b.com,c@d.com", "a@b.com;c@d.com", "a@b.com c@d.com", "a@b@c.com", "a@b.com\nc@d.com"),
@@ -205,10 +166,10 @@ NO_ADDRESS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", NO_ADDRESS, ids=lambda text: ascii(text[:40]))
-def test_what_is_no_address_is_refused_by_name(text: str) -> None:
+@pytest.mark.parametrize("text", INVALID_ADDRESSES, ids=lambda text: ascii(text[:40]))
+def test_an_invalid_address_is_refused_by_name(text: str) -> None:
     for refuse in (address, lambda recipient: _mail(recipient=recipient)):
-        with pytest.raises(InvalidRequestError, match="no email address") as refused:
+        with pytest.raises(InvalidRequestError, match="is not an email address") as refused:
             refuse(text)
         assert str(refused.value).isprintable()
 

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
-from stt_pipeline.minutes.model import Minutes, Summarizer, minutes_from_json, minutes_to_json
+from stt_pipeline.minutes.model import Minutes, minutes_from_json, minutes_to_json
+from stt_pipeline.minutes.summarizer import Summarizer
 from stt_pipeline.speech.transcript import Segment, Transcript
 from stt_pipeline_tests.minutes.conversations import conversation
 from stt_pipeline_tests.minutes.natural_meetings import DEVELOPMENT, HELD_OUT, SECOND_HELD_OUT

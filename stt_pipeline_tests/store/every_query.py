@@ -27,11 +27,12 @@ from stt_pipeline.batches.queries.results import (
 from stt_pipeline.batches.queries.review import review
 from stt_pipeline.batches.queries.search import search
 from stt_pipeline.batches.requests import lifecycle
+from stt_pipeline.batches.requests.backend_choice import FixedBackend
 from stt_pipeline.batches.requests.retry import ask, retry, work_off
 from stt_pipeline.batches.stages.publish import notify, write_minutes
 from stt_pipeline.batches.stages.search_index import reindex
 from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
-from stt_pipeline.mail.outbox import OutboxMailer
+from stt_pipeline.mail.notifier import MailNotifier
 from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.parquet.datasets import Dataset
 from stt_pipeline.speech.transcript import Transcript
@@ -76,7 +77,7 @@ def run_every_query(database: Database, *, at_work: Sequence[int], ended: int, f
     for batch_id in at_work:
         _read(database, batch_id)
     _dispatch(database)
-    _publish_some(database, large, OutboxMailer(folder / "outbox", "stt@example.com"))
+    _publish_some(database, large, MailNotifier("", folder / "outbox", "stt@example.com"))
     retry(database, large, max_file_bytes=MAX_BYTES, error_class="internal")
     ask(database, large, error_class="model")
     work_off(database, max_file_bytes=MAX_BYTES, seconds=60)
@@ -138,7 +139,7 @@ def _dispatch(database: Database) -> None:
         dispatch.revoke_order(database, order, "Its run ended.")
 
 
-def _publish_some(database: Database, batch_id: int, mailer: OutboxMailer) -> None:
+def _publish_some(database: Database, batch_id: int, notifier: MailNotifier) -> None:
     with database.begin() as connection:
         keys = list(
             connection.scalars(
@@ -152,7 +153,7 @@ def _publish_some(database: Database, batch_id: int, mailer: OutboxMailer) -> No
         database, ClaimRequest(keys, "publish", str(uuid.uuid4())), lease_seconds=60, max_attempts=3
     ) as work:
         write_minutes(work, lambda options: OneTopic())
-        notify(work, mailer)
+        notify(work, lambda recipient: notifier)
         with database.begin() as connection:
             leases.extend(connection, shards_table, [shard.lease for shard in work.shards], 60)
     assert not any(shard.failures for shard in work.shards)
@@ -163,22 +164,22 @@ def _process_new_batch(database: Database, folder: Path) -> None:
     write_tone(folder / "new" / "a.wav")
     (folder / "new" / "bad.mp3").write_text("not a recording")
     batch, _, keys = scanned(database, folder / "new", notify_emails=["kim@example.com"])
-    mailer = OutboxMailer(folder / "outbox", "stt@example.com")
+    notifier = MailNotifier("", folder / "outbox", "stt@example.com")
     Rows(database).change(shards_table, shards_table.c.key.in_(keys), crashes=1)
     for reprocess in (False, True):
         claim = ClaimRequest(keys, "transcribe", str(uuid.uuid4()), reprocess=reprocess)
         # the active file is written where one more crash is the last allowed one
         with ShardClaims(database, claim, lease_seconds=60, max_attempts=1) as work:
             probe_files(work)
-            transcribe_files(work, lambda options: CountingTranscriber())
+            transcribe_files(work, FixedBackend(CountingTranscriber()))
             find_speakers(work, lambda options: OneSpeaker())
         with ShardClaims(
             database, ClaimRequest(keys, "publish", claim.run_id), lease_seconds=60, max_attempts=3
         ) as work:
             write_minutes(work, lambda options: OneTopic())
-            notify(work, mailer)
+            notify(work, lambda recipient: notifier)
         _dispatch(database)
-        report(database, batch.id, mailer)
+        report(database, batch.id, notifier)
     (folder / "new").rename(folder / "away")
     scan(database, batch, keys)
     (folder / "new").mkdir()

@@ -122,7 +122,8 @@ def export_batch(
     batch_id: Id,
     store: Store,
     format: Annotated[
-        BatchFormat, Query(description="parquet: one Parquet file; else a zip of one such file a recording.")
+        BatchFormat,
+        Query(description="parquet: one Parquet file; else a zip with one such file for each recording."),
     ],
     dataset: Annotated[Dataset, Query(description="What the rows of Parquet are.")] = "transcripts",
 ) -> FileStream:

@@ -1,8 +1,9 @@
-"""Transcripts, minutes and their exports. What a format holds is in ``minutes.exports``."""
+"""Transcripts, minutes and their exports. The formats are in ``minutes.formats``."""
 
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from stt_pipeline.api.dependencies import Store
@@ -10,8 +11,9 @@ from stt_pipeline.api.downloads import FileResponse, attachment, documented_file
 from stt_pipeline.api.paging import Id
 from stt_pipeline.api.problems import documented
 from stt_pipeline.audio.address import display_name
+from stt_pipeline.backends import FORMATS, FormatName
 from stt_pipeline.batches.queries import export
-from stt_pipeline.minutes.exports import EXPORT_FORMATS, ExportFormat
+from stt_pipeline.minutes.exports import export_format
 from stt_pipeline.minutes.model import ActionItem
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn
 from stt_pipeline.store.results import transcriptions
@@ -107,13 +109,16 @@ def get_minutes(transcription_id: Id, store: Store) -> MinutesView:
     "/{transcription_id}/export",
     response_class=FileResponse,
     status_code=200,
-    responses=documented(404, 409)
-    | documented_files(*(format.media_type for format in EXPORT_FORMATS.values())),
+    responses=documented(404, 409) | documented_files(*(export_format(name).media_type for name in FORMATS)),
 )
-def export_transcription(transcription_id: Id, store: Store, format: ExportFormat) -> FileResponse:
-    """Download a transcript: txt, srt and vtt hold what was said; json, md and docx the minutes, too; rttm who spoke when.
+def export_transcription(
+    transcription_id: Id,
+    store: Store,
+    format: Annotated[FormatName, Query(description=FORMATS.help())],
+) -> FileResponse:
+    """Download a transcript in an export format.
 
-    rttm is refused with 409 until the speakers are known.
+    A format of speaker turns (rttm) is refused with 409 until the speakers are known.
     """
     file = export.export_transcription(store, transcription_id, format)
     return FileResponse(file.content, media_type=file.media_type, headers=attachment(file.name))

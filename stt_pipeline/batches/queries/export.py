@@ -6,15 +6,16 @@ what was read. How a format is written is in ``minutes.exports`` and ``store.dat
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sqlalchemy import Connection
 
 from stt_pipeline.audio.address import display_name
+from stt_pipeline.backends import FORMATS, FormatName, choice_of
 from stt_pipeline.batches.keys import batch_key, clean_name
 from stt_pipeline.batches.queries.zip_stream import zipped
 from stt_pipeline.errors import ConflictError, NotFoundError
-from stt_pipeline.minutes.exports import EXPORT_FORMATS, ExportFormat, export
+from stt_pipeline.minutes.exports import export, export_format
 from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.parquet import datasets
 from stt_pipeline.parquet.datasets import Dataset
@@ -26,7 +27,13 @@ from stt_pipeline.store.results import summaries, transcriptions
 from stt_pipeline.store.results.summaries import Summary
 from stt_pipeline.store.results.transcriptions import Transcription
 
-BatchFormat = Literal[ExportFormat, "parquet"]
+PARQUET: Final = "parquet"
+"""A format of a whole batch only, in addition to the export formats of a recording."""
+
+if TYPE_CHECKING:
+    BatchFormat: TypeAlias = str
+else:
+    BatchFormat = choice_of(FORMATS, PARQUET)
 
 _FILES_A_PAGE = 1_000  # of the manifest
 _FILES_AT_A_TIME = 50  # of which the text is read
@@ -51,7 +58,7 @@ class ExportedRecording:
         """A file name without ending: two recordings of one batch may have the same name in different folders."""
         return f"{self.file.id:08d}-{clean_name(self.name)}"
 
-    def exported(self, format: ExportFormat) -> bytes:
+    def exported(self, format: str) -> bytes:
         """Return the recording as the bytes of a file."""
         return _written(format, self.name, self.stored, self.minutes)
 
@@ -91,24 +98,25 @@ def minutes_of(database: Database, transcription_id: int) -> tuple[Transcription
     return stored, summary
 
 
-def export_transcription(database: Database, transcription_id: int, format: ExportFormat) -> ExportedFile:
+def export_transcription(database: Database, transcription_id: int, format: FormatName) -> ExportedFile:
     """Return one transcription as a file.
 
     Raises:
         NotFoundError: there is no such transcription.
-        ConflictError: rttm, and nobody has looked for its speakers yet.
+        ConflictError: the format holds speaker turns, and diarization has not run yet.
+        InvalidRequestError: the format is unknown.
     """
     with database.begin() as connection:
         stored = transcriptions.get(connection, transcription_id)
         summary = summaries.of_transcription(connection, stored)
     if not _can_be(format, stored):
         raise ConflictError(
-            f"Nobody has looked for the speakers of transcription {transcription_id} yet, so there are no turns to "
-            "write. Try again when its status is completed."
+            f"Transcription {transcription_id} has no speaker turns yet, so {format} cannot be written. Try again when "
+            "its status is completed."
         )
     name = display_name(stored.audio_file_path)
     content = _written(format, name, stored, summary.minutes if summary else None)
-    return ExportedFile(f"{clean_name(name)}.{format}", EXPORT_FORMATS[format].media_type, content)
+    return ExportedFile(f"{clean_name(name)}.{format}", export_format(format).media_type, content)
 
 
 def export_batch(
@@ -119,6 +127,7 @@ def export_batch(
     Recordings without a transcript are left out. If the batch is deleted meanwhile, taking the chunks raises.
 
     Args:
+        format: a name in ``FORMATS``, or :data:`PARQUET`.
         dataset: which one, for Parquet.
 
     Raises:
@@ -132,7 +141,7 @@ def export_batch(
                 f"No recording of batch {batch_id} has a transcript yet, so there is nothing to export."
             )
     stem = f"batch-{batch_key(batch_id)}"
-    if format == "parquet":
+    if format == PARQUET:
         chunks = datasets.stream(dataset, dataset_rows(database, batch_id, dataset))
         return ExportedBatch(f"{stem}-{dataset}.parquet", "application/vnd.apache.parquet", chunks)
     members = (
@@ -140,7 +149,7 @@ def export_batch(
         for recording in recordings(database, batch_id)
         if _can_be(format, recording.stored)
     )
-    chunks = zipped(members, compress=EXPORT_FORMATS[format].is_text)
+    chunks = zipped(members, compress=export_format(format).is_text)
     return ExportedBatch(f"{stem}-{format}.zip", "application/zip", chunks)
 
 
@@ -204,10 +213,10 @@ def _require(connection: Connection, batch_id: int) -> None:
         raise ConflictError(f"Batch {batch_id} is being deleted.")
 
 
-def _written(format: ExportFormat, name: str, stored: Transcription, minutes: Minutes | None) -> bytes:
+def _written(format: str, name: str, stored: Transcription, minutes: Minutes | None) -> bytes:
     return export(format, name=name, transcript=stored.transcript, minutes=minutes, turns=stored.turns)
 
 
-def _can_be(format: ExportFormat, stored: Transcription) -> bool:
-    """Say whether a transcription can be written so: without speaker turns, RTTM would say that nobody spoke."""
-    return format != "rttm" or stored.status != "transcribed"
+def _can_be(format: str, stored: Transcription) -> bool:
+    """Return whether the format can be written: one of speaker turns only after diarization."""
+    return stored.status != "transcribed" or not export_format(format).needs_turns

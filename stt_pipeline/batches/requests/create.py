@@ -9,7 +9,7 @@ from stt_pipeline.audio.address import display_name
 from stt_pipeline.audio.allowed import ALLOW_ALL, AllowedSources
 from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.mail.mail import address
+from stt_pipeline.notify.recipients import Recipient
 from stt_pipeline.store.access import audit
 from stt_pipeline.store.access.audit import NOBODY, Actor
 from stt_pipeline.store.database import Database
@@ -102,7 +102,7 @@ def checked_emails(addresses: Sequence[str]) -> tuple[str, ...]:
     Raises:
         InvalidRequestError: one of them is none, or they are too many.
     """
-    emails = tuple(dict.fromkeys(address(email) for email in addresses))
+    emails = tuple(dict.fromkeys(str(Recipient.parse(email)) for email in addresses))
     if len(emails) > _MOST_EMAILS:
         raise InvalidRequestError(
             f"A batch mails to at most {_MOST_EMAILS} addresses, not {len(emails)}: use a mailing list."

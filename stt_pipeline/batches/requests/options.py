@@ -2,10 +2,12 @@
 
 import unicodedata
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from stt_pipeline.backends import DIARIZERS, SUMMARIZERS, TRANSCRIBERS, choice_of
+from stt_pipeline.settings import Settings
 from stt_pipeline.speech.diarization import SpeakerCount
 from stt_pipeline.speech.language_codes import LANGUAGE_CODES
 from stt_pipeline.speech.recordings import TranscriptionOptions
@@ -34,6 +36,16 @@ def _language(code: str) -> str:
 
 Language = Annotated[Line, AfterValidator(_language)]
 """A code of Whisper's (ISO 639-1), or nothing."""
+
+
+if TYPE_CHECKING:
+    Transcriber: TypeAlias = str
+    Diarizer: TypeAlias = str
+    Summarizer: TypeAlias = str
+else:  # empty for the backend of the settings
+    Transcriber = choice_of(TRANSCRIBERS, "")
+    Diarizer = choice_of(DIARIZERS, "")
+    Summarizer = choice_of(SUMMARIZERS, "")
 
 
 def _distinct(codes: list[str]) -> list[str]:
@@ -69,8 +81,14 @@ class BatchOptions(BaseModel):
     align: bool = Field(
         False, description="Refine the times of words by whisperx's forced alignment (whisperx extra)."
     )
-    diarizer: Literal["", "auto", "pyannote", "segmentation", "embedded", "channel", "none"] = Field(
-        "", description="Who finds the speakers, as STT_DIARIZER."
+    transcriber: Transcriber = Field(
+        "", description=f"Transcription backend, overrides STT_TRANSCRIBER. {TRANSCRIBERS.help()}."
+    )
+    diarizer: Diarizer = Field(
+        "", description=f"Diarization backend, overrides STT_DIARIZER. {DIARIZERS.help()}."
+    )
+    summarizer: Summarizer = Field(
+        "", description=f"Backend that writes the minutes, overrides STT_SUMMARIZER. {SUMMARIZERS.help()}."
     )
     min_speakers: int | None = Field(
         None, ge=1, le=_MOST_SPEAKERS, description="At least so many people speak in each recording."
@@ -128,6 +146,12 @@ class BatchOptions(BaseModel):
 def _as_compared(heard: str) -> str:
     """Return what counts when terms are looked for: neither spaces nor capitals do."""
     return "".join(heard.split()).casefold()
+
+
+def effective_settings(settings: Settings, options: BatchOptions) -> Settings:
+    """Return the settings with the overrides of ``options``: the model and the names of the backends."""
+    names = ("model", "transcriber", "diarizer", "summarizer")
+    return settings.model_copy(update={name: value for name in names if (value := getattr(options, name))})
 
 
 def transcription_options(options: BatchOptions, *, language: str = "") -> TranscriptionOptions:

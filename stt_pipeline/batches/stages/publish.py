@@ -14,21 +14,24 @@ from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.batches.stages.file_states import is_to_process, results_of
 from stt_pipeline.batches.stages.search_index import indexed_minutes
 from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.mail.mail import Mail
-from stt_pipeline.mail.mailer import Mailer
-from stt_pipeline.mail.messages import minutes_mail
-from stt_pipeline.minutes.model import Minutes, Summarizer
+from stt_pipeline.minutes.model import Minutes
+from stt_pipeline.minutes.summarizer import Summarizer
+from stt_pipeline.notify.events import Event, MinutesReady
+from stt_pipeline.notify.notifier import NotifierFor, opened
+from stt_pipeline.notify.recipients import Recipient
 from stt_pipeline.speech.transcript import TranscriptHeader
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
 from stt_pipeline.store.queue import batch_stats, shards
+from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline.store.results import emails, search, summaries, transcriptions
 from stt_pipeline.store.results.search import Indexed
 from stt_pipeline.store.results.summaries import Summary
 from stt_pipeline.store.results.transcriptions import Transcription
 
 SummarizerFor = Callable[[BatchOptions], Summarizer]
+"""Such as :func:`~stt_pipeline.batches.requests.backend_choice.summarizer_for` returns."""
 
 
 def write_minutes(claims: ShardClaims, summarizer_for: SummarizerFor) -> None:
@@ -83,11 +86,12 @@ def write_minutes(claims: ShardClaims, summarizer_for: SummarizerFor) -> None:
     _require_results(claims)
 
 
-def notify(claims: ShardClaims, mailer: Mailer) -> None:
-    """Mail the minutes of each file to the batch's ``notify_emails``, once, and so complete the file.
+def notify(claims: ShardClaims, notifier_for: NotifierFor) -> None:
+    """Deliver the minutes of each file to the recipients of its batch, once, and set the file to success.
 
     Raises:
         InvalidRequestError: no file has minutes yet.
+        ConfigurationError: the settings of a notifier are wrong; no file fails.
     """
 
     def read(
@@ -101,13 +105,13 @@ def notify(claims: ShardClaims, mailer: Mailer) -> None:
         shard: ClaimedShard, file: AudioFile, known: tuple[Summary, TranscriptHeader | None] | None
     ) -> Work[None] | None:
         is_due = is_to_process("notify", shard, file, results_of(file, has_minutes=known is not None))
-        return partial(mailed, shard, file, *known) if is_due and known else None
+        return partial(delivered, shard, file, *known) if is_due and known else None
 
-    def mailed(
+    def delivered(
         shard: ClaimedShard, file: AudioFile, summary: Summary, header: TranscriptHeader | None
     ) -> Done[None]:
         if header:
-            _mail_minutes(claims, shard, file, header, summary, mailer)
+            _deliver_minutes(claims, shard, file, header, summary, notifier_for)
         return Done(file, None, file.duration or 0.0)
 
     def write(connection: Connection, shard: ClaimedShard, done: Sequence[Done[None]]) -> None:
@@ -116,7 +120,8 @@ def notify(claims: ShardClaims, mailer: Mailer) -> None:
         shards.count_successes(connection, shard.shard.id, files=len(done), audio_seconds=seconds)
         batch_stats.add_throughput(connection, shard.batch.id, files=len(done), audio_seconds=seconds)
 
-    with mailer:
+    recipients = [recipient for shard in claims.shards for recipient in recipients_of(shard.batch)]
+    with opened(notifier_for, recipients):
         for_each_file(claims, step, read=read, write=write)
     _require_results(claims)
 
@@ -133,31 +138,40 @@ def _require_results(claims: ShardClaims) -> None:
         raise InvalidRequestError(f"There is nothing to work on. {waiting[0].name}: {waiting[0].error}")
 
 
-def _mail_minutes(
+def recipients_of(batch: Batch) -> list[Recipient]:
+    """Return the recipients of a batch."""
+    return [Recipient.parse(text) for text in batch.notify_emails]
+
+
+def _deliver_minutes(
     claims: ShardClaims,
     shard: ClaimedShard,
     file: AudioFile,
     header: TranscriptHeader,
     summary: Summary,
-    mailer: Mailer,
+    notifier_for: NotifierFor,
 ) -> None:
-    for recipient in shard.batch.notify_emails:
-        mail = minutes_mail(
-            recipient,
-            # ids start again in a new database, and mail servers drop a message id that they have seen
-            summary_id=f"{summary.id}.{file.created_at.timestamp():.0f}",
-            name=display_name(file.uri),
-            transcript=header,
-            minutes=summary.minutes,
+    event = MinutesReady(
+        # ids start again in a new database, and mail servers drop a message id that they know
+        id=f"{summary.id}.{file.created_at.timestamp():.0f}",
+        name=display_name(file.uri),
+        language=header.language,
+        duration=header.duration,
+        speakers=header.speakers,
+        notes=header.notes,
+        minutes=summary.minutes,
+    )
+    for recipient in recipients_of(shard.batch):
+        deliver_once(
+            claims.database, notifier_for, event, recipient, batch_id=shard.batch.id, summary_id=summary.id
         )
-        send_once(claims.database, mailer, mail, batch_id=shard.batch.id, summary_id=summary.id)
     with claims.database.begin() as connection:
         unconfirmed = emails.unconfirmed(connection, summary.id)
     if unconfirmed:
         shard.report(
             file,
-            f"It is unknown whether the mail to {', '.join(unconfirmed)} was sent. It is not sent again, to avoid a "
-            "second mail.",
+            f"It is not known whether {', '.join(unconfirmed)} got the minutes, because the process ended while it "
+            "delivered them; they are not delivered again.",
         )
 
 
@@ -168,20 +182,29 @@ def mails_minutes(shard: ClaimedShard) -> bool:
     return (shard.batch.total_files or 0) <= ONE_FILE_SHARDS
 
 
-def send_once(
-    database: Database, mailer: Mailer, mail: Mail, *, batch_id: int, summary_id: int | None
+def deliver_once(
+    database: Database,
+    notifier_for: NotifierFor,
+    event: Event,
+    recipient: Recipient,
+    *,
+    batch_id: int,
+    summary_id: int | None,
 ) -> bool:
-    """Send ``mail`` unless it was sent before; return whether it was sent now.
+    """Deliver ``event`` unless the delivery log has it already; return whether it was delivered now.
+
+    Args:
+        summary_id: the minutes that the event is about; None for the batch's report.
 
     Raises:
-        EmailError: the mail server did not accept it; the error is logged, and a later try sends it.
+        EmailError: it was not delivered; the log has the error, and a later try delivers it.
     """
     with database.begin() as connection:
-        log_id = emails.begin(connection, batch_id=batch_id, summary_id=summary_id, recipient=mail.recipient)
+        log_id = emails.begin(connection, batch_id=batch_id, summary_id=summary_id, recipient=str(recipient))
     if log_id is None:
         return False
     try:
-        note = mailer.send(mail)
+        note = notifier_for(recipient).deliver(event, recipient)
     except Exception as error:
         with database.begin() as connection:
             emails.finish(connection, log_id, sent=False, note=str(error))

@@ -1,6 +1,5 @@
 """The end of a batch: its report, one mail to each of its ``notify_emails``, and its final status."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Literal
@@ -9,10 +8,10 @@ from stt_pipeline.audio.address import display_name
 from stt_pipeline.batches.execution.batch_claim import BatchClaim
 from stt_pipeline.batches.queries.progress import Progress, progress
 from stt_pipeline.batches.queries.review import ToReview, review
-from stt_pipeline.batches.stages.publish import send_once
+from stt_pipeline.batches.stages.publish import deliver_once, recipients_of
 from stt_pipeline.errors import EmailError, SttError
-from stt_pipeline.mail.mailer import Mailer
-from stt_pipeline.mail.messages import batch_report_mail
+from stt_pipeline.notify.events import BatchEnded
+from stt_pipeline.notify.notifier import NotifierFor
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.queue import batch_stats, shards, transitions
@@ -43,7 +42,7 @@ class Report:
     mail_errors: dict[str, str]
 
 
-def close_batch(claim: BatchClaim, mailer: Mailer, *, max_attempts: int) -> Report:
+def close_batch(claim: BatchClaim, notifier_for: NotifierFor, *, max_attempts: int) -> Report:
     """Mail the report of a batch whose shards are all done, once, close the batch, and return the report.
 
     A batch with open shards is reported in its present state, and neither mailed nor closed. Mails are sent before the
@@ -70,7 +69,7 @@ def close_batch(claim: BatchClaim, mailer: Mailer, *, max_attempts: int) -> Repo
         return _report(database, figures, examples, {})
     status: Literal["completed", "failed"] = "completed" if figures.completed else "failed"
     figures = replace(figures, status=status, completed_at=figures.completed_at or datetime.now(timezone.utc))
-    errors = _mail_report(database, batch, figures, examples, mailer)
+    errors = _deliver_report(database, batch, figures, examples, notifier_for)
     if errors and batch.tries < max_attempts:
         raise EmailError("; ".join(f"{recipient}: {error}" for recipient, error in errors.items()))
     with database.begin() as connection:
@@ -89,32 +88,31 @@ def _report(
     return Report(figures, examples, throughput, worst, sent, errors)
 
 
-def _mail_report(
+def _deliver_report(
     database: Database,
     batch: Batch,
     figures: Progress,
-    examples: Sequence[tuple[str, str, str]],
-    mailer: Mailer,
+    examples: tuple[tuple[str, str, str], ...],
+    notifier_for: NotifierFor,
 ) -> dict[str, str]:
     """Send the report to the recipients that have not received it; return the addresses that failed, with the reason."""
+    event = BatchEnded(
+        id=f"{batch.id}.{batch.created_at.timestamp():.0f}",
+        name=batch.name,
+        status=figures.status,
+        total=figures.total_files or 0,
+        completed=figures.completed,
+        failed=figures.failed,
+        audio_hours=figures.audio_hours_done,
+        failures_by_class=figures.failures_by_class,
+        examples=examples,
+        created_at=figures.created_at,
+        completed_at=figures.completed_at,
+    )
     errors = {}
-    for recipient in batch.notify_emails:
+    for recipient in recipients_of(batch):
         try:
-            mail = batch_report_mail(
-                recipient,
-                batch_id=f"{batch.id}.{batch.created_at.timestamp():.0f}",
-                name=batch.name,
-                status=figures.status,
-                total=figures.total_files or 0,
-                completed=figures.completed,
-                failed=figures.failed,
-                audio_hours=figures.audio_hours_done,
-                failures_by_class=figures.failures_by_class,
-                examples=examples,
-                created_at=figures.created_at,
-                completed_at=figures.completed_at,
-            )
-            send_once(database, mailer, mail, batch_id=batch.id, summary_id=None)
+            deliver_once(database, notifier_for, event, recipient, batch_id=batch.id, summary_id=None)
         except SttError as error:
-            errors[recipient] = str(error)
+            errors[str(recipient)] = str(error)
     return errors

@@ -7,7 +7,7 @@ from stt_pipeline.batches.stages.report import close_batch
 from stt_pipeline.defs.batch_step import claimed_partition
 from stt_pipeline.defs.partitions import all_of, batch_partitions
 from stt_pipeline.defs.previews import report_preview
-from stt_pipeline.defs.resources import OpenMailer
+from stt_pipeline.notify.notifier import NotifierFor
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -23,11 +23,11 @@ def batch_report(
     context: dg.AssetExecutionContext,
     database: ResourceParam[Database],
     settings: ResourceParam[Settings],
-    open_mailer: ResourceParam[OpenMailer],
+    notifier_for: ResourceParam[NotifierFor],
 ) -> dg.MaterializeResult[None]:
     """Close one batch and report it."""
     with claimed_partition(context, database, settings) as claim:
-        report = close_batch(claim, open_mailer(), max_attempts=settings.max_attempts)
+        report = close_batch(claim, notifier_for, max_attempts=settings.max_attempts)
     for recipient, error in report.mail_errors.items():
         context.log.error(f"The report could not be mailed to {recipient}: {error}")
     return dg.MaterializeResult(metadata=report_preview(report))

@@ -7,10 +7,10 @@ from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
-from stt_pipeline.batches.stages.publish import notify
+from stt_pipeline.batches.stages.publish import notify, recipients_of
 from stt_pipeline.defs.assets.meeting_minutes import meeting_minutes
-from stt_pipeline.defs.resources import OpenMailer
 from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset
+from stt_pipeline.notify.notifier import NotifierFor
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -29,16 +29,19 @@ def notifications(
     database: ResourceParam[Database],
     settings: ResourceParam[Settings],
     sources: ResourceParam[AllowedSources],
-    open_mailer: ResourceParam[OpenMailer],
+    notifier_for: ResourceParam[NotifierFor],
 ) -> Events:
     """Send the mails that have not been sent."""
 
     with claimed_shards(context, config, database, settings, sources) as claims:
-        mailer = open_mailer()
 
         def describe(shard: ClaimedShard) -> dict[str, Any]:
-            recipients = ", ".join(shard.batch.notify_emails) or "none: the batch has no notify_emails"
-            return {"recipients": recipients, "mailer": mailer.name}
+            recipients = recipients_of(shard.batch)
+            names = dict.fromkeys(notifier_for(recipient).name for recipient in recipients)
+            return {
+                "recipients": ", ".join(map(str, recipients)) or "none: the batch has no notify_emails",
+                "notifiers": ", ".join(names) or "none",
+            }
 
-        notify(claims, mailer)
+        notify(claims, notifier_for)
         yield from events(context, claims, describe=describe)

@@ -39,7 +39,7 @@ ANY_NUMBER = SpeakerCount()
 
 
 class Diarizer(Protocol):
-    """Finds who speaks when. Accepts any recording: empty, silent, noisy, or hours long.
+    """Finds who speaks when. Accepts any recording: empty, silent, noisy, or hours long. Silence and noise have no turns.
 
     Several threads may call ``diarize`` at the same time, each with its own recording.
     """

@@ -1,4 +1,4 @@
-"""Transcript and minutes as a Word document. Returns bytes; writes no file."""
+"""Word document: the minutes, then the transcript."""
 
 import io
 import re
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from stt_pipeline.durations import clock
+from stt_pipeline.minutes.exports import ExportContent
 from stt_pipeline.minutes.labels import labels
 from stt_pipeline.minutes.lines import transcript_lines
 from stt_pipeline.minutes.model import ActionItem, Minutes
@@ -14,45 +15,53 @@ from stt_pipeline.speech.transcript import Transcript
 if TYPE_CHECKING:
     from docx.document import Document
 
-EAST_ASIAN_FONT: Final = (
-    "맑은 고딕"  # on every Korean Windows and in Word; others take their own in its place
-)
-# what XML 1.0 cannot hold, not even escaped
+# part of Korean Windows and of Word; other systems substitute their own font
+EAST_ASIAN_FONT: Final = "맑은 고딕"
+# characters that XML 1.0 does not allow, not even escaped
 _NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def to_docx(name: str, transcript: Transcript, minutes: Minutes | None = None) -> bytes:
-    """Return a document: title, facts, the minutes if there are any, then what was said, with times and speakers."""
-    import docx
+class Docx:
+    """A document with a title, the minutes if there are any, and a paragraph for each segment."""
 
-    word = labels(transcript.language)
-    document = docx.Document()
-    title = _clean(minutes.title if minutes else name)
-    _set_up(document, title, transcript.language)
-    document.add_heading(title, level=0)
-    for label, fact in (
-        ("recording", name),
-        ("length", clock(transcript.duration)),
-        ("speakers", ", ".join(transcript.speakers) or word["none"]),
-    ):
-        document.add_paragraph(_clean(f"{word[label]}: {fact}"), style="List Bullet")
-    for note in transcript.notes:
-        document.add_paragraph(_clean(note), style="Intense Quote")
-    if minutes:
-        _add_minutes(document, minutes, word)
-    document.add_heading(word["transcript"], level=1)
-    _add_transcript(document, transcript, word)
-    file = io.BytesIO()
-    document.save(file)
-    return file.getvalue()
+    media_type = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+    is_text = False
+    has_minutes = True
+    needs_turns = False
+
+    def write(self, content: ExportContent) -> bytes:
+        """See :meth:`ExportFormat.write`."""
+        import docx
+
+        transcript, minutes = content.transcript, content.minutes
+        word = labels(transcript.language)
+        document = docx.Document()
+        title = _clean(minutes.title if minutes else content.name)
+        _set_up(document, title, transcript.language)
+        document.add_heading(title, level=0)
+        for label, fact in (
+            ("recording", content.name),
+            ("length", clock(transcript.duration)),
+            ("speakers", ", ".join(transcript.speakers) or word["none"]),
+        ):
+            document.add_paragraph(_clean(f"{word[label]}: {fact}"), style="List Bullet")
+        for note in transcript.notes:
+            document.add_paragraph(_clean(note), style="Intense Quote")
+        if minutes:
+            _add_minutes(document, minutes, word)
+        document.add_heading(word["transcript"], level=1)
+        _add_transcript(document, transcript, word)
+        file = io.BytesIO()
+        document.save(file)
+        return file.getvalue()
 
 
 def _set_up(document: "Document", title: str, language: str) -> None:
-    """Name the document, and choose its font and language for East Asian text, which the template leaves to a theme."""
+    """Set the title, and the font and language of East Asian text, which python-docx's template takes from a theme."""
     from docx.oxml.ns import qn
 
-    about = document.core_properties
-    about.title, about.author, about.comments = title[:255], "", ""
+    properties = document.core_properties
+    properties.title, properties.author, properties.comments = title[:255], "", ""
     for fonts in document.styles.element.iter(qn("w:rFonts")):
         fonts.attrib.pop(qn("w:eastAsiaTheme"), None)
         fonts.set(qn("w:eastAsia"), EAST_ASIAN_FONT)

@@ -1,0 +1,48 @@
+"""JSON: everything that is stored of one recording, for programs."""
+
+import json
+from typing import Final
+
+from stt_pipeline.minutes.exports import ExportContent
+from stt_pipeline.minutes.model import minutes_to_json
+from stt_pipeline.speech.transcript import segments_to_json
+
+SCHEMA_VERSION: Final = 2
+
+
+class Json:
+    """One JSON object; times are seconds from the start of the recording.
+
+    ``schema`` (2), ``file``, ``language``, ``language_probability``, ``duration``, ``model``, ``notes`` (list of str),
+    ``speakers`` (list of labels), ``speech_seconds``, ``untranscribed_speech_seconds``, ``quality`` (0 to 1, or null),
+    ``segments`` (list of ``start, end, text, speaker, words, avg_logprob, no_speech_prob, compression_ratio``; a word is
+    ``start, end, text, probability, speaker``), and ``minutes``: null, or ``title, summary, topics, decisions,
+    action_items (task, owner, due, start), keywords, model, tokens_used``. These keys are present only where they have a
+    value: of a segment ``language``, ``hallucination_reasons`` (list of names) and ``raw_text`` (text before the
+    corrections), of a word ``overlap``, ``low_confidence`` and ``suggestion``.
+    """
+
+    media_type = "application/json"
+    is_text = True
+    has_minutes = True
+    needs_turns = False
+
+    def write(self, content: ExportContent) -> bytes:
+        """See :meth:`ExportFormat.write`."""
+        transcript = content.transcript
+        page = {
+            "schema": SCHEMA_VERSION,
+            "file": content.name,
+            "language": transcript.language,
+            "language_probability": transcript.language_probability,
+            "duration": transcript.duration,
+            "model": transcript.model,
+            "notes": list(transcript.notes),
+            "speakers": list(transcript.speakers),
+            "speech_seconds": transcript.speech_seconds,
+            "untranscribed_speech_seconds": transcript.untranscribed_speech_seconds,
+            "quality": transcript.quality,
+            "segments": segments_to_json(transcript.segments),
+            "minutes": minutes_to_json(content.minutes) if content.minutes else None,
+        }
+        return (json.dumps(page, ensure_ascii=False, indent=2) + "\n").encode()

@@ -1,0 +1,63 @@
+"""Markdown: the minutes, then the transcript."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from stt_pipeline.durations import clock
+from stt_pipeline.minutes.exports import ExportContent
+from stt_pipeline.minutes.labels import labels
+from stt_pipeline.minutes.lines import transcript_lines
+from stt_pipeline.minutes.model import Minutes
+
+_ESCAPES: Final = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_|<[]#"})
+
+
+class Md:
+    """A page with a heading, the minutes if there are any, and a list item for each segment."""
+
+    media_type = "text/markdown"
+    is_text = True
+    has_minutes = True
+    needs_turns = False
+
+    def write(self, content: ExportContent) -> bytes:
+        """See :meth:`ExportFormat.write`."""
+        transcript, minutes = content.transcript, content.minutes
+        word = labels(transcript.language)
+        speakers = ", ".join(transcript.speakers) or word["none"]
+        page = [
+            f"# {_escape(minutes.title if minutes else content.name)}",
+            f"- {word['recording']}: {_escape(content.name)}\n"
+            f"- {word['length']}: {clock(transcript.duration)}\n"
+            f"- {word['speakers']}: {_escape(speakers)}",
+            *(f"> {_escape(note)}" for note in transcript.notes),
+        ]
+        if minutes:
+            page += _minutes_sections(minutes, word)
+        lines = [f"- {_escape(str(line))}{line.doubt}" for line in transcript_lines(transcript)]
+        page += [f"## {word['transcript']}", "\n".join(lines) or word["none"]]
+        return ("\n\n".join(page) + "\n").encode()
+
+
+def _minutes_sections(minutes: Minutes, word: Mapping[str, str]) -> list[str]:
+    page = [f"## {word['summary']}", _escape(minutes.summary)]
+    for label, entries in (("topics", minutes.topics), ("decisions", minutes.decisions)):
+        if entries:
+            page += [f"## {word[label]}", "\n".join(f"- {_escape(entry)}" for entry in entries)]
+    if minutes.action_items:
+        table = [
+            f"| {word['owner']} | {word['task']} | {word['due']} | {word['said_at']} |",
+            "| --- | --- | --- | --- |",
+        ]
+        for item in minutes.action_items:
+            cells = (item.owner or "-", item.task, item.due or "-", clock(item.start))
+            table.append(f"| {' | '.join(_escape(cell) for cell in cells)} |")
+        page += [f"## {word['action_items']}", "\n".join(table)]
+    if minutes.keywords:
+        page += [f"## {word['keywords']}", _escape(", ".join(minutes.keywords))]
+    return page
+
+
+def _escape(text: str) -> str:
+    """Return ``text`` on one line, because a line break ends a table row, with Markdown's marks escaped."""
+    return " ".join(text.split()).translate(_ESCAPES)

@@ -1,0 +1,18 @@
+"""Plain text: one line for each segment."""
+
+from stt_pipeline.minutes.exports import ExportContent
+from stt_pipeline.minutes.lines import transcript_lines
+
+
+class Txt:
+    """The file name, the notes, and a line ``[m:ss] SPEAKER_00: text`` for each segment."""
+
+    media_type = "text/plain"
+    is_text = True
+    has_minutes = False
+    needs_turns = False
+
+    def write(self, content: ExportContent) -> bytes:
+        """See :meth:`ExportFormat.write`."""
+        head = [content.name, *(f"* {note}" for note in content.transcript.notes), ""]
+        return ("\n".join([*head, *map(str, transcript_lines(content.transcript))]) + "\n").encode()

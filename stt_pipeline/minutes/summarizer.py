@@ -1,0 +1,49 @@
+"""The interface of everything that writes minutes, and a fake for tests. The minutes themselves are in `model`."""
+
+from typing import Protocol
+
+from stt_pipeline.minutes.model import Minutes
+from stt_pipeline.speech.transcript import Transcript
+
+
+class Summarizer(Protocol):
+    """Writes the minutes of a transcript. Must accept an empty transcript and any language.
+
+    One instance serves all threads of a process.
+
+    Attributes:
+        name: stored with the minutes, as their ``model``.
+        concurrency: how many threads may call it at a time; more than 1 for a service that answers slowly.
+    """
+
+    name: str
+    concurrency: int = 1
+
+    def summarize(self, transcript: Transcript) -> Minutes:
+        """Return the minutes of ``transcript``.
+
+        Raises:
+            SummaryError: the minutes cannot be written; a retry may succeed.
+        """
+        ...
+
+
+class FixedSummarizer:
+    """Returns the same minutes for every transcript, for tests.
+
+    Attributes:
+        transcripts: those that were summarized, in order.
+    """
+
+    name = "fixed"
+    concurrency = 1
+
+    def __init__(self, title: str = "Title", summary: str = "Summary.") -> None:
+        """Use this title and summary."""
+        self._minutes = Minutes(title=title, summary=summary, model=self.name)
+        self.transcripts: list[Transcript] = []
+
+    def summarize(self, transcript: Transcript) -> Minutes:
+        """See :meth:`Summarizer.summarize`."""
+        self.transcripts.append(transcript)
+        return self._minutes
