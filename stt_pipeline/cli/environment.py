@@ -1,10 +1,13 @@
-"""What a Dagster process needs in its environment and in DAGSTER_HOME to be one of this instance.
+"""The environment and the DAGSTER_HOME with which a process belongs to this Dagster instance.
 
-Pure preparation: nothing is started here.
+Nothing is started here.
 """
 
 import sysconfig
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 import stt_pipeline
 from stt_pipeline.errors import ConfigurationError
@@ -13,20 +16,23 @@ from stt_pipeline.store.server.url import psycopg2_url, psycopg_url
 
 LOCATION = "stt_pipeline"  # name of the code location, the same in workspace.yaml
 
+OVERRIDE = "dagster.override.yaml"
+"""In ``STT_HOME``: changes to the shipped ``dagster.yaml``."""
+
 
 def environment(settings: Settings, database_url: str) -> dict[str, str]:
-    """Return the variables with which any process meets the same store and the same Dagster instance.
+    """Return the variables that connect a process to this store and this Dagster instance.
 
     Args:
-        settings: whose ``home`` may be relative; the variables are absolute.
-        database_url: of the server that runs, in any form.
+        settings: ``home`` may be relative; the variables are absolute.
+        database_url: of the running server, with any driver.
 
     Raises:
         ConfigurationError: the URL is not one of Postgres.
     """
     return {
         "DAGSTER_HOME": str(settings.dagster_home),
-        # materializations of many partitions are written together
+        # write the materializations of many partitions together
         "DAGSTER_EVENT_BATCH_SIZE": "1000",
         "STT_HOME": str(settings.home.absolute()),
         "STT_DATABASE_URL": psycopg_url(database_url),
@@ -35,24 +41,55 @@ def environment(settings: Settings, database_url: str) -> dict[str, str]:
 
 
 def prepare_dagster_home(settings: Settings) -> None:
-    """Make DAGSTER_HOME with a fresh copy of the project's ``dagster.yaml``.
+    """Make DAGSTER_HOME with the project's ``dagster.yaml``, and ``STT_HOME/dagster.override.yaml`` merged into it.
+
+    A key of the override replaces the same key of the file; mappings are merged key by key. So an operator changes the
+    run launcher, say, without a copy of the whole file.
 
     Raises:
-        ConfigurationError: the folder cannot be written, or the package was installed without its data files.
+        ConfigurationError: the folder cannot be written, the override is not a YAML mapping, or the package was
+            installed without its data files.
     """
     source = _shipped("dagster.yaml")
-    copy = settings.dagster_home / "dagster.yaml"
+    override = settings.home.absolute() / OVERRIDE
+    target = settings.dagster_home / "dagster.yaml"
     try:
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(f"# A copy, made at each start. Edit {source}.\n\n{source.read_text()}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(_merged_file(source, override) if override.exists() else _copy(source))
     except OSError as error:
         raise ConfigurationError(
-            f"DAGSTER_HOME {copy.parent} cannot be written: {error.strerror}. Set STT_HOME to a folder of yours."
+            f"DAGSTER_HOME {target.parent} cannot be written: {error.strerror}. Set STT_HOME to a folder of yours."
         ) from None
 
 
+def _copy(source: Path) -> str:
+    return f"# A copy, made at each start. Edit {source}.\n\n{source.read_text()}"
+
+
+def _merged_file(source: Path, override: Path) -> str:
+    try:
+        values = yaml.safe_load(override.read_text()) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{override} is not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"{override} must be a mapping, in the form of {source}.")
+    merged = _merged(yaml.safe_load(source.read_text()), values)
+    head = f"# Made at each start from {source} and {override}. Edit these.\n\n"
+    return f"{head}{yaml.safe_dump(merged, sort_keys=False)}"
+
+
+def _merged(values: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
+    merged = {**values, **override}
+    for key in values.keys() & override.keys():
+        old, new = values[key], override[key]
+        # another class has another configuration, so it replaces the whole mapping
+        if isinstance(old, dict) and isinstance(new, dict) and new.get("class") in (None, old.get("class")):
+            merged[key] = _merged(old, new)
+    return merged
+
+
 def _shipped(name: str) -> Path:
-    """Return a file of the repository's top level: beside the package in a checkout, else where the wheel put it."""
+    """Return a file of the repository's top level: beside the package in a checkout, else from the wheel's data."""
     candidates = [
         Path(stt_pipeline.__file__).parents[1] / name,
         Path(sysconfig.get_path("data"), "share", "stt_pipeline", name),
@@ -64,5 +101,5 @@ def _shipped(name: str) -> Path:
         if path.exists():
             return path
     raise ConfigurationError(
-        f"{name} is missing; it should be one of {', '.join(map(str, candidates))}. Install the package again."
+        f"{name} is missing: looked for {', '.join(map(str, candidates))}. Install the package again."
     )

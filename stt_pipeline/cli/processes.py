@@ -1,74 +1,74 @@
-"""A supervised process and what it leaves behind: start, log file, stop, strays. Knows nothing of Dagster."""
+"""A supervised child process: start, log file, stop, and orphans of an earlier supervisor. Knows nothing of Dagster."""
 
 import os
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import psutil
 
+from stt_pipeline.cli.services import Service
 from stt_pipeline.errors import ConfigurationError
 
-_MARK = "STT_SUPERVISED_BY"  # in the environment of every child and, inherited, of all that it starts
+_MARK = "STT_SUPERVISED_BY"  # in the environment of every child, and inherited by its own children
 
 
 class Child:
     """One process in a session of its own, with its output in a log file.
 
     Attributes:
-        log: the file; that of the start before is kept as ``NAME.previous.log``.
+        service: what it runs.
+        name: of the service.
+        log: the file; the log of the previous start is kept as ``NAME.previous.log``.
     """
 
-    def __init__(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str], *, home: Path
-    ) -> None:
-        """Nothing runs before ``start``.
+    def __init__(self, service: Service, environment: Mapping[str, str], *, home: Path) -> None:
+        """Store the arguments; ``start`` starts the process.
 
         Args:
-            name: for people, and for the log file ``home/logs/NAME.log``.
-            command: program and arguments.
-            environment: added to our own.
-            home: marks the child and all its descendants as ours, for ``orphans``.
+            service: name and command; the log file is ``home/logs/NAME.log``.
+            environment: added to the environment of this process.
+            home: marks the child and its descendants, for ``orphans``.
         """
-        self.name = name
-        self.log = home / "logs" / f"{name}.log"
-        self._command = list(command)
+        self.service = service
+        self.name = service.name
+        self.log = home / "logs" / f"{service.name}.log"
         self._environment = {**os.environ, **environment, _MARK: str(home)}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the process, or start it again."""
+        """Start or restart the process."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".previous.log"))
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(
-                self._command,
+                self.service.command,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C reaches only us, and we stop them in order
+                start_new_session=True,  # Ctrl-C reaches only the supervisor, which stops its children in order
             )
 
     @property
     def exit_code(self) -> int | None:
-        """Exit code of a process that ended (negative: the signal), None while it runs or before its start."""
+        """Exit code (negative: a signal); None while it runs or before its start."""
         return None if self._process is None else self._process.poll()
 
     def tail(self, lines: int = 10) -> str:
-        """Return the end of its log."""
+        """Return the last lines of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
 def stop(children: Iterable[Child], *, seconds: float, force: Callable[[], bool]) -> None:
-    """Ask ``children`` to end, together, and kill those that have not after ``seconds`` or when ``force()`` turns true."""
+    """Terminate all ``children`` at once; kill those that still run after ``seconds``, or when ``force()`` is true."""
     processes = [child._process for child in children if child._process is not None]
     for process in processes:
-        process.terminate()  # does nothing to one that has ended
+        process.terminate()  # no effect on a process that has ended
     deadline = time.monotonic() + seconds
     while any(process.poll() is None for process in processes):
         if force() or time.monotonic() > deadline:
@@ -78,9 +78,9 @@ def stop(children: Iterable[Child], *, seconds: float, force: Callable[[], bool]
 
 
 def orphans(home: Path) -> list[psutil.Process]:
-    """Return the live processes that children of ``home`` started, or that outlived a killed supervisor.
+    """Return live descendants of the children of ``home``, also those that outlived a killed supervisor.
 
-    Only the own user's processes are seen (as root, all).
+    It finds processes of this user only (as root, of all users).
     """
     found = []
     for process in psutil.process_iter():
@@ -88,12 +88,12 @@ def orphans(home: Path) -> list[psutil.Process]:
             if process.pid != os.getpid() and process.environ().get(_MARK) == str(home):
                 found.append(process)
         except (psutil.Error, OSError):
-            continue  # gone, a zombie, or somebody else's
+            continue  # ended, a zombie, or of another user
     return found
 
 
 def end(processes: Iterable[psutil.Process], *, seconds: float, force: Callable[[], bool]) -> bool:
-    """Ask ``processes`` to end and kill the rest after ``seconds``; return whether all ended by themselves."""
+    """Terminate ``processes`` and kill the rest after ``seconds``; return whether no kill was needed."""
     alive = list(processes)
     _signal(alive, signal.SIGTERM)
     deadline = time.monotonic() + seconds
@@ -113,10 +113,10 @@ def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None
 
 
 def usable_port(host: str, port: int, *, what: str, setting: str) -> int:
-    """Return ``port``, or a free one for 0.
+    """Return ``port``, or a free port for 0.
 
     Raises:
-        ConfigurationError: ``what`` cannot use it; another one goes into ``setting``.
+        ConfigurationError: ``what`` cannot use the port; the message names the ``setting`` to change.
     """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -125,11 +125,11 @@ def usable_port(host: str, port: int, *, what: str, setting: str) -> int:
         except OSError as error:
             raise ConfigurationError(
                 f"{what} cannot use port {port} on {host}: {error.strerror}. "
-                f"Set {setting} to another port (0 takes a free one), or end what uses this one."
+                f"Set {setting} to another port (0 takes a free one), or stop the program that uses it."
             ) from None
         return int(probe.getsockname()[1])
 
 
 def http_address(host: str, port: int) -> str:
-    """Return the address of what is served there."""
+    """Return the URL of a server on this host and port."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,10 +1,9 @@
-"""The whole product on one machine: Postgres, migrations, code server, Dagster's webserver and daemon, as one thing.
+"""Runs the whole product on one machine: Postgres, migrations, code server, webserver, daemon and admin API.
 
-What is started, in which order it stops, and what is restarted. Commands wrap it: ``stt up`` waits in it, ``stt demo``
-works in it.
+It starts the processes, restarts them after a crash, and stops them in order. ``stt up`` waits inside a `Stack`,
+``stt demo`` works inside one. The processes themselves are in `services`.
 """
 
-import json
 import os
 import shutil
 import signal
@@ -21,8 +20,9 @@ from types import FrameType, TracebackType
 
 from sqlalchemy.exc import OperationalError
 
-from stt_pipeline.cli.environment import LOCATION, environment, prepare_dagster_home
+from stt_pipeline.cli.environment import environment, prepare_dagster_home
 from stt_pipeline.cli.processes import Child, end, http_address, orphans, stop, usable_port
+from stt_pipeline.cli.services import API, api_service, dagster_services
 from stt_pipeline.cli.stack_lock import RunningStack, StackLock, running_stack
 from stt_pipeline.cli.webserver import answers, is_ready
 from stt_pipeline.errors import ConfigurationError, SttError
@@ -30,36 +30,38 @@ from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.server.embedded import with_database
 
-_START_SECONDS = 180.0  # for the code server, then for first answer and heartbeat; ten seconds are usual
-_STOP_SECONDS = 5.0  # for webserver and daemon; a browser's open connection would hold the webserver for ever
+_START_SECONDS = (
+    180.0  # for the code server, then for the first answer and heartbeat; about ten seconds are usual
+)
+_STOP_SECONDS = 5.0  # for webserver and daemon; a browser's open connection would keep the webserver alive
 _RUN_STOP_SECONDS = 8.0  # for runs to record that they were interrupted
-_LOOKS_FOR_KEYS = 6  # every three seconds
+_POLL_SECONDS = 0.5
+_KEY_CHECK_POLLS = 6  # the API waits for a first key; checked every three seconds
 _SOCKET = "code.sock"
-_API = "api"
-_DEATHS, _DEATH_WINDOW = (
+_MAX_CRASHES, _CRASH_WINDOW = (
     3,
     120.0,
-)  # a process that ends this often within so many seconds is not started again
+)  # this many crashes within these seconds, and the process is not restarted
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 __all__ = ["Stack", "running_stack"]
 
 
 class Stack:
-    """A context manager around everything that runs. Only one at a time for each ``STT_HOME``.
+    """A context manager that runs all processes. Only one can run per ``STT_HOME``.
 
-    While inside, a process that ends is started again; if that does not help, everything stops as on a signal, and
+    A process that crashes inside the block is restarted. If it keeps crashing, everything stops as on a signal, and
     leaving the block raises ``SttError``.
 
     On exit, also by SIGINT, SIGTERM or SIGHUP (a ``KeyboardInterrupt`` inside the block), webserver and daemon stop
-    first, then code server and runs, then Postgres if nobody else uses it. A second signal kills what is left.
+    first, then code server and runs, then Postgres if no other process uses it. A second signal kills the rest.
 
     Attributes:
         ui_url: address of the Dagster UI.
-        api_url: address of the admin API; None where it was not asked for, or as long as nobody has a key.
+        api_url: address of the admin API; None if it is off, or while no API key exists.
         database_url: ``postgresql+psycopg://...``.
-        environment: variables with which other processes meet the same instance.
-        start_seconds: how long entering took.
+        environment: variables that connect other processes to the same instance.
+        start_seconds: duration of the start.
     """
 
     ui_url: str
@@ -76,59 +78,60 @@ class Stack:
         module: str = "stt_pipeline.definitions",
         with_api: bool = False,
     ) -> None:
-        """Nothing is started before entry.
+        """Store the arguments; entering starts the processes.
 
         Args:
             settings: of this process.
-            say: gets a line for a person when something starts again or has to be cleaned up.
-            module: where the Dagster definitions are.
-            with_api: start the admin API as well, as soon as somebody has a key for it.
+            print_status: prints a line for the user when a process is restarted or cleaned up.
+            module: the module of the Dagster definitions.
+            with_api: also start the admin API as soon as an API key exists.
         """
         self._settings = settings
         self._home = settings.home.absolute()
-        self._say = print_status
+        self._print_status = print_status
         self._module = module
         self._with_api = with_api
         self.api_url = None
         self._children: list[Child] = []
-        self._deaths: deque[float] = deque(maxlen=_DEATHS)
-        self._api_deaths: deque[float] = deque(maxlen=_DEATHS)
-        self._watching = threading.Lock()
+        self._crashes: deque[float] = deque(maxlen=_MAX_CRASHES)
+        self._api_crashes: deque[float] = deque(maxlen=_MAX_CRASHES)
+        self._restarting = threading.Lock()
         self._failure: str | None = None
         self._stopping = False
         self._force = False
         self._ended_cleanly = True
 
     def __enter__(self) -> "Stack":
-        """Start everything and return when the UI answers and the daemon has given its first signs of life.
+        """Start everything. Return when the UI answers and the daemon has sent its first heartbeats.
 
         Raises:
-            ConfigurationError: another one runs, the port is taken, or the database cannot be used.
-            SttError: a process ended or did not get ready; with the end of its log.
+            ConfigurationError: another stack runs, the port is taken, or the database cannot be used.
+            SttError: a process ended or did not become ready; with the end of its log.
         """
         began = time.monotonic()
         with ExitStack() as entered:
             entered.enter_context(self._signals())
-            claim = entered.enter_context(StackLock(self._home))
+            lock = entered.enter_context(StackLock(self._home))
             host = self._settings.ui_host
             port = usable_port(host, self._settings.ui_port, what="The Dagster UI", setting="STT_UI_PORT")
             self.ui_url = http_address(host, port)
             prepare_dagster_home(self._settings)
-            runtime = Path(entered.enter_context(_runtime_folder()))
-            self._clean_up_after(claim.before)
+            socket_path = Path(entered.enter_context(_runtime_folder())) / _SOCKET
+            self._clean_up_after(lock.before)
             self.database_url = entered.enter_context(with_database(self._settings))
             self.environment = environment(self._settings, self.database_url)
-            self._children = self._prepared(host, port, runtime)
-            claim.record(RunningStack(os.getpid(), self.ui_url, str(runtime / _SOCKET)))
-            entered.callback(self._release, claim)
+            services = dagster_services(self._module, socket_path, host, port)
+            self._children = [Child(service, self.environment, home=self._home) for service in services]
+            lock.record(RunningStack(os.getpid(), self.ui_url, str(socket_path)))
+            entered.callback(self._release, lock)
             entered.callback(self._stop)
             since = time.time()
-            self._start(runtime / _SOCKET, claim.before)
+            self._start(socket_path, lock.before)
             self._wait_until(lambda: is_ready(self.ui_url, daemon_since=since))
             if self.api_url:
                 api_url = self.api_url
                 self._wait_until(lambda: answers(f"{api_url}/health"))
-            threading.Thread(target=self._watch, name="supervisor", daemon=True).start()
+            threading.Thread(target=self._supervise, name="supervisor", daemon=True).start()
             self._exits = entered.pop_all()
         self.start_seconds = time.monotonic() - began
         return self
@@ -139,72 +142,58 @@ class Stack:
         """Stop everything, in order.
 
         Raises:
-            SttError: the reason was a process that kept ending; with the end of its log.
+            SttError: a process kept crashing; with the end of its log.
         """
         self._exits.close()
         if self._failure:
             raise SttError(self._failure) from None
 
     def check(self) -> None:
-        """Raise ``SttError`` if processes kept ending, so that everything stops."""
+        """Raise ``SttError`` if a process kept crashing, so that everything stops."""
         if self._failure:
             raise SttError(self._failure)
-
-    def _prepared(self, host: str, port: int, runtime: Path) -> list[Child]:
-        """Return code server, webserver and daemon, not started yet."""
-        workspace = runtime / "workspace.yaml"
-        # one code server for all: webserver and daemon would otherwise start one each
-        location = {"grpc_server": {"socket": str(runtime / _SOCKET), "location_name": LOCATION}}
-        workspace.write_text(json.dumps({"load_from": [location]}))  # JSON is YAML
-
-        def child(name: str, *arguments: str) -> Child:
-            return Child(name, [sys.executable, "-m", *arguments], self.environment, home=self._home)
-
-        return [
-            child("code-server", "dagster", "api", "grpc", "-m", self._module, "-s", str(runtime / _SOCKET)),
-            child("webserver", "dagster_webserver", "-h", host, "-p", str(port), "-w", str(workspace)),
-            child("daemon", "dagster._daemon", "run", "-w", str(workspace)),
-        ]
 
     def _start(self, socket_path: Path, before: RunningStack | None) -> None:
         from stt_pipeline.store.migrations import upgrade
 
-        code_server, webserver, daemon = self._children[:3]
-        # what takes longest begins first; the daemon, whose sensors ask the code server and read tables, waits for both
-        code_server.start()
-        webserver.start()
+        # the slowest ones first, beside the migrations
+        for child in self._children:
+            if not child.service.needs_code_server:
+                child.start()
         upgrade(self.database_url)
         if before:
-            self._give_up_runs_of(before)
+            self._fail_runs_of(before)
         self._wait_until(socket_path.exists)
-        daemon.start()
+        for child in self._children:
+            if child.service.needs_code_server:
+                child.start()
         if self._with_api:
             self._with_api = self._can_have_api()
         if self._with_api:
             try:
                 self._start_api()
             except ConfigurationError as error:
-                self._say(str(error))
+                self._print_status(str(error))
 
     def _can_have_api(self) -> bool:
-        """Look at the settings of the admin API, which stay as they are, and say what is wrong; the rest goes on."""
+        """Return whether the API's settings are valid, and print what is wrong; the other processes continue."""
         from stt_pipeline.api.app import create_app
 
         store = Database(self.database_url)
         try:
             create_app(self._settings, store)
         except ConfigurationError as error:
-            self._say(str(error))
+            self._print_status(str(error))
             return False
         finally:
             store.dispose()
         return True
 
     def _start_api(self) -> None:
-        """Start the admin API; what is wrong with it never stops the rest.
+        """Start the admin API. An error of it never stops the other processes.
 
         Raises:
-            ConfigurationError: nobody could call it yet, or it may not start at all, and is not tried again.
+            ConfigurationError: no API key exists yet, or the API may not start at all and is not tried again.
         """
         from stt_pipeline.api.server import NoKeyError, require_way_in
 
@@ -212,15 +201,14 @@ class Stack:
         try:
             require_way_in(settings, store)
         except NoKeyError as error:
-            raise NoKeyError(f"{error} It starts by itself then.") from None
+            raise NoKeyError(f"{error} The API then starts automatically.") from None
         except ConfigurationError:
             self._with_api = False
             raise
         finally:
             store.dispose()
         port = usable_port(settings.api_host, settings.api_port, what="The admin API", setting="STT_API_PORT")
-        command = [sys.executable, "-m", "stt_pipeline.cli.main", "api", "--port", str(port)]
-        api = Child(_API, command, self.environment, home=self._home)
+        api = Child(api_service(port), self.environment, home=self._home)
         api.start()
         self._children.append(api)
         self.api_url = http_address(settings.api_host, port)
@@ -230,73 +218,74 @@ class Stack:
         while not ready():
             for child in self._children:
                 if child.exit_code is not None:
-                    raise SttError(_death(child))
+                    raise SttError(_crash(child))
             if time.monotonic() > deadline:
                 logs = self._home / "logs"
                 raise SttError(
-                    f"Dagster did not get ready within {_START_SECONDS:.0f} s. Its logs are in {logs}."
+                    f"Dagster was not ready within {_START_SECONDS:.0f} s. Its logs are in {logs}."
                 )
             time.sleep(0.2)
 
-    def _watch(self) -> None:
-        """Start again what ends, until the stop begins; and the admin API, as soon as somebody has a key."""
-        looks = 0
+    def _supervise(self) -> None:
+        """Restart crashed processes until the stop begins, and start the API when a first API key exists."""
+        polls = 0
         while self._failure is None:
-            time.sleep(0.5)
-            looks += 1
-            with self._watching:
+            time.sleep(_POLL_SECONDS)
+            polls += 1
+            with self._restarting:
                 if self._stopping:
                     return
-                if self._with_api and self.api_url is None and looks % _LOOKS_FOR_KEYS == 0:
+                if self._with_api and self.api_url is None and polls % _KEY_CHECK_POLLS == 0:
                     with suppress(ConfigurationError, OperationalError):
                         self._start_api()
-                        self._say(f"Admin API {self.api_url}")
+                        self._print_status(f"Admin API {self.api_url}")
                 for child in [*self._children]:
                     if child.exit_code is not None:
                         self._restart(child)
 
     def _restart(self, child: Child) -> None:
         now = time.monotonic()
-        # the admin API may fail alone: batches go on without it
-        is_api = child.name == _API
-        deaths = self._api_deaths if is_api else self._deaths
-        deaths.append(now)
-        if len(deaths) < _DEATHS or now - deaths[0] >= _DEATH_WINDOW:
-            self._say(f"{_death(child)}\nStarting it again.")
+        is_api = child.name == API  # the API may fail alone: batches continue without it
+        crashes = self._api_crashes if is_api else self._crashes
+        crashes.append(now)
+        if len(crashes) < _MAX_CRASHES or now - crashes[0] >= _CRASH_WINDOW:
+            self._print_status(f"{_crash(child)}\nRestarting it.")
             child.start()
         elif is_api:
-            self._say(
-                f"{_death(child)}\nIt keeps ending, so the rest goes on without it. `stt api` starts it by itself."
+            self._print_status(
+                f"{_crash(child)}\nIt keeps crashing, so the other processes continue without it. "
+                "`stt api` starts it alone."
             )
             self._children.remove(child)
             self._with_api = False
         else:
-            self._failure = f"{_death(child)}\nProcesses keep ending, so everything stops."
+            self._failure = f"{_crash(child)}\nProcesses keep crashing, so everything stops."
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _stop(self) -> None:
         self._stopping = True
-        with self._watching:
-            pass  # nothing is started again from here on
-        stop(self._children[1:], seconds=_STOP_SECONDS, force=lambda: self._force)
+        with self._restarting:
+            pass  # no restart begins after this
+        first = [child for child in self._children if not child.service.serves_runs]
+        stop(first, seconds=_STOP_SECONDS, force=lambda: self._force)
         self._ended_cleanly = end(orphans(self._home), seconds=_RUN_STOP_SECONDS, force=lambda: self._force)
-        stop(self._children, seconds=0, force=lambda: True)  # nothing is left to stop, but to be waited for
+        stop(self._children, seconds=0, force=lambda: True)  # they have ended; this reaps them
 
-    def _release(self, claim: StackLock) -> None:
+    def _release(self, lock: StackLock) -> None:
         if self._ended_cleanly:
-            claim.record(None)
+            lock.record(None)
 
     def _clean_up_after(self, before: RunningStack | None) -> None:
-        """End what a killed stack left running, except its Postgres, which is joined."""
+        """End the processes of a killed stack, except its Postgres, which this stack uses."""
         if before is None:
             return
         if left := orphans(self._home):
-            self._say(f"The last `stt up` was killed: ending {len(left)} processes that it left.")
+            self._print_status(f"The last `stt up` was killed: ending its {len(left)} remaining processes.")
             end(left, seconds=_RUN_STOP_SECONDS, force=lambda: self._force)
         shutil.rmtree(Path(before.code_server).parent, ignore_errors=True)
 
-    def _give_up_runs_of(self, before: RunningStack) -> None:
-        """Record as failed what a killed stack left as running: it would hold its place in the queue for ever."""
+    def _fail_runs_of(self, before: RunningStack) -> None:
+        """Mark the active runs of a killed stack as failed, because they would keep their slots in the run queue."""
         ended = subprocess.run(
             [sys.executable, "-m", "stt_pipeline.defs.abandoned_runs", before.code_server],
             env={**os.environ, **self.environment},
@@ -305,11 +294,13 @@ class Stack:
             check=False,
         )
         if ended.returncode:
-            self._say(f"Runs of the killed `stt up` may still be shown as running:\n{ended.stderr}")
+            self._print_status(
+                f"The UI may still show runs of the killed `stt up` as active:\n{ended.stderr}"
+            )
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Turn the first signal into ``KeyboardInterrupt``, and any during the stop into haste."""
+        """Turn the first signal into ``KeyboardInterrupt``; a signal during the stop kills the rest."""
 
         def handle(number: int, frame: FrameType | None) -> None:
             if self._stopping:
@@ -318,7 +309,7 @@ class Stack:
                 self._stopping = True
                 raise KeyboardInterrupt
 
-        # nohup means it: a closed terminal is then no reason to stop
+        # under nohup a closed terminal does not stop the stack
         numbers = [n for n in _SIGNALS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
         before = {number: signal.signal(number, handle) for number in numbers}
         try:
@@ -330,11 +321,11 @@ class Stack:
 
 @contextmanager
 def _runtime_folder() -> Iterator[str]:
-    # in /tmp, since the path of a socket is limited to about 100 bytes; closed to other users by mkdtemp
+    # in /tmp, because the path of a socket has at most about 100 bytes; mkdtemp makes it private
     with tempfile.TemporaryDirectory(prefix="stt-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         yield folder
 
 
-def _death(child: Child) -> str:
+def _crash(child: Child) -> str:
     code = child.exit_code
     return f"The {child.name} ended (exit code {code}). The end of {child.log}:\n{child.tail()}"

@@ -170,7 +170,7 @@ def test_the_api_starts_alone_once_somebody_has_a_key(up: Up) -> None:
 def test_code_server_that_dies_is_started_again(up: Up) -> None:
     (before,) = up.code_servers()
     before.kill()
-    up.wait(lambda: "Starting it again." in up.said)
+    up.wait(lambda: "Restarting it." in up.said)
     assert "The code-server ended (exit code -9)." in up.said
     stack = running_stack(up.settings)
     assert stack is not None
@@ -188,7 +188,7 @@ def test_start_after_kill_9_cleans_up_and_ctrl_c_leaves_nothing(up: Up) -> None:
     assert running_url(up.settings) is not None
 
     up.start()
-    assert "The last `stt up` was killed: ending 4 processes that it left." in up.said
+    assert "The last `stt up` was killed: ending its 4 remaining processes." in up.said
     assert not [
         process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     ]
