@@ -24,7 +24,7 @@ from sqlalchemy import text
 from stt_pipeline.api import keys
 from stt_pipeline.cli.environment import environment
 from stt_pipeline.cli.processes import usable_port
-from stt_pipeline.cli.webserver import answers
+from stt_pipeline.cli.webserver import is_reachable
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.access.audit import Actor
 from stt_pipeline.store.database import Database
@@ -89,7 +89,7 @@ def _server(settings: Settings, url: str, source: Path) -> Iterator[int]:
     command = [sys.executable, "-m", "stt_pipeline.cli.main", "api", "--port", str(port)]
     with subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL) as process:
         try:
-            while not answers(f"http://127.0.0.1:{port}/health"):
+            while not is_reachable(f"http://127.0.0.1:{port}/health"):
                 if process.poll() is not None:
                     raise SystemExit("The API ended.")
                 time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""How the things are that the product stands on: for `stt doctor`, and for the API's `/health`. Changes nothing."""
+"""Checks that `stt doctor` and the API's `/health` share: speech model, mail and dispatcher. They change nothing."""
 
 import socket
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ _MAIL_TIMEOUT = 5.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was looked at, and how it is.
+    """The result of a check.
 
     Attributes:
-        name: what was looked at.
-        state: ``warn`` is worth knowing, ``fail`` stops work.
-        found: how things are.
-        advice: what to do, empty if nothing.
+        name: what was checked.
+        state: with ``warn`` the product works, with ``fail`` it does not.
+        found: what the check found.
+        advice: what to do; empty if nothing.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Check:
 
 
 def model(settings: Settings) -> Check:
-    """The speech model and where it runs; a model that would have to be downloaded is not."""
+    """Check the speech model and its device. It downloads nothing."""
     import ctranslate2
 
     gpus = ctranslate2.get_cuda_device_count()
@@ -53,14 +53,14 @@ def model(settings: Settings) -> Check:
         return Check(
             "speech model",
             "warn",
-            f"{name} {where}; not on this machine yet, so it is downloaded when first used",
-            "Without a way to the model hub: fetch it elsewhere and set STT_MODEL to its folder.",
+            f"{name} {where}; not on this machine yet, so it is downloaded at the first use",
+            "Without access to the model hub: download it elsewhere and set STT_MODEL to its folder.",
         )
     return Check("speech model", "ok", f"{name} {where}, from {folder}")
 
 
 def mail(settings: Settings) -> Check:
-    """Where mails go; for SMTP, whether something listens there."""
+    """Check the mail settings; for SMTP, also that the server accepts connections."""
     try:
         NOTIFIERS.create("mailto", settings)
     except ConfigurationError as error:
@@ -75,14 +75,12 @@ def mail(settings: Settings) -> Check:
         return Check(
             "mail", "fail", f"{host}:{port}: {error}", "Check STT_SMTP_URL, the server and firewalls."
         )
-    return Check("mail", "ok", f"{host}:{port} takes connections")
+    return Check("mail", "ok", f"{host}:{port} accepts connections")
 
 
 def dispatcher(last: datetime | None) -> Check:
-    """When the dispatcher last ticked; None is never."""
-    advice = (
-        "Start `stt up`: no batch moves without it. If it runs, turn batchdispatcher on in the Dagster UI."
-    )
+    """Check the time of the dispatcher's last tick; None for never."""
+    advice = "Start `stt up`: batches need it. If it runs, turn the sensor batchdispatcher on in the Dagster UI."
     if last is None:
         return Check("dispatcher", "warn", "has never ticked", advice)
     age = datetime.now(timezone.utc) - last

@@ -1,1 +1,1 @@
-"""The `stt` command: arguments, tables and progress bars. The work is in the rooms below."""
+"""The `stt` command: arguments, tables and progress bars. The other packages do the work."""

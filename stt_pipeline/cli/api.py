@@ -1,4 +1,4 @@
-"""`stt api`: the admin API alone. `stt up` starts it, too."""
+"""`stt api`: runs the admin API without Dagster. `stt up` also starts the API."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ def api(
         int | None, typer.Option(min=0, max=65535, help="Port of the API, instead of STT_API_PORT.")
     ] = None,
 ) -> None:
-    """Serve the admin API until Ctrl-C. `stt key create` makes a key for it; docs/api.md shows the calls."""
+    """Serve the admin API until Ctrl-C. `stt key create` creates a key for it; docs/api.md shows the calls."""
     from stt_pipeline.api.server import require_way_in, serve
 
     settings = Settings()

@@ -1,6 +1,6 @@
-"""What `stt doctor` looks at: one function for each thing, each returning what it found and what to do.
+"""The checks of `stt doctor`, one function each. A check returns what it found and what to do.
 
-Nothing is changed, but for a small file that is written to the data folder and deleted again.
+The only change they make is a small file that is written to the data folder and deleted again.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from stt_pipeline import health, native_libraries
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.cli.stack_lock import running_stack
-from stt_pipeline.cli.webserver import daemon_beats
+from stt_pipeline.cli.webserver import daemon_heartbeats
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.health import Check, State
 from stt_pipeline.parquet.files import data_folder, require_writable
@@ -25,12 +25,12 @@ from stt_pipeline.store.server.embedded import running_url
 from stt_pipeline.store.server.postmaster import closed_folders
 from stt_pipeline.store.server.url import place_of, psycopg_url, require_reachable
 
-_BEAT_SECONDS = 120.0  # Dagster's daemons report every 30 s
+_MAX_HEARTBEAT_AGE = 120.0  # seconds; Dagster's daemons send a heartbeat every 30 s
 _DISK_WARN, _DISK_FAIL = 10 << 30, 1 << 30  # bytes; large-v3 alone takes 3 GB
 
 
 def all_checks(settings: Settings) -> Iterator[Check]:
-    """Look at everything; the database's checks end at the first that fails."""
+    """Run all checks; those of the database stop at the first that fails."""
     yield python_version()
     yield from native_libraries.checks()
     yield home(settings)
@@ -44,7 +44,7 @@ def all_checks(settings: Settings) -> Iterator[Check]:
 
 
 def python_version() -> Check:
-    """The interpreter."""
+    """Check the version of the interpreter."""
     found = f"{sys.version.split()[0]} ({sys.executable})"
     if (3, 11) <= sys.version_info[:2] < (3, 14):
         return Check("Python", "ok", found)
@@ -52,7 +52,7 @@ def python_version() -> Check:
 
 
 def home(settings: Settings) -> Check:
-    """Whether ``STT_HOME`` can be written to, and what root opens for its Postgres."""
+    """Check that ``STT_HOME`` is writable, and warn root about the folders it opens for the embedded Postgres."""
     folder = settings.home.absolute()
     existing = _existing(folder)
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
@@ -62,32 +62,32 @@ def home(settings: Settings) -> Check:
         return Check(
             "STT_HOME",
             "warn",
-            f"{folder}, as root: Postgres' own user has to pass through {opened}, which are opened for that (chmod o+x)",
-            "Better run as an ordinary user, or set STT_HOME to a folder outside of private ones.",
+            f"{folder}, as root: Postgres' own user must pass through {opened}, which get chmod o+x for that",
+            "Run as an ordinary user, or set STT_HOME to a folder that is not inside a private one.",
         )
     return Check("STT_HOME", "ok", str(folder))
 
 
 def disk_space(settings: Settings) -> Check:
-    """Free space under ``STT_HOME``."""
+    """Check the free space under ``STT_HOME``."""
     free = shutil.disk_usage(_existing(settings.home.absolute())).free
     state: State = "fail" if free < _DISK_FAIL else "warn" if free < _DISK_WARN else "ok"
     return Check(
         "disk",
         state,
         f"{free / (1 << 30):.1f} GiB free",
-        "" if state == "ok" else "Make room, or move STT_HOME.",
+        "" if state == "ok" else "Free some space, or move STT_HOME.",
     )
 
 
 def data(settings: Settings) -> Check:
-    """Whether Parquet and exports can be written: a small file goes to the data folder and is deleted again."""
+    """Check that Parquet and exports can be written, with a small file that is deleted again."""
     try:
         folder = data_folder(settings)
         if isinstance(folder, Path) and not folder.exists():
             if not os.access(_existing(folder), os.W_OK | os.X_OK):
-                raise ConfigurationError(f"{folder} cannot be made.")
-            return Check("data folder", "ok", f"{folder}, which is made when needed")
+                raise ConfigurationError(f"{folder} cannot be created.")
+            return Check("data folder", "ok", f"{folder}, created when needed")
         require_writable(folder)
     except SttError as error:
         return Check("data folder", "fail", str(error), "See STT_DATA_URI.")
@@ -95,7 +95,7 @@ def data(settings: Settings) -> Check:
 
 
 def database(settings: Settings) -> Iterator[Check]:
-    """The server, the schema, and when the dispatcher last ticked."""
+    """Check the server, the schema, and the last tick of the dispatcher."""
     try:
         if settings.database_url:
             require_reachable(settings.database_url)
@@ -129,27 +129,27 @@ def database(settings: Settings) -> Iterator[Check]:
 
 
 def dagster(settings: Settings) -> Check:
-    """Whether `stt up` runs here, and whether its daemon is alive."""
+    """Check that `stt up` runs on this ``STT_HOME``, and that its daemon is alive."""
     stack = running_stack(settings)
     if stack is None:
         return Check(
-            "Dagster", "warn", "`stt up` does not run on this STT_HOME", "Start it: batches wait for it."
+            "Dagster", "warn", "`stt up` does not run on this STT_HOME", "Start it: batches need it."
         )
     try:
-        beats = daemon_beats(stack.ui_url)
+        heartbeats = daemon_heartbeats(stack.ui_url)
     except (OSError, ValueError):
         return Check(
             "Dagster", "fail", f"{stack.ui_url} does not answer", f"See {settings.home.absolute() / 'logs'}."
         )
-    age = time.time() - min(beats, default=0.0)
-    if age > _BEAT_SECONDS:
+    age = time.time() - min(heartbeats, default=0.0)
+    if age > _MAX_HEARTBEAT_AGE:
         logs = settings.home.absolute() / "logs" / "daemon.log"
-        return Check("Dagster", "fail", f"UI {stack.ui_url}, but a daemon is silent", f"See {logs}.")
+        return Check("Dagster", "fail", f"UI {stack.ui_url}, but a daemon sends no heartbeat", f"See {logs}.")
     return Check("Dagster", "ok", f"UI {stack.ui_url}, daemon alive {age:.0f} s ago")
 
 
 def shell(settings: Settings) -> Check:
-    """Which instance a `dagster` command in this shell would meet."""
+    """Check which instance a `dagster` command in this shell would use."""
     found = os.environ.get("DAGSTER_HOME")
     if found and Path(found) == settings.dagster_home:
         return Check("this shell", "ok", f"DAGSTER_HOME is {found}")

@@ -1,4 +1,4 @@
-"""How a short command reaches the database: the one of the settings, migrated, for the length of a block."""
+"""The database connection of a command, and the user that the audit log records for its changes."""
 
 import getpass
 import os
@@ -15,9 +15,9 @@ from stt_pipeline.store.server.embedded import with_database
 
 @contextmanager
 def connected() -> Iterator[Database]:
-    """Lend the store's database.
+    """Open the database of the settings for the length of the block.
 
-    The embedded one is migrated on the way; a server of its own is left as it is, since others may use it.
+    An embedded database is migrated first; a server from ``STT_DATABASE_URL`` is not, since others may use it.
 
     Raises:
         ConfigurationError: the database cannot be reached, or `stt db upgrade` has to run first.
@@ -32,7 +32,7 @@ def connected() -> Iterator[Database]:
                 current = is_current(connection)
             if not current:
                 raise ConfigurationError(
-                    "The database is not at this version's schema: run `stt db upgrade` first."
+                    "The database schema is not that of this version: run `stt db upgrade` first."
                 )
             yield database
         finally:
@@ -40,9 +40,9 @@ def connected() -> Iterator[Database]:
 
 
 def actor(command: str) -> Actor:
-    """Return who asks for a change by ``command``: the user of this machine."""
+    """Return the actor of a change by ``command``: the operating system's user."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
+    except (KeyError, OSError):  # in a container, a user may have no name
         user = f"user {os.getuid()}"
     return Actor(f"{user} ({command})")

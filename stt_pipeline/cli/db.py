@@ -1,4 +1,4 @@
-"""`stt db`: the schema of the database, and the index of its texts."""
+"""`stt db`: the schema of the database, and its search index."""
 
 from typing import Annotated
 
@@ -14,14 +14,14 @@ from stt_pipeline.store.results import transcriptions
 from stt_pipeline.store.server.embedded import with_database
 from stt_pipeline.store.server.url import place_of
 
-app = typer.Typer(no_args_is_help=True, help="The schema of the database, and its index for search.")
+app = typer.Typer(no_args_is_help=True, help="Upgrade the database schema, and rebuild the search index.")
 
-_TELL_EVERY = 1_000
+_STATUS_INTERVAL = 1_000  # transcripts
 
 
 @app.command()
 def upgrade() -> None:
-    """Bring the database to this version's schema; safe to call at any time."""
+    """Upgrade the database to this version's schema; safe to run at any time."""
     with with_database(Settings()) as url:
         migrate(url)
         database = Database(url)
@@ -36,17 +36,18 @@ def reindex(
     everything: Annotated[
         bool,
         typer.Option(
-            "--all", help="Also what is in the index already, such as after an upgrade of kiwipiepy."
+            "--all",
+            help="Index again what is in the index already, for example after an upgrade of kiwipiepy.",
         ),
     ] = False,
 ) -> None:
-    """Make transcripts and minutes searchable that are not yet: those of before the search was there.
+    """Index the transcripts and minutes that are not in the search index, such as those of older versions.
 
-    May be interrupted, and goes on where it was; runs may work meanwhile. --all starts from the beginning.
+    It can be interrupted and continues from there; runs can work meanwhile. --all starts from the beginning.
     """
     with connected() as database:
         count = 0
         for count, _ in enumerate(search_index.reindex(database, force=everything), start=1):
-            if count % _TELL_EVERY == 0:
+            if count % _STATUS_INTERVAL == 0:
                 print_status(f"{count:,} transcripts so far")
         print_result(f"Indexed: {count:,} transcripts.")

@@ -1,4 +1,4 @@
-"""`stt demo`: the samples through the whole product, and how well that went against their references."""
+"""`stt demo`: runs the sample meetings through the whole product, and scores the results against their references."""
 
 import json
 import os
@@ -27,7 +27,7 @@ from stt_pipeline.store.database import Database
 from stt_pipeline.store.results import emails
 from stt_pipeline.store.server.embedded import with_database
 
-_RECIPIENT = "team@example.com"  # a domain that is reserved for examples, so that no mail can reach anybody
+_RECIPIENT = "team@example.com"  # a domain that is reserved for examples: it receives no mail
 
 
 def demo(
@@ -37,13 +37,13 @@ def demo(
     samples: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of recordings, with references beside them in reference/; else the checkout's samples."
+            help="Folder of recordings, with their references in reference/. Default: the samples of the checkout."
         ),
     ] = None,
 ) -> None:
-    """Run the sample meetings through a real Dagster instance, with the demo model, and show what came out.
+    """Run the sample meetings through a Dagster instance with the demo model, and score the results.
 
-    Nothing is downloaded: the demo model comes with the package, and knows nothing but the samples' vocabulary.
+    Nothing is downloaded: the demo model is in the package, and knows only the vocabulary of the samples.
     """
     folder = samples or Path(stt_pipeline.__file__).parents[1] / "samples"
     if not (folder / "reference").is_dir():
@@ -51,7 +51,7 @@ def demo(
             f"{folder} has no samples with references: run `stt demo` from a checkout, or give --samples."
         )
     settings = Settings()
-    # what is up already sends for real where a mail server is configured
+    # a running stack sends real mails if a mail server is configured
     people = [] if settings.smtp_url and running_stack(settings) else [_RECIPIENT]
     with _instance(settings) as (database, ui_url):
         batch = create_batch(
@@ -62,7 +62,7 @@ def demo(
             options={"model": "demo"},
             actor=Actor("stt demo"),
         )
-        print_status(f"Batch {batch.id}: {folder} · watch it in the Dagster UI: {ui_url}")
+        print_status(f"Batch {batch.id}: {folder} · follow it in the Dagster UI: {ui_url}")
         figures = watched(database, batch.id, stop_on_error=True)
         if figures.error:
             raise SttError(figures.error)
@@ -73,7 +73,7 @@ def demo(
     for score in scores:
         if score.speech.error:
             print_status(f"{score.speech.name}: {score.speech.error}", style="red")
-    _say_where(settings, figures)
+    _print_places(settings, figures)
     if as_json:
         typer.echo(json.dumps(result.as_json()))
     if figures.failed or figures.status != "completed":
@@ -82,13 +82,15 @@ def demo(
 
 @contextmanager
 def _instance(settings: Settings) -> Iterator[tuple[Database, str]]:
-    """Lend the database and the UI's address of `stt up` if it runs, else of a stack for the length of the block."""
+    """Yield the database and UI address of a running `stt up`, else of a stack that runs for the length of the block."""
     running = running_stack(settings)
     if running:
         with with_database(settings) as url, _opened(url) as database:
             yield database, running.ui_url
         return
-    os.environ["STT_SMTP_URL"] = ""  # a demo writes to the outbox, whatever mail server is configured
+    os.environ["STT_SMTP_URL"] = (
+        ""  # the demo writes mails to the outbox, even if a mail server is configured
+    )
     print_status("Starting Postgres and Dagster ...")
     free_port = settings.model_copy(update={"ui_port": 0, "smtp_url": ""})
     with (
@@ -109,15 +111,14 @@ def _opened(url: str) -> Iterator[Database]:
 
 
 def score_table(scores: list[FileScore], result: Totals) -> Table:
-    """Return a row for each recording, telephone ones last, and the totals; 80 columns wide at most."""
+    """Return a table with a row for each recording, telephone ones last, and the totals; at most 80 columns wide."""
     table = Table(
-        # eight columns fit into a terminal of 80
         box=SIMPLE_HEAD,
         padding=0,
         show_edge=False,
-        title="What came out, against the references",
-        caption="CER and DER in percent, DER without collar; the 8 kHz telephone recording, which the demo model "
-        "was not made for, is not in the totals.",
+        title="Results against the references",
+        caption="CER and DER in percent, DER without collar. The 8 kHz telephone recording is not in the totals: the "
+        "demo model is not trained for it.",
     )
     table.add_column("file", overflow="fold")
     for column in ("status", "lang"):
@@ -149,7 +150,7 @@ def score_table(scores: list[FileScore], result: Totals) -> Table:
     return table
 
 
-def _say_where(settings: Settings, figures: Progress) -> None:
+def _print_places(settings: Settings, figures: Progress) -> None:
     home = settings.home
     batch = f"{figures.batch_id:06d}"
     seconds = (figures.completed_at - figures.created_at).total_seconds() if figures.completed_at else 0.0
@@ -157,8 +158,10 @@ def _say_where(settings: Settings, figures: Progress) -> None:
         "transcripts": f"stt export {figures.batch_id} --output-dir transcripts --format txt,md,vtt",
         "Parquet": f"{settings.data_root}/transcripts/batch={batch} and .../minutes/batch={batch}",
         "mails": str(home / "outbox"),
-        "Dagster UI": "stt up, then the assets' lineage, partitions and runs at the address it shows",
+        "Dagster UI": "stt up, then assets, lineage, partitions and runs at the address it prints",
     }
-    print_status(f"\nDone in {seconds:.0f} s from the batch's creation to its completion. Where things are:")
+    print_status(
+        f"\nDone in {seconds:.0f} s from the batch's creation to its completion. The results are in:"
+    )
     for name, place in lines.items():
         print_status(f"  {name:12} {place}")

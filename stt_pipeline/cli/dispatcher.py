@@ -1,4 +1,4 @@
-"""Whether somebody works: what commands say when the dispatcher is silent. Starts nothing."""
+"""The warning that commands print when the dispatcher does not run. It starts nothing."""
 
 from datetime import datetime, timezone
 
@@ -8,17 +8,17 @@ from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import heartbeats
 
 
-def silence(last_tick: datetime | None) -> str | None:
-    """Say that nobody works, so that a stopped daemon does not look like a slow batch; None where somebody does."""
+def stale_warning(last_tick: datetime | None) -> str | None:
+    """Return a warning if the last tick is too old, so that a stopped daemon does not look like a slow batch."""
     if last_tick is not None and datetime.now(timezone.utc) - last_tick < STALE_AFTER:
         return None
     since = f"since {last_tick.astimezone():%Y-%m-%d %H:%M:%S}" if last_tick else "yet"
-    return f"The dispatcher has not ticked {since}: nothing moves until `stt up` runs."
+    return f"The dispatcher has not ticked {since}: batches do not progress until `stt up` runs."
 
 
-def warn_if_silent(database: Database) -> None:
-    """Print on stderr that nobody works, where that is so."""
+def warn_if_stale(database: Database) -> None:
+    """Print a warning on stderr if the dispatcher does not run."""
     with database.begin() as connection:
-        warning = silence(heartbeats.last_beat(connection, HEARTBEAT))
+        warning = stale_warning(heartbeats.last_beat(connection, HEARTBEAT))
     if warning:
         print_status(warning, style="yellow")

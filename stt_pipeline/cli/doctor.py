@@ -1,4 +1,4 @@
-"""`stt doctor`: a table of checks. What is checked is in ``checks.py``."""
+"""`stt doctor`: prints the results of the checks in ``checks.py``."""
 
 import json
 from dataclasses import asdict
@@ -18,12 +18,12 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Check this machine and its configuration. Exit code 1 if something would stop work."""
+    """Check this machine and its configuration. Exit code 1 if a check fails."""
     checks = list(all_checks(Settings()))
     if as_json:
         typer.echo(json.dumps({"checks": [asdict(check) for check in checks]}, ensure_ascii=False))
     else:
-        table = Table("", "what", Column("found", overflow="fold"), "what to do")
+        table = Table("", "check", Column("found", overflow="fold"), "what to do")
         for check in checks:
             state = Text(check.state, style=_COLOURS[check.state])
             table.add_row(state, check.name, check.found, check.advice)

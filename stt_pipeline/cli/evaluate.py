@@ -1,4 +1,4 @@
-"""`stt evaluate`: recordings with references beside them, and how far the results are from what is true."""
+"""`stt evaluate`: transcribes recordings that have references, and prints their error rates."""
 
 import json
 import math
@@ -49,8 +49,8 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Score the results in this folder (NAME.json as `stt transcribe` writes it, and NAME.rttm if it is there) "
-            "instead of transcribing.",
+            help="Score the results in this folder instead of transcribing: NAME.json of `stt transcribe`, and NAME.rttm "
+            "if it exists.",
         ),
     ] = None,
     model: Annotated[
@@ -67,7 +67,7 @@ def evaluate(
 ) -> None:
     """Transcribe the recordings of FOLDER and score them against their references, the worst first.
 
-    docs/evaluation.md says what each figure means. Exit code 1 if a recording has no reference or no result.
+    docs/evaluation.md explains the figures. Exit code 1 if a recording has no reference or no result.
     """
     asked = speech_options(option, model=model, language=language, diarizer=diarizer)
     corpus = read_corpus(folder)
@@ -83,9 +83,9 @@ def evaluate(
     whole = totals(scores)
     (err if as_json else out).print(_shown(table, whole))
     for row in table[table["error"] != ""].itertuples():
-        # what the model says does not name the file
+        # messages of the model do not contain the file name
         print_status(row.error if row.name in row.error else f"{row.name}: {row.error}", style="red")
-    _say_what_is_missing(corpus)
+    _print_missing(corpus)
     if as_json:
         typer.echo(json.dumps(_as_json(table, whole, corpus), ensure_ascii=False))
     if whole["failed"] or corpus.without_reference:
@@ -93,18 +93,18 @@ def evaluate(
 
 
 def _found(corpus: Corpus, folder: Path) -> list[Score]:
-    """Score what lies in ``folder``."""
+    """Score the results in ``folder``."""
     scores = []
     for path, reference in corpus.references.items():
         result = read_annotation((folder,), path.stem, plain_text=False) or Annotation()
         is_missing = result == Annotation() or (reference.text is not None and result.text is None)
-        error = f"there is no {path.stem}.json in {folder}; it counts as a result without a word"
+        error = f"there is no {path.stem}.json in {folder}; it counts as an empty transcript"
         scores.append(_score(path, reference, result, error=error if is_missing else ""))
     return scores
 
 
 def _transcribed(corpus: Corpus, asked: BatchOptions) -> Iterator[Score]:
-    """Transcribe and score all recordings, and find the speakers of those whose reference knows them."""
+    """Transcribe and score all recordings; diarize those whose reference has speakers."""
     settings = Settings()
     transcriber = WithPostprocessing(transcriber_for(settings)(asked))
     finds_speakers = diarizer_for(settings)(asked)
@@ -116,16 +116,16 @@ def _transcribed(corpus: Corpus, asked: BatchOptions) -> Iterator[Score]:
     )
     with TranscriptionBars(list(corpus.references)) as bars:
         outcomes = []
-        for outcome in transcriber.transcribe(recordings, progress=bars.heard):
-            bars.ended(_path(outcome), getattr(outcome.result, "duration", None))
+        for outcome in transcriber.transcribe(recordings, progress=bars.update):
+            bars.finish(_path(outcome), getattr(outcome.result, "duration", None))
             outcomes.append(outcome)
     if any(reference.turns is not None for reference in corpus.references.values()):
         print_status(f"Finding the speakers ({finds_speakers.name}) ...")
-    for outcome in outcomes:  # only now, so that nothing runs beside it and is counted twice
-        yield _heard(outcome, corpus.references[_path(outcome)], finds_speakers, asked)
+    for outcome in outcomes:  # after all transcription, so that the real-time factor counts no parallel work
+        yield _scored(outcome, corpus.references[_path(outcome)], finds_speakers, asked)
 
 
-def _heard(outcome: Outcome, reference: Annotation, diarizer: Diarizer, asked: BatchOptions) -> Score:
+def _scored(outcome: Outcome, reference: Annotation, diarizer: Diarizer, asked: BatchOptions) -> Score:
     path, began = _path(outcome), time.monotonic()
     transcript, turns, error = outcome.result, None, ""
     if isinstance(transcript, Exception):
@@ -133,15 +133,15 @@ def _heard(outcome: Outcome, reference: Annotation, diarizer: Diarizer, asked: B
     if reference.turns is not None:
         try:
             turns = diarizer.diarize(SoundFile(path), speaker_count(asked))
-        except Exception as problem:  # a recording fails alone, whatever is wrong with it
-            error = f"{_reason(problem).rstrip('.')}; its speakers count as not found."
+        except Exception as problem:  # an error of one recording does not stop the others
+            error = f"{_reason(problem).rstrip('.')}; it is scored without speakers."
     result = Annotation(transcript.text, turns, transcript.language, transcript.duration, transcript.quality)
     seconds = outcome.seconds + time.monotonic() - began
     return _score(path, reference, result, work_seconds=seconds, error=error)
 
 
 def _reason(error: Exception) -> str:
-    """Say what is wrong with one recording; raise what is wrong with all."""
+    """Return the error message of a recording; raise an error that concerns all recordings."""
     if isinstance(error, ConfigurationError):
         raise error
     return str(error) if isinstance(error, FileError) else f"{type(error).__name__}: {error}"
@@ -173,13 +173,13 @@ def _score(
 
 
 def _shown(table: "pd.DataFrame", whole: Mapping[str, Any]) -> Table:
-    """Return a row for each recording and the totals; 80 columns wide at most."""
+    """Return a table with a row for each recording and the totals; at most 80 columns wide."""
     shown = Table(
         box=SIMPLE_HEAD,
         padding=0,
         show_edge=False,
         title="Against the references, the worst first",
-        caption="Percent, but for speakers and RTF. CER=: numbers spelled one way. numbers: those that are wrong. "
+        caption="In percent, except speakers and RTF. CER=: after numbers are written in one form. numbers: wrong numbers. "
         "DER+: with a collar of 0.25 s.",
     )
     shown.add_column("file", overflow="fold")
@@ -211,7 +211,7 @@ def _shown(table: "pd.DataFrame", whole: Mapping[str, Any]) -> Table:
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Return a cell of the table as JSON has it: nothing for what is not known, and speakers as whole numbers."""
+    """Return a cell of the table for JSON: None for an unknown value, speakers as integers."""
     if isinstance(value, float) and math.isnan(value):
         return None
     return int(value) if name.startswith("speakers") else value
@@ -230,11 +230,11 @@ def _as_json(table: "pd.DataFrame", whole: Mapping[str, Any], corpus: Corpus) ->
     }
 
 
-def _say_what_is_missing(corpus: Corpus) -> None:
+def _print_missing(corpus: Corpus) -> None:
     for path in corpus.without_reference:
         print_status(f"{display_name(path)}: no reference, not scored.", style="yellow")
     for path in corpus.without_recording:
-        print_status(f"{display_name(path)}: a reference of no recording.", style="yellow")
+        print_status(f"{display_name(path)}: this reference has no recording.", style="yellow")
 
 
 def _percent(rate: float | None) -> str:

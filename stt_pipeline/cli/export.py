@@ -1,4 +1,4 @@
-"""`stt export`: a batch's transcripts and minutes as files."""
+"""`stt export`: writes the transcripts and minutes of a batch to files."""
 
 from typing import Annotated
 
@@ -21,8 +21,8 @@ def export(
     output_dir: Annotated[
         str,
         typer.Option(
-            help="Folder for the files, made if missing, or an s3:// address; files of an earlier export are replaced. "
-            "Else exports/batch=ID in STT_DATA_URI, where they are deleted with the batch.",
+            help="Folder for the files, created if missing, or an s3:// address; files of an earlier export are replaced. "
+            "Default: exports/batch=ID in STT_DATA_URI, where they are deleted with the batch.",
             show_default=False,
         ),
     ] = "",
@@ -33,7 +33,7 @@ def export(
 ) -> None:
     """Write the transcripts and minutes of batch ID, one file for each recording and format.
 
-    Recordings without a transcript are left out. Exit code 1 if there was nothing to write.
+    Recordings without a transcript are skipped. Exit code 1 if there is nothing to write.
     """
     kinds = parsed_formats(formats)
     folder = data_folder(Settings(), output_dir)
@@ -56,11 +56,11 @@ def export(
     if not written:
         print_status(
             f"Nothing was written: no recording of batch {batch_id} has a transcript. "
-            f"`stt batch progress {batch_id}` shows how far it is.",
+            f"`stt batch progress {batch_id}` shows its progress.",
             style="yellow",
         )
         raise typer.Exit(1)
-    # a scan that goes on may have found more than it has counted
+    # a scan in progress may have written more files than it has counted
     total = max(total, written)
     rest = "" if written == total else "; the others have no transcript"
     print_status(f"{written} of {total} recordings written to {folder}{rest}")

@@ -37,10 +37,10 @@ def parsed_formats(text: str) -> list[str]:
 
 
 def made_folder(folder: Path) -> Path:
-    """Make ``folder`` if it is missing, and return it: before hours of work, not after.
+    """Create ``folder`` if it is missing, and return it. Called before the work, which can take hours.
 
     Raises:
-        ConfigurationError: it cannot be made or written.
+        ConfigurationError: the folder cannot be created or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,10 +60,12 @@ def write_formats(
     minutes: Minutes | None,
     turns: Sequence[SpeakerTurn],
 ) -> list[UPath | Path]:
-    """Write one recording to ``stem`` with each format as its ending, each file in one move, and return the paths.
+    """Write one recording in each format to ``stem`` plus the format as extension, and return the paths.
+
+    Each file is replaced atomically.
 
     Raises:
-        ConfigurationError: they cannot be written.
+        ConfigurationError: a file cannot be written.
         SourceUnavailableError: S3 does not answer at the moment.
     """
     from upath import UPath

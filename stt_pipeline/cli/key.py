@@ -1,4 +1,4 @@
-"""`stt key`: who may call the admin API. A key is shown once, when it is made; what may be shown later is its prefix."""
+"""`stt key`: API keys of the admin API. A key is shown once, when it is created; later only its prefix."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -9,13 +9,13 @@ from rich.table import Table
 
 from stt_pipeline.api import keys
 from stt_pipeline.cli.batch.arguments import AsJson, AsJsonLines, fitting
-from stt_pipeline.cli.batch.figures import local_time
+from stt_pipeline.cli.batch.formatting import local_time
 from stt_pipeline.cli.connection import actor, connected
 from stt_pipeline.cli.terminal import out, print_json, print_result, print_status
 from stt_pipeline.store.access import api_keys
 from stt_pipeline.store.access.api_keys import ApiKey, Role
 
-app = typer.Typer(no_args_is_help=True, help="Keys for the admin API.")
+app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys for the admin API.")
 
 
 @app.command()
@@ -23,28 +23,28 @@ def create(
     role: Annotated[
         Role,
         typer.Option(
-            help="viewer: look and export. operator: also make, change, retry and cancel batches. admin: also delete."
+            help="viewer: read and export. operator: also create, change, retry and cancel batches. admin: also delete."
         ),
     ],
-    name: Annotated[str, typer.Option(help="Who or what the key is for; else the role.")] = "",
+    name: Annotated[str, typer.Option(help="User or purpose of the key. Default: the role.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Make a key and print it, alone on stdout. It is stored as a hash, so nobody can show it again."""
+    """Create a key and print it, alone on stdout. Only its hash is stored, so it cannot be shown again."""
     with connected() as database:
         row, key = keys.create(database, name=name or role, role=role, actor=actor("stt key create"))
     if as_json:
         print_json({**_facts(row), "key": key})
         return
     typer.echo(key)
-    print_status(f"Key {row.id} ({row.name}) may do what {'an' if role != 'viewer' else 'a'} {role} may.")
+    print_status(f"Key {row.id} ({row.name}) has the role {role}.")
     print_status(
-        f"Keep it now, it is not shown again. Send it as `Authorization: Bearer ...`; end it with: stt key revoke {row.id}"
+        f"Save it now, it is not shown again. Send it as `Authorization: Bearer ...`; revoke it with: stt key revoke {row.id}"
     )
 
 
 @app.command("list")
 def list_keys(as_json: AsJsonLines = False) -> None:
-    """List the keys, revoked ones too."""
+    """List the keys, including revoked ones."""
     with connected() as database, database.begin() as connection:
         found = api_keys.listed(connection)
     if as_json:
@@ -53,17 +53,18 @@ def list_keys(as_json: AsJsonLines = False) -> None:
     elif found:
         out.print(_table(found))
     else:
-        print_status("There is no key yet. Make one with: stt key create --role operator")
+        print_status("There is no key yet. Create one with: stt key create --role operator")
 
 
 @app.command()
 def revoke(
     key_id: Annotated[
-        int, typer.Argument(metavar="ID", callback=fitting, help="Its number, as `stt key list` shows it.")
+        int,
+        typer.Argument(metavar="ID", callback=fitting, help="Number of the key, as in `stt key list`."),
     ],
     as_json: AsJson = False,
 ) -> None:
-    """End a key: it is refused from the next request on."""
+    """Revoke a key: it is rejected from the next request on."""
     with connected() as database:
         key = keys.revoke(database, key_id, actor=actor("stt key revoke"))
     if as_json:

@@ -1,4 +1,4 @@
-"""`stt`: mounts the commands, and turns our errors into a line on stderr and an exit code.
+"""`stt`: registers the commands, and turns errors of the product into a line on stderr and an exit code.
 
 Exit codes: 0 done, 1 something failed, 2 the command or the configuration is wrong.
 """
@@ -28,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
-    help="Recordings of meetings to transcripts with speakers, minutes and mails. "
+    help="Turn recordings of meetings into transcripts with speakers, minutes and mails. "
     "Settings are STT_* variables: see .env.example.",
 )
 app.command(rich_help_panel="Run it here")(demo)
@@ -62,7 +62,7 @@ def run() -> None:
             raise
         # without the values, since one of them may be a password
         _fail(
-            "\n".join(f"STT_{str(wrong['loc'][0]).upper()}: {wrong['msg']}." for wrong in error.errors()), 2
+            "\n".join(f"STT_{str(field['loc'][0]).upper()}: {field['msg']}." for field in error.errors()), 2
         )
 
 

@@ -1,4 +1,4 @@
-"""Only one stack runs on an ``STT_HOME``: the lock, and what it tells others. Starts and stops nothing."""
+"""The lock that lets one stack run on an ``STT_HOME``, and the record of that stack. It starts and stops nothing."""
 
 import fcntl
 import json
@@ -13,7 +13,7 @@ from stt_pipeline.settings import Settings
 
 @dataclass(frozen=True)
 class RunningStack:
-    """What a stack says of itself in ``STT_HOME/stack.json``."""
+    """The record of a stack in ``STT_HOME/stack.json``."""
 
     pid: int
     ui_url: str
@@ -21,16 +21,16 @@ class RunningStack:
 
 
 class StackLock:
-    """The lock on ``stack.json``, a context manager. The system drops it when the process ends, however that is.
+    """The lock on ``stack.json``, a context manager. The system releases it when the process ends, also after SIGKILL.
 
     Attributes:
-        before: the stack that had the claim and was killed, None after a good end.
+        crashed: the last stack that had the lock, if it was killed; None after a normal end.
     """
 
-    before: RunningStack | None
+    crashed: RunningStack | None
 
     def __init__(self, home: Path) -> None:
-        """Nothing is written before entry."""
+        """Create the lock; nothing is written before entry."""
         self._home = home
 
     def __enter__(self) -> "StackLock":
@@ -53,17 +53,17 @@ class StackLock:
             other = _read(self._home)
             where = f"process {other.pid}, UI {other.ui_url}" if other else "it is just starting"
             raise ConfigurationError(f"`stt up` already runs on {self._home}: {where}.") from None
-        self.before = _read(self._home)
+        self.crashed = _read(self._home)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let others in."""
+        """Release the lock."""
         self._file.close()
 
     def record(self, stack: RunningStack | None) -> None:
-        """Write who has the claim; None is a good end, after which nothing is left to clean up."""
+        """Write the stack that has the lock; None after a normal end, when there is nothing to clean up."""
         self._file.truncate(0)
         if stack:
             self._file.write(json.dumps(asdict(stack)))
@@ -73,7 +73,7 @@ class StackLock:
 def running_stack(settings: Settings) -> RunningStack | None:
     """Return the stack that runs on this ``STT_HOME``, or None."""
     home = settings.home.absolute()
-    # a home that is missing or cannot be read has no stack of ours; whoever needs it says what is wrong with it
+    # a home that is missing or unreadable has no stack; the code that needs the home reports the error
     with suppress(OSError), _path(home).open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -24,7 +24,7 @@ from stt_pipeline.cli.environment import environment, prepare_dagster_home
 from stt_pipeline.cli.processes import Child, end, http_address, orphans, stop, usable_port
 from stt_pipeline.cli.services import API, api_service, dagster_services
 from stt_pipeline.cli.stack_lock import RunningStack, StackLock, running_stack
-from stt_pipeline.cli.webserver import answers, is_ready
+from stt_pipeline.cli.webserver import is_reachable, is_ready
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
@@ -117,7 +117,7 @@ class Stack:
             self.ui_url = http_address(host, port)
             prepare_dagster_home(self._settings)
             socket_path = Path(entered.enter_context(_runtime_folder())) / _SOCKET
-            self._clean_up_after(lock.before)
+            self._clean_up_after(lock.crashed)
             self.database_url = entered.enter_context(with_database(self._settings))
             self.environment = environment(self._settings, self.database_url)
             services = dagster_services(self._module, socket_path, host, port)
@@ -126,11 +126,11 @@ class Stack:
             entered.callback(self._release, lock)
             entered.callback(self._stop)
             since = time.time()
-            self._start(socket_path, lock.before)
+            self._start(socket_path, lock.crashed)
             self._wait_until(lambda: is_ready(self.ui_url, daemon_since=since))
             if self.api_url:
                 api_url = self.api_url
-                self._wait_until(lambda: answers(f"{api_url}/health"))
+                self._wait_until(lambda: is_reachable(f"{api_url}/health"))
             threading.Thread(target=self._supervise, name="supervisor", daemon=True).start()
             self._exits = entered.pop_all()
         self.start_seconds = time.monotonic() - began

@@ -1,6 +1,6 @@
-"""The two streams that commands print to. What is a result goes to ``out``; what is said about the work, to ``err``.
+"""Output of commands: results go to ``out`` (stdout), status messages to ``err`` (stderr).
 
-Both show text as it is: a recording may be called ``[draft] plan.wav``, which is no markup. Colours are styles.
+Both print text without markup, since a recording may be named ``[draft] plan.wav``. Colours are styles.
 """
 
 import json
@@ -16,22 +16,22 @@ err = Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 
 def print_status(message: str, *, style: str | None = None) -> None:
-    """Print ``message`` on stderr, its lines as long as they are."""
+    """Print ``message`` on stderr, without wrapping its lines."""
     err.print(message, style=style, soft_wrap=True)
 
 
 def print_result(message: str) -> None:
-    """Print ``message``, what a command did, on stdout, its lines as long as they are."""
+    """Print ``message``, the result of a command, on stdout, without wrapping its lines."""
     out.print(message, soft_wrap=True)
 
 
 def print_json(value: object) -> None:
-    """Print ``value`` as JSON on a line of stdout, times of day as ISO 8601."""
+    """Print ``value`` as one line of JSON on stdout, with times in ISO 8601."""
     typer.echo(json.dumps(value, ensure_ascii=False, default=datetime.isoformat))
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
-    """Print what is known of one thing on stdout, a row for each fact."""
+    """Print a table of names and values on stdout."""
     table = Table(show_header=False)
     table.add_column()
     table.add_column(overflow="fold")  # addresses have no spaces to break at

@@ -1,4 +1,4 @@
-"""`stt transcribe`: files in, transcripts with speakers out, without Dagster or a database."""
+"""`stt transcribe`: transcribes files with speakers, without Dagster or a database."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 def transcribe(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Audio or video files.")],
-    output_dir: Annotated[Path, typer.Option(help="Folder for the results; made if missing.")] = Path(),
+    output_dir: Annotated[Path, typer.Option(help="Folder for the results, created if missing.")] = Path(),
     formats: Annotated[
         str,
         typer.Option("--format", help=FORMATS_HELP),
@@ -53,7 +53,7 @@ def transcribe(
         str, typer.Option(help="Codes that detection may choose from, separated by commas, such as ko,en.")
     ] = "",
     multilingual: Annotated[
-        bool, typer.Option("--multilingual", help="Detect the language of each stretch of speech.")
+        bool, typer.Option("--multilingual", help="Detect the language of each region of speech.")
     ] = False,
     hotwords: Annotated[
         str, typer.Option(help="Names and terms that are likely to be said, separated by commas.")
@@ -62,15 +62,15 @@ def transcribe(
     model_batch_size: Annotated[
         int,
         typer.Option(
-            min=0, help="Stretches of speech decoded together; 0: STT_MODEL_BATCH_SIZE, or what memory holds."
+            min=0, help="Speech chunks decoded together; 0: STT_MODEL_BATCH_SIZE, or as many as memory holds."
         ),
     ] = 0,
     option: SpeechOptions = None,
 ) -> None:
-    """Transcribe FILE... here and now, without Dagster or a database, and write NAME.FORMAT for each.
+    """Transcribe FILE... without Dagster or a database, and write NAME.FORMAT for each.
 
-    All files go through the model together, so results come in the order in which they get done. Exit code 1 if a file
-    failed (the others are written), or its speakers could not be found (its text is), 2 if nothing could be started.
+    The model decodes all files together, so they finish in any order. Exit code 1 if a file fails (the others are
+    written) or its diarization fails (its text is written), 2 if nothing can be started.
     """
     settings = Settings()
     if model_batch_size:
@@ -97,7 +97,7 @@ def transcribe(
     done, failed, without_speakers = list[Transcript](), 0, 0
     started = time.monotonic()
     bars = TranscriptionBars(list(stems))
-    with bars, closing(transcriber.transcribe(recordings, progress=bars.heard)) as outcomes:
+    with bars, closing(transcriber.transcribe(recordings, progress=bars.update)) as outcomes:
         for outcome in outcomes:
             file = cast(Path, outcome.recording.key)
             name = display_name(file)
@@ -110,13 +110,13 @@ def transcribe(
             except Exception as error:
                 _raise_unless_of_a_file(error)
                 failed += 1
-                print_status(_what_happened(name, error), style="red")
+                print_status(_error_message(name, error), style="red")
             else:
                 print_status(f"{_described(name, transcript)} -> {', '.join(str(path) for path in written)}")
                 if quality_notes := Figures.of(transcript).quality_notes:
-                    print_status(f"{name}: worth a look: {', '.join(quality_notes)}.", style="yellow")
+                    print_status(f"{name}: review it: {', '.join(quality_notes)}.", style="yellow")
                 done.append(replace(transcript, segments=()))
-            bars.ended(file, getattr(outcome.result, "duration", None))
+            bars.finish(file, getattr(outcome.result, "duration", None))
     for note in sorted({note for transcript in done for note in transcript.notes}):
         print_status(note, style="yellow")
     if len(stems) > 1:
@@ -133,14 +133,14 @@ def _opened(file: Path) -> Iterator[Sound]:
 def _with_speakers(
     file: Path, transcript: Transcript, diarizer: Diarizer, asked: BatchOptions, device: str
 ) -> tuple[Transcript, tuple[SpeakerTurn, ...] | None]:
-    """Return the transcript with speakers, and their turns; say why if they cannot be found, and return None for them."""
+    """Return the transcript with speakers, and the speaker turns; print the error and return None if diarization fails."""
     sound = SoundFile(file)
     try:
         turns = diarizer.diarize(sound, speaker_count(asked))
         aligned = align(transcript, sound, device) if asked.align else transcript
     except Exception as error:
         _raise_unless_of_a_file(error)
-        reason = _what_happened(display_name(file), error).rstrip(".")
+        reason = _error_message(display_name(file), error).rstrip(".")
         print_status(f"{reason}; its text is written without speakers.", style="red")
         return transcript, None
     return assign_speakers(aligned, turns), turns
@@ -162,23 +162,23 @@ def _write(
 
 
 def _raise_unless_of_a_file(error: Exception) -> None:
-    """Raise what has nothing to do with one file, and would meet the others, too."""
+    """Raise an error that is not about one file, since it would also stop the other files."""
     if isinstance(error, SttError) and not isinstance(error, FileError):
         raise error
 
 
-def _what_happened(name: str, error: Exception) -> str:
+def _error_message(name: str, error: Exception) -> str:
     if not isinstance(error, FileError):
         return f"{name}: {type(error).__name__}: {error}"
-    # what the model says does not name the file
+    # messages of the model do not contain the file name
     return str(error) if name in str(error) else f"{name}: {error}"
 
 
 def _stems(files: list[Path], output_dir: Path) -> dict[Path, Path]:
-    """Return where each file's results go: its name without ending, or with it where two names would collide.
+    """Return the output path of each file without format extension; it keeps the audio extension if two would collide.
 
     Raises:
-        InvalidRequestError: a file is not there, or two have the same name.
+        InvalidRequestError: a file does not exist, or two files have the same name.
     """
     missing = [str(file) for file in files if not file.is_file()]
     if missing:
@@ -189,7 +189,7 @@ def _stems(files: list[Path], output_dir: Path) -> dict[Path, Path]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InvalidRequestError(
-            f"Two files are called {', '.join(twice)}: give them different output folders, one call each."
+            f"Two files have the name {', '.join(twice)}: transcribe them in two calls with different output folders."
         )
     return {file: output_dir / name for file, name in zip(unique, names, strict=True)}
 
@@ -203,12 +203,10 @@ def _described(name: str, transcript: Transcript) -> str:
 
 
 def _summary(done: Sequence[Transcript], failed: int, seconds: float) -> str:
-    """Say in a line what all of it was, for somebody who has never heard of a real-time factor."""
+    """Return the totals in one line, with the real-time factor also as a speed."""
     audio = sum(transcript.duration for transcript in done)
     files = f"{len(done)} of {len(done) + failed} files" if failed else f"All {len(done)} files"
-    said = f"{files} transcribed: {format_duration(audio)} of audio in {format_duration(seconds)}"
+    line = f"{files} transcribed: {format_duration(audio)} of audio in {format_duration(seconds)}"
     if not audio:
-        return f"{said}."
-    return (
-        f"{said}, {audio / seconds:.1f} times as fast as listening (real-time factor {seconds / audio:.3f})."
-    )
+        return f"{line}."
+    return f"{line}, {audio / seconds:.1f} times real time (real-time factor {seconds / audio:.3f})."

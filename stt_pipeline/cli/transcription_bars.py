@@ -1,4 +1,4 @@
-"""What is seen on a terminal while files are transcribed: a bar over all audio, and one for each of a few files in work."""
+"""Progress bars of `stt transcribe` and `stt evaluate`: one over all audio, and one for each of a few active files."""
 
 import threading
 import time
@@ -16,24 +16,22 @@ from stt_pipeline.durations import format_duration
 from stt_pipeline.errors import FileError
 from stt_pipeline.speech.recordings import Recording
 
-_MOST_FILES = 4  # shown at once
-_LOOK_SECONDS = 0.1  # into each file, for its length
-_LOOK_SECONDS_IN_ALL = (
-    3.0  # before the work begins; files that are left are taken to be as long as the others
-)
+_MAX_BARS = 4  # files shown at once
+_PROBE_SECONDS = 0.1  # per file, to measure its length
+_PROBE_SECONDS_IN_ALL = 3.0  # before the work begins; the other files get the mean length
 
 
 class TranscriptionBars:
-    """A context manager that shows how far files are; where nobody watches, it does nothing."""
+    """A context manager that shows the progress of files; it does nothing if stderr is not a terminal."""
 
     def __init__(self, files: Sequence[Path]) -> None:
-        """Prepare; the files' lengths are looked up when the block is entered."""
+        """Create the bars; the lengths of the files are measured when the block is entered."""
         self._files = files
         self._lock = threading.Lock()
         self._lengths: dict[Path, float] = {}
-        self._heard: dict[Path, float] = {}
+        self._done: dict[Path, float] = {}
         self._bars: dict[Path, TaskID] = {}
-        self._ended = 0
+        self._finished = 0
         self._started = 0.0
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -57,34 +55,34 @@ class TranscriptionBars:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take the bars away."""
+        """Remove the bars."""
         self._progress.stop()
 
-    def heard(self, recording: Recording, seconds: float) -> None:
-        """Show that so much of a recording is transcribed; called from any thread."""
+    def update(self, recording: Recording, seconds: float) -> None:
+        """Show that the first ``seconds`` of a recording are transcribed; can be called from any thread."""
         if self._progress.disable:
             return
         file = cast(Path, recording.key)
         with self._lock:
-            # chunks are done in any order
-            self._heard[file] = max(seconds, self._heard.get(file, 0.0))
-            if file not in self._bars and len(self._bars) < _MOST_FILES:
+            # chunks are finished in any order
+            self._done[file] = max(seconds, self._done.get(file, 0.0))
+            if file not in self._bars and len(self._bars) < _MAX_BARS:
                 self._bars[file] = self._progress.add_task(
                     display_name(file), total=self._lengths.get(file) or None, figures=""
                 )
             if file in self._bars:
-                self._progress.update(self._bars[file], completed=self._heard[file])
+                self._progress.update(self._bars[file], completed=self._done[file])
             self._show_all()
 
-    def ended(self, file: Path, seconds: float | None = None) -> None:
-        """Show that a file of so many ``seconds`` is written, or that it has failed."""
+    def finish(self, file: Path, seconds: float | None = None) -> None:
+        """Show that a file is written (its length in ``seconds``) or failed (None)."""
         if self._progress.disable:
             return
         with self._lock:
             if seconds is not None or file not in self._lengths:
                 self._lengths[file] = seconds or 0.0
-            self._heard[file] = self._lengths[file]
-            self._ended += 1
+            self._done[file] = self._lengths[file]
+            self._finished += 1
             bar = self._bars.pop(file, None)
             if bar is not None:
                 self._progress.remove_task(bar)
@@ -92,25 +90,25 @@ class TranscriptionBars:
 
     def _show_all(self) -> None:
         total = sum(self._lengths.values()) * len(self._files) / max(len(self._lengths), 1)
-        heard = min(total, sum(self._heard.values()))
+        done = min(total, sum(self._done.values()))
         seconds = time.monotonic() - self._started
         about = "about " if len(self._lengths) < len(self._files) else ""
-        figures = f"{format_duration(heard)} of {about}{format_duration(total)}"
-        if heard and seconds:
-            left = format_duration(seconds * (total - heard) / heard)
-            figures += f", {heard / seconds:.1f}x real time, {left} left"
+        figures = f"{format_duration(done)} of {about}{format_duration(total)}"
+        if done and seconds:
+            left = format_duration(seconds * (total - done) / done)
+            figures += f", {done / seconds:.1f}x real time, {left} left"
         self._progress.update(
             self._all,
             total=total or None,
-            completed=heard,
-            description=f"{self._ended} of {len(self._files)} files",
+            completed=done,
+            description=f"{self._finished} of {len(self._files)} files",
             figures=figures,
         )
 
 
 def _lengths(files: Sequence[Path]) -> dict[Path, float]:
-    """Return the lengths of as many files as there is time for."""
-    until = time.monotonic() + _LOOK_SECONDS_IN_ALL
+    """Return the lengths of the files that can be measured within the time limit."""
+    until = time.monotonic() + _PROBE_SECONDS_IN_ALL
     lengths: dict[Path, float] = {}
     for file in files:
         if time.monotonic() > until:
@@ -120,8 +118,8 @@ def _lengths(files: Sequence[Path]) -> dict[Path, float]:
 
 
 def _length(file: Path) -> float:
-    """Return how long a file is, in seconds; 0 for one that cannot be read, which will be said when its turn comes."""
+    """Return the length of a file in seconds; 0 if it is unreadable, which its transcription reports later."""
     try:
-        return rough_duration(file, seconds=_LOOK_SECONDS)
+        return rough_duration(file, seconds=_PROBE_SECONDS)
     except FileError:
         return 0.0

@@ -1,4 +1,4 @@
-"""`stt up` and `stt env`: the product on this machine, and how other processes join it."""
+"""`stt up` runs the product on this machine; `stt env` prints the environment for other processes."""
 
 import shlex
 import threading
@@ -20,19 +20,19 @@ def up(
         int | None, typer.Option(min=0, max=65535, help="Port of the Dagster UI, instead of STT_UI_PORT.")
     ] = None,
 ) -> None:
-    """Start Postgres if needed, the Dagster UI, its daemon and the admin API, and stay until Ctrl-C."""
+    """Start Postgres if needed, the Dagster UI, its daemon and the admin API, and run until Ctrl-C."""
     settings = Settings() if port is None else Settings(ui_port=port)
-    print_status("Starting; the first time takes longest ...")
+    print_status("Starting; the first start takes longest ...")
     try:
         with Stack(settings, print_status=print_status, with_api=True) as stack:
             out.print(ready_line(settings, stack), soft_wrap=True)
-            threading.Event().wait()  # for ever: a signal ends it
+            threading.Event().wait()  # until a signal
     except KeyboardInterrupt:
         print_status("Stopped.")
 
 
 def env() -> None:
-    """Print exports for a shell, so that `dagster dev` or `dagster job launch` meet the same instance.
+    """Print exports for a shell, so that `dagster dev` or `dagster job launch` use the same instance.
 
     Use it as: eval "$(stt env)"
     """
@@ -40,8 +40,7 @@ def env() -> None:
     url = settings.database_url or running_url(settings)
     if url is None:
         raise ConfigurationError(
-            "The embedded Postgres does not run, so there is nothing to join: start `stt up` in another terminal "
-            "first, or set STT_DATABASE_URL."
+            "The embedded Postgres does not run: start `stt up` in another terminal first, or set STT_DATABASE_URL."
         )
     prepare_dagster_home(settings)
     for name, value in environment(settings, url).items():
@@ -49,7 +48,7 @@ def env() -> None:
 
 
 def ready_line(settings: Settings, stack: Stack) -> str:
-    """Return what a person needs to know of a running stack, in one line."""
+    """Return the addresses and places of a running stack, in one line."""
     database = place_of(settings.database_url) if settings.database_url else f"in {settings.postgres_folder}"
     mails = "SMTP" if settings.smtp_url else f"outbox {settings.outbox}"
     api = f" · admin API {stack.api_url}" if stack.api_url else ""

@@ -1,4 +1,4 @@
-"""`stt watch`: sources that are looked at again and again, so that what arrives there becomes batches by itself."""
+"""`stt watch`: adds, lists and removes watches. A watch polls a source and creates batches of its new files."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -23,9 +23,9 @@ from stt_pipeline.cli.batch.arguments import (
     fitting,
     parsed_options,
 )
-from stt_pipeline.cli.batch.figures import local_time
+from stt_pipeline.cli.batch.formatting import local_time
 from stt_pipeline.cli.connection import actor, connected
-from stt_pipeline.cli.dispatcher import warn_if_silent
+from stt_pipeline.cli.dispatcher import warn_if_stale
 from stt_pipeline.cli.terminal import out, print_facts, print_json, print_result, print_status
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.manifest import watches
@@ -33,14 +33,14 @@ from stt_pipeline.store.manifest.watches import Batching, DeadLetter, Watch
 
 _PAGE = 200
 _LATEST = 10  # batches and dead letters that are shown
-_BATCHING = {"daily": "one a day", "arrival": "one for what each look finds"}
+_BATCHING = {"daily": "one per day", "arrival": "one per poll"}
 
 WatchId = Annotated[
     int,
-    typer.Argument(metavar="ID", callback=fitting, help="The watch's number, as `stt watch list` shows it."),
+    typer.Argument(metavar="ID", callback=fitting, help="Number of the watch, as in `stt watch list`."),
 ]
 
-app = typer.Typer(no_args_is_help=True, help="Watch sources: what arrives there becomes batches by itself.")
+app = typer.Typer(no_args_is_help=True, help="Watch sources: new files become batches automatically.")
 
 
 @app.command()
@@ -67,7 +67,7 @@ def add(
     new_only: Annotated[bool, typer.Option("--new-only", help="Leave alone what is there already.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Watch SOURCE: while `stt up` runs, what arrives there is transcribed."""
+    """Watch SOURCE: while `stt up` runs, its new files are transcribed."""
     settings = Settings()
     access = SourceAccess.interactive(settings)
     with connected() as database:
@@ -90,13 +90,13 @@ def add(
             print_json({"id": watch.id, "name": watch.name, "source": watch.source_path})
         else:
             print_result(f"Watch {watch.id} ({watch.name}) is added: {watch.source_path}")
-            print_result(f"See what it finds with: stt watch show {watch.id}")
-        warn_if_silent(database)
+            print_result(f"See its batches with: stt watch show {watch.id}")
+        warn_if_stale(database)
 
 
 @app.command("list")
 def list_watches(as_json: AsJsonLines = False) -> None:
-    """List the watches, what they found, and what is wrong with them."""
+    """List the watches, their file counts and their errors."""
     found: list[Watch] = []
     with connected() as database, database.snapshot() as connection:
         while page := watches.page(connection, _PAGE, after=found[-1].id if found else 0):
@@ -109,15 +109,15 @@ def list_watches(as_json: AsJsonLines = False) -> None:
     elif found:
         out.print(_table(found))
         for watch in found:
-            if trouble := _trouble(watch, dead.get(watch.queue_url, 0)):
-                print_status(f"Watch {watch.id}: {trouble}", style="yellow")
+            if problem := _problem(watch, dead.get(watch.queue_url, 0)):
+                print_status(f"Watch {watch.id}: {problem}", style="yellow")
     else:
-        print_status("Nothing is watched yet. Watch a source with: stt watch add s3://bucket/prefix")
+        print_status("There is no watch yet. Add one with: stt watch add s3://bucket/prefix")
 
 
 @app.command()
 def show(watch_id: WatchId, as_json: AsJson = False) -> None:
-    """Show one watch: its latest batches, and what its queue told that nothing could be made of."""
+    """Show a watch, its latest batches, and the dead letters of its queue."""
     with connected() as database, database.snapshot() as connection:
         watch = watches.get(connection, watch_id)
         batch_ids = watches.latest_batches(connection, watch_id, _LATEST)
@@ -130,12 +130,12 @@ def show(watch_id: WatchId, as_json: AsJson = False) -> None:
     print_facts(_facts(watch, batch_ids))
     for letter in letters:
         print_status(f"Dead letter of {local_time(letter.at)}: {letter.error}", style="yellow")
-        print_status(_beginning(letter))
+        print_status(_excerpt(letter))
 
 
 @app.command()
 def remove(watch_id: WatchId, as_json: AsJson = False) -> None:
-    """Watch a source no longer. Its batches stay, and what has begun goes on."""
+    """Remove a watch. Its batches stay and continue."""
     with connected() as database:
         watch = remove_watch(database, watch_id, actor=actor("stt watch remove"))
     if as_json:
@@ -154,26 +154,24 @@ def _facts(watch: Watch, batch_ids: Sequence[int]) -> dict[str, str]:
     facts = {
         "watch": f"{watch.id} {watch.name}",
         "source": watch.source_path,
-        "pattern": watch.file_pattern or "every known audio and video ending",
-        "takes in": f"what changed since {local_time(watch.since)}" if watch.since else "all that is there",
+        "pattern": watch.file_pattern or "every known audio and video extension",
+        "accepts": f"files changed since {local_time(watch.since)}" if watch.since else "all files",
         "found by": watch.queue_url or "listing",
         "batches": f"{_BATCHING[watch.batching]}, priority {watch.priority}",
-        "options": options or "none, all is as in the settings",
-        "mails go to": ", ".join(watch.notify_emails) or "nobody",
-        "added": f"{local_time(watch.created_at)}, by {watch.created_by or 'nobody known'}",
-        "last look": _when(watch.looked_at),
-        "last found": _when(watch.found_at),
+        "options": options or "none: those of the settings",
+        "mail to": ", ".join(watch.notify_emails) or "none",
+        "added": f"{local_time(watch.created_at)}, by {watch.created_by or 'unknown'}",
+        "last poll": _when(watch.looked_at),
+        "last new file": _when(watch.found_at),
         "files": f"{watch.files:,}",
         "latest batches": ", ".join(map(str, batch_ids)) or "none",
     }
     if not watch.queue_url:
-        facts["whole source"] = (
-            f"seen last {local_time(watch.swept_at)}" if watch.swept_at else "not seen yet"
-        )
+        facts["last full scan"] = _when(watch.swept_at)
     return facts | ({"error": watch.error} if watch.error else {})
 
 
-def _trouble(watch: Watch, dead_letters: int) -> str:
+def _problem(watch: Watch, dead_letters: int) -> str:
     if watch.error:
         return watch.error
     return (
@@ -187,7 +185,7 @@ def _table(found: Sequence[Watch]) -> Table:
     table.add_column("name", overflow="fold")
     table.add_column("source", overflow="fold")
     table.add_column("found by", overflow="fold")
-    for column in ("last look", "last found"):
+    for column in ("last poll", "last file"):
         table.add_column(column, no_wrap=True)
     table.add_column("files", justify="right", no_wrap=True)
     for watch in found:
@@ -206,7 +204,7 @@ def _when(moment: datetime | None) -> str:
     return local_time(moment) if moment else "not yet"
 
 
-def _beginning(letter: DeadLetter) -> str:
-    # anybody may have written it: nothing that a terminal would obey
+def _excerpt(letter: DeadLetter) -> str:
+    # the body is untrusted: remove control characters, which a terminal would interpret
     text = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(letter.body.split()))
     return text if len(text) <= 300 else f"{text[:300]}…"

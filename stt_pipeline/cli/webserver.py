@@ -1,4 +1,4 @@
-"""What we ask Dagster's webserver, over its GraphQL API. Only questions, no mutations."""
+"""Queries to Dagster's webserver over its GraphQL API. No mutations."""
 
 import json
 import urllib.error
@@ -13,11 +13,11 @@ query Readiness {
   workspaceOrError { ... on Workspace { locationEntries { name locationOrLoadError { __typename } } } }
 }
 """
-# the own machine is never behind a proxy, whatever the environment says
+# this machine is never behind a proxy, so the proxy variables of the environment do not apply
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def ask(ui_url: str, query: str, *, timeout: float = 10) -> dict[str, Any]:
+def run_query(ui_url: str, query: str, *, timeout: float = 10) -> dict[str, Any]:
     """Return the ``data`` of a GraphQL query.
 
     Args:
@@ -27,7 +27,7 @@ def ask(ui_url: str, query: str, *, timeout: float = 10) -> dict[str, Any]:
 
     Raises:
         OSError: no webserver answers.
-        ValueError: what answers is not Dagster.
+        ValueError: the server that answers is not Dagster's.
     """
     request = urllib.request.Request(
         f"{ui_url}/graphql",
@@ -39,36 +39,37 @@ def ask(ui_url: str, query: str, *, timeout: float = 10) -> dict[str, Any]:
         return data
 
 
-def daemon_beats(ui_url: str) -> list[float]:
-    """Return when each daemon that has to run was last alive, in seconds since 1970; 0 for never.
+def daemon_heartbeats(ui_url: str) -> list[float]:
+    """Return the last heartbeat of each required daemon, in seconds since 1970; 0 for none.
 
     Raises:
-        OSError, ValueError: as ``ask``.
+        OSError, ValueError: as :func:`run_query`.
     """
-    return _beats(ask(ui_url, _READINESS))
+    return _heartbeats(run_query(ui_url, _READINESS))
 
 
 def is_ready(ui_url: str, *, daemon_since: float) -> bool:
-    """Return whether the UI answers, our definitions are loaded, and every daemon has had a heartbeat.
+    """Return whether the UI answers, our definitions are loaded, and every required daemon has sent a heartbeat.
 
     Args:
         ui_url: address of the Dagster UI.
-        daemon_since: only heartbeats later than this count, in seconds since 1970: earlier ones are another daemon's.
+        daemon_since: seconds since 1970; earlier heartbeats are those of a previous daemon.
     """
     try:
-        data = ask(ui_url, _READINESS)
+        data = run_query(ui_url, _READINESS)
     except (OSError, ValueError):
         return False
     entries = data["workspaceOrError"].get("locationEntries", [])
     loaded = {entry["name"]: entry["locationOrLoadError"] for entry in entries}
     location = loaded.get(LOCATION) or {}
     return (
-        min(_beats(data), default=0.0) >= daemon_since and location.get("__typename") == "RepositoryLocation"
+        min(_heartbeats(data), default=0.0) >= daemon_since
+        and location.get("__typename") == "RepositoryLocation"
     )
 
 
-def answers(address: str) -> bool:
-    """Return whether a web server answers at ``address``, whatever it says."""
+def is_reachable(address: str) -> bool:
+    """Return whether a web server answers at ``address``, with any status."""
     try:
         _opener.open(address, timeout=10).close()
     except urllib.error.HTTPError:
@@ -78,6 +79,6 @@ def answers(address: str) -> bool:
     return True
 
 
-def _beats(data: dict[str, Any]) -> list[float]:
+def _heartbeats(data: dict[str, Any]) -> list[float]:
     daemons = data["instance"]["daemonHealth"]["allDaemonStatuses"]
     return [daemon["lastHeartbeatTime"] or 0.0 for daemon in daemons if daemon["required"]]

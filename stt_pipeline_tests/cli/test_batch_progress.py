@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.batches.requests import lifecycle
-from stt_pipeline.cli.batch.figures import percent, rate
+from stt_pipeline.cli.batch.formatting import percent, rate
 from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import batch_stats, heartbeats

@@ -36,9 +36,9 @@ def test_many_files_are_not_all_looked_into_first(screen: Console, monkeypatch: 
     with TranscriptionBars(files) as bars:
         assert 2 <= len(looked) <= 3
         bars._progress.refresh()
-        bars.heard(Recording(files[-1], lambda: opened(SoundFile(files[-1])), TranscriptionOptions()), 30.0)
+        bars.update(Recording(files[-1], lambda: opened(SoundFile(files[-1])), TranscriptionOptions()), 30.0)
         for file in files:
-            bars.ended(file, 60.0)
+            bars.finish(file, 60.0)
         bars._progress.refresh()
     shown = screen.export_text()
     assert "0 s of about 16 min 40 s" in shown, "files that were not looked into are as long as the others"

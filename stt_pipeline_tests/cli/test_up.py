@@ -24,7 +24,7 @@ from dagster._core.test_utils import create_run_for_test
 from stt_pipeline.cli.processes import orphans
 from stt_pipeline.cli.stack_lock import running_stack
 from stt_pipeline.cli.supervisor import Stack
-from stt_pipeline.cli.webserver import answers, is_ready
+from stt_pipeline.cli.webserver import is_reachable, is_ready
 from stt_pipeline.defs.abandoned_runs import fail_runs_of
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
@@ -156,7 +156,7 @@ def test_the_api_starts_alone_once_somebody_has_a_key(up: Up) -> None:
         ready = process.stdout.readline()
         url = ready.split()[2]
         assert ready == f"Admin API {url} · stop with Ctrl-C\n"
-        up.wait(lambda: answers(f"{url}/health"))
+        up.wait(lambda: is_reachable(f"{url}/health"))
         batches = f"{url}/api/v1/admin/stt-batches"
         assert (
             requests.get(batches, headers={"Authorization": f"Bearer {key}"}, timeout=10).status_code == 200

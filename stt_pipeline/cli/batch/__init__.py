@@ -1,1 +1,1 @@
-"""`stt batch`: a module for each command, joined in ``commands``. They write and read rows; `stt up` does the work."""
+"""`stt batch`: a module for each command, registered in ``commands``. They read and write rows; `stt up` does the work."""

@@ -1,4 +1,4 @@
-"""Arguments that several commands take."""
+"""Arguments and options that several commands share."""
 
 import json
 from collections.abc import Sequence
@@ -13,20 +13,20 @@ from stt_pipeline.store.tables import LARGEST_ID
 
 
 def fitting(number: int | None) -> int | None:
-    """Refuse what can be no id."""
+    """Reject a number that is too large for an id."""
     if number is not None and number > LARGEST_ID:
-        raise typer.BadParameter("there is no such number.")
+        raise typer.BadParameter("the number is too large.")
     return number
 
 
 BatchId = Annotated[
     int,
-    typer.Argument(metavar="ID", callback=fitting, help="The batch's number, as `stt batch list` shows it."),
+    typer.Argument(metavar="ID", callback=fitting, help="Number of the batch, as in `stt batch list`."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-AsJsonLines = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+AsJsonLines = Annotated[bool, typer.Option("--json", help="Print JSON Lines, one object a line.")]
 OfClass = Annotated[
-    ErrorClass | None, typer.Option("--class", help="Only files that failed under this error class.")
+    ErrorClass | None, typer.Option("--class", help="Only files that failed with this error class.")
 ]
 Pattern = Annotated[
     str,
@@ -51,22 +51,22 @@ Options = Annotated[
 
 
 def parsed_options(pairs: Sequence[str]) -> dict[str, Any]:
-    """Turn NAME=VALUE arguments into options; what names and values may be is for the options' type to say.
+    """Parse NAME=VALUE arguments; names and values are validated by ``BatchOptions`` later.
 
     Raises:
-        InvalidRequestError: an argument has no ``=``, or its value is to be JSON and is none.
+        InvalidRequestError: an argument has no ``=``, or its value is not the JSON that the option needs.
     """
     options: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise InvalidRequestError(f"--option wants NAME=VALUE, not {pair!r}.")
+            raise InvalidRequestError(f"--option needs NAME=VALUE, not {pair!r}.")
         options[name.strip()] = _value(name.strip(), value.strip())
     return options
 
 
 def _value(name: str, text: str) -> Any:
-    """Return what ``text`` means as the value of an option: a list and a table are more than their text."""
+    """Return the value of an option: lists and dictionaries are parsed, other values stay text."""
     field = BatchOptions.model_fields.get(name)
     kind = get_origin(field.annotation) if field else None
     if kind not in (list, dict):
@@ -77,4 +77,4 @@ def _value(name: str, text: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         example = '["ko", "en"]' if kind is list else '{"API": ["에이피아이"]}'
-        raise InvalidRequestError(f"--option {name} wants JSON as in {name}={example}: {error}.") from error
+        raise InvalidRequestError(f"--option {name} needs JSON, as in {name}={example}: {error}.") from error

@@ -9,7 +9,7 @@ from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.cli.batch.arguments import AsJson, Emails, Options, Pattern, Urgency, parsed_options
 from stt_pipeline.cli.connection import actor, connected
-from stt_pipeline.cli.dispatcher import warn_if_silent
+from stt_pipeline.cli.dispatcher import warn_if_stale
 from stt_pipeline.cli.terminal import print_json, print_result
 from stt_pipeline.settings import Settings
 
@@ -47,5 +47,5 @@ def create(
             print_json({"id": batch.id, "status": batch.status, "source": batch.source_path})
         else:
             print_result(f"Batch {batch.id} is created: {batch.source_path}")
-            print_result(f"Watch it with: stt batch progress {batch.id} --watch")
-        warn_if_silent(database)
+            print_result(f"Follow it with: stt batch progress {batch.id} --watch")
+        warn_if_stale(database)

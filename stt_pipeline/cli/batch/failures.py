@@ -1,4 +1,4 @@
-"""`stt batch failures`: the files of a batch that failed for good, its dead letters, a page at a time."""
+"""`stt batch failures`: lists the files of a batch that failed permanently, a page at a time."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -21,15 +21,15 @@ from stt_pipeline.store.tables import LARGEST_ID
 def failures(
     batch_id: BatchId,
     error_class: OfClass = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of files.")] = 50,
     after: Annotated[
-        str, typer.Option(metavar="CLASS:ID", help="Go on behind this file, the last of the page before.")
+        str, typer.Option(metavar="CLASS:ID", help="Continue after this file, the last of the previous page.")
     ] = "",
     as_json: AsJsonLines = False,
 ) -> None:
-    """List the files that failed, by class and in the order of the source.
+    """List the failed files, by error class and in the order of the source.
 
-    `stt batch retry` starts them again. docs/data.md says what the classes mean.
+    `stt batch retry` starts them again. docs/data.md explains the error classes.
     """
     place = _place(after) if after else None
     with connected() as database, database.snapshot() as connection:
@@ -45,13 +45,13 @@ def failures(
         kind = f" of class {error_class}" if error_class else ""
         print_status(f"Batch {batch_id} has no {'more ' if after else ''}failed files{kind}.")
     if more and not as_json:
-        wishes = f" --class {error_class}" if error_class else ""
+        filters = f" --class {error_class}" if error_class else ""
         last = f"{page[-1].error_class}:{page[-1].id}"
-        print_status(f"More: stt batch failures {batch_id}{wishes} --limit {limit} --after {last}")
+        print_status(f"More: stt batch failures {batch_id}{filters} --limit {limit} --after {last}")
 
 
-def what_happened(file: AudioFile) -> str:
-    """Return the message of a failed file without the file's name before it, since that is shown beside it."""
+def error_without_name(file: AudioFile) -> str:
+    """Return the error message of a failed file without the file name in front, which is shown beside it."""
     return (file.error or "").removeprefix(f"{display_name(file.uri)} ")
 
 
@@ -59,7 +59,7 @@ def _place(after: str) -> tuple[str, int]:
     error_class, _, number = after.rpartition(":")
     if not (error_class and number.isdecimal() and int(number) <= LARGEST_ID):
         raise InvalidRequestError(
-            f"--after wants CLASS:ID, as the end of a page names it, such as download:123, not {after!r}."
+            f"--after needs CLASS:ID as printed at the end of a page, such as download:123, not {after!r}."
         )
     return error_class, int(number)
 
@@ -67,12 +67,12 @@ def _place(after: str) -> tuple[str, int]:
 def _table(page: Sequence[AudioFile], source: str) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("class", no_wrap=True)
-    table.add_column("tries", justify="right", no_wrap=True)
+    table.add_column("attempts", justify="right", no_wrap=True)
     table.add_column("file", overflow="fold", ratio=2)
-    table.add_column("what happened", overflow="fold", ratio=3)
+    table.add_column("error", overflow="fold", ratio=3)
     for file in page:
         table.add_row(
-            file.error_class, str(file.attempts), display_path(file.uri, source), what_happened(file)
+            file.error_class, str(file.attempts), display_path(file.uri, source), error_without_name(file)
         )
     return table
 

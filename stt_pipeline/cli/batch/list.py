@@ -1,4 +1,4 @@
-"""`stt batch list`: the batches, newest first, a page at a time."""
+"""`stt batch list`: lists batches, the newest first, a page at a time."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from stt_pipeline.batches.queries.progress import Overview, overviews
 from stt_pipeline.cli.batch.arguments import AsJsonLines, fitting
-from stt_pipeline.cli.batch.figures import local_time, percent
+from stt_pipeline.cli.batch.formatting import local_time, percent
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.terminal import out, print_json, print_status
 from stt_pipeline.store.queue.batches import Filter, Status
@@ -18,14 +18,14 @@ from stt_pipeline.store.queue.batches import Filter, Status
 
 def list_batches(
     status: Annotated[Status | None, typer.Option(help="Only batches with this status.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of batches.")] = 20,
     before: Annotated[
         int | None,
         typer.Option(metavar="ID", callback=fitting, help="Only batches older than this one."),
     ] = None,
     as_json: AsJsonLines = False,
 ) -> None:
-    """List batches, the newest first, and how far each is."""
+    """List batches and their progress, the newest first."""
     with connected() as database:
         found = overviews(database, limit + 1, before=before, filters=Filter(status=status))
     page, more = found[:limit], found[limit:]
@@ -39,8 +39,8 @@ def list_batches(
         older, filters = "older " if before else "", f" that is {status}" if status else ""
         print_status(f"There is no {older}batch{filters}.")
     if more and not as_json:
-        wishes = f" --status {status}" if status else ""
-        print_status(f"Older ones: stt batch list{wishes} --limit {limit} --before {page[-1].batch.id}")
+        options = f" --status {status}" if status else ""
+        print_status(f"Older ones: stt batch list{options} --limit {limit} --before {page[-1].batch.id}")
 
 
 def _table(page: Sequence[Overview]) -> Table:

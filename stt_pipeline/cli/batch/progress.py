@@ -1,4 +1,4 @@
-"""`stt batch progress`: the figures of one batch, once or as a live bar."""
+"""`stt batch progress`: prints the progress of a batch, once or as a live bar."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -8,38 +8,36 @@ import typer
 from stt_pipeline.audio.address import display_path
 from stt_pipeline.batches.queries.progress import Progress, progress
 from stt_pipeline.cli.batch.arguments import AsJson, BatchId
-from stt_pipeline.cli.batch.failures import what_happened
-from stt_pipeline.cli.batch.figures import local_time, percent, rate, until
+from stt_pipeline.cli.batch.failures import error_without_name
+from stt_pipeline.cli.batch.formatting import local_time, percent, rate, until
 from stt_pipeline.cli.batch.watch import watched
 from stt_pipeline.cli.connection import connected
-from stt_pipeline.cli.dispatcher import warn_if_silent
+from stt_pipeline.cli.dispatcher import warn_if_stale
 from stt_pipeline.cli.terminal import print_facts, print_json, print_status
 from stt_pipeline.durations import format_rough_duration
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.queue import batches
 
-_EXAMPLES = 5  # failed files that are named
+_MAX_FAILURES = 5  # failed files that are printed
 
 
 def show_progress(
     batch_id: BatchId,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Stay, with a progress bar, until the batch is over.")
-    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show a progress bar until the batch ends.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show how far a batch is, and what failed. Exit code 1 if the batch is over and none of its files succeeded."""
+    """Show the progress of a batch, and failed files. Exit code 1 if the batch has ended and no file succeeded."""
     with connected() as database:
         figures = progress(database, batch_id)
         if not figures.is_over:
-            warn_if_silent(database)
+            warn_if_stale(database)
             if watch:
                 figures = watched(database, batch_id)
         with database.begin() as connection:
             source = batches.get(connection, batch_id).source_path
             failures = [
-                f"{display_path(file.uri, source)}: {what_happened(file)}"
-                for file in files.failed(connection, batch_id, _EXAMPLES)
+                f"{display_path(file.uri, source)}: {error_without_name(file)}"
+                for file in files.failed(connection, batch_id, _MAX_FAILURES)
             ]
     if as_json:
         print_json(asdict(figures))
@@ -63,21 +61,21 @@ def _facts(figures: Progress) -> dict[str, str]:
         "files": f"{figures.total_files:,}" if is_scanned else "not scanned yet",
         "completed": f"{figures.completed:,}",
         "failed": f"{figures.failed:,}" + (f" ({by_class})" if by_class else ""),
-        "not done" if figures.is_over else "still to do": f"{figures.pending:,}",
+        "not done" if figures.is_over else "pending": f"{figures.pending:,}",
         "done": percent(figures.progress_percentage),
         "audio done": f"{figures.audio_hours_done:,.2f} h",
     }
     if figures.files_per_minute is not None:
-        facts["files a minute"] = f"{rate(figures.files_per_minute)} lately"
+        facts["files per minute"] = f"{rate(figures.files_per_minute)} recently"
     if figures.avg_processing_time is not None:
-        facts["work a file"] = f"{figures.avg_processing_time:.2f} s on average"
+        facts["work per file"] = f"{figures.avg_processing_time:.2f} s on average"
     if figures.real_time_factor is not None:
-        facts["real-time factor"] = f"{figures.real_time_factor:.3f} (seconds of work a second of audio)"
+        facts["real-time factor"] = f"{figures.real_time_factor:.3f} (seconds of work per second of audio)"
     if figures.estimated_completion is not None:
         end = figures.estimated_completion
         facts["estimated end"] = f"{local_time(end)}, in {until(end)}"
     if figures.open_until is not None and not figures.is_over:
-        facts["open"] = f"takes in what arrives until {local_time(figures.open_until)}"
+        facts["open"] = f"accepts new files until {local_time(figures.open_until)}"
     if figures.completed_at is not None:
         length = format_rough_duration((figures.completed_at - figures.created_at).total_seconds())
         facts["ended"] = f"{local_time(figures.completed_at)}, after {length}"

@@ -1,4 +1,4 @@
-"""`stt batch review`: the files of a batch that are the most worth a human look."""
+"""`stt batch review`: lists the files of a batch that a user should review first."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,13 +17,13 @@ from stt_pipeline.cli.terminal import out, print_json, print_status
 
 def review(
     batch_id: BatchId,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of files.")] = 20,
     as_json: AsJsonLines = False,
 ) -> None:
-    """List the files whose transcripts are the most worth a human look, the worst first.
+    """List the transcripts to review first, the lowest quality first.
 
-    The quality is 0 to 1: how sure the model was of its words; what may never have been said, and speech without text,
-    count as wrong.
+    The quality is 0 to 1: the model's confidence in its words. Suspected hallucinations and untranscribed speech count
+    as 0.
     """
     with connected() as database:
         found = reviews.review(database, batch_id, limit)
@@ -33,7 +33,7 @@ def review(
     elif found:
         out.print(_table(found))
     else:
-        print_status(f"Batch {batch_id} has no transcript yet in which somebody talks.")
+        print_status(f"Batch {batch_id} has no transcript with speech yet.")
 
 
 def _table(found: Sequence[ToReview]) -> Table:
@@ -41,14 +41,14 @@ def _table(found: Sequence[ToReview]) -> Table:
     table.add_column("quality", justify="right", no_wrap=True)
     table.add_column("transcript", justify="right", no_wrap=True)
     table.add_column("file", overflow="fold", ratio=2)
-    table.add_column("what speaks against its text", overflow="fold", ratio=3)
+    table.add_column("quality notes", overflow="fold", ratio=3)
     for one in found:
         figures = one.transcript.figures
         table.add_row(
             f"{figures.quality:.2f}",
             str(one.transcript.transcription_id),
             one.path,
-            ", ".join(figures.quality_notes) or "nothing",
+            ", ".join(figures.quality_notes) or "none",
         )
     return table
 

@@ -1,11 +1,11 @@
-"""`stt batch show`: everything that is known of one batch. How far it is, is for `stt batch progress`."""
+"""`stt batch show`: prints the request and the state of a batch. `stt batch progress` prints its progress."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 
 from stt_pipeline.cli.batch.arguments import AsJson, BatchId
-from stt_pipeline.cli.batch.figures import local_time
+from stt_pipeline.cli.batch.formatting import local_time
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.terminal import print_facts, print_json
 from stt_pipeline.store.queue import batch_stats, batches
@@ -15,7 +15,7 @@ from stt_pipeline.store.results import emails
 
 
 def show(batch_id: BatchId, as_json: AsJson = False) -> None:
-    """Show what a batch was asked to do, by whom, and what has become of it."""
+    """Show a batch: its request, its author and its state."""
     with connected() as database, database.snapshot() as connection:
         batch = batches.get(connection, batch_id)
         shards = batch_stats.stages(connection, batch_id)
@@ -35,14 +35,14 @@ def _facts(batch: Batch, shards: Mapping[str, StageCount], mails: int) -> dict[s
         "stage": batch.stage,
         "priority": batch.priority,
         "source": batch.source_path,
-        "pattern": batch.file_pattern or "every known audio and video ending",
-        "options": options or "none, all is as in the settings",
-        "mails go to": ", ".join(batch.notify_emails) or "nobody",
+        "pattern": batch.file_pattern or "every known audio and video extension",
+        "options": options or "none: those of the settings",
+        "mail to": ", ".join(batch.notify_emails) or "none",
         "mails sent": f"{mails:,}",
         "files": "not scanned yet" if batch.total_files is None else f"{batch.total_files:,}",
-        "files a shard": str(batch.files_per_shard or "not scanned yet"),
+        "files per shard": str(batch.files_per_shard or "not scanned yet"),
         "shards": "; ".join(_shards(stage, count) for stage, count in shards.items()) or "none",
-        "created": f"{local_time(batch.created_at)}, by {batch.created_by or 'nobody known'}",
+        "created": f"{local_time(batch.created_at)}, by {batch.created_by or 'unknown'}",
         "scanned": _when(batch.scanned_at),
         "ended": _when(batch.completed_at),
         "open": _open(batch),
@@ -54,15 +54,15 @@ def _facts(batch: Batch, shards: Mapping[str, StageCount], mails: int) -> dict[s
 
 
 def _shards(stage: str, count: StageCount) -> str:
-    busy = {"dispatched": count.dispatched, "in work": count.in_work}
-    what = ", ".join(f"{shards:,} {state}" for state, shards in busy.items() if shards)
-    return f"{count.shards:,} {stage}" + (f" ({what})" if what else "")
+    active = {"dispatched": count.dispatched, "in progress": count.in_work}
+    by_state = ", ".join(f"{shards:,} {state}" for state, shards in active.items() if shards)
+    return f"{count.shards:,} {stage}" + (f" ({by_state})" if by_state else "")
 
 
 def _open(batch: Batch) -> str:
     if batch.open_until is None or batch.completed_at is not None:
-        return f"no, takes in nothing more of watch {batch.watch_id}"
-    return f"takes in what watch {batch.watch_id} finds until {local_time(batch.open_until)}"
+        return f"no: new files of watch {batch.watch_id} go into another batch"
+    return f"accepts new files of watch {batch.watch_id} until {local_time(batch.open_until)}"
 
 
 def _when(moment: datetime | None) -> str:

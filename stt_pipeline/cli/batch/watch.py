@@ -1,4 +1,4 @@
-"""The live progress bar of a batch. It looks at the rows every half second, and changes nothing."""
+"""The live progress bar of a batch. It polls the database every half second, and changes nothing."""
 
 import time
 from collections.abc import Iterable
@@ -10,12 +10,12 @@ from rich.text import Text
 
 from stt_pipeline.batches.execution.dispatch import STALE_AFTER
 from stt_pipeline.batches.queries.progress import Progress, progress
-from stt_pipeline.cli.batch.figures import local_time, percent, rate, until
-from stt_pipeline.cli.dispatcher import silence
+from stt_pipeline.cli.batch.formatting import local_time, percent, rate, until
+from stt_pipeline.cli.dispatcher import stale_warning
 from stt_pipeline.cli.terminal import err, print_status
 from stt_pipeline.store.database import Database
 
-_PAUSE = 0.5  # seconds between two looks
+_POLL_SECONDS = 0.5
 
 
 class _Bar(ProgressBar):
@@ -23,7 +23,7 @@ class _Bar(ProgressBar):
 
     def __init__(self) -> None:
         columns = (
-            # it turns where nothing else moves: a run may be at its files for long before the first is through
+            # shows activity while the count stands still: the first files of a run may take long
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -34,12 +34,12 @@ class _Bar(ProgressBar):
         self._task = self.add_task("", total=None, percentage_done="")
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """Return what is drawn."""
+        """Return the bar and the line below it."""
         yield self.make_tasks_table(self.tasks)
         yield Text(self._figures)
 
     def show(self, figures: Progress) -> None:
-        """Draw these figures from now on."""
+        """Show these figures."""
         self._figures = _line(figures)
         is_scanned = figures.total_files is not None
         self.update(
@@ -52,26 +52,26 @@ class _Bar(ProgressBar):
 
 
 def watched(database: Database, batch_id: int, *, stop_on_error: bool = False) -> Progress:
-    """Draw a live progress bar on stderr until the batch is over, and return its last figures.
+    """Draw a live progress bar on stderr until the batch ends, and return its last figures.
 
     Args:
-        stop_on_error: return as soon as the batch cannot move, instead of waiting for somebody to mend it.
+        stop_on_error: return as soon as the batch has an error, instead of waiting until a user solves it.
     """
     began = time.monotonic()
-    told = set[str]()
+    printed = set[str]()
     with _Bar() as bar:
         while True:
             figures = progress(database, batch_id)
             bar.show(figures)
             if figures.is_over or (figures.error and stop_on_error):
                 return figures
-            # a dispatcher that was just started is given time for its first tick
-            is_patient = time.monotonic() - began < STALE_AFTER.total_seconds()
-            for note in (figures.error, None if is_patient else silence(figures.dispatcher_last_tick)):
-                if note and note not in told:
+            # a dispatcher that was just started needs time for its first tick
+            is_starting = time.monotonic() - began < STALE_AFTER.total_seconds()
+            for note in (figures.error, None if is_starting else stale_warning(figures.dispatcher_last_tick)):
+                if note and note not in printed:
                     print_status(note, style="yellow")
-                    told.add(note)
-            time.sleep(_PAUSE)
+                    printed.add(note)
+            time.sleep(_POLL_SECONDS)
 
 
 def _line(figures: Progress) -> str:
@@ -85,7 +85,7 @@ def _line(figures: Progress) -> str:
     if figures.estimated_completion:
         parts.append(f"{until(figures.estimated_completion)} left")
     if figures.waits_for_more and figures.open_until:
-        parts.append(f"waits for what arrives until {local_time(figures.open_until)}")
+        parts.append(f"waits for new files until {local_time(figures.open_until)}")
     if figures.status == "paused":
-        parts.append(f"`stt batch resume {figures.batch_id}` goes on")
+        parts.append(f"`stt batch resume {figures.batch_id}` continues it")
     return " · ".join(parts)
