@@ -12,7 +12,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -22,7 +21,8 @@ from sqlalchemy.exc import OperationalError
 
 from stt_pipeline.cli.environment import environment, prepare_dagster_home
 from stt_pipeline.cli.processes import Child, end, http_address, orphans, stop, usable_port
-from stt_pipeline.cli.services import API, api_service, dagster_services
+from stt_pipeline.cli.restarts import Restarter, crash_message
+from stt_pipeline.cli.services import api_service, dagster_services
 from stt_pipeline.cli.stack_lock import RunningStack, StackLock, running_stack
 from stt_pipeline.cli.webserver import is_reachable, is_ready
 from stt_pipeline.errors import ConfigurationError, SttError
@@ -38,10 +38,7 @@ _RUN_STOP_SECONDS = 8.0  # for runs to record that they were interrupted
 _POLL_SECONDS = 0.5
 _KEY_CHECK_POLLS = 6  # the API waits for a first key; checked every three seconds
 _SOCKET = "code.sock"
-_MAX_CRASHES, _CRASH_WINDOW = (
-    3,
-    120.0,
-)  # this many crashes within these seconds, and the process is not restarted
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 __all__ = ["Stack", "running_stack"]
@@ -93,10 +90,8 @@ class Stack:
         self._with_api = with_api
         self.api_url = None
         self._children: list[Child] = []
-        self._crashes: deque[float] = deque(maxlen=_MAX_CRASHES)
-        self._api_crashes: deque[float] = deque(maxlen=_MAX_CRASHES)
+        self._restarter = Restarter(self._children, print_status=print_status)
         self._restarting = threading.Lock()
-        self._failure: str | None = None
         self._stopping = False
         self._force = False
         self._ended_cleanly = True
@@ -121,7 +116,7 @@ class Stack:
             self.database_url = entered.enter_context(with_database(self._settings))
             self.environment = environment(self._settings, self.database_url)
             services = dagster_services(self._module, socket_path, host, port)
-            self._children = [Child(service, self.environment, home=self._home) for service in services]
+            self._children += [Child(service, self.environment, home=self._home) for service in services]
             lock.record(RunningStack(os.getpid(), self.ui_url, str(socket_path)))
             entered.callback(self._release, lock)
             entered.callback(self._stop)
@@ -145,13 +140,13 @@ class Stack:
             SttError: a process kept crashing; with the end of its log.
         """
         self._exits.close()
-        if self._failure:
-            raise SttError(self._failure) from None
+        if self._restarter.failure:
+            raise SttError(self._restarter.failure) from None
 
     def check(self) -> None:
         """Raise ``SttError`` if a process kept crashing, so that everything stops."""
-        if self._failure:
-            raise SttError(self._failure)
+        if self._restarter.failure:
+            raise SttError(self._restarter.failure)
 
     def _start(self, socket_path: Path, before: RunningStack | None) -> None:
         from stt_pipeline.store.migrations import upgrade
@@ -218,7 +213,7 @@ class Stack:
         while not ready():
             for child in self._children:
                 if child.exit_code is not None:
-                    raise SttError(_crash(child))
+                    raise SttError(crash_message(child))
             if time.monotonic() > deadline:
                 logs = self._home / "logs"
                 raise SttError(
@@ -229,7 +224,7 @@ class Stack:
     def _supervise(self) -> None:
         """Restart crashed processes until the stop begins, and start the API when a first API key exists."""
         polls = 0
-        while self._failure is None:
+        while self._restarter.failure is None:
             time.sleep(_POLL_SECONDS)
             polls += 1
             with self._restarting:
@@ -239,28 +234,8 @@ class Stack:
                     with suppress(ConfigurationError, OperationalError):
                         self._start_api()
                         self._print_status(f"Admin API {self.api_url}")
-                for child in [*self._children]:
-                    if child.exit_code is not None:
-                        self._restart(child)
-
-    def _restart(self, child: Child) -> None:
-        now = time.monotonic()
-        is_api = child.name == API  # the API may fail alone: batches continue without it
-        crashes = self._api_crashes if is_api else self._crashes
-        crashes.append(now)
-        if len(crashes) < _MAX_CRASHES or now - crashes[0] >= _CRASH_WINDOW:
-            self._print_status(f"{_crash(child)}\nRestarting it.")
-            child.start()
-        elif is_api:
-            self._print_status(
-                f"{_crash(child)}\nIt keeps crashing, so the other processes continue without it. "
-                "`stt api` starts it alone."
-            )
-            self._children.remove(child)
-            self._with_api = False
-        else:
-            self._failure = f"{_crash(child)}\nProcesses keep crashing, so everything stops."
-            os.kill(os.getpid(), signal.SIGTERM)
+                self._restarter.restart_ended()
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _stop(self) -> None:
         self._stopping = True
@@ -324,8 +299,3 @@ def _runtime_folder() -> Iterator[str]:
     # in /tmp, because the path of a socket has at most about 100 bytes; mkdtemp makes it private
     with tempfile.TemporaryDirectory(prefix="stt-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         yield folder
-
-
-def _crash(child: Child) -> str:
-    code = child.exit_code
-    return f"The {child.name} ended (exit code {code}). The end of {child.log}:\n{child.tail()}"

@@ -2,11 +2,12 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import cast
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from stt_pipeline.audio.address import display_name
@@ -18,15 +19,39 @@ from stt_pipeline.speech.recordings import Recording
 
 _MAX_BARS = 4  # files shown at once
 _PROBE_SECONDS = 0.1  # per file, to measure its length
-_PROBE_SECONDS_IN_ALL = 3.0  # before the work begins; the other files get the mean length
+PROBE_SECONDS_IN_ALL = 3.0  # before the work begins; the other files get the mean length
+
+
+def _length(file: Path) -> float:
+    """Return the length of a file in seconds; 0 if it is unreadable, which its transcription reports later."""
+    try:
+        return rough_duration(file, seconds=_PROBE_SECONDS)
+    except FileError:
+        return 0.0
 
 
 class TranscriptionBars:
     """A context manager that shows the progress of files; it does nothing if stderr is not a terminal."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        """Create the bars; the lengths of the files are measured when the block is entered."""
+    def __init__(
+        self,
+        files: Sequence[Path],
+        *,
+        console: Console = err,
+        measure: Callable[[Path], float] = _length,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Create the bars; the lengths of the files are measured when the block is entered.
+
+        Args:
+            files: all files of the command.
+            console: where the bars are drawn.
+            measure: returns the length of a file in seconds, 0 if it is unknown.
+            clock: returns seconds.
+        """
         self._files = files
+        self._measure = measure
+        self._clock = clock
         self._lock = threading.Lock()
         self._lengths: dict[Path, float] = {}
         self._done: dict[Path, float] = {}
@@ -37,19 +62,19 @@ class TranscriptionBars:
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=16),
             TextColumn("{task.fields[figures]}", markup=False),
-            console=err,
+            console=console,
             transient=True,
-            disable=not err.is_terminal,
+            disable=not console.is_terminal,
         )
         self._all = self._progress.add_task("", total=None, figures="")
 
     def __enter__(self) -> "TranscriptionBars":
         """Show the bar over all files."""
         if not self._progress.disable:
-            self._lengths = _lengths(self._files)
-        self._started = time.monotonic()
-        self._progress.start()
+            self._lengths = self._measured()
+        self._started = self._clock()
         self._show_all()
+        self._progress.start()
         return self
 
     def __exit__(
@@ -91,7 +116,7 @@ class TranscriptionBars:
     def _show_all(self) -> None:
         total = sum(self._lengths.values()) * len(self._files) / max(len(self._lengths), 1)
         done = min(total, sum(self._done.values()))
-        seconds = time.monotonic() - self._started
+        seconds = self._clock() - self._started
         about = "about " if len(self._lengths) < len(self._files) else ""
         figures = f"{format_duration(done)} of {about}{format_duration(total)}"
         if done and seconds:
@@ -105,21 +130,12 @@ class TranscriptionBars:
             figures=figures,
         )
 
-
-def _lengths(files: Sequence[Path]) -> dict[Path, float]:
-    """Return the lengths of the files that can be measured within the time limit."""
-    until = time.monotonic() + _PROBE_SECONDS_IN_ALL
-    lengths: dict[Path, float] = {}
-    for file in files:
-        if time.monotonic() > until:
-            break
-        lengths[file] = _length(file)
-    return lengths
-
-
-def _length(file: Path) -> float:
-    """Return the length of a file in seconds; 0 if it is unreadable, which its transcription reports later."""
-    try:
-        return rough_duration(file, seconds=_PROBE_SECONDS)
-    except FileError:
-        return 0.0
+    def _measured(self) -> dict[Path, float]:
+        """Return the lengths of the files that can be measured within the time limit."""
+        until = self._clock() + PROBE_SECONDS_IN_ALL
+        lengths: dict[Path, float] = {}
+        for file in self._files:
+            if self._clock() > until:
+                break
+            lengths[file] = self._measure(file)
+        return lengths

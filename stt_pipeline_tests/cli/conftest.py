@@ -12,7 +12,7 @@ from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
 from stt_pipeline_tests.cli.processed_batches import process
 
-NOBODY_WORKS = "The dispatcher has not ticked yet: nothing moves until `stt up` runs.\n"
+STALE_DISPATCHER = "The dispatcher has not ticked yet: batches do not progress until `stt up` runs.\n"
 
 
 def plain(printed: str) -> str:
@@ -22,7 +22,7 @@ def plain(printed: str) -> str:
 
 @dataclass(frozen=True)
 class Ended:
-    """What a command left: its exit code and what it printed."""
+    """A command that ended: its exit code and its output."""
 
     code: int
     out: str
@@ -54,14 +54,14 @@ def stt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.fixture
 def stt_on_database(stt: Stt, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Stt:
-    """The same, on the empty database of the fixture ``database``."""
+    """Run `stt` commands on the empty database of the fixture ``database``."""
     monkeypatch.setenv("STT_DATABASE_URL", database_url)
     return stt
 
 
 @pytest.fixture
 def ended_batch(database: Database, tmp_path: Path) -> int:
-    """A batch with two recordings of one name, a text file named .mp3 and an empty file, from intake to report."""
+    """A finished batch: two recordings with the same name, a text file named .mp3 and an empty file."""
     folder = tmp_path / "in"
     write_tone(folder / "월요일" / "회의 [1].wav", 2.0)
     write_tone(folder / "화요일" / "회의 [1].wav", 3.0)

@@ -1,4 +1,4 @@
-"""Takes a batch through both stages without Dagster, so that commands have something to show."""
+"""Processes a batch through both stages without Dagster, as data for the commands."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`stt` in a process of its own on a terminal of 80 columns, as a person at a keyboard has it."""
+"""`stt` in its own process on a terminal of 80 columns, as a user runs it."""
 
 import os
 import pty
@@ -16,7 +16,7 @@ _STT = [sys.executable, "-c", "from stt_pipeline.cli.main import run; run()"]
 
 
 class Terminal:
-    """A running command: what it shows, what is typed, and how it ends; killed at the end of the block if it still runs."""
+    """A running command with its screen and keyboard; it is killed at the end of the block if it still runs."""
 
     def __init__(self, *arguments: object) -> None:
         self._screen, ours = pty.openpty()
@@ -27,7 +27,7 @@ class Terminal:
             stdout=ours,
             stderr=ours,
             env=os.environ | size,
-            # a shell has what it starts in the background ignore Ctrl-C, and so would the command
+            # a command that a shell starts in the background would ignore Ctrl-C
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         os.close(ours)
@@ -45,11 +45,11 @@ class Terminal:
 
     @property
     def shown(self) -> str:
-        """The words that were shown so far."""
+        """The text on the screen so far, without control sequences."""
         return plain(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self._shown.decode(errors="replace")))
 
     def wait_for(self, words: str, seconds: float = 60) -> None:
-        """Read until ``words`` were shown."""
+        """Read until the screen shows ``words``."""
         deadline = time.monotonic() + seconds
         while words not in self.shown:
             assert time.monotonic() < deadline and self._read(), f"{words!r} is not in {self.shown!r}"
@@ -75,11 +75,11 @@ class Terminal:
         return self._process.wait(60)
 
     def _read(self) -> bool:
-        """Read what there is within a second; False after the end."""
+        """Read the output of up to a second; return False after the end."""
         if select.select([self._screen], [], [], 1.0)[0]:
             try:
                 read = os.read(self._screen, 65_536)
-            except OSError:  # what Linux says when the other side is closed
+            except OSError:  # Linux: the other side is closed
                 return False
             self._shown += read
             return bool(read)

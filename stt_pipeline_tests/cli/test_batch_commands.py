@@ -12,11 +12,11 @@ from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import batches, heartbeats
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
-from stt_pipeline_tests.cli.conftest import NOBODY_WORKS, Stt, plain
+from stt_pipeline_tests.cli.conftest import STALE_DISPATCHER, Stt, plain
 from stt_pipeline_tests.rows import Rows
 
 
-def test_create_writes_what_was_asked_for(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
+def test_create_writes_the_request(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
     (tmp_path / "[녹음]").mkdir()
     ended = stt_on_database(
         *("batch", "create", "[녹음]", "--pattern", "**/*.wav,*.mp3", "--priority", "high"),
@@ -24,7 +24,7 @@ def test_create_writes_what_was_asked_for(stt_on_database: Stt, database: Databa
         *("--option", "model=demo", "--option", "max_speakers=4", "--option", "mail_minutes=false"),
         *("--option", "hotwords=a=b", "--json"),
     )
-    assert (ended.code, ended.err) == (0, NOBODY_WORKS)
+    assert (ended.code, ended.err) == (0, STALE_DISPATCHER)
     printed = json.loads(ended.out)
     assert printed["status"] == "pending"
     with database.begin() as connection:
@@ -48,7 +48,7 @@ def test_create_writes_what_was_asked_for(stt_on_database: Stt, database: Databa
         ("hotwords=[a]", {"hotwords": "[a]"}),
     ],
 )
-def test_options_that_are_lists_or_tables(
+def test_options_that_are_lists_or_dictionaries(
     stt_on_database: Stt, database: Database, option: str, meant: dict[str, object]
 ) -> None:
     ended = stt_on_database("batch", "create", ".", "--option", option, "--json")
@@ -57,7 +57,7 @@ def test_options_that_are_lists_or_tables(
         assert batches.get(connection, json.loads(ended.out)["id"]).options == meant
 
 
-def test_create_says_what_to_do_next(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
+def test_create_prints_the_next_step(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
     with database.begin() as connection:
         heartbeats.beat(connection, HEARTBEAT)
     ended = stt_on_database("batch", "create", tmp_path)
@@ -65,7 +65,7 @@ def test_create_says_what_to_do_next(stt_on_database: Stt, database: Database, t
     first, second = ended.out.splitlines()
     number = first.split()[1]
     assert first == f"Batch {number} is created: {tmp_path.as_uri()}"
-    assert second == f"Watch it with: stt batch progress {number} --watch"
+    assert second == f"Follow it with: stt batch progress {number} --watch"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_create_says_what_to_do_next(stt_on_database: Stt, database: Database, t
     [
         (["/no/such/folder"], "The folder /no/such/folder does not exist: check the path."),
         (["gs://bucket/prefix/"], "gs:// is not a known kind of source"),
-        ([".", "--option", "model"], "--option wants NAME=VALUE, not 'model'."),
+        ([".", "--option", "model"], "--option needs NAME=VALUE, not 'model'."),
         (
             [".", "--option", "modle=demo"],
             "The batch's options cannot be used: modle: there is no such option. The options are model, language, "
@@ -81,8 +81,8 @@ def test_create_says_what_to_do_next(stt_on_database: Stt, database: Database, t
             "diarizer, summarizer, min_speakers, max_speakers, mail_minutes.",
         ),
         ([".", "--option", "max_speakers=many"], "max_speakers: "),
-        ([".", "--option", "languages=[ko]"], '--option languages wants JSON as in languages=["ko", "en"]'),
-        ([".", "--option", "terms=API"], '--option terms wants JSON as in terms={"API": ["에이피아이"]}'),
+        ([".", "--option", "languages=[ko]"], '--option languages needs JSON, as in languages=["ko", "en"]'),
+        ([".", "--option", "terms=API"], '--option terms needs JSON, as in terms={"API": ["에이피아이"]}'),
         (
             [".", "--option", "min_speakers=3", "--option", "max_speakers=2"],
             "min_speakers 3 is more than max_speakers 2",
@@ -126,16 +126,14 @@ def test_a_batch_that_does_not_exist(stt_on_database: Stt, tmp_path: Path, comma
 @pytest.mark.parametrize(
     "command", [("show",), ("list", "--before"), ("failures", "1", "--after")], ids=" ".join
 )
-def test_a_number_that_no_id_has(stt_on_database: Stt, command: tuple[str, ...]) -> None:
+def test_a_number_too_large_for_an_id(stt_on_database: Stt, command: tuple[str, ...]) -> None:
     number = "9" * 30
     ended = stt_on_database("batch", *command, f"download:{number}" if "--after" in command else number)
     assert (ended.code, ended.out) == (2, "")
     assert "Traceback" not in ended.err
 
 
-def test_export_writes_each_recording_once_more(
-    stt_on_database: Stt, ended_batch: int, tmp_path: Path
-) -> None:
+def test_export_replaces_an_earlier_export(stt_on_database: Stt, ended_batch: int, tmp_path: Path) -> None:
     for _ in range(2):
         ended = stt_on_database(
             "export", ended_batch, "--output-dir", tmp_path / "[out]", "--format", "md,json,srt"
@@ -154,14 +152,14 @@ def test_export_writes_each_recording_once_more(
     assert "-->" in written[2].read_text()
 
 
-def test_export_leaves_out_what_is_to_be_transcribed_again(
+def test_export_skips_outdated_transcripts(
     stt_on_database: Stt, database: Database, ended_batch: int
 ) -> None:
     Rows(database).change(tables.transcriptions, tables.transcriptions.c.duration < 2.5, status="outdated")
     assert stt_on_database("export", ended_batch).err.startswith("1 of 4 recordings written to ")
 
 
-def test_export_goes_to_the_data_folder_unless_told_otherwise(
+def test_export_writes_to_the_data_folder_by_default(
     stt_on_database: Stt, ended_batch: int, tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = f"exports/batch={ended_batch:06d}"

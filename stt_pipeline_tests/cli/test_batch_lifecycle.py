@@ -32,7 +32,7 @@ def batch_id(database: Database, tmp_path: Path) -> int:
 
 @pytest.fixture
 def status(database: Database, batch_id: int) -> Callable[[], str]:
-    """What the batch is."""
+    """Returns the status of the batch."""
 
     def read() -> str:
         with database.begin() as connection:
@@ -42,7 +42,7 @@ def status(database: Database, batch_id: int) -> Callable[[], str]:
 
 
 def _fail(database: Database, batch_id: int, classes: dict[str, str]) -> None:
-    """Fail files, given by name with an error class each, and end their shards."""
+    """Mark files as failed, given by name with an error class each, and end their shards."""
     rows = Rows(database)
     for name, error_class in classes.items():
         chosen = (tables.audio_files.c.batch_id == batch_id, tables.audio_files.c.uri.endswith(f"/{name}"))
@@ -56,19 +56,19 @@ def _refused(ended: Ended, said: str) -> None:
     assert plain(ended.err) == said
 
 
-def test_pause_and_resume_say_what_happens_next(
+def test_pause_and_resume_print_the_next_step(
     stt_on_database: Stt, batch_id: int, status: Callable[[], str]
 ) -> None:
     ended = stt_on_database("batch", "pause", batch_id)
     assert (ended.code, ended.err, status()) == (0, "", "paused")
     assert ended.out == (
-        f"Batch {batch_id} is paused: what has begun is finished; `stt batch resume {batch_id}` goes on.\n"
+        f"Batch {batch_id} is paused: active files are finished; `stt batch resume {batch_id}` continues it.\n"
     )
     _refused(stt_on_database("batch", "pause", batch_id), f"Batch {batch_id} is paused already.")
     ended = stt_on_database("batch", "resume", batch_id)
     assert (ended.code, ended.err, status()) == (0, "", "processing")
     assert ended.out == (
-        f"Batch {batch_id} is processing again. Watch it with: stt batch progress {batch_id} --watch\n"
+        f"Batch {batch_id} is processing again. Follow it with: stt batch progress {batch_id} --watch\n"
     )
     _refused(
         stt_on_database("batch", "resume", batch_id),
@@ -86,20 +86,20 @@ def test_cancel_and_delete_with_yes_do_not_ask(
     ended = stt_on_database("batch", "cancel", batch_id, "--yes")
     assert (ended.code, ended.err, status()) == (0, "", "cancelled")
     assert ended.out == (
-        f"Batch {batch_id} is cancelled: its runs are being ended, and what is finished stays.\n"
-        f"Remove it with: stt batch delete {batch_id}\n"
+        f"Batch {batch_id} is cancelled: its runs are being terminated, and finished files keep their results.\n"
+        f"Delete it with: stt batch delete {batch_id}\n"
     )
     ended = stt_on_database("batch", "delete", batch_id, "-y")
     assert (ended.code, ended.err, status()) == (0, "", "deleting")
     assert ended.out == (
-        f"Batch {batch_id} is being deleted. It leaves `stt batch list` when all of it is gone.\n"
+        f"Batch {batch_id} is being deleted. `stt batch list` shows it until all of it is deleted.\n"
     )
     for command in (("pause",), ("retry",), ("delete", "--yes")):
         _refused(stt_on_database("batch", *command, batch_id), f"Batch {batch_id} is being deleted.")
 
 
 @pytest.mark.parametrize("command", ["cancel", "delete"])
-def test_without_a_terminal_yes_must_be_said(
+def test_without_a_terminal_yes_is_required(
     stt_on_database: Stt, database: Database, batch_id: int, status: Callable[[], str], command: str
 ) -> None:
     if command == "delete":
@@ -108,7 +108,7 @@ def test_without_a_terminal_yes_must_be_said(
     ended = stt_on_database("batch", command, batch_id)
     assert (ended.code, ended.out, status()) == (2, "", before)
     assert ended.err.startswith(f"Batch {batch_id} ([월간]) is {before}. Its r")
-    assert ended.err.endswith("There is no terminal to ask on: add --yes if that is meant.\n")
+    assert ended.err.endswith("There is no terminal for the confirmation: add --yes to confirm.\n")
 
 
 def test_on_a_terminal_cancel_and_delete_ask(
@@ -116,7 +116,7 @@ def test_on_a_terminal_cancel_and_delete_ask(
 ) -> None:
     with Terminal("batch", "cancel", batch_id) as terminal:
         terminal.wait_for("[y/N]:")
-        assert "what is finished stays, and the rest cannot be taken up again." in terminal.shown
+        assert "Finished files keep their results; the other files cannot be continued." in terminal.shown
         terminal.type("\n")
         assert (terminal.end(), status()) == (1, "processing")
         assert terminal.shown.endswith("Nothing was changed.")
@@ -126,15 +126,15 @@ def test_on_a_terminal_cancel_and_delete_ask(
         assert (terminal.end(), status()) == (0, "cancelled")
     with Terminal("batch", "delete", batch_id) as terminal:
         terminal.wait_for(f"Delete batch {batch_id}? [y/N]:")
-        for kept_or_gone in ("transcripts, minutes and Parquet files", "go away for good", "The recordings"):
-            assert kept_or_gone in terminal.shown
+        for words in ("transcripts, minutes and Parquet files", "are deleted permanently", "The recordings"):
+            assert words in terminal.shown
         terminal.interrupt()
         assert (terminal.end(), status()) == (1, "cancelled")
         assert "Traceback" not in terminal.shown
 
 
-def test_nobody_is_asked_about_what_is_not_allowed(stt_on_database: Stt, batch_id: int) -> None:
-    """Also without --yes and without a terminal, the answer is why it cannot be done."""
+def test_a_change_that_is_not_allowed_needs_no_confirmation(stt_on_database: Stt, batch_id: int) -> None:
+    """Without --yes and without a terminal, the error is the reason why the change is not allowed."""
     ended = stt_on_database("batch", "delete", batch_id)
     assert (ended.code, ended.out) == (2, "")
     assert "its status must be cancelled, completed or failed" in ended.err
@@ -146,19 +146,19 @@ def test_retry_starts_all_failed_files_or_those_of_a_class(
     _fail(database, batch_id, {"a.wav": "download", "b.wav": "model", "c.wav": "model"})
     ended = stt_on_database("batch", "retry", batch_id, "--class", "download")
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out == f"1 file starts again. Watch it with: stt batch progress {batch_id} --watch\n"
+    assert ended.out == f"1 file starts again. Follow it with: stt batch progress {batch_id} --watch\n"
     _refused(
         stt_on_database("batch", "retry", batch_id, "--class", "download"),
         f"Batch {batch_id} has no failed file of class download to retry.",
     )
     lifecycle.pause(database, batch_id)
     ended = stt_on_database("batch", "retry", batch_id)
-    assert ended.out == f"2 files start when `stt batch resume {batch_id}` lets the batch go on.\n"
+    assert ended.out == f"2 files start when `stt batch resume {batch_id}` continues the batch.\n"
     with database.begin() as connection:
         assert files.failed(connection, batch_id, 10) == []
 
 
-def test_retry_knows_the_limit_of_the_settings(
+def test_retry_respects_the_size_limit(
     stt_on_database: Stt, database: Database, batch_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _fail(database, batch_id, {"a.wav": "too_large"})
@@ -171,14 +171,14 @@ def test_retry_knows_the_limit_of_the_settings(
     assert stt_on_database("batch", "retry", batch_id).out.startswith("1 file starts again.")
 
 
-def test_retry_names_the_classes_there_are(stt_on_database: Stt, batch_id: int) -> None:
+def test_retry_lists_the_error_classes(stt_on_database: Stt, batch_id: int) -> None:
     ended = stt_on_database("batch", "retry", batch_id, "--class", "broken")
     assert (ended.code, ended.out) == (2, "")
     assert "'broken' is not one of 'unreadable', 'too_large'," in plain(ended.err)
 
 
 @pytest.mark.parametrize("command", ["pause", "cancel", "retry"])
-def test_a_silent_dispatcher_is_told(
+def test_a_stale_dispatcher_is_reported(
     stt_on_database: Stt, database: Database, batch_id: int, command: str
 ) -> None:
     _fail(database, batch_id, {"a.wav": "download"})

@@ -1,4 +1,4 @@
-"""`stt batch list|show|failures|review` on a real database: what is shown of many batches, of one, and of its files."""
+"""`stt batch list|show|failures|review` on a real database."""
 
 import getpass
 import json
@@ -19,7 +19,7 @@ from stt_pipeline_tests.rows import Rows
 
 
 def _next_page(stt: Stt, ended: Ended) -> Ended:
-    """Run the command that the end of a page names."""
+    """Run the command that is printed at the end of a page."""
     (line,) = ended.err.splitlines()
     return stt(*shlex.split(line.partition(": ")[2])[1:])
 
@@ -39,7 +39,7 @@ def test_list_shows_the_newest_first_page_by_page(stt_on_database: Stt, tmp_path
     assert "second" not in ended.out
 
 
-def test_list_shows_how_far_each_batch_is(
+def test_list_shows_the_progress_of_each_batch(
     stt_on_database: Stt, database: Database, ended_batch: int, tmp_path: Path
 ) -> None:
     stt_on_database("batch", "create", tmp_path, "--name", "waits", "--priority", "high")
@@ -82,7 +82,7 @@ def test_list_fits_a_terminal_with_the_largest_figures(
     assert "…" not in "".join(lines)
 
 
-def test_show_tells_everything_of_a_batch(stt_on_database: Stt, ended_batch: int, tmp_path: Path) -> None:
+def test_show_of_a_finished_batch(stt_on_database: Stt, ended_batch: int, tmp_path: Path) -> None:
     ended = stt_on_database("batch", "show", ended_batch)
     assert (ended.code, ended.err) == (0, "")
     for row in (
@@ -90,12 +90,12 @@ def test_show_tells_everything_of_a_batch(stt_on_database: Stt, ended_batch: int
         "status completed",
         "stage done",
         "priority normal",
-        "pattern every known audio and video ending",
-        "options none, all is as in the settings",
-        "mails go to kim@example.com",
+        "pattern every known audio and video extension",
+        "options none: those of the settings",
+        "mail to kim@example.com",
         "mails sent 3",
         "files 4",
-        "files a shard 1",
+        "files per shard 1",
         "shards 4 done",
         "partitions in Dagster",
     ):
@@ -106,7 +106,7 @@ def test_show_tells_everything_of_a_batch(stt_on_database: Stt, ended_batch: int
     assert (page["mails_sent"], page["notify_emails"], page["retired_at"]) == (3, ["kim@example.com"], None)
 
 
-def test_show_before_the_scan_and_what_the_batch_overrides(stt_on_database: Stt, tmp_path: Path) -> None:
+def test_show_before_the_scan_with_options(stt_on_database: Stt, tmp_path: Path) -> None:
     stt_on_database(
         *("batch", "create", tmp_path, "--pattern", "*.wav", "--priority", "low"),
         *("--option", "model=demo", "--option", "max_speakers=4"),
@@ -117,7 +117,7 @@ def test_show_before_the_scan_and_what_the_batch_overrides(stt_on_database: Stt,
         "priority low",
         "pattern *.wav",
         "options model=demo, max_speakers=4",
-        "mails go to nobody",
+        "mail to none",
         "files not scanned yet",
         "shards none",
         f"by {getpass.getuser()} (stt batch create)",
@@ -127,7 +127,7 @@ def test_show_before_the_scan_and_what_the_batch_overrides(stt_on_database: Stt,
         assert row in shown
 
 
-def test_show_counts_what_is_dispatched_and_in_work(
+def test_show_counts_dispatched_and_active_shards(
     stt_on_database: Stt, database: Database, tmp_path: Path
 ) -> None:
     for name in "abcd":
@@ -139,7 +139,7 @@ def test_show_counts_what_is_dispatched_and_in_work(
     claim = ClaimRequest(keys[:1], "transcribe", "run-1", token=token)
     with ShardClaims(database, claim, lease_seconds=60, max_attempts=1):
         shown = stt_on_database("batch", "show", batch.id).shown
-    assert "shards 4 transcribe (2 dispatched, 1 in work)" in shown
+    assert "shards 4 transcribe (2 dispatched, 1 in progress)" in shown
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def failed_files(database: Database, tmp_path: Path) -> int:
     return batch.id
 
 
-def test_failures_are_listed_with_what_happened(stt_on_database: Stt, failed_files: int) -> None:
+def test_failures_are_listed_with_their_errors(stt_on_database: Stt, failed_files: int) -> None:
     ended = stt_on_database("batch", "failures", failed_files)
     assert (ended.code, ended.err) == (0, "")
     rows = [line.split() for line in ended.out.splitlines()[2:]]
@@ -169,12 +169,12 @@ def test_failures_are_listed_with_what_happened(stt_on_database: Stt, failed_fil
         ["model", "3", "월요일/회의", "2.wav"],
         ["model", "3", "화요일/회의", "1.wav"],
     ]
-    # the file's name is not said twice
+    # the file name is not repeated in the error
     assert all(row[4:] == ["could", "not", "be", "fetched:", "try", "again."] for row in rows)
 
 
 def test_failures_page_by_page(stt_on_database: Stt, failed_files: int) -> None:
-    """What a page ends with may get a new start before the next page is read."""
+    """The last file of a page may be retried before the next page is read."""
     whole = [line.split() for line in stt_on_database("batch", "failures", failed_files).out.splitlines()[2:]]
     pages = [stt_on_database("batch", "failures", failed_files, "--limit", "2")]
     stt_on_database("batch", "retry", failed_files, "--class", "download")
@@ -217,12 +217,12 @@ def test_failures_of_a_batch_without_any(stt_on_database: Stt, failed_files: int
 
 
 @pytest.mark.parametrize("after", ["7", "download:", "download:x", ":7"])
-def test_failures_want_a_place_as_a_page_names_it(
-    stt_on_database: Stt, failed_files: int, after: str
-) -> None:
+def test_failures_reject_an_invalid_place(stt_on_database: Stt, failed_files: int, after: str) -> None:
     ended = stt_on_database("batch", "failures", failed_files, "--after", after)
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.startswith("--after wants CLASS:ID, as the end of a page names it, such as download:123")
+    assert ended.err.startswith(
+        "--after needs CLASS:ID as printed at the end of a page, such as download:123"
+    )
 
 
 def test_review_shows_the_worst_first_and_why(
@@ -239,7 +239,7 @@ def test_review_shows_the_worst_first_and_why(
     assert worst.split()[0] == "0.40"
     assert "화요일" in worst
     assert other.split()[0] == "0.90"
-    assert other.split()[-1] == "nothing"
+    assert other.split()[-1] == "none"
     (only,) = stt_on_database("batch", "review", ended_batch, "--limit", 1, "--json").out.splitlines()
     found = json.loads(only)
     assert (found["path"], found["quality"], found["suspect_segments"]) == ("화요일/회의 [1].wav", 0.4, 2)
@@ -247,4 +247,4 @@ def test_review_shows_the_worst_first_and_why(
     assert "Batch 77 does not exist" in stt_on_database("batch", "review", 77).err
     assert stt_on_database("batch", "create", Path(), "--name", "new").code == 0
     empty = stt_on_database("batch", "review", ended_batch + 1)
-    assert empty.err == f"Batch {ended_batch + 1} has no transcript yet in which somebody talks.\n"
+    assert empty.err == f"Batch {ended_batch + 1} has no transcript with speech yet.\n"

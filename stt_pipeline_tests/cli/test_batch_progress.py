@@ -15,7 +15,7 @@ from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import batch_stats, heartbeats
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
-from stt_pipeline_tests.cli.conftest import NOBODY_WORKS, Stt
+from stt_pipeline_tests.cli.conftest import STALE_DISPATCHER, Stt
 from stt_pipeline_tests.cli.processed_batches import process
 from stt_pipeline_tests.cli.terminals import Terminal
 from stt_pipeline_tests.rows import Rows
@@ -34,9 +34,9 @@ def test_progress_of_an_ended_batch(stt_on_database: Stt, ended_batch: int) -> N
             "not done 0",
             "done 100.0 %",
             "audio done 0.00 h",
-            "lately",
+            "recently",
             "s on average",
-            "(seconds of work a second of audio)",
+            "(seconds of work per second of audio)",
             "ended 20",
         ):
             assert row in ended.shown
@@ -46,7 +46,7 @@ def test_progress_of_an_ended_batch(stt_on_database: Stt, ended_batch: int) -> N
         assert empty.startswith("empty.wav: is empty (0 bytes)")
 
 
-def test_progress_names_some_failures_and_where_the_others_are(
+def test_progress_prints_some_failures_and_the_command_for_the_others(
     stt_on_database: Stt, database: Database, ended_batch: int
 ) -> None:
     Rows(database).change(tables.shards, tables.shards.c.number == 0, failed=tables.shards.c.failed + 1000)
@@ -54,7 +54,7 @@ def test_progress_names_some_failures_and_where_the_others_are(
     assert ended.err.splitlines()[2:] == [f"... and 1,000 more: stt batch failures {ended_batch}"]
 
 
-def test_progress_as_json_is_json_alone(stt_on_database: Stt, ended_batch: int) -> None:
+def test_progress_as_json_prints_only_json(stt_on_database: Stt, ended_batch: int) -> None:
     ended = stt_on_database("batch", "progress", ended_batch, "--json", "--watch")
     assert (ended.code, ended.err) == (0, "")
     figures = json.loads(ended.out)
@@ -66,26 +66,26 @@ def test_progress_as_json_is_json_alone(stt_on_database: Stt, ended_batch: int) 
     assert "T" in figures["created_at"]
 
 
-def test_progress_of_a_batch_in_work_says_when_it_ends(
+def test_progress_of_an_active_batch_estimates_its_end(
     stt_on_database: Stt, database: Database, tmp_path: Path
 ) -> None:
     for number in range(61):
         write_tone(tmp_path / "in" / f"{number}.wav", 0.1)
     batch, _, _ = scanned(database, tmp_path / "in")
     shown = stt_on_database("batch", "progress", batch.id).shown
-    assert "a minute" not in shown and "end" not in shown
+    assert "per minute" not in shown and "estimated" not in shown
     Rows(database).change(tables.shards, tables.shards.c.number == 0, completed=1)
     with database.begin() as connection:
         batch_stats.add_throughput(connection, batch.id, files=1, audio_seconds=0.1)
     shown = stt_on_database("batch", "progress", batch.id).shown
-    for row in ("completed 1", "still to do 60", "done 1.6 %", "files a minute 1.0 lately", "in 1 h 0 min"):
+    for row in ("completed 1", "pending 60", "done 1.6 %", "files per minute 1.0 recently", "in 1 h 0 min"):
         assert row in shown
     figures = json.loads(stt_on_database("batch", "progress", batch.id, "--json").out)
     left = datetime.fromisoformat(figures["estimated_completion"]) - datetime.now(timezone.utc)
     assert timedelta(minutes=59) < left <= timedelta(minutes=60)
     assert figures["files_per_minute"] == 1.0
     lifecycle.pause(database, batch.id)
-    assert "end" not in stt_on_database("batch", "progress", batch.id).shown
+    assert "estimated" not in stt_on_database("batch", "progress", batch.id).shown
 
 
 def test_progress_of_a_batch_that_failed_is_an_exit_code(
@@ -99,10 +99,12 @@ def test_progress_of_a_batch_that_failed_is_an_exit_code(
     assert "check the source and the pattern" in ended.shown
 
 
-def test_progress_says_that_nobody_works(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
+def test_progress_reports_a_stale_dispatcher(
+    stt_on_database: Stt, database: Database, tmp_path: Path
+) -> None:
     batch, _, _ = scanned(database, write_tone(tmp_path / "in" / "a.wav").parent)
     ended = stt_on_database("batch", "progress", batch.id)
-    assert (ended.code, ended.err) == (0, NOBODY_WORKS)
+    assert (ended.code, ended.err) == (0, STALE_DISPATCHER)
     assert "dispatcher has never ticked" in ended.shown
     assert json.loads(stt_on_database("batch", "progress", batch.id, "--json").out)["pending"] == 1
     with database.begin() as connection:
@@ -126,7 +128,7 @@ def test_a_live_bar_stays_while_the_batch_is_paused_and_ends_with_it(
         terminal.wait_for("0 of 2 files")
         assert "processing" in terminal.shown
         lifecycle.pause(database, batch.id)
-        terminal.wait_for(f"0 of 2 files · `stt batch resume {batch.id}` goes on")
+        terminal.wait_for(f"0 of 2 files · `stt batch resume {batch.id}` continues it")
         assert "paused" in terminal.shown
         lifecycle.resume(database, batch.id)
         process(database, batch.id, keys, CountingTranscriber(), OneSpeaker(), tmp_path / "outbox")
@@ -144,10 +146,10 @@ def test_a_live_bar_is_left_with_ctrl_c(stt_on_database: Stt, database: Database
         assert "Traceback" not in terminal.shown
 
 
-def test_a_server_that_goes_away_is_no_stack_trace(
+def test_a_lost_server_prints_no_stack_trace(
     stt_on_database: Stt, database: Database, postgres_url: str, tmp_path: Path
 ) -> None:
-    """The watching command is cut off from its database, as by a restart of the server."""
+    """The command loses its database, as in a restart of the server."""
     batch, _, _ = scanned(database, write_tone(tmp_path / "in" / "a.wav").parent)
     name = make_url(database.url).database
 

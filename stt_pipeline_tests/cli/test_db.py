@@ -1,4 +1,4 @@
-"""`stt db`, and what the other commands say on a database that it has not seen."""
+"""`stt db`, and the errors of other commands on a database that is not migrated."""
 
 import itertools
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def _execute(url: str, *statements: str) -> None:
 
 @pytest.fixture
 def empty_url(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A database without any table, named by STT_DATABASE_URL."""
+    """A database without tables, in STT_DATABASE_URL."""
     name = f"empty_{next(_numbers)}"
     _execute(postgres_url, f"CREATE DATABASE {name}")
     url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
@@ -35,7 +35,7 @@ def empty_url(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
     _execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def test_upgrade_makes_the_tables_and_may_run_again(stt: Stt, empty_url: str) -> None:
+def test_upgrade_creates_the_tables_and_can_run_again(stt: Stt, empty_url: str) -> None:
     for _ in range(2):
         ended = stt("db", "upgrade")
         assert (ended.code, ended.err) == (0, "")
@@ -58,16 +58,16 @@ def test_upgrade_makes_the_tables_and_may_run_again(stt: Stt, empty_url: str) ->
 def test_a_database_that_is_not_migrated(stt: Stt, empty_url: str, command: tuple[str, ...]) -> None:
     ended = stt(*command)
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err == "The database is not at this version's schema: run `stt db upgrade` first.\n"
+    assert ended.err == "The database schema is not that of this version: run `stt db upgrade` first.\n"
 
 
-def test_the_doctor_sees_that_it_is_not_migrated(stt: Stt, empty_url: str) -> None:
+def test_the_doctor_reports_a_database_that_is_not_migrated(stt: Stt, empty_url: str) -> None:
     ended = stt("doctor")
     assert ended.code == 1
     assert "Run `stt db upgrade`." in ended.shown
 
 
-def test_a_database_of_a_newer_release_is_left_alone(stt_on_database: Stt, database: Database) -> None:
+def test_a_database_of_a_newer_release_is_not_changed(stt_on_database: Stt, database: Database) -> None:
     Rows(database).set_schema_version("from_the_future")
     assert "run `stt db upgrade` first" in stt_on_database("batch", "list").err
     ended = stt_on_database("db", "upgrade")
@@ -76,7 +76,7 @@ def test_a_database_of_a_newer_release_is_left_alone(stt_on_database: Stt, datab
     assert ended.err.count("\n") == 1
 
 
-def test_a_user_who_may_not_make_tables(
+def test_a_user_without_the_right_to_create_tables(
     stt: Stt, empty_url: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _execute(postgres_url, "CREATE ROLE guest LOGIN")
@@ -91,7 +91,7 @@ def test_a_user_who_may_not_make_tables(
     assert "Traceback" not in ended.err
 
 
-def test_texts_of_before_the_search_was_there_are_indexed(
+def test_reindex_adds_texts_that_are_not_in_the_index(
     stt_on_database: Stt, database: Database, ended_batch: int
 ) -> None:
     def rows() -> list[object]:

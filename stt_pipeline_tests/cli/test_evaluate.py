@@ -1,4 +1,4 @@
-"""`stt evaluate`: figures of results that are known to the letter, of the demo model, and what is missing said."""
+"""`stt evaluate`: scores of known results and of the demo model, and messages about missing files."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def results_of(folder: Path) -> Path:
-    """Write results beside the recordings: one right to the letter, one with a wrong digit."""
+    """Write results: one without errors, one with a wrong digit."""
     results = folder.parent / "results"
     shutil.copytree(folder / "reference", results)
     page = json.loads((results / "year-end.json").read_text(encoding="utf-8"))
@@ -58,7 +58,7 @@ def test_existing_results(stt: Stt, folder: Path) -> None:
     assert (page["speakers_correct"], page["rtf"], worst["rtf"]) == (2, None, None)
 
 
-def test_nothing_that_is_missing_is_passed_over(stt: Stt, folder: Path) -> None:
+def test_missing_files_are_reported(stt: Stt, folder: Path) -> None:
     results = results_of(folder)
     (results / "year-end.json").unlink()
     (results / "year-end.rttm").unlink()
@@ -69,14 +69,14 @@ def test_nothing_that_is_missing_is_passed_over(stt: Stt, folder: Path) -> None:
     assert ended.code == 1
     assert f"year-end.mp3: there is no year-end.json in {results}; it counts" in ended.err
     assert "[red]lone.wav: no reference, not scored." in ended.err
-    assert "nobody.txt: a reference of no recording." in ended.err
+    assert "nobody.txt: this reference has no recording." in ended.err
     page = json.loads(ended.out)
     assert (page["files"], page["failed"]) == (2, 1)
     assert (page["without_reference"], page["without_recording"]) == (["[red]lone.wav"], ["nobody.txt"])
     assert page["per_file"][0]["cer"] == page["per_file"][0]["der"] == 1.0
 
 
-def test_turns_alone_are_no_text(stt: Stt, folder: Path) -> None:
+def test_speaker_turns_without_a_transcript(stt: Stt, folder: Path) -> None:
     results = results_of(folder)
     (results / "year-end.json").unlink()
     ended = stt("evaluate", folder, "--hypotheses", results, "--json")
@@ -86,7 +86,7 @@ def test_turns_alone_are_no_text(stt: Stt, folder: Path) -> None:
     assert (worst["name"], worst["cer"], worst["der"]) == ("year-end.mp3", 1.0, 0.0)
 
 
-def test_what_cannot_be_scored_at_all(stt: Stt, folder: Path, tmp_path: Path) -> None:
+def test_invalid_arguments(stt: Stt, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "bare").mkdir()
     shutil.copy(folder / "year-end.mp3", tmp_path / "bare")
     for arguments, message in (
@@ -122,7 +122,7 @@ def test_recordings_are_transcribed_and_timed(
     assert 0 < sample["rtf"] == page["rtf"]
     assert sample["speakers_found"] > 1
     assert sample["work_seconds"] == pytest.approx(sample["rtf"] * sample["audio_seconds"], rel=0.01)
-    terms = 'terms={"SERVER": ["서버"]}'  # spelled so in no reference
+    terms = 'terms={"SERVER": ["서버"]}'  # no reference has this spelling
     ended = stt(
         "evaluate",
         corpus,
@@ -139,7 +139,7 @@ def test_recordings_are_transcribed_and_timed(
     assert other["cer"] > sample["cer"]
 
 
-def test_speakers_that_cannot_be_found_are_said_and_the_text_is_scored(
+def test_after_failed_diarization_the_text_is_scored(
     stt: Stt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corpus = tmp_path / "in"
@@ -147,16 +147,16 @@ def test_speakers_that_cannot_be_found_are_said_and_the_text_is_scored(
     shutil.copy(SAMPLES / "server-migration.opus", corpus)
     for kind in ("json", "rttm"):
         shutil.copy(SAMPLES / "reference" / f"server-migration.{kind}", corpus)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))  # there the diarizer keeps what it hears
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))  # the diarizer keeps its audio there
     ended = stt("evaluate", corpus, "--model", "demo", "--json")
     assert ended.code == 1
     assert "set TMPDIR to a folder with more" in ended.err
-    assert "; its speakers count as not found." in ended.err
+    assert "; it is scored without speakers." in ended.err
     (row,) = json.loads(ended.out)["per_file"]
     assert row["cer"] < 0.03 and row["der"] == 1.0
 
 
-def test_the_model_may_be_an_option_as_of_a_batch(stt: Stt, folder: Path) -> None:
+def test_the_model_can_be_given_as_an_option(stt: Stt, folder: Path) -> None:
     ended = stt("evaluate", folder, "--option", "model=no-such-model")
     assert ended.code == 2
     assert "no-such-model" in ended.err

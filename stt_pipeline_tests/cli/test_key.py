@@ -1,4 +1,4 @@
-"""`stt key`: made once, shown once, revoked at once."""
+"""`stt key`: a key is shown once, and its revocation takes effect immediately."""
 
 import hashlib
 import json
@@ -26,14 +26,14 @@ def test_the_key_is_alone_on_stdout_and_works(stt_on_database: Stt, database: Da
     ended = stt_on_database("key", "create", "--role", "operator", "--name", "야간 작업")
     assert ended.code == 0
     assert re.fullmatch(r"stt_[0-9a-f]{12}_[\w-]{43}\n", ended.out)
-    assert "Key 1 (야간 작업) may do what an operator may." in ended.err
+    assert "Key 1 (야간 작업) has the role operator." in ended.err
     assert ended.out.strip() not in ended.err
     client = _client(database, ended.out.strip())
     assert client.get(BATCHES).status_code == 200
     assert client.delete(f"{BATCHES}/1").status_code == 403
 
 
-def test_the_database_holds_no_key_in_clear(stt_on_database: Stt, database: Database) -> None:
+def test_the_database_stores_only_a_hash_of_the_key(stt_on_database: Stt, database: Database) -> None:
     key = stt_on_database("key", "create", "--role", "admin").out.strip()
     secret = key[17:]
     assert _client(database, key).get(BATCHES).status_code == 200
@@ -52,7 +52,7 @@ def test_the_database_holds_no_key_in_clear(stt_on_database: Stt, database: Data
     assert secret.encode().hex() not in stored
 
 
-def test_a_revoked_key_is_refused_at_once(stt_on_database: Stt, database: Database) -> None:
+def test_a_revoked_key_is_rejected_immediately(stt_on_database: Stt, database: Database) -> None:
     key, other = (stt_on_database("key", "create", "--role", "admin").out.strip() for _ in range(2))
     client = _client(database, key)
     assert client.get(BATCHES).status_code == 200
@@ -64,7 +64,9 @@ def test_a_revoked_key_is_refused_at_once(stt_on_database: Stt, database: Databa
     assert json.loads(stt_on_database("key", "revoke", 1, "--json").out)["revoked_at"] == first
 
 
-def test_who_made_and_ended_a_key_is_in_the_audit_log(stt_on_database: Stt, database: Database) -> None:
+def test_the_audit_log_has_the_creation_and_revocation_of_a_key(
+    stt_on_database: Stt, database: Database
+) -> None:
     key = stt_on_database("key", "create", "--role", "viewer", "--name", "dashboard").out.strip()
     stt_on_database("key", "revoke", 1)
     with database.begin() as connection:
@@ -80,7 +82,7 @@ def test_who_made_and_ended_a_key_is_in_the_audit_log(stt_on_database: Stt, data
 def test_list(stt_on_database: Stt, database: Database) -> None:
     ended = stt_on_database("key", "list")
     assert (ended.code, ended.out) == (0, "")
-    assert ended.err == "There is no key yet. Make one with: stt key create --role operator\n"
+    assert ended.err == "There is no key yet. Create one with: stt key create --role operator\n"
     made = json.loads(stt_on_database("key", "create", "--role", "viewer", "--name", "[a] b", "--json").out)
     stt_on_database("key", "create", "--role", "admin")
     stt_on_database("key", "revoke", 2)
@@ -105,11 +107,11 @@ def test_list(stt_on_database: Stt, database: Database) -> None:
         (("create", "--role", "admin", "--name", "a\x1b[31mb"), "printable"),
         (("create", "--role", "admin", "--name", "x" * 101), "1 to 100"),
         (("revoke", "7"), "API key 7 does not exist"),
-        (("revoke", str(1 << 63)), "no such number"),
+        (("revoke", str(1 << 63)), "the number is too large"),
         (("revoke", "x"), "integer"),
     ],
 )
-def test_what_cannot_be_done_is_refused(
+def test_invalid_arguments_are_rejected(
     stt_on_database: Stt, database: Database, arguments: tuple[str, ...], words: str
 ) -> None:
     ended = stt_on_database("key", *arguments)

@@ -1,4 +1,4 @@
-"""`stt`: errors as one line and an exit code, and the doctor."""
+"""`stt`: errors as one line with an exit code, and `stt doctor`."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def stt(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return int(ended.value.code or 0)
 
 
-def test_help_names_every_command(
+def test_help_lists_every_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert stt(monkeypatch, "--help") == 0
@@ -99,7 +99,7 @@ def test_doctor_of_a_broken_machine(
     assert failed == {"Postgres", "speech model", "mail", "data folder"}
 
 
-def test_doctor_writes_to_a_bucket_and_leaves_nothing_there(
+def test_doctor_writes_to_a_bucket_and_deletes_its_file(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], bucket: str
 ) -> None:
     monkeypatch.setenv("STT_MODEL", "demo")
@@ -119,7 +119,7 @@ def test_doctor_writes_to_a_bucket_and_leaves_nothing_there(
     assert check["found"].startswith("The bucket 'no-such-bucket' does not exist. Create it")
 
 
-def test_doctor_says_when_the_dispatcher_last_ticked(
+def test_doctor_shows_the_last_tick_of_the_dispatcher(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], database: Database
 ) -> None:
     monkeypatch.setenv("STT_MODEL", "demo")

@@ -1,4 +1,4 @@
-"""`stt transcribe`: files in, files out, and each thing that can be wrong said in a line."""
+"""`stt transcribe`: files in, files out, and an error message of one line for each wrong argument."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def _demo_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _excerpt(path: Path, seconds: int = 12) -> Path:
-    """Write the beginning of a sample to ``path``."""
+    """Write the first ``seconds`` of a sample to ``path``."""
     path.parent.mkdir(exist_ok=True)
     with wave.open(str(SAMPLES / "weekly-budget.wav")) as sample, wave.open(str(path), "wb") as cut:
         cut.setparams(sample.getparams())
@@ -41,7 +41,7 @@ def _silence(path: Path) -> Path:
     return path
 
 
-def test_every_format_of_several_files_though_one_is_bad(stt: Stt, tmp_path: Path) -> None:
+def test_every_format_of_several_files_of_which_one_is_unreadable(stt: Stt, tmp_path: Path) -> None:
     meeting = "[초안] 주간 회의 :smile:"
     files = [
         _excerpt(tmp_path / "in" / f"{meeting}.wav"),
@@ -49,18 +49,18 @@ def test_every_format_of_several_files_though_one_is_bad(stt: Stt, tmp_path: Pat
         _silence(tmp_path / "in" / "b].wav"),
     ]
     files[1].write_text("this is text")
-    folder = tmp_path / "out" / "["  # "[/b]" would end what "[b]" began, if names were taken for markup
+    folder = tmp_path / "out" / "["  # with markup, "[/b]" would close "[b]"
     ended = stt("transcribe", *files, "--output-dir", folder, "--format", "txt,SRT, vtt,json,md,docx,rttm")
     assert (ended.code, ended.out) == (1, "")
     *lines, note, summary = ended.err.splitlines()
-    # in the order in which they get done
+    # the files finish in any order
     bad, good, silent = sorted(lines)
     assert good.startswith(f"{meeting}.wav: 12 s, ko, ")
     assert bad.startswith("[red]bad.mp3 cannot be decoded as audio")
     assert silent.startswith(f"b].wav: 1 s, no speech -> {folder}/b].txt, ")
     assert note.startswith("Transcribed by the demo model")
     assert summary.startswith("2 of 3 files transcribed: 13 s of audio in ")
-    assert "times as fast as listening (real-time factor " in summary
+    assert "times real time (real-time factor " in summary
     written = {path.name: path.read_bytes().decode(errors="replace") for path in folder.iterdir()}
     kinds = ("txt", "srt", "vtt", "json", "md", "docx", "rttm")
     assert set(written) == {f"{stem}.{kind}" for stem in (meeting, "b]") for kind in kinds}
@@ -82,8 +82,8 @@ def test_json_alone_has_minutes_too(stt: Stt, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a.json").read_text())["minutes"]["model"] == "extractive"
 
 
-def test_options_that_have_no_flag(stt: Stt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Terms come out as spelled, words are aligned, and no more speakers are found than there may be."""
+def test_options_without_a_flag(stt: Stt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terms are spelled as given, words are aligned, and the number of speakers is limited."""
     aligned = []
 
     def align(transcript: Transcript, sound: Sound, device: str) -> Transcript:
@@ -108,11 +108,11 @@ def test_options_that_have_no_flag(stt: Stt, tmp_path: Path, monkeypatch: pytest
     assert "MEETING" in " ".join(segment["text"] for segment in segments)
 
 
-def test_speakers_that_cannot_be_found_cost_no_text(
+def test_after_failed_diarization_the_text_is_written(
     stt: Stt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = _excerpt(tmp_path / "a.wav")
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))  # there the diarizer keeps what it hears
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))  # the diarizer keeps its audio there
     ended = stt("transcribe", file, "--output-dir", tmp_path / "out", "--format", "json,rttm")
     assert ended.code == 1
     assert "set TMPDIR to a folder with more" in ended.err
@@ -122,7 +122,7 @@ def test_speakers_that_cannot_be_found_cost_no_text(
     assert page["segments"] and page["speakers"] == []
 
 
-def test_names_that_differ_in_their_ending_only(stt: Stt, tmp_path: Path) -> None:
+def test_names_that_differ_only_in_their_extension(stt: Stt, tmp_path: Path) -> None:
     files = [_silence(tmp_path / "a.wav"), tmp_path / "a.wave"]
     files[1].write_bytes(files[0].read_bytes())
     assert stt("transcribe", *files, *files, "--output-dir", tmp_path / "out").code == 0
@@ -139,7 +139,7 @@ def test_names_that_differ_in_their_ending_only(stt: Stt, tmp_path: Path) -> Non
         (["a.wav", "--format", ","], "not nothing."),
         (["a.wav", "b.wav", "c.wav"], "Not a file: b.wav, c.wav. Nothing was transcribed."),
         (["."], "Not a file: "),
-        (["a.wav", "other/a.wav"], "Two files are called a.wav: "),
+        (["a.wav", "other/a.wav"], "Two files have the name a.wav: "),
         (["a.wav", "--output-dir", "a.wav/out"], "The folder a.wav/out cannot be written: Not a directory."),
         (["a.wav", "--output-dir", "a.wav"], "The folder a.wav cannot be written: File exists."),
         (["a.wav", "--model", "lrage"], "STT_MODEL=lrage is neither a folder nor a known model."),
@@ -152,9 +152,9 @@ def test_names_that_differ_in_their_ending_only(stt: Stt, tmp_path: Path) -> Non
             "--option model and --model set the same option",
         ),
         (["a.wav", "--option", "diarizer=best"], "Invalid --option: diarizer: "),
-        (["a.wav", "--option", "model"], "--option wants NAME=VALUE, not 'model'."),
+        (["a.wav", "--option", "model"], "--option needs NAME=VALUE, not 'model'."),
         (["a.wav", "--option", "modle=demo"], "Invalid --option: modle: there is no such option."),
-        (["a.wav", "--option", "terms=API"], "--option terms wants JSON"),
+        (["a.wav", "--option", "terms=API"], "--option terms needs JSON"),
         (["a.wav", "--option", "max_speakers=0"], "Invalid --option: max_speakers: "),
         (["a.wav", "--option", "model=lrage"], "STT_MODEL=lrage is neither a folder nor a known model."),
         (
@@ -165,7 +165,7 @@ def test_names_that_differ_in_their_ending_only(stt: Stt, tmp_path: Path) -> Non
         (["a.wav", "--option", "align=true"], "needs the whisperx extra, which is not installed"),
     ],
 )
-def test_what_cannot_start_says_why_in_one_line(
+def test_invalid_arguments_are_reported_in_one_line(
     stt: Stt, tmp_path: Path, arguments: list[str], said: str
 ) -> None:
     _silence(tmp_path / "a.wav")
@@ -179,17 +179,15 @@ def test_what_cannot_start_says_why_in_one_line(
     assert not list(tmp_path.rglob("*.txt"))
 
 
-def test_neither_database_nor_home_is_needed(
-    stt: Stt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_database_and_no_home_is_needed(stt: Stt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = _silence(tmp_path / "a.wav")
     monkeypatch.setenv("STT_DATABASE_URL", "postgresql://127.0.0.1:1/x")
     monkeypatch.setenv("STT_HOME", str(file / "home"))
     assert stt("transcribe", file).code == 0
 
 
-def test_a_hub_that_cannot_be_reached_is_no_stack_trace(tmp_path: Path) -> None:
-    """In a process of its own, since the hub's client reads its environment once."""
+def test_an_unreachable_hub_prints_no_stack_trace(tmp_path: Path) -> None:
+    """In its own process, since the client of the hub reads its environment once."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         hub = f"http://127.0.0.1:{closed.getsockname()[1]}"
     own = {"STT_MODEL": "small", "STT_DEVICE": "cpu", "HF_HOME": str(tmp_path / "hub"), "HF_ENDPOINT": hub}
@@ -209,7 +207,7 @@ def test_a_hub_that_cannot_be_reached_is_no_stack_trace(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.txt"))
 
 
-def test_a_terminal_shows_how_far_all_and_each_are(tmp_path: Path) -> None:
+def test_a_terminal_shows_progress_bars(tmp_path: Path) -> None:
     files = [_excerpt(tmp_path / "a.wav"), _silence(tmp_path / "b.wav")]
     with Terminal("transcribe", *files, "--output-dir", tmp_path, "--hotwords", "예산, 김 과장") as terminal:
         assert terminal.end() == 0

@@ -1,6 +1,6 @@
-"""`stt up` for real: Postgres, webserver, daemon and code server, killed in every way that happens.
+"""`stt up` with real Postgres, webserver, daemon and code server, which are killed in several ways.
 
-The tests share one home and follow each other, since a start takes many seconds.
+The tests share one home and run in order, since a start takes many seconds.
 """
 
 import json
@@ -34,7 +34,7 @@ STT = [sys.executable, "-c", "from stt_pipeline.cli.main import run; run()"]
 
 
 class Up:
-    """A `stt up` in a process of its own, as a person starts it."""
+    """A `stt up` in its own process, as a user starts it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -76,7 +76,7 @@ class Up:
     def wait(condition: Callable[[], bool], seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, "waited in vain"
+            assert time.monotonic() < deadline, "the condition did not become true"
             time.sleep(0.1)
 
     def code_servers(self) -> list[psutil.Process]:
@@ -97,7 +97,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
             process.kill()
 
 
-def test_ready_means_that_the_ui_answers_and_the_daemon_lives(up: Up) -> None:
+def test_ready_means_that_the_ui_answers_and_the_daemon_is_alive(up: Up) -> None:
     stack = running_stack(up.settings)
     assert stack is not None
     assert (
@@ -105,10 +105,10 @@ def test_ready_means_that_the_ui_answers_and_the_daemon_lives(up: Up) -> None:
         in up.said
     )
     assert is_ready(stack.ui_url, daemon_since=psutil.Process(stack.pid).create_time())
-    assert "Nobody has a key for the admin API yet." in up.said
+    assert "The admin API has no key yet." in up.said
 
 
-def test_second_one_on_the_same_home_is_refused(up: Up) -> None:
+def test_a_second_stack_on_the_same_home_is_rejected(up: Up) -> None:
     stack = running_stack(up.settings)
     assert stack is not None
     second = up.run("up", "--port", stack.ui_url.rsplit(":")[-1])
@@ -118,7 +118,7 @@ def test_second_one_on_the_same_home_is_refused(up: Up) -> None:
     )
 
 
-def test_env_joins_the_same_instance(up: Up) -> None:
+def test_env_connects_to_the_same_instance(up: Up) -> None:
     script = f"""eval "$({sys.executable} -c 'from stt_pipeline.cli.main import run; run()' env)"
         exec {sys.executable} -W ignore -m dagster instance info"""
     info = subprocess.run(
@@ -129,20 +129,20 @@ def test_env_joins_the_same_instance(up: Up) -> None:
     assert "max_concurrent_runs: 4" in info
 
 
-def test_doctor_sees_it(up: Up) -> None:
+def test_doctor_reports_the_running_stack(up: Up) -> None:
     checks = {check["name"]: check for check in json.loads(up.run("doctor", "--json").stdout)["checks"]}
     for name in ("Postgres", "schema", "Dagster"):
         assert checks[name]["state"] == "ok", checks[name]
     assert "temporary, empty instance" in checks["this shell"]["found"]
 
 
-def test_the_api_starts_alone_once_somebody_has_a_key(up: Up) -> None:
+def test_the_api_starts_when_a_key_exists(up: Up) -> None:
     refused = up.run("api")
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert "Make one with `stt key create --role admin`" in refused.stderr
+    assert "Create one with `stt key create --role admin`" in refused.stderr
     made = up.run("key", "create", "--role", "viewer", "--name", "tests")
     key = made.stdout.strip()
-    # `stt up` looks for keys, too
+    # `stt up` also polls for a key
     up.wait(lambda: "Admin API http" in up.said)
     with subprocess.Popen(
         [*STT, "api"],
@@ -167,7 +167,7 @@ def test_the_api_starts_alone_once_somebody_has_a_key(up: Up) -> None:
         assert process.stdout.read() == ""
 
 
-def test_code_server_that_dies_is_started_again(up: Up) -> None:
+def test_a_killed_code_server_is_restarted(up: Up) -> None:
     (before,) = up.code_servers()
     before.kill()
     up.wait(lambda: "Restarting it." in up.said)
@@ -179,7 +179,7 @@ def test_code_server_that_dies_is_started_again(up: Up) -> None:
     assert [process.pid for process in up.code_servers()] != [before.pid]
 
 
-def test_start_after_kill_9_cleans_up_and_ctrl_c_leaves_nothing(up: Up) -> None:
+def test_a_start_after_kill_9_cleans_up_and_ctrl_c_ends_everything(up: Up) -> None:
     assert up.process is not None
     up.process.kill()
     up.process.wait()

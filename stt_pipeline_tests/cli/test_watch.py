@@ -1,4 +1,4 @@
-"""`stt watch`, and what `stt batch` says of a watch's batch that is still open."""
+"""`stt watch`, and `stt batch` on the open batch of a watch."""
 
 import json
 import time
@@ -12,18 +12,18 @@ from sqlalchemy import text
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import watches
 from stt_pipeline_tests.batches.watched import Keys, Watched
-from stt_pipeline_tests.cli.conftest import NOBODY_WORKS, Stt, plain
+from stt_pipeline_tests.cli.conftest import STALE_DISPATCHER, Stt, plain
 
 QUEUE = "https://sqs.ap-northeast-2.amazonaws.com/123456789012/recordings"
 
 
-def test_a_bucket_is_watched_as_asked(stt_on_database: Stt, database: Database, bucket: str) -> None:
+def test_add_writes_the_request(stt_on_database: Stt, database: Database, bucket: str) -> None:
     ended = stt_on_database(
         *("watch", "add", f"s3://{bucket}/회의/", "--pattern", "**/*.wav", "--batches", "arrival"),
         *("--queue", QUEUE, "--priority", "high", "--notify", "kim@example.com", "--option", "language=ko"),
         *("--new-only", "--json"),
     )
-    assert (ended.code, ended.err) == (0, NOBODY_WORKS)
+    assert (ended.code, ended.err) == (0, STALE_DISPATCHER)
     added = json.loads(ended.out)
     assert added == {"id": 1, "name": "회의", "source": f"s3://{bucket}/회의"}
     with database.begin() as connection:
@@ -38,14 +38,12 @@ def test_a_bucket_is_watched_as_asked(stt_on_database: Stt, database: Database, 
     assert entry.who.endswith("(stt watch add)")
 
 
-def test_what_is_watched_is_listed_shown_and_removed(
-    stt_on_database: Stt, database: Database, tmp_path: Path
-) -> None:
-    assert stt_on_database("watch", "list").err.startswith("Nothing is watched yet.")
+def test_list_show_and_remove(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
+    assert stt_on_database("watch", "list").err.startswith("There is no watch yet.")
     (tmp_path / "[녹음]").mkdir()
     ended = stt_on_database("watch", "add", "[녹음]", "--name", "calls")
     source = (tmp_path / "[녹음]").as_uri()
-    assert ended.out == (f"Watch 1 (calls) is added: {source}\nSee what it finds with: stt watch show 1\n")
+    assert ended.out == (f"Watch 1 (calls) is added: {source}\nSee its batches with: stt watch show 1\n")
     bell = Watched(database, Keys("a.wav", "b.wav"), queue_url=QUEUE, name="bell")
     bell.look()
     with database.begin() as connection:
@@ -69,7 +67,7 @@ def test_what_is_watched_is_listed_shown_and_removed(
         "found by https://sqs.ap-northeast-2.amazonaws.com/123456789012/",
         "files 2",
         f"latest batches {bell.batch_ids[0]}",
-        "one a day, priority normal",
+        "one per day, priority normal",
     ):
         assert words in ended.shown, ended.shown
     assert "The message is not JSON." in ended.err
@@ -93,12 +91,12 @@ def test_what_is_watched_is_listed_shown_and_removed(
         (["/no/such/folder"], "does not exist"),
         ([".", "--queue", QUEUE], "A queue tells about buckets"),
         ([".", "--batches", "weekly"], "'weekly' is not one of 'daily', 'arrival'"),
-        ([".", "--option", "model"], "--option wants NAME=VALUE"),
+        ([".", "--option", "model"], "--option needs NAME=VALUE"),
         ([".", "--name", "x" * 171], "1 to 170"),
         (["."], "STT_SQS_ENDPOINTS"),
     ],
 )
-def test_what_cannot_be_watched_is_refused(
+def test_invalid_watches_are_rejected(
     stt_on_database: Stt,
     database: Database,
     arguments: list[str],
@@ -140,19 +138,20 @@ def test_who_waits_for_a_bucket_is_told_soon_that_nothing_answers(
     assert time.monotonic() - begun < 20  # the retries of a run take half a minute
 
 
-def test_an_open_batch_says_until_when_it_takes_in_files(stt_on_database: Stt, database: Database) -> None:
+def test_an_open_batch_shows_until_when_it_accepts_files(stt_on_database: Stt, database: Database) -> None:
     watch = Watched(database, Keys("a.wav"))
     watch.look()
     (batch_id,) = watch.batch_ids
     assert (
-        f"open takes in what watch {watch.id} finds until" in stt_on_database("batch", "show", batch_id).shown
+        f"open accepts new files of watch {watch.id} until"
+        in stt_on_database("batch", "show", batch_id).shown
     )
-    assert "open takes in what arrives until" in stt_on_database("batch", "progress", batch_id).shown
+    assert "open accepts new files until" in stt_on_database("batch", "progress", batch_id).shown
     until = json.loads(stt_on_database("batch", "progress", batch_id, "--json").out)["open_until"]
     assert timedelta() < datetime.fromisoformat(until) - datetime.now(timezone.utc) <= timedelta(days=1)
     stt_on_database("watch", "remove", watch.id)
     assert (
-        f"open no, takes in nothing more of watch {watch.id}"
+        f"open no: new files of watch {watch.id} go into another batch"
         in stt_on_database("batch", "show", batch_id).shown
     )
     assert "open" not in stt_on_database("batch", "progress", batch_id).shown.split()
