@@ -80,7 +80,9 @@ def mail(settings: Settings) -> Check:
 
 def dispatcher(last: datetime | None) -> Check:
     """Check the time of the dispatcher's last tick; None for never."""
-    advice = "Start `stt up`: batches need it. If it runs, turn the sensor batchdispatcher on in the Dagster UI."
+    advice = (
+        "Start `stt up`: batches need it. If it runs, turn the sensor batchdispatcher on in the Dagster UI."
+    )
     if last is None:
         return Check("dispatcher", "warn", "has never ticked", advice)
     age = datetime.now(timezone.utc) - last

@@ -1,4 +1,4 @@
-"""The admin API: HTTP in, rows of the store out. It holds no logic of its own and never waits for Dagster.
+"""The admin API: HTTP requests that read and write rows of the store. It never waits for Dagster.
 
-``app`` joins everything; ``routes/`` has an endpoint for each thing people do; who may do it is ``access.ROLES``.
+``app`` creates the application, ``routes/`` has the endpoints, ``access.ROLES`` has the role that each endpoint needs.
 """

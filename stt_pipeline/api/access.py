@@ -1,6 +1,6 @@
-"""Who may do what: the table of roles, and the way from a request's key to an answer.
+"""Authentication and authorization: API keys, rate limits and the table of roles.
 
-A policy decision point (``STT_CERBOS_URL``) may decide instead of the table; keys are checked here in any case.
+A policy decision point (``STT_CERBOS_URL``) can replace the table; keys are always checked here.
 """
 
 import ipaddress
@@ -43,15 +43,15 @@ ROLES: Mapping[str, Role] = {
     "remove_watch": "operator",
     "delete_batch": "admin",
 }
-"""The least role for each endpoint, by the name of its function. ``/health`` alone asks for no key."""
+"""The minimum role of each endpoint, by the name of its function. Only ``/health`` needs no key."""
 
 RANKS: tuple[Role, ...] = get_args(Role)
-"""Each role may do what those before it may."""
+"""Roles in ascending order: each includes the rights of those before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a request. ``key_id`` is None in development mode without a key."""
+    """The caller of a request. ``key_id`` is None in development mode without a key."""
 
     name: str
     role: Role
@@ -59,13 +59,13 @@ class Caller:
 
 
 class Policy(Protocol):
-    """Decides what a role may do."""
+    """Decides which endpoints a caller may call."""
 
     def allows(self, caller: Caller, endpoint: str, request: Request) -> bool:
         """Return whether ``caller`` may call the endpoint.
 
         Raises:
-            HTTPException: 503, nobody can decide at the moment.
+            HTTPException: 503, no decision is available at the moment.
         """
         ...
 
@@ -74,26 +74,26 @@ class RoleTable:
     """The policy of :data:`ROLES`."""
 
     def allows(self, caller: Caller, endpoint: str, request: Request) -> bool:
-        """Compare the caller's role with the least one that is needed."""
+        """Compare the caller's role with the minimum role of the endpoint."""
         return RANKS.index(caller.role) >= RANKS.index(ROLES[endpoint])
 
 
 DEVELOPER = Caller("development", "admin", None)
 
 _bearer = HTTPBearer(
-    auto_error=False, scheme_name="API key", description="A key that `stt key create` made: `Bearer stt_...`"
+    auto_error=False, scheme_name="API key", description="A key from `stt key create`: `Bearer stt_...`"
 )
 
 
-def allowed_caller(
+def authorize(
     request: Request,
     store: Store,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)] = None,
 ) -> Actor:
-    """Check key, rate and role of a request, and return who is to be named for what it changes.
+    """Check key, rate and role of a request, and return the actor that the audit log records for its changes.
 
     Raises:
-        HTTPException: 401 without a valid key, 429 for too many requests, 403 where the role does not allow it.
+        HTTPException: 401 without a valid key, 429 for too many requests, 403 if the role does not allow the call.
     """
     limits = request.app.state.limits
     caller: Caller
@@ -105,13 +105,13 @@ def allowed_caller(
         _require_own_machine(request)
         caller = DEVELOPER
     else:
-        key = keys.verified(store, credentials.credentials) if credentials else None
+        key = keys.verify(store, credentials.credentials) if credentials else None
         if key is None:
-            # a right key from the same address is not held up: callers behind one proxy share theirs
+            # counted apart from valid keys, because callers behind one proxy share its address
             limits.count(f"without a key: {request.client.host if request.client else 'unknown'}")
             raise HTTPException(
                 401,
-                "Send an API key as `Authorization: Bearer stt_...`; `stt key create` makes one.",
+                "Send an API key as `Authorization: Bearer stt_...`; `stt key create` creates one.",
                 {"WWW-Authenticate": "Bearer"},
             )
         caller = Caller(key.name, key.role, key.id)
@@ -124,7 +124,7 @@ def allowed_caller(
 
 
 def _require_own_machine(request: Request) -> None:
-    """Refuse what a page of somebody else makes a developer's browser send: there is no key that it would lack.
+    """Reject requests that another site's page sends from a developer's browser: without keys it could change data.
 
     Raises:
         HTTPException: 403.
@@ -132,17 +132,17 @@ def _require_own_machine(request: Request) -> None:
     origin = urlsplit(request.headers.get("Origin", "")).hostname
     if not is_loopback(request.url.hostname or "") or (origin is not None and not is_loopback(origin)):
         raise HTTPException(
-            403, "In development mode the API answers this machine only: use http://127.0.0.1."
+            403, "In development mode the API answers only this machine: use http://127.0.0.1."
         )
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host, as in an address, is the machine itself."""
+    """Return whether a host name or IP address is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 
 
-CurrentActor = Annotated[Actor, Depends(allowed_caller)]
-"""The parameter of an endpoint that changes something: who asks for it."""
+CurrentActor = Annotated[Actor, Depends(authorize)]
+"""Parameter of endpoints that change something: the actor for the audit log."""

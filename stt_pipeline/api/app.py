@@ -1,11 +1,11 @@
-"""The application: endpoints, errors, limits and access, joined."""
+"""Creates the FastAPI application: endpoints, error handlers, limits and access."""
 
 from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from stt_pipeline.api.access import Policy, RoleTable, allowed_caller
+from stt_pipeline.api.access import Policy, RoleTable, authorize
 from stt_pipeline.api.cerbos import load_policy
 from stt_pipeline.api.health_checks import HealthChecks
 from stt_pipeline.api.metrics import Metrics, MetricsMiddleware
@@ -32,8 +32,8 @@ from stt_pipeline.store.database import Database
 _ADMIN = "/api/v1/admin"
 _DESCRIPTION = """Batches of meeting recordings, their transcripts and minutes.
 
-Every call but `/health` wants an API key: `Authorization: Bearer stt_...`. `stt key create --role operator` makes one.
-Errors are problem details (RFC 9457) with a `request_id`, which is also in the header `X-Request-ID` of every answer.
+Every call except `/health` needs an API key: `Authorization: Bearer stt_...`. `stt key create --role operator` creates one.
+Errors are problem details (RFC 9457) with a `request_id`, which is also in the header `X-Request-ID` of every response.
 """
 
 
@@ -41,16 +41,16 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
     """Return the API on ``database``.
 
     Args:
-        policy: who may do what; None is what STT_CERBOS_URL says, or the product's own table of roles.
+        policy: decides about access; None takes that of STT_CERBOS_URL, or the product's own table of roles.
 
     Raises:
-        ConfigurationError: a setting cannot be used.
+        ConfigurationError: a setting is invalid.
     """
     app = FastAPI(
         title="stt_pipeline",
         version="1",
         description=_DESCRIPTION,
-        # the pages of FastAPI load their scripts from elsewhere, into a page where people type their key
+        # FastAPI's pages load scripts from another host into a page where users enter their key
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -65,10 +65,10 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
     app.state.health = HealthChecks(settings, database)
     app.state.metrics = Metrics(database)
     app.state.limits = RateLimits(settings.api_rate_limit)
-    guarded = [Depends(allowed_caller)]
-    refusals = documented(400, 401, 403, 408, 413, 422, 429, 503)
+    guards = [Depends(authorize)]
+    errors = documented(400, 401, 403, 408, 413, 422, 429, 503)
     for module in (estimate, batches, progress, files, transcriptions, search, watches):
-        app.include_router(module.router, prefix=_ADMIN, dependencies=guarded, responses=refusals)
+        app.include_router(module.router, prefix=_ADMIN, dependencies=guards, responses=errors)
     app.include_router(operations.router)
     add_handlers(app)
     app.add_middleware(BodyLimit)
@@ -79,7 +79,7 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """Return the description of the API, with the shape of errors, which no endpoint returns itself."""
+    """Return the OpenAPI description, with the schema of errors, which no endpoint returns itself."""
     if app.openapi_schema is None:
         page = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes

@@ -1,7 +1,7 @@
-"""A Cerbos policy decision point decides who may do what, instead of the product's own table (``STT_CERBOS_URL``).
+"""Authorization by a Cerbos policy decision point (``STT_CERBOS_URL``) instead of the product's own table of roles.
 
-Keys are still the product's: Cerbos is told the key's role and is asked about one action, the name of an endpoint. The
-policy that says the same as the table is in ``docker/cerbos``.
+Keys and their roles stay in the store: Cerbos gets the role of the key and decides about one action, the name of an
+endpoint. ``docker/cerbos`` has a policy that is equivalent to the table.
 """
 
 import logging
@@ -24,19 +24,19 @@ _log = logging.getLogger(__name__)
 
 
 def load_policy(settings: Settings) -> Policy | None:
-    """Return the policy of ``STT_CERBOS_URL``, or None where it is empty. The server need not be up yet.
+    """Return the policy of ``STT_CERBOS_URL``, or None if it is empty. The server does not have to run yet.
 
     Raises:
-        ConfigurationError: the address cannot be used, or the package ``cerbos`` is not installed.
+        ConfigurationError: the address is invalid, or the package ``cerbos`` is not installed.
     """
     return CerbosPolicy(settings.cerbos_url) if settings.cerbos_url else None
 
 
 class CerbosPolicy:
-    """Asks the server at ``url`` over HTTP: the package's gRPC client wants a newer protobuf than Dagster has."""
+    """Calls the server at ``url`` over HTTP: the gRPC client of the package needs a newer protobuf than Dagster."""
 
     def __init__(self, url: str) -> None:
-        """Prepare a connection, which is made with the first question.
+        """Create the client; it connects with the first call.
 
         Raises:
             ConfigurationError: see :func:`load_policy`.
@@ -44,26 +44,26 @@ class CerbosPolicy:
         self._client = _client(url)
 
     def allows(self, caller: Caller, endpoint: str, request: Request) -> bool:
-        """Return what the server says; only a clear yes is one.
+        """Return the decision of the server.
 
         Raises:
-            HTTPException: 503, it does not answer, or not as Cerbos does.
+            HTTPException: 503, it does not answer, or its answer is not one of Cerbos.
         """
         from cerbos.sdk.model import Principal, Resource
 
         principal = Principal(
             id=str(caller.key_id or caller.name), roles={caller.role}, attr={"name": caller.name}
         )
-        # what the path names, for policies that know more than roles
-        named = {name: str(value) for name, value in request.path_params.items()}
-        resource = Resource(id=request.url.path, kind=RESOURCE_KIND, attr=named)
+        # path parameters, for policies that decide by more than roles
+        parameters = {name: str(value) for name, value in request.path_params.items()}
+        resource = Resource(id=request.url.path, kind=RESOURCE_KIND, attr=parameters)
         try:
             answer = self._client.is_allowed(endpoint, principal, resource, request.state.request_id)
-        except Exception as error:  # whatever it is, it is no yes
+        except Exception as error:  # no decision, so the call is not allowed
             _log.warning("The policy decision point (STT_CERBOS_URL) gives no decision: %r", error)
             raise HTTPException(
                 503,
-                "The policy decision point gives no decision, so nobody may do this at the moment: try again.",
+                "The policy decision point gives no decision, so this call is not allowed at the moment: try again.",
                 {"Retry-After": "5"},
             ) from error
         return answer is True
@@ -77,7 +77,7 @@ def _client(url: str) -> "CerbosClient":
         is_usable = False
     if not is_usable:
         raise ConfigurationError(
-            "STT_CERBOS_URL is the HTTP address of a Cerbos server, as in http://127.0.0.1:3592."
+            "STT_CERBOS_URL must be the HTTP address of a Cerbos server, such as http://127.0.0.1:3592."
         )
     try:
         from cerbos.sdk.client import CerbosClient

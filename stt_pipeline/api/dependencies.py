@@ -1,4 +1,4 @@
-"""What endpoints are given: the store, the settings, the allowed sources and the feed of the app they run in."""
+"""Dependencies of endpoints: the store, the settings, the allowed sources and the progress feed of their app."""
 
 from typing import Annotated, cast
 
@@ -34,7 +34,7 @@ def _feed(request: Request) -> ProgressFeed:
 Store = Annotated[Database, Depends(_store)]
 Config = Annotated[Settings, Depends(_settings)]
 Sources = Annotated[AllowedSources, Depends(_sources)]
-"""Where recordings may be: what opens a source for a caller takes this."""
+"""The places where sources may be; every endpoint that opens a source takes it."""
 Queues = Annotated[QueueAccess, Depends(_queues)]
-"""Which queues may be asked: what takes the address of one takes this."""
+"""The queues that may be read; every endpoint that gets the address of a queue takes it."""
 Feed = Annotated[ProgressFeed, Depends(_feed)]

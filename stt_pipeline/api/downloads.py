@@ -1,4 +1,4 @@
-"""Files as answers: their names in headers, what OpenAPI says of them, and streams that end with their client."""
+"""File responses: headers with the file name, OpenAPI descriptions, and streams that end when the client disconnects."""
 
 import re
 from collections.abc import Generator, Iterator
@@ -12,7 +12,7 @@ _NOT_ASCII = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def attachment(name: str) -> dict[str, str]:
-    """Return the headers that have a file saved as ``name``, for old clients in ASCII (RFC 6266, RFC 5987)."""
+    """Return the headers of a download with the file name ``name``, in ASCII for old clients (RFC 6266, RFC 5987)."""
     plain = _NOT_ASCII.sub("_", name)
     return {
         "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
@@ -20,7 +20,7 @@ def attachment(name: str) -> dict[str, str]:
 
 
 def documented_files(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    """Return files of these types as the 200 among ``responses`` of an endpoint."""
+    """Return the ``responses`` of an endpoint that returns files of these media types with status 200."""
     content = {
         media_type: {"schema": {} if media_type.endswith("json") else {"type": "string", "format": "binary"}}
         for media_type in dict.fromkeys(media_types)
@@ -29,13 +29,13 @@ def documented_files(*media_types: str) -> dict[int | str, dict[str, Any]]:
 
 
 class FileResponse(Response):
-    """A file in one piece; OpenAPI is told its types by :func:`documented_files`."""
+    """A file in one piece; :func:`documented_files` describes its media types in OpenAPI."""
 
     media_type = None
 
 
 class FileStream(StreamingResponse):
-    """A file that is made while it is sent; nothing of it stays open when the client goes away."""
+    """A file that is written while it is sent; its resources are closed when the client disconnects."""
 
     media_type = None
 
@@ -45,7 +45,7 @@ class FileStream(StreamingResponse):
         self._chunks = chunks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the answer."""
+        """Send the response."""
         try:
             await super().__call__(scope, receive, send)
         finally:

@@ -1,4 +1,4 @@
-"""What `/health` looks at. It is open to everybody, so it names states and no places; `stt doctor` says more."""
+"""The checks of `/health`. It needs no key, so it returns states without hosts or paths; `stt doctor` prints more."""
 
 import threading
 import time
@@ -17,14 +17,14 @@ from stt_pipeline.store.queue import heartbeats
 
 Part = Literal["database", "queue", "model", "llm", "smtp"]
 
-_KEPT_SECONDS = 10.0  # anybody may ask, and a look at a mail server takes a while
+_CACHE_SECONDS = 10.0  # the endpoint needs no key, and a check of the mail server takes a while
 
 
 class HealthChecks:
-    """Looks at everything, at most every ten seconds, however many ask."""
+    """Runs all checks at most every ten seconds, and caches the states."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        """Look at nothing yet."""
+        """Store the arguments; the first request runs the checks."""
         self._settings = settings
         self._database = database
         self._lock = threading.Lock()
@@ -32,22 +32,22 @@ class HealthChecks:
         self._parts: dict[Part, State] = {}
 
     def parts(self) -> Mapping[Part, State]:
-        """Return the state of each part. One caller looks; others are told what was seen last, but for the first time."""
+        """Return the state of each part. One request runs the checks; others get the cached states if there are any."""
         if time.monotonic() > self._until and self._lock.acquire(blocking=not self._parts):
             try:
                 if time.monotonic() > self._until:
-                    self._parts = self._look()
-                    self._until = time.monotonic() + _KEPT_SECONDS
+                    self._parts = self._run()
+                    self._until = time.monotonic() + _CACHE_SECONDS
             finally:
                 self._lock.release()
         return self._parts
 
-    def _look(self) -> dict[Part, State]:
+    def _run(self) -> dict[Part, State]:
         checks: dict[Part, Callable[[], State]] = {
             "database": self._schema,
             "queue": self._queue,
             "model": lambda: health.model(self._settings).state,
-            # minutes are extractive: no model is asked for them
+            # minutes are extractive: they need no language model
             "llm": lambda: "ok",
             "smtp": lambda: health.mail(self._settings).state,
         }

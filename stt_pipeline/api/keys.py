@@ -1,6 +1,6 @@
-"""API keys as people hold them: ``stt_`` + 12 characters that name the key + ``_`` + 43 that are secret.
+"""API keys: ``stt_`` + 12 characters that identify the key + ``_`` + 43 secret characters.
 
-A key has 256 random bits, so one round of SHA-256 protects it: slow hashes are for what people can guess.
+A key has 256 random bits, so one round of SHA-256 protects it; slow hashes are for passwords, which can be guessed.
 """
 
 import hashlib
@@ -15,13 +15,13 @@ from stt_pipeline.store.access.audit import Actor
 from stt_pipeline.store.database import Database
 
 _NAME_LENGTH = 100
-_EXACT = timedelta(minutes=1)  # of last_used_at: a write for each request would cost more than it tells
+_LAST_USED_PRECISION = timedelta(minutes=1)  # saves a write for each request
 _PREFIX_LENGTH = len("stt_") + 12
 _KEY_LENGTH = _PREFIX_LENGTH + 1 + 43
 
 
 def create(database: Database, *, name: str, role: Role, actor: Actor) -> tuple[ApiKey, str]:
-    """Make a key and return its row and the key itself, which nobody can look up afterwards.
+    """Create a key; return its row and the key itself, of which only the hash is stored.
 
     Raises:
         InvalidRequestError: the name is empty, too long or not printable.
@@ -38,7 +38,7 @@ def create(database: Database, *, name: str, role: Role, actor: Actor) -> tuple[
 
 
 def revoke(database: Database, key_id: int, *, actor: Actor) -> ApiKey:
-    """Make a key invalid from the next request on.
+    """Revoke a key: it is invalid from the next request on.
 
     Raises:
         NotFoundError: there is no such key.
@@ -50,17 +50,20 @@ def revoke(database: Database, key_id: int, *, actor: Actor) -> ApiKey:
     return row
 
 
-def verified(database: Database, key: str) -> ApiKey | None:
-    """Return whose key this is, or None where it is nobody's."""
+def verify(database: Database, key: str) -> ApiKey | None:
+    """Return the row of a valid key, else None."""
     if len(key) != _KEY_LENGTH or not key.isascii():
         return None
     with database.begin() as connection:
         found = api_keys.find(connection, key[:_PREFIX_LENGTH])
-        # compared in any case, so that the answer takes as long for a prefix that is unknown
-        is_right = hmac.compare_digest(found.hash if found else bytes(32), _hash(key))
-        if found is None or not is_right:
+        # also for an unknown prefix, so that the response takes the same time
+        is_valid = hmac.compare_digest(found.hash if found else bytes(32), _hash(key))
+        if found is None or not is_valid:
             return None
-        if found.last_used_at is None or datetime.now(timezone.utc) - found.last_used_at > _EXACT:
+        if (
+            found.last_used_at is None
+            or datetime.now(timezone.utc) - found.last_used_at > _LAST_USED_PRECISION
+        ):
             api_keys.note_use(connection, found.id)
     return found
 

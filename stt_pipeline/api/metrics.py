@@ -1,4 +1,4 @@
-"""Figures for Prometheus: requests are counted here, batches and shards are asked of the store at each scrape."""
+"""Metrics for Prometheus: requests are counted here; batches and shards are read from the store at each scrape."""
 
 import time
 from collections.abc import Iterable
@@ -14,10 +14,10 @@ from stt_pipeline.store.queue import batches, heartbeats, shards
 
 
 class Metrics:
-    """The figures of one app, in a registry of its own."""
+    """The metrics of one app, in its own registry."""
 
     def __init__(self, database: Database) -> None:
-        """Count from zero."""
+        """Create the registry, with all counts at zero."""
         self.registry = CollectorRegistry()
         self.registry.register(_Store(database))
         self._requests = Counter(
@@ -28,20 +28,20 @@ class Metrics:
         )
         self._seconds = Histogram(
             "stt_api_request_seconds",
-            "Time to the first byte of the answer, by endpoint.",
+            "Time to the first byte of the response, by endpoint.",
             ["endpoint"],
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60),
             registry=self.registry,
         )
 
     def count(self, endpoint: str, status: int, seconds: float) -> None:
-        """Count a request that ended, and was answered after so many seconds."""
+        """Count a request, with the ``seconds`` to the first byte of its response."""
         self._requests.labels(endpoint, str(status)).inc()
         self._seconds.labels(endpoint).observe(seconds)
 
 
 class MetricsMiddleware:
-    """Counts every request, under the name of its endpoint: addresses from outside would be labels without end."""
+    """Counts every request by the name of its endpoint; the number of URL paths would be unlimited."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         """Wrap ``app``."""
@@ -56,15 +56,15 @@ class MetricsMiddleware:
         began, status = time.perf_counter(), 500
         seconds: float | None = None
 
-        async def send_and_look(message: Message) -> None:
+        async def send_and_measure(message: Message) -> None:
             nonlocal status, seconds
             if message["type"] == "http.response.start":
-                # not its end: streams and downloads last as long as their client likes
+                # not the end: the client decides how long streams and downloads take
                 status, seconds = message["status"], time.perf_counter() - began
             await send(message)
 
         try:
-            await self._app(scope, receive, send_and_look)
+            await self._app(scope, receive, send_and_measure)
         finally:
             route = scope.get("route")
             name = route.name if route else "none"
@@ -72,17 +72,17 @@ class MetricsMiddleware:
 
 
 class _Store(Collector):
-    """Asks the store at each scrape."""
+    """Reads the store at each scrape."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that registering asks no database."""
+        """Return nothing, so that the registration reads no database."""
         return []
 
     def collect(self) -> Iterable[Metric]:
-        """Return how many batches there are by status, the shards in flight, and the dispatcher's last tick."""
+        """Return the batches by status, the shards in flight and the dispatcher's last tick."""
         with self._database.snapshot() as connection:
             by_status = batches.count_by_status(connection)
             in_flight = shards.in_flight(connection)
@@ -91,8 +91,8 @@ class _Store(Collector):
         for status, count in by_status.items():
             statuses.add_metric([status], count)
         yield statuses
-        at_once = sum(count for count, _ in in_flight.values())
-        yield GaugeMetricFamily("stt_shards_in_flight", "Shards that are dispatched or worked on.", at_once)
+        total = sum(count for count, _ in in_flight.values())
+        yield GaugeMetricFamily("stt_shards_in_flight", "Shards that are dispatched or in progress.", total)
         if last_tick:
             yield GaugeMetricFamily(
                 "stt_dispatcher_last_tick_seconds",

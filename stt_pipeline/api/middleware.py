@@ -1,4 +1,4 @@
-"""What happens to every request around its endpoint: an id, a limit on its body, headers of the answer, the last error."""
+"""Middleware of every request: request id, body limit, response headers, and the response to unexpected errors."""
 
 import asyncio
 import logging
@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from stt_pipeline.api.problems import problem
 
 MAX_BODY_BYTES = 64 << 10  # 50 addresses, a pattern and hotwords are a few kilobytes
-_BODY_SECONDS = 30.0  # between two pieces of a body; who sends none that long holds a connection for nothing
-_LONGEST_NUMBER = 18  # Python refuses to read one of thousands of digits
+BODY_SECONDS = 30.0  # between two chunks of a body; a client that stalls would hold a connection
+_MAX_DIGITS = 18  # int() rejects a text of thousands of digits with an error
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _SECURITY = {
     "X-Content-Type-Options": "nosniff",
@@ -25,14 +25,14 @@ _log = logging.getLogger(__name__)
 
 
 class RequestIdMiddleware:
-    """Gives each request an id, which its answer, its log lines and its audit rows carry; and an answer in any case."""
+    """Gives each request an id for its response, log lines and audit rows, and answers unexpected errors."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap ``app``."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request; a caller's own ``X-Request-ID`` is kept if it looks like one."""
+        """Handle a request; a caller's own ``X-Request-ID`` is kept if it has the right form."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -58,37 +58,36 @@ class RequestIdMiddleware:
             _log.exception("%s %s failed, request %s", scope["method"], scope["path"], request_id)
             if is_answered:  # a download that breaks off must not look complete
                 raise
-            detail = (
-                "Something went wrong that was not foreseen; the API's log says what, under this request id."
-            )
+            detail = "An unexpected error occurred; the log of the API has the details under this request id."
             await problem(Request(scope), 500, detail)(scope, receive, send_with_headers)
 
 
 class BodyLimit:
-    """Refuses bodies over :data:`MAX_BODY_BYTES`, by what their header says or while they arrive, and those that stall."""
+    """Rejects bodies over :data:`MAX_BODY_BYTES`, by ``Content-Length`` or while they arrive, and those that stall."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap ``app``."""
+    def __init__(self, app: ASGIApp, body_seconds: float = BODY_SECONDS) -> None:
+        """Wrap ``app``; ``body_seconds`` is the longest time between two chunks of a body."""
         self._app = app
+        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        said = Headers(scope=scope).get("Content-Length", "0")
+        length = Headers(scope=scope).get("Content-Length", "0")
         detail = f"A request has at most {MAX_BODY_BYTES >> 10} KiB."
-        if not said.isdecimal() or len(said) > _LONGEST_NUMBER or int(said) > MAX_BODY_BYTES:
+        if not length.isdecimal() or len(length) > _MAX_DIGITS or int(length) > MAX_BODY_BYTES:
             await problem(Request(scope), 413, detail)(scope, receive, send)
             return
         received, is_complete, is_answered = 0, False, False
 
         async def receive_within_limit() -> Message:
             nonlocal received, is_complete
-            if is_complete or is_answered:  # what is waited for now is the end of the connection
+            if is_complete or is_answered:  # the next message is the end of the connection
                 return await receive()
             try:
-                message = await asyncio.wait_for(receive(), _BODY_SECONDS)
+                message = await asyncio.wait_for(receive(), self._body_seconds)
             except asyncio.TimeoutError:
                 raise HTTPException(408, "The body did not arrive.") from None
             received += len(message.get("body", b""))
@@ -97,9 +96,9 @@ class BodyLimit:
             is_complete = not message.get("more_body", False)
             return message
 
-        async def send_and_look(message: Message) -> None:
+        async def send_and_mark(message: Message) -> None:
             nonlocal is_answered
             is_answered = True
             await send(message)
 
-        await self._app(scope, receive_within_limit, send_and_look)
+        await self._app(scope, receive_within_limit, send_and_mark)

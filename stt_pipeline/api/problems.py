@@ -1,4 +1,4 @@
-"""Errors as the API shows them: one shape for all (RFC 9457), with the request's id, and never a stack trace."""
+"""Error responses: problem details (RFC 9457) with the request id and without stack traces."""
 
 import logging
 import re
@@ -30,23 +30,23 @@ _TITLES = {
     408: "Too slow",
     409: "Not possible now",
     413: "Too large",
-    422: "Cannot be used",
+    422: "Invalid request",
     429: "Too many requests",
     500: "Internal error",
-    503: "Not available",
+    503: "Unavailable",
 }
 _log = logging.getLogger(__name__)
 
 
 class FieldError(BaseModel):
-    """One part of a request that cannot be used."""
+    """An invalid field of a request."""
 
     where: str = Field(examples=["body.priority"])
     message: str = Field(examples=["Input should be 'high', 'normal' or 'low'"])
 
 
 class Problem(BaseModel):
-    """Why a request was refused or failed."""
+    """Why a request was rejected or failed."""
 
     type: str = "about:blank"
     title: str = Field(examples=["Not possible now"])
@@ -54,11 +54,11 @@ class Problem(BaseModel):
     detail: str = Field(examples=["Batch 12 is completed and cannot be paused."])
     instance: str = Field(examples=["/api/v1/admin/stt-batches/12"])
     request_id: str = Field(examples=["4f9c1e5b7a8d4c0e"])
-    errors: list[FieldError] = Field([], description="The parts that are wrong, where the request itself is.")
+    errors: list[FieldError] = Field([], description="The invalid fields of the request, if any.")
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return these statuses as ``responses`` of an endpoint."""
+    """Return the ``responses`` of an endpoint for these error statuses."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": _TITLES[status], "content": content} for status in statuses}
 
@@ -71,7 +71,7 @@ def problem(
     errors: list[FieldError] | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """Return an answer that says what is wrong with a request, or with us."""
+    """Return an error response."""
     body = Problem(
         title=_TITLES.get(status, "Error"),
         status=status,
@@ -84,10 +84,10 @@ def problem(
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Answer every error that was foreseen; others are answered around the endpoints (``middleware``)."""
+    """Add handlers for all expected errors; ``middleware`` answers unexpected ones."""
 
     @app.exception_handler(RequestValidationError)
-    def not_valid(request: Request, error: RequestValidationError) -> JSONResponse:
+    def invalid_fields(request: Request, error: RequestValidationError) -> JSONResponse:
         wrong = [
             FieldError(where=".".join(str(part) for part in one["loc"]), message=one["msg"])
             for one in error.errors()
@@ -106,39 +106,39 @@ def add_handlers(app: FastAPI) -> None:
         return problem(request, 409, str(error))
 
     @app.exception_handler(InvalidRequestError)
-    def not_usable(request: Request, error: InvalidRequestError) -> JSONResponse:
+    def invalid_request(request: Request, error: InvalidRequestError) -> JSONResponse:
         return problem(request, 422, str(error))
 
     @app.exception_handler(SourceUnavailableError)
-    def source_away(request: Request, error: SourceUnavailableError) -> JSONResponse:
+    def source_unavailable(request: Request, error: SourceUnavailableError) -> JSONResponse:
         return problem(request, 503, str(error), headers={"Retry-After": "30"})
 
     @app.exception_handler(ConfigurationError)
-    def set_up_wrongly(request: Request, error: ConfigurationError) -> JSONResponse:
-        # what is set here, and to what, is not for callers to know
+    def misconfigured(request: Request, error: ConfigurationError) -> JSONResponse:
+        # callers must not see the settings of the server
         _log.error("%s %s, request %s: %s", request.method, request.url.path, request.state.request_id, error)
-        detail = "A setting of the server is wrong, such as its credentials: its log says which, under this request id."
+        detail = "A setting of the server is wrong, such as its credentials; its log has the details under this request id."
         return problem(request, 503, detail)
 
     @app.exception_handler(HTTPException)
-    def refused(request: Request, error: HTTPException) -> JSONResponse:
+    def http_error(request: Request, error: HTTPException) -> JSONResponse:
         detail, headers = str(error.detail), dict(error.headers or {})
         if error.status_code == 400:
             detail = "The body is not JSON in UTF-8."
         elif error.status_code == 405:
-            # starlette names the methods of one endpoint of the path, not of all
+            # starlette returns the methods of one endpoint of the path, not of all
             headers["Allow"] = ", ".join(_methods(app, request.url.path))
         return problem(request, error.status_code, detail, headers=headers)
 
     @app.exception_handler(OperationalError)
     @app.exception_handler(NoConnectionError)
-    def database_away(request: Request, error: DBAPIError) -> JSONResponse:
+    def database_unavailable(request: Request, error: DBAPIError) -> JSONResponse:
         _log.warning(
             "%s %s, request %s: %s", request.method, request.url.path, request.state.request_id, error
         )
         took_too_long = "statement timeout" in str(error)
         detail = (
-            "The query took too long, or waited too long for another, and was given up: ask for less, or try again."
+            "The query took too long, or waited too long for another one: request less, or try again."
             if took_too_long
             else "The database does not answer at the moment: try again."
         )
@@ -146,7 +146,7 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def _methods(app: FastAPI, path: str) -> list[str]:
-    """Return the methods that a path has; one that is written out comes before those with an id in that place."""
+    """Return the methods of a path; a literal path has priority over one with a path parameter."""
     paths = app.openapi()["paths"]
     templates = [path] if path in paths else paths
     return [

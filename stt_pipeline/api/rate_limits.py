@@ -1,4 +1,4 @@
-"""How many requests one caller may make. Counted in this process: several of them allow as many times the rate."""
+"""Rate limits by caller, counted in this process: with several processes the limit is as many times higher."""
 
 import math
 import time
@@ -18,13 +18,13 @@ class RateLimits:
         """Allow each caller ``rate``, as in ``600/minute``.
 
         Raises:
-            ConfigurationError: it cannot be read.
+            ConfigurationError: the rate is not valid.
         """
         try:
             self._rate = parse(rate)
         except ValueError:
             raise ConfigurationError(
-                f"STT_API_RATE_LIMIT is written as in 10/second or 600/minute, not {rate!r}."
+                f"STT_API_RATE_LIMIT must have the form 10/second or 600/minute, not {rate!r}."
             ) from None
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
@@ -32,7 +32,7 @@ class RateLimits:
         """Count a request.
 
         Raises:
-            HTTPException: 429, with the seconds after which one is free again.
+            HTTPException: 429, with the seconds after which the caller can try again.
         """
         if not self._limiter.hit(self._rate, caller):
             window = self._limiter.get_window_stats(self._rate, caller)

@@ -1,4 +1,4 @@
-"""The API as a process: who may be let in at all, and the web server around the app."""
+"""Runs the API as a process: checks that a key exists, then starts the web server."""
 
 import threading
 from contextlib import suppress
@@ -13,35 +13,35 @@ from stt_pipeline.speech import korean
 from stt_pipeline.store.access import api_keys
 from stt_pipeline.store.database import Database
 
-_CONNECTIONS = 20  # half as many as starlette has threads: more would only wait within Postgres
-_MOST_REQUESTS = 1_000  # connections at once, streams included; the next are answered with 503
-_STOP_SECONDS = 3  # for requests under way; streams would never end by themselves
+_CONNECTIONS = 20  # half the number of starlette's threads: more would only wait inside Postgres
+_MAX_CONNECTIONS = 1_000  # HTTP connections at a time, including streams; others get 503
+_STOP_SECONDS = 3  # for active requests; streams would not end
 
 
 class NoKeyError(ConfigurationError):
-    """Nobody has a key yet; once somebody has, the API can start."""
+    """No API key exists yet; as soon as one exists, the API can start."""
 
 
-def require_way_in(settings: Settings, database: Database) -> None:
-    """Make sure that somebody may call the API, and not just anybody.
+def require_key(settings: Settings, database: Database) -> None:
+    """Check that an API key exists, or that development mode is limited to this machine.
 
     Raises:
         NoKeyError: there is no key.
-        ConfigurationError: development mode would let in the network.
+        ConfigurationError: development mode would be open to the network.
     """
     if settings.development:
         if not is_loopback(settings.api_host):
             raise ConfigurationError(
-                f"STT_DEVELOPMENT lets in everybody as admin, and STT_API_HOST={settings.api_host} is not only this "
-                "machine. Make a key with `stt key create --role admin`, and unset STT_DEVELOPMENT."
+                f"STT_DEVELOPMENT makes every caller an admin, and STT_API_HOST={settings.api_host} is not limited to this "
+                "machine. Create a key with `stt key create --role admin`, and unset STT_DEVELOPMENT."
             )
         return
     with database.begin() as connection:
         has_key = api_keys.has_any(connection)
     if not has_key:
         raise NoKeyError(
-            "Nobody has a key for the admin API yet. Make one with `stt key create --role admin`, or set "
-            "STT_DEVELOPMENT=true on a machine of your own."
+            "The admin API has no key yet. Create one with `stt key create --role admin`, or set STT_DEVELOPMENT=true on "
+            "your own machine."
         )
 
 
@@ -49,11 +49,11 @@ def serve(settings: Settings, url: str, *, port: int) -> None:
     """Serve the API on ``url``'s database until SIGINT or SIGTERM.
 
     Raises:
-        ConfigurationError: a setting cannot be used, or nobody could call it.
+        ConfigurationError: a setting is invalid, or there is no key.
     """
     database = Database(url, connections=_CONNECTIONS, statement_seconds=settings.api_statement_seconds)
     try:
-        require_way_in(settings, database)
+        require_key(settings, database)
         config = uvicorn.Config(
             create_app(settings, database),
             host=settings.api_host,
@@ -61,15 +61,15 @@ def serve(settings: Settings, url: str, *, port: int) -> None:
             log_level="warning",
             access_log=False,
             server_header=False,
-            # an address in a header is anybody's word: rates of callers without a key go by the connection's
+            # a forwarded address is untrusted: rate limits without a key use that of the connection
             proxy_headers=False,
             lifespan="off",
-            limit_concurrency=_MOST_REQUESTS,
+            limit_concurrency=_MAX_CONNECTIONS,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )
-        # the first search would wait for seconds
+        # loads the analyser now, since the first search would wait for seconds
         threading.Thread(target=korean.morphemes, args=("회의",), name="analyser", daemon=True).start()
-        # once it has stopped, the server raises the signal that stopped it again
+        # after its stop the server raises the signal again
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run()
     finally:

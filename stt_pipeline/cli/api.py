@@ -16,11 +16,11 @@ def api(
     ] = None,
 ) -> None:
     """Serve the admin API until Ctrl-C. `stt key create` creates a key for it; docs/api.md shows the calls."""
-    from stt_pipeline.api.server import require_way_in, serve
+    from stt_pipeline.api.server import require_key, serve
 
     settings = Settings()
     with connected() as database:
-        require_way_in(settings, database)
+        require_key(settings, database)
         free = usable_port(
             settings.api_host,
             settings.api_port if port is None else port,

@@ -190,11 +190,11 @@ class Stack:
         Raises:
             ConfigurationError: no API key exists yet, or the API may not start at all and is not tried again.
         """
-        from stt_pipeline.api.server import NoKeyError, require_way_in
+        from stt_pipeline.api.server import NoKeyError, require_key
 
         settings, store = self._settings, Database(self.database_url)
         try:
-            require_way_in(settings, store)
+            require_key(settings, store)
         except NoKeyError as error:
             raise NoKeyError(f"{error} The API then starts automatically.") from None
         except ConfigurationError:

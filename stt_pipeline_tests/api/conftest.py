@@ -23,7 +23,7 @@ ClientFor = Callable[[Role | None], TestClient]
 
 @pytest.fixture
 def recordings(tmp_path: Path) -> Path:
-    """The folder that batches may take recordings from."""
+    """The folder that STT_ALLOWED_SOURCES allows."""
     folder = tmp_path / "recordings"
     folder.mkdir()
     return folder
@@ -31,14 +31,14 @@ def recordings(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(database: Database, recordings: Path) -> FastAPI:
-    """The app as `stt api` makes it."""
+    """The app as `stt api` creates it."""
     settings = Settings(allowed_sources=recordings.as_uri(), api_rate_limit="100000/minute", _env_file=None)  # type: ignore[call-arg]
     return create_app(settings, database)
 
 
 @pytest.fixture
 def client_for(app: FastAPI, database: Database) -> ClientFor:
-    """Make a client with a key of a role, or without a key."""
+    """Creates a client with a key of a role, or without a key."""
 
     def client(role: Role | None) -> TestClient:
         headers = {}
@@ -52,13 +52,13 @@ def client_for(app: FastAPI, database: Database) -> ClientFor:
 
 @pytest.fixture
 def client(client_for: ClientFor) -> TestClient:
-    """A client with an admin's key."""
+    """A client with the key of an admin."""
     return client_for("admin")
 
 
 @pytest.fixture
 def server(app: FastAPI) -> Iterator[str]:
-    """Address of the app on a port of its own."""
+    """URL of the app on its own port."""
     running = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
     thread = threading.Thread(target=running.run)
     thread.start()

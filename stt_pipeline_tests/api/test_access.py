@@ -1,11 +1,9 @@
-"""Who gets in, who may do what, how often; and what every answer carries."""
+"""Keys, roles, rates and body limits; and the headers of every response."""
 
 import hashlib
 import re
 import socket
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -13,11 +11,11 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from stt_pipeline.api import keys, middleware
+from stt_pipeline.api import keys
 from stt_pipeline.api.access import RANKS, ROLES
 from stt_pipeline.api.app import create_app
-from stt_pipeline.api.middleware import MAX_BODY_BYTES
-from stt_pipeline.api.server import require_way_in
+from stt_pipeline.api.middleware import MAX_BODY_BYTES, BodyLimit
+from stt_pipeline.api.server import require_key
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.access.audit import Actor
@@ -26,7 +24,7 @@ from stt_pipeline_tests.api.conftest import ADMIN, ClientFor
 
 
 def endpoints(app: FastAPI) -> dict[str, tuple[str, str]]:
-    """Return (method, path with 1 for each id) of every endpoint, by name, as the description of the API has them."""
+    """Return (method, path with 1 for each id) of every endpoint in the OpenAPI description, by name."""
     return {
         operation["operationId"]: (method.upper(), re.sub(r"\{\w+\}", "1", path))
         for path, operations in app.openapi()["paths"].items()
@@ -38,7 +36,7 @@ def test_every_endpoint_is_in_the_table_of_roles(app: FastAPI) -> None:
     assert set(endpoints(app)) == set(ROLES) | {"get_health"}
 
 
-def test_each_role_may_do_what_the_table_says_and_no_more(app: FastAPI, client_for: ClientFor) -> None:
+def test_each_role_has_exactly_the_rights_of_the_table(app: FastAPI, client_for: ClientFor) -> None:
     clients = {role: client_for(role) for role in (None, *RANKS)}
     for name, (method, path) in endpoints(app).items():
         for role, client in clients.items():
@@ -61,8 +59,8 @@ def test_each_role_may_do_what_the_table_says_and_no_more(app: FastAPI, client_f
         "Bearer 회의", "bearer\tstt_x",
     ],
 )  # fmt: skip
-def test_what_is_no_key(app: FastAPI, database: Database, header: str) -> None:
-    keys.create(database, name="somebody", role="admin", actor=Actor("tests"))
+def test_invalid_keys(app: FastAPI, database: Database, header: str) -> None:
+    keys.create(database, name="operations", role="admin", actor=Actor("tests"))
     answer = TestClient(app).get(f"{ADMIN}/stt-batches", headers={"Authorization": header.encode()})
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"
@@ -90,18 +88,18 @@ def test_a_key_works_until_it_is_revoked_and_is_stored_as_a_hash(app: FastAPI, d
 def test_without_a_key_it_does_not_start(database: Database) -> None:
     plain = Settings(_env_file=None)  # type: ignore[call-arg]
     with pytest.raises(ConfigurationError, match="stt key create"):
-        require_way_in(plain, database)
-    require_way_in(Settings(development=True, _env_file=None), database)  # type: ignore[call-arg]
-    with pytest.raises(ConfigurationError, match="not only this machine"):
-        require_way_in(Settings(development=True, api_host="0.0.0.0", _env_file=None), database)  # type: ignore[call-arg]
+        require_key(plain, database)
+    require_key(Settings(development=True, _env_file=None), database)  # type: ignore[call-arg]
+    with pytest.raises(ConfigurationError, match="not limited to this machine"):
+        require_key(Settings(development=True, api_host="0.0.0.0", _env_file=None), database)  # type: ignore[call-arg]
     row, _ = keys.create(database, name="a", role="viewer", actor=Actor("tests"))
-    require_way_in(plain, database)
+    require_key(plain, database)
     keys.revoke(database, row.id, actor=Actor("tests"))
-    with pytest.raises(ConfigurationError, match="Nobody has a key"):
-        require_way_in(plain, database)
+    with pytest.raises(ConfigurationError, match="has no key yet"):
+        require_key(plain, database)
 
 
-def test_in_development_a_wrong_key_is_still_wrong(database: Database) -> None:
+def test_in_development_a_wrong_key_is_rejected(database: Database) -> None:
     client = TestClient(
         create_app(Settings(development=True, _env_file=None), database), base_url="http://127.0.0.1"
     )  # type: ignore[call-arg]
@@ -117,13 +115,15 @@ def test_in_development_a_wrong_key_is_still_wrong(database: Database) -> None:
         {"Host": "evil.example", "Origin": "null"},
     ],
 )
-def test_in_development_pages_of_others_may_do_nothing(database: Database, headers: dict[str, str]) -> None:
+def test_in_development_requests_of_other_sites_are_rejected(
+    database: Database, headers: dict[str, str]
+) -> None:
     app = create_app(Settings(development=True, _env_file=None), database)  # type: ignore[call-arg]
     answer = TestClient(app, base_url="http://127.0.0.1").get(f"{ADMIN}/stt-batches", headers=headers)
     assert (answer.status_code, answer.json()["title"]) == (403, "Not allowed")
 
 
-def test_each_key_has_a_rate_of_its_own(database: Database) -> None:
+def test_each_key_has_its_own_rate(database: Database) -> None:
     app = create_app(Settings(api_rate_limit="3/minute", _env_file=None), database)  # type: ignore[call-arg]
     clients = []
     for name in ("one", "two"):
@@ -137,7 +137,7 @@ def test_each_key_has_a_rate_of_its_own(database: Database) -> None:
     assert two.get(f"{ADMIN}/stt-batches").status_code == 200
 
 
-def test_many_wrong_keys_are_slowed_down_and_a_right_one_is_not(database: Database) -> None:
+def test_wrong_keys_are_limited_and_a_valid_one_is_not(database: Database) -> None:
     app = create_app(Settings(api_rate_limit="3/minute", _env_file=None), database)  # type: ignore[call-arg]
     _, key = keys.create(database, name="a", role="viewer", actor=Actor("tests"))
     client = TestClient(app, headers={"Authorization": "Bearer stt_x"})
@@ -145,7 +145,7 @@ def test_many_wrong_keys_are_slowed_down_and_a_right_one_is_not(database: Databa
     assert client.get(f"{ADMIN}/stt-batches", headers={"Authorization": f"Bearer {key}"}).status_code == 200
 
 
-def test_a_method_that_a_path_lacks_is_told_which_it_has(client: TestClient) -> None:
+def test_a_wrong_method_gets_the_allowed_methods(client: TestClient) -> None:
     for path, methods in (
         ("", {"GET", "POST"}),
         ("/1", {"GET", "PUT", "DELETE"}),
@@ -157,12 +157,12 @@ def test_a_method_that_a_path_lacks_is_told_which_it_has(client: TestClient) -> 
         assert set(answer.headers["Allow"].split(", ")) == methods
 
 
-def test_a_rate_that_cannot_be_read(database: Database) -> None:
+def test_an_invalid_rate(database: Database) -> None:
     with pytest.raises(ConfigurationError, match="STT_API_RATE_LIMIT"):
         create_app(Settings(api_rate_limit="many", _env_file=None), database)  # type: ignore[call-arg]
 
 
-def test_a_body_has_a_limit_whether_it_says_its_length_or_not(client: TestClient) -> None:
+def test_bodies_with_and_without_a_length_have_a_limit(client: TestClient) -> None:
     path = f"{ADMIN}/stt-batches"
     assert client.post(path, content=b" " * (MAX_BODY_BYTES + 1)).status_code == 413
 
@@ -176,7 +176,7 @@ def test_a_body_has_a_limit_whether_it_says_its_length_or_not(client: TestClient
     assert client.post(path, headers={"Content-Length": "x"}, content=b"{}").status_code in (400, 413)
 
 
-def test_a_body_that_nobody_reads_does_no_harm(server: str, client: TestClient) -> None:
+def test_a_body_that_the_endpoint_does_not_read(server: str, client: TestClient) -> None:
     def chunks() -> Iterator[bytes]:
         for _ in range(200):
             yield b" " * 1024
@@ -185,12 +185,16 @@ def test_a_body_that_nobody_reads_does_no_harm(server: str, client: TestClient) 
     assert httpx.request("GET", f"{server}{ADMIN}/stt-batches", **asked).status_code == 200
 
 
-def test_a_body_that_stalls_is_given_up(
-    server: str, client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(middleware, "_BODY_SECONDS", 0.2)
+@pytest.fixture
+def impatient(app: FastAPI) -> None:
+    """Limits the time between two chunks of a body to 0.2 seconds."""
+    app.add_middleware(BodyLimit, body_seconds=0.2)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_body_that_stalls_gets_an_error(client: TestClient, server: str) -> None:
     host, port = server.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         lines = [
             f"POST {ADMIN}/stt-batches HTTP/1.1",
             "Host: x",
@@ -202,7 +206,7 @@ def test_a_body_that_stalls_is_given_up(
         assert connection.recv(4096).startswith(b"HTTP/1.1 408 ")
 
 
-def test_every_answer_has_a_request_id_and_keeps_a_good_one(client: TestClient) -> None:
+def test_every_response_has_a_request_id(client: TestClient) -> None:
     for path in ("/health", f"{ADMIN}/stt-batches", "/nowhere"):
         answer = client.get(path)
         assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
@@ -218,7 +222,7 @@ def test_every_answer_has_a_request_id_and_keeps_a_good_one(client: TestClient) 
     assert refused.json()["request_id"] == refused.headers["X-Request-ID"]
 
 
-def test_an_error_that_nobody_foresaw_shows_no_trace(
+def test_an_unexpected_error_shows_no_stack_trace(
     app: FastAPI, client: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     app.state.database = None
@@ -234,7 +238,7 @@ def test_an_error_that_nobody_foresaw_shows_no_trace(
     assert "NoneType" not in answer.text
 
 
-def test_a_query_that_takes_too_long_is_given_up(database_url: str, recordings: Path) -> None:
+def test_a_query_that_takes_too_long_gets_an_error(database_url: str) -> None:
     hurried = Database(database_url, statement_seconds=0.2)
     other = Database(database_url)
     app = create_app(Settings(development=True, _env_file=None), hurried)  # type: ignore[call-arg]
@@ -242,9 +246,7 @@ def test_a_query_that_takes_too_long_is_given_up(database_url: str, recordings: 
     try:
         with other.begin() as connection:
             connection.execute(text("LOCK TABLE stt_batches IN ACCESS EXCLUSIVE MODE"))
-            began = time.monotonic()
             answer = client.get(f"{ADMIN}/stt-batches")
-        assert time.monotonic() - began < 30
         assert answer.status_code == 503
         assert answer.headers["Retry-After"] == "5"
         assert "took too long" in answer.json()["detail"]
@@ -254,12 +256,12 @@ def test_a_query_that_takes_too_long_is_given_up(database_url: str, recordings: 
         other.dispose()
 
 
-def test_a_database_that_is_away_is_no_stack_trace() -> None:
-    away = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
-    app = create_app(Settings(development=True, _env_file=None), away)  # type: ignore[call-arg]
+def test_an_unavailable_database_shows_no_stack_trace() -> None:
+    unavailable = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    app = create_app(Settings(development=True, _env_file=None), unavailable)  # type: ignore[call-arg]
     client = TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
     answer = client.get(f"{ADMIN}/stt-batches")
-    assert (answer.status_code, answer.json()["title"]) == (503, "Not available")
+    assert (answer.status_code, answer.json()["title"]) == (503, "Unavailable")
     health = client.get("/health")
     assert (health.status_code, health.json()["parts"]["database"]) == (503, "fail")
-    away.dispose()
+    unavailable.dispose()

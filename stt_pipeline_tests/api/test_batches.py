@@ -1,4 +1,4 @@
-"""Batches over HTTP: what each call writes and answers, and what it refuses."""
+"""Batches over HTTP: the rows and the response of each call, and the requests that it rejects."""
 
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -40,7 +40,7 @@ def scan_now(database: Database, batch_id: int) -> list[str]:
     return keys
 
 
-def test_a_batch_is_made_as_it_was_asked_for(
+def test_a_batch_has_the_values_of_its_request(
     client: TestClient, database: Database, recordings: Path
 ) -> None:
     answer = client.post(
@@ -65,7 +65,7 @@ def test_a_batch_is_made_as_it_was_asked_for(
     assert did(database, batch["id"]) == [("a admin (API key 1)", "batch.create")]
 
 
-def test_its_life(client: TestClient, database: Database, recordings: Path) -> None:
+def test_the_lifecycle_of_a_batch(client: TestClient, database: Database, recordings: Path) -> None:
     for n in range(3):
         write_tone(recordings / f"{n}.wav")
     batch_id = made(client, recordings)["id"]
@@ -88,7 +88,7 @@ def test_its_life(client: TestClient, database: Database, recordings: Path) -> N
     assert actions == ["create", "change", "pause", "resume", "cancel", "delete"]
 
 
-def test_a_change_that_is_refused_in_part_changes_nothing(
+def test_a_change_that_is_rejected_in_part_changes_nothing(
     client: TestClient, database: Database, recordings: Path
 ) -> None:
     batch = made(client, recordings)
@@ -132,7 +132,7 @@ def test_a_list_is_paged_and_filtered(client: TestClient, client_for: ClientFor,
 
 
 @pytest.mark.parametrize("cursor", ["x", "-1", "0", "1.5", "²", "9" * 30, "1;2"])
-def test_a_cursor_that_no_list_gave_is_refused(client: TestClient, cursor: str) -> None:
+def test_an_invalid_cursor_is_rejected(client: TestClient, cursor: str) -> None:
     answer = client.get(BATCHES, params={"cursor": cursor})
     assert answer.status_code == 422
     assert "cursor" in answer.json()["detail"]
@@ -184,7 +184,7 @@ def test_a_batch_with_options_of_another_version_is_shown(
     assert (shown["id"], shown["options"]["max_speakers"]) == (batch_id, 500)
 
 
-def test_a_retry_of_a_batch_that_was_cancelled_meanwhile_is_forgotten(
+def test_a_retry_of_a_batch_that_is_cancelled_meanwhile_is_dropped(
     client: TestClient, database: Database, recordings: Path
 ) -> None:
     batch_id = failed_batch(client, database, recordings)
@@ -196,7 +196,7 @@ def test_a_retry_of_a_batch_that_was_cancelled_meanwhile_is_forgotten(
 
 
 def failed_batch(client: TestClient, database: Database, recordings: Path) -> int:
-    """Make and scan a batch of one file that then failed."""
+    """Create and scan a batch of one file, and fail the file."""
     write_tone(recordings / "good.wav")
     batch_id: int = made(client, recordings)["id"]
     scan_now(database, batch_id)
@@ -205,7 +205,7 @@ def failed_batch(client: TestClient, database: Database, recordings: Path) -> in
 
 
 def fail_all(database: Database, batch_id: int) -> None:
-    """Fail the files of a batch as unreadable."""
+    """Mark the files of a batch as unreadable."""
     Rows(database).fail(tables.audio_files.c.batch_id == batch_id, error_class="unreadable")
 
 
@@ -216,7 +216,7 @@ def fail_all(database: Database, batch_id: int) -> None:
         ("POST", "/cancel"),
     ],
 )  # fmt: skip
-def test_a_batch_that_is_not_there(client: TestClient, method: str, path: str) -> None:
+def test_a_batch_that_does_not_exist(client: TestClient, method: str, path: str) -> None:
     answer = client.request(
         method, f"{BATCHES}/77{path}", json={"action": "pause"} if method == "PUT" else None
     )

@@ -1,4 +1,4 @@
-"""A policy decision point instead of the table: the real client, over the wire, against a server that reads our policy."""
+"""A policy decision point instead of the table: the real client over HTTP, against a server with the shipped policy."""
 
 import json
 import re
@@ -30,7 +30,7 @@ Answer = Callable[[dict[str, Any]], tuple[int, bytes]]
 
 
 def shipped_rules() -> dict[str, set[str]]:
-    """Return the roles that the policy file lets do each action."""
+    """Return the roles that the policy file allows for each action."""
     policy = yaml.safe_load(POLICY.read_text())
     assert policy["apiVersion"] == "api.cerbos.dev/v1"
     assert policy["resourcePolicy"]["resource"] == RESOURCE_KIND
@@ -43,7 +43,7 @@ def shipped_rules() -> dict[str, set[str]]:
 
 
 def by_policy(asked: dict[str, Any]) -> tuple[int, bytes]:
-    """Answer as a Cerbos server with the shipped policy does."""
+    """Answer like a Cerbos server with the shipped policy."""
     rules = shipped_rules()
     roles = set(asked["principal"]["roles"])
     results = [
@@ -62,7 +62,7 @@ def by_policy(asked: dict[str, Any]) -> tuple[int, bytes]:
 
 @contextmanager
 def decision_point(answer: Answer) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Run a server with Cerbos' path; yield its address and what it was asked."""
+    """Run a server with the path of Cerbos; yield its address and the requests it gets."""
     asked: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -96,7 +96,7 @@ def client(database: Database, url: str, role: Role) -> TestClient:
     return TestClient(app, headers={"Authorization": f"Bearer {key}"}, raise_server_exceptions=False)
 
 
-def test_the_shipped_policy_says_the_same_as_the_table() -> None:
+def test_the_shipped_policy_is_equivalent_to_the_table() -> None:
     assert shipped_rules() == {name: set(RANKS[RANKS.index(role) :]) for name, role in ROLES.items()}
 
 
@@ -115,7 +115,7 @@ def test_the_server_decides(database: Database) -> None:
     assert asked[1]["principal"]["attr"] == {"name": "계정 1"}
 
 
-def test_a_key_is_needed_all_the_same(database: Database) -> None:
+def test_a_key_is_still_needed(database: Database) -> None:
     with decision_point(by_policy) as (url, asked):
         stranger = client(database, url, "admin")
         stranger.headers["Authorization"] = "Bearer stt_000000000000_" + "A" * 43
@@ -145,14 +145,14 @@ def _another_resource(asked: dict[str, Any]) -> tuple[int, bytes]:
         (lambda asked: (302, b""), 503),
     ],
 )
-def test_only_a_clear_yes_is_one(database: Database, answer: Answer, status: int) -> None:
+def test_other_answers_do_not_allow_the_call(database: Database, answer: Answer, status: int) -> None:
     with decision_point(answer) as (url, _):
         refused = client(database, url, "admin").get(f"{ADMIN}/stt-batches")
     assert refused.status_code == status
     assert refused.headers["content-type"] == "application/problem+json"
 
 
-def test_nobody_may_do_anything_while_the_server_is_down(database: Database) -> None:
+def test_nothing_is_allowed_while_the_server_is_down(database: Database) -> None:
     with decision_point(by_policy) as (url, _):
         admin = client(database, url, "admin")
         assert admin.get(f"{ADMIN}/stt-batches").status_code == 200
@@ -165,12 +165,12 @@ def test_nobody_may_do_anything_while_the_server_is_down(database: Database) -> 
 @pytest.mark.parametrize(
     "url", ["127.0.0.1:3592", "grpc://host", "http://", "http://host:port", "http://host:0"]
 )
-def test_an_address_that_cannot_be_one(url: str) -> None:
+def test_an_invalid_address(url: str) -> None:
     with pytest.raises(ConfigurationError, match="STT_CERBOS_URL"):
         load_policy(Settings(cerbos_url=url, _env_file=None))  # type: ignore[call-arg]
 
 
-def test_without_the_package_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_error_has_the_command_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cerbos.sdk.client", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'stt_pipeline\[cerbos\]'"):
         load_policy(Settings(cerbos_url="http://127.0.0.1:3592", _env_file=None))  # type: ignore[call-arg]

@@ -1,4 +1,4 @@
-"""The API against its own description, by schemathesis with every check: thousands of requests, good, bad and in sequence."""
+"""The API against its OpenAPI description, with all checks of schemathesis: valid, invalid and chained requests."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 from upath import UPath
 
-from stt_pipeline.api.routes import progress
+from stt_pipeline.api.progress_feed import ProgressFeed
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.maintenance.deletion import delete_batch
 from stt_pipeline.store.database import Database
@@ -25,7 +25,7 @@ CONFIG = Path(__file__).parent / "schemathesis.toml"
 
 
 class Dispatcher(BaseHTTPMiddleware):
-    """Works off what a request ordered before it is answered, so that a batch that was deleted is gone."""
+    """Does the work of the dispatcher before the response is sent, so that a deleted batch does not exist."""
 
     def __init__(self, app: ASGIApp, database: Database, data: Path) -> None:
         super().__init__(app)
@@ -47,20 +47,16 @@ class Dispatcher(BaseHTTPMiddleware):
 
 @pytest.fixture
 def app(app: FastAPI, database: Database, tmp_path: Path) -> FastAPI:
-    """The app beside a dispatcher that has always worked already."""
+    """The app with a dispatcher that works at once, and short streams."""
     app.add_middleware(Dispatcher, database=database, data=tmp_path / "data")
+    app.state.feed = ProgressFeed(database, stream_seconds=0.1, poll_seconds=0.1)
     return app
 
 
-def test_no_answer_is_outside_of_the_description(
-    client: TestClient,
-    server: str,
-    database: Database,
-    recordings: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("max_examples", [1, pytest.param(8, marks=pytest.mark.slow)])
+def test_responses_match_the_description(
+    client: TestClient, server: str, database: Database, recordings: Path, tmp_path: Path, max_examples: int
 ) -> None:
-    monkeypatch.setattr(progress, "_STREAM_SECONDS", 0.1)
     for name in ("a", "b"):
         write_tone(recordings / f"{name}.wav")
     batch, _, keys = scanned(database, recordings)
@@ -77,7 +73,8 @@ def test_no_answer_is_outside_of_the_description(
                 "--config-file",
                 str(CONFIG),
             ),
-            *("run", f"{server}/openapi.json", "--checks", "all", "--max-examples", "8", "--seed", "1"),
+            *("run", f"{server}/openapi.json", "--checks", "all", "--max-examples", str(max_examples)),
+            *("--seed", "1"),
             *("-H", f"Authorization: {client.headers['Authorization']}", "--generation-database", "none"),
         ],
         cwd=tmp_path,

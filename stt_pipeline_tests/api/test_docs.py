@@ -1,4 +1,4 @@
-"""docs/api.md against the API: every call with its role, an example of each."""
+"""docs/api.md against the API: it has every call with its role and an example."""
 
 import re
 from pathlib import Path
@@ -11,8 +11,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8
 
 
 def test_every_call_is_in_the_table_with_its_role(app: FastAPI) -> None:
-    said = dict(re.findall(r"^\| `((?:GET|POST|PUT|DELETE) [^`]+)` \| (\w+) \|$", PAGE, flags=re.M))
-    assert said == {
+    table = dict(re.findall(r"^\| `((?:GET|POST|PUT|DELETE) [^`]+)` \| (\w+) \|$", PAGE, flags=re.M))
+    assert table == {
         f"{method.upper()} {path}": ROLES.get(operation["operationId"], "none")
         for path, operations in app.openapi()["paths"].items()
         for method, operation in operations.items()

@@ -1,4 +1,4 @@
-"""A batch's files over HTTP: pages that miss nothing and repeat nothing, and the download of all results."""
+"""The files of a batch over HTTP: pages without gaps and repetitions, and the download of all results."""
 
 import asyncio
 import io
@@ -26,7 +26,7 @@ BASE = "/api/v1/admin/stt-batches"
 
 @pytest.fixture
 def half_done(database: Database) -> int:
-    """A batch of 2,000 files in shards of 40: done, failed, to publish, at work and not begun."""
+    """A batch of 2,000 files in shards of 40: done, failed, to publish, in progress and pending."""
     with database.begin() as connection:
         large_store.add_batches(connection, 1, files=80, files_per_shard=40)
         batch_ids = large_store.add_batches(connection, 2, files=2_000, files_per_shard=40)
@@ -45,7 +45,7 @@ def pages(client: TestClient, path: str, **query: Any) -> Iterator[list[dict[str
             return
 
 
-def test_a_file_has_all_that_people_need(client: TestClient, database: Database, tmp_path: Path) -> None:
+def test_the_fields_of_a_file(client: TestClient, database: Database, tmp_path: Path) -> None:
     batch = processed_batch(database, tmp_path / "in", ["팀 a/회의.wav"])
     bad, good = client.get(f"{BASE}/{batch.id}/files").json()["items"]
     assert good == {
@@ -70,7 +70,7 @@ def test_a_file_has_all_that_people_need(client: TestClient, database: Database,
 def test_pages_together_are_all_files_of_a_status_once(
     client: TestClient, database: Database, half_done: int, status: str | None
 ) -> None:
-    # the last page is a full one where there is no status
+    # without a status the last page is full
     query = {"limit": 200} | ({"status": status} if status else {})
     found = [item for page in pages(client, f"{BASE}/{half_done}/files", **query) for item in page]
     with database.begin() as connection:
@@ -94,13 +94,13 @@ def test_failures_are_listed_by_class(client: TestClient, half_done: int) -> Non
         assert [item["error_class"] for item in found] == sorted(item["error_class"] for item in found)
     chosen = found[0]["error_class"]
     of_class = [item for item in found if item["error_class"] == chosen]
-    # without a status, too, a class means failed files
+    # an error class selects failed files, also without a status
     for path in ("failures", "files", "files?status=failed"):
         answer = client.get(f"{BASE}/{half_done}/{path}", params={"error_class": chosen})
         assert answer.json()["items"] == of_class
 
 
-NOT_GIVEN = (
+INVALID_QUERIES = (
     "cursor=1",
     "cursor=x.1",
     "cursor=1.x",
@@ -121,13 +121,13 @@ NOT_GIVEN = (
 )
 
 
-def test_what_no_list_gave_is_refused(client: TestClient, half_done: int) -> None:
-    for query in NOT_GIVEN:
+def test_invalid_queries_are_rejected(client: TestClient, half_done: int) -> None:
+    for query in INVALID_QUERIES:
         answer = client.get(f"{BASE}/{half_done}/files?{query}")
         assert (answer.status_code, bool(answer.json()["detail"])) == (422, True), query
 
 
-def test_a_batch_that_is_not_there(client: TestClient) -> None:
+def test_a_batch_that_does_not_exist(client: TestClient) -> None:
     for path in ("files", "files?status=failed", "failures", "export?format=txt", "export?format=parquet"):
         assert client.get(f"{BASE}/77/{path}").status_code == 404
 
@@ -164,7 +164,7 @@ def test_a_batch_without_transcripts_is_a_conflict(
 
 
 @pytest.mark.parametrize("spec_version", ["2.3", "2.4"])
-def test_a_client_who_goes_away_ends_the_work(spec_version: str) -> None:
+def test_a_client_that_disconnects_ends_the_download(spec_version: str) -> None:
     made = []
     ended = []
 
@@ -202,7 +202,7 @@ def test_a_client_who_goes_away_ends_the_work(spec_version: str) -> None:
     assert 4 <= len(made) < 10_000
 
 
-def test_what_to_look_at_comes_with_the_reasons(
+def test_the_files_to_review_come_with_quality_notes(
     client: TestClient, database: Database, tmp_path: Path
 ) -> None:
     batch = processed_batch(database, tmp_path / "in", ["a.wav", "팀 b/회의.wav"])

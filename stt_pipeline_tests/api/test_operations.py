@@ -1,4 +1,4 @@
-"""Health and metrics: what they say when all is well, and when something is not."""
+"""Health and metrics, with and without problems."""
 
 import socket
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_each_part_has_its_state(database: Database) -> None:
     assert health(database) == (503, well | {"all": "fail", "database": "fail"})
 
 
-def test_health_names_no_places_and_is_looked_at_once_for_many(database: Database, app: FastAPI) -> None:
+def test_health_has_no_addresses_and_is_cached(database: Database, app: FastAPI) -> None:
     client = TestClient(app)
     first = client.get("/health")
     with database.begin() as connection:

@@ -1,4 +1,4 @@
-"""Search as people use it: real transcripts and minutes written by the stages, found over HTTP."""
+"""Search over HTTP in transcripts and minutes that the stages wrote."""
 
 from datetime import datetime, timezone
 from pathlib import Path
@@ -31,7 +31,7 @@ LINES = (
 
 
 class Saying(OneByOne):
-    """Hears the same lines in every recording."""
+    """Returns the same lines for every recording."""
 
     model = "saying"
 
@@ -92,7 +92,7 @@ def test_a_word_is_found_in_every_form_with_time_and_speaker(
     ]
 
 
-def test_minutes_are_found_too_and_text_is_escaped(client: TestClient, batch_id: int) -> None:
+def test_minutes_are_found_and_text_is_escaped(client: TestClient, batch_id: int) -> None:
     page = found(client, "보고서")
     assert {item["part"] for item in page["items"]} == {"transcript", "minutes"}
     snippets = [hit["snippet"] for item in page["items"] for hit in item["hits"]]
@@ -123,7 +123,7 @@ def test_newest_first_page_by_page_over_many_sections(client: TestClient, databa
     assert seen == [7, 6, 5, 4, 3, 2, 1]
 
 
-def test_a_call_that_took_long_returns_what_it_has(
+def test_a_call_that_takes_too_long_returns_its_results_so_far(
     client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "_ENOUGH_SECONDS", 0.0)
@@ -148,7 +148,7 @@ def test_a_batch_alone(client: TestClient, database: Database) -> None:
 @pytest.mark.parametrize(
     "q", ["&", "그리고", '""', "x" * 201, "\x00", "", "!회의 | :*" + chr(0), "<->"], ids=repr
 )
-def test_what_cannot_be_searched_for_is_refused(client: TestClient, q: str) -> None:
+def test_invalid_queries_are_rejected(client: TestClient, q: str) -> None:
     answer = client.get(f"{ADMIN}/search", params={"q": q})
     assert answer.status_code == 422
     assert answer.json()["detail"]
@@ -157,17 +157,17 @@ def test_what_cannot_be_searched_for_is_refused(client: TestClient, q: str) -> N
 @pytest.mark.parametrize(
     "q", ["회의 & | ! <-> :*", "'회의'", "\\회의\\", "회의'); DROP TABLE stt_search; --", "💥회의%"]
 )
-def test_signs_of_the_database_mean_nothing(client: TestClient, batch_id: int, q: str) -> None:
+def test_query_operators_of_the_database_have_no_effect(client: TestClient, batch_id: int, q: str) -> None:
     assert client.get(f"{ADMIN}/search", params={"q": q}).status_code == 200
     assert found(client, "회의")["items"]
 
 
 @pytest.mark.parametrize("cursor", ["x", "0", "-1", "9" * 30, "１"])
-def test_a_wrong_cursor_is_refused(client: TestClient, cursor: str) -> None:
+def test_an_invalid_cursor_is_rejected(client: TestClient, cursor: str) -> None:
     assert client.get(f"{ADMIN}/search", params={"q": "회의", "cursor": cursor}).status_code == 422
 
 
-def test_what_is_written_again_is_found_once(database: Database, client: TestClient, batch_id: int) -> None:
+def test_a_reindexed_text_is_found_once(database: Database, client: TestClient, batch_id: int) -> None:
     before = found(client, "회의")["items"]
     assert [*search_index.reindex(database)] == []
     assert len([*search_index.reindex(database, force=True)]) == 1

@@ -70,7 +70,7 @@ def test_a_transcript_with_its_words_and_turns(client: TestClient, recording: Ex
     }
 
 
-def test_minutes_or_a_word_why_there_are_none(
+def test_minutes_or_the_reason_why_there_are_none(
     client: TestClient, database: Database, recording: ExportedRecording
 ) -> None:
     assert recording.minutes
@@ -83,7 +83,7 @@ def test_minutes_or_a_word_why_there_are_none(
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_every_export_has_its_type_and_a_name_that_is_safe_in_a_header(
+def test_every_export_has_its_media_type_and_a_safe_file_name(
     client: TestClient, recording: ExportedRecording, format: str
 ) -> None:
     answer = client.get(f"{BASE}/{recording.stored.id}/export", params={"format": format})
@@ -104,7 +104,7 @@ def test_every_export_has_its_type_and_a_name_that_is_safe_in_a_header(
         assert "SPEAKER_00" in answer.text.replace("\\", "")
 
 
-def test_what_is_not_there_or_no_format(client: TestClient, recording: ExportedRecording) -> None:
+def test_unknown_transcriptions_and_formats(client: TestClient, recording: ExportedRecording) -> None:
     for path in ("", "/minutes", "/export?format=txt"):
         answer = client.get(f"{BASE}/{recording.stored.id + 1}{path}")
         assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
@@ -114,7 +114,7 @@ def test_what_is_not_there_or_no_format(client: TestClient, recording: ExportedR
         assert client.get(f"{BASE}/{wrong}").status_code == 422
 
 
-def test_turns_that_nobody_looked_for_are_a_conflict(
+def test_speaker_turns_before_diarization_are_a_conflict(
     client: TestClient, database: Database, recording: ExportedRecording
 ) -> None:
     Rows(database).change(tables.transcriptions, status="transcribed", speaker_labels=None)
@@ -122,7 +122,7 @@ def test_turns_that_nobody_looked_for_are_a_conflict(
     assert client.get(f"{BASE}/{recording.stored.id}").json()["status"] == "transcribed"
 
 
-def test_openapi_names_the_files(app: FastAPI) -> None:
+def test_openapi_lists_the_media_types(app: FastAPI) -> None:
     paths = app.openapi()["paths"]
     found = paths[f"{BASE}/{{transcription_id}}/export"]["get"]["responses"]["200"]["content"]
     assert set(found) == {export_format(name).media_type for name in FORMATS}

@@ -1,1 +1,1 @@
-"""Endpoints, a module for each kind of thing; each module has a ``router``. Queries and rules are in the rooms below."""
+"""Endpoints, a module for each resource; each module has a ``router``. Queries and rules are in ``batches/``."""

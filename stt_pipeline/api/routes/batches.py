@@ -1,4 +1,4 @@
-"""Batches: make, list, show, change, retry, cancel, delete. The rules are in ``batches/``; watching is in ``progress``."""
+"""Batches: create, list, show, change, retry, cancel, delete. The rules are in ``batches/``; see also ``progress``."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -26,9 +26,9 @@ Emails = Annotated[list[Email], Field(max_length=50, description="Who gets the m
 
 
 def _written_out(value: object) -> object:
-    """Refuse seconds since 1970, which pydantic would take, too."""
+    """Reject seconds since 1970, which pydantic also accepts."""
     if not (isinstance(value, str) and "T" in value.upper()):
-        raise ValueError("write a date and time with its zone, as in 2026-03-01T00:00:00Z")
+        raise ValueError("use a date and time with its zone, such as 2026-03-01T00:00:00Z")
     return value
 
 
@@ -73,17 +73,17 @@ class BatchView(BaseModel):
     created_at: datetime
     scanned_at: datetime | None
     completed_at: datetime | None
-    total_files: int | None = Field(description="Null until the source was scanned.", examples=[1250])
+    total_files: int | None = Field(description="Null until the source is scanned.", examples=[1250])
     completed: int = Field(examples=[800])
     failed: int = Field(examples=[3])
     pending: int = Field(examples=[447])
     progress_percentage: float = Field(examples=[64.24])
-    error: str | None = Field(description="Why the batch does not move, or why it failed.", examples=[None])
+    error: str | None = Field(description="Why the batch waits or failed.", examples=[None])
     watch_id: int | None = Field(
-        description="The watch that made the batch; it may be gone by now.", examples=[None]
+        description="The watch that created the batch; it may be removed.", examples=[None]
     )
     open_until: datetime | None = Field(
-        description="Until when a watch's batch takes in what arrives; it is not over before."
+        description="Until then the batch of a watch accepts new files; it does not end before."
     )
 
 
@@ -111,21 +111,21 @@ class Change(BaseModel):
 
 
 class Retry(BaseModel):
-    """Which failed files start again."""
+    """The failed files to start again."""
 
     model_config = ConfigDict(extra="forbid")
 
-    error_class: ErrorClass | None = Field(None, description="Only files that failed under it; null is all.")
+    error_class: ErrorClass | None = Field(None, description="Only files that failed with it; null for all.")
 
 
 class RetryOrder(BaseModel):
-    """What a retry is going to start."""
+    """The files that a retry starts."""
 
     id: int = Field(examples=[12])
     status: Status
     failed_files: int = Field(
-        description="Failed files of the batch, or of the class. They start again one shard after the other; "
-        "those that are still over the size limit do not.",
+        description="Failed files of the batch, or of the error class. They start again shard by shard, except those that are "
+        "still over the size limit.",
         examples=[3],
     )
 
@@ -155,11 +155,9 @@ def list_batches(
     store: Store,
     status: Status | None = None,
     priority: Priority | None = None,
-    created_by: Annotated[
-        str | None, Query(max_length=300, pattern=TEXT, description="Exactly as shown.")
-    ] = None,
-    created_from: Annotated[Moment | None, Query(description="Made then or later.")] = None,
-    created_before: Annotated[Moment | None, Query(description="Made before that.")] = None,
+    created_by: Annotated[str | None, Query(max_length=300, pattern=TEXT, description="Exact match.")] = None,
+    created_from: Annotated[Moment | None, Query(description="Created at this time or later.")] = None,
+    created_before: Annotated[Moment | None, Query(description="Created before this time.")] = None,
     name: Annotated[
         str | None,
         Query(min_length=1, max_length=200, pattern=TEXT, description="Text that the name contains."),
@@ -167,7 +165,7 @@ def list_batches(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> BatchPage:
-    """List batches, the newest first, and how far each is."""
+    """List batches and their progress, the newest first."""
     filters = Filter(status, priority, created_by, created_from, created_before, name)
     found = overviews(store, limit + 1, before=id_of(cursor), filters=filters)
     page = found[:limit]
@@ -183,9 +181,9 @@ def get_batch(batch_id: Id, store: Store) -> BatchView:
 
 @router.put("/{batch_id}", responses=documented(404, 409))
 def change_batch(batch_id: Id, change: Change, store: Store, actor: CurrentActor) -> BatchView:
-    """Pause or resume a batch, or change its priority, name or addresses: all of it, or nothing.
+    """Pause or resume a batch, or change its priority, name or email addresses: all changes, or none.
 
-    A paused batch finishes what it has begun. A new priority holds for what is started from then on.
+    A paused batch finishes its active files. A new priority applies to runs that are started later.
     """
     batch = lifecycle.change(
         store,
@@ -201,16 +199,16 @@ def change_batch(batch_id: Id, change: Change, store: Store, actor: CurrentActor
 
 @router.delete("/{batch_id}", status_code=202, responses=documented(404, 409))
 def delete_batch(batch_id: Id, store: Store, actor: CurrentActor) -> BatchView:
-    """Have an ended batch deleted: rows, transcripts, minutes, Parquet, partitions and runs; never the recordings.
+    """Delete an ended batch: rows, transcripts, minutes, Parquet, partitions and runs; never the recordings.
 
-    Its status is `deleting` until all of that is gone; then there is no such batch any more.
+    Its status is `deleting` until all of it is deleted; after that the batch does not exist.
     """
     return _view(overview_of(store, lifecycle.delete(store, batch_id, actor=actor)))
 
 
 @router.post("/{batch_id}/retry", status_code=202, responses=documented(404, 409))
 def retry_batch(batch_id: Id, store: Store, actor: CurrentActor, retry: Retry | None = None) -> RetryOrder:
-    """Start a batch's failed files again, all or those of one class; from their transcript where they have one."""
+    """Start the failed files of a batch again, all or those of one error class; an existing transcript is used."""
     error_class = retry.error_class if retry else None
     batch, failed = retries.ask(store, batch_id, error_class=error_class, actor=actor)
     return RetryOrder(id=batch.id, status=batch.status, failed_files=failed)
@@ -218,7 +216,7 @@ def retry_batch(batch_id: Id, store: Store, actor: CurrentActor, retry: Retry | 
 
 @router.post("/{batch_id}/cancel", responses=documented(404, 409))
 def cancel_batch(batch_id: Id, store: Store, actor: CurrentActor) -> BatchView:
-    """End a batch for good: its runs are ended, what is finished stays, and the rest is not done."""
+    """Cancel a batch permanently: its runs are terminated, and finished files keep their results."""
     return _view(overview_of(store, lifecycle.cancel(store, batch_id, actor=actor)))
 
 

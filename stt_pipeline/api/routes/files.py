@@ -1,4 +1,4 @@
-"""The files of a batch: lists, failures, and all their results in one download. The queries are in ``batches/``."""
+"""The files of a batch: lists, failures, files to review, and the export. The queries are in ``batches/queries``."""
 
 import re
 from dataclasses import asdict
@@ -29,14 +29,14 @@ class FileView(BaseModel):
 
     id: int = Field(examples=[345])
     uri: str = Field(examples=["file:///data/meetings/2026-03/team%20a/board.m4a"])
-    path: str = Field(description="Within the source, readable.", examples=["team a/board.m4a"])
+    path: str = Field(description="Path inside the source, not URL-encoded.", examples=["team a/board.m4a"])
     size: int = Field(description="Bytes.", examples=[18_400_123])
     status: FileStatus
-    attempts: int = Field(description="How often it failed since it was last started.", examples=[0])
+    attempts: int = Field(description="Failures since it was last started.", examples=[0])
     error_class: str | None = Field(examples=[None])
-    error: str | None = Field(description="What happened, and what to do about it.", examples=[None])
-    duration: float | None = Field(description="Seconds; null until it was looked into.", examples=[3605.2])
-    transcription_id: int | None = Field(description="Null where it has no transcript.", examples=[345])
+    error: str | None = Field(description="What is wrong, and what to do.", examples=[None])
+    duration: float | None = Field(description="Seconds; null until it is measured.", examples=[3605.2])
+    transcription_id: int | None = Field(description="Null without a transcript.", examples=[345])
 
 
 class FilePage(Page):
@@ -46,31 +46,29 @@ class FilePage(Page):
 
 
 class ToReviewView(BaseModel):
-    """A transcript that may be worth a look."""
+    """A transcript to review."""
 
     transcription_id: int = Field(examples=[345])
-    path: str = Field(description="Within the source, readable.", examples=["team a/board.m4a"])
+    path: str = Field(description="Path inside the source, not URL-encoded.", examples=["team a/board.m4a"])
     uri: str = Field(examples=["file:///data/meetings/2026-03/team%20a/board.m4a"])
     duration: float = Field(description="Seconds.", examples=[3605.2])
     language: str = Field(examples=["ko"])
-    quality: float = Field(description="0 to 1: how sure the model was of its words.", examples=[0.581])
-    speech_seconds: float = Field(description="How long somebody talks.", examples=[41.2])
-    untranscribed_speech_seconds: float = Field(
-        description="The part of it for which there is no text.", examples=[6.4]
-    )
-    suspect_segments: int = Field(description="Segments that may never have been said.", examples=[1])
+    quality: float = Field(description="0 to 1: the model's confidence in its words.", examples=[0.581])
+    speech_seconds: float = Field(description="Seconds of speech.", examples=[41.2])
+    untranscribed_speech_seconds: float = Field(description="Seconds of speech without text.", examples=[6.4])
+    suspect_segments: int = Field(description="Segments that may be hallucinations.", examples=[1])
     quality_notes: list[str] = Field(
-        description="What speaks against the text, in words.", examples=[["low confidence (0.58 of 1)"]]
+        description="Reasons to review the transcript.", examples=[["low confidence (0.58 of 1)"]]
     )
 
 
 class ToReviewList(BaseModel):
-    """The transcripts of a batch that are the most worth a look."""
+    """The transcripts of a batch to review first."""
 
     items: list[ToReviewView]
 
 
-OfClass = Annotated[ErrorClass | None, Query(description="Only files that failed under it.")]
+OfClass = Annotated[ErrorClass | None, Query(description="Only files that failed with this error class.")]
 
 
 @router.get("/files", responses=documented(404))
@@ -82,9 +80,9 @@ def list_files(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> FilePage:
-    """List a batch's files: in the order of the source, or failed ones by error class first.
+    """List the files of a batch: in the order of the source, failed ones by error class first.
 
-    `error_class` alone means failed files; with a status other than `failed` it is refused.
+    `error_class` without `status` selects failed files; with a status other than `failed` it is rejected.
     """
     found = file_lists.list_files(
         store, batch_id, limit + 1, status=status, error_class=error_class, after=_place(cursor)
@@ -96,7 +94,7 @@ def list_files(
 def list_failures(
     batch_id: Id, store: Store, error_class: OfClass = None, limit: Limit = 50, cursor: Cursor = None
 ) -> FilePage:
-    """List the files that failed for good, by error class. `POST .../retry` starts them again."""
+    """List the files that failed permanently, by error class. `POST .../retry` starts them again."""
     found = file_lists.list_files(
         store, batch_id, limit + 1, status="failed", error_class=error_class, after=_place(cursor)
     )
@@ -105,9 +103,9 @@ def list_failures(
 
 @router.get("/review", responses=documented(404))
 def review_batch(batch_id: Id, store: Store, limit: Limit = 50) -> ToReviewList:
-    """List the files most worth a human look: those with the transcripts of the lowest quality first.
+    """List the files to review first: those whose transcripts have the lowest quality.
 
-    Files in which nobody talks are not among them.
+    Files without speech are not in the list.
     """
     return ToReviewList(items=[_to_review(one) for one in review(store, batch_id, limit)])
 
@@ -115,7 +113,7 @@ def review_batch(batch_id: Id, store: Store, limit: Limit = 50) -> ToReviewList:
 @router.get(
     "/export",
     response_class=FileStream,
-    status_code=200,  # FastAPI finds none in the signature of a class of ours
+    status_code=200,  # FastAPI cannot read it from the signature of our response class
     responses=documented(404, 409) | documented_files("application/zip", "application/vnd.apache.parquet"),
 )
 def export_batch(
@@ -125,13 +123,13 @@ def export_batch(
         BatchFormat,
         Query(description="parquet: one Parquet file; else a zip with one such file for each recording."),
     ],
-    dataset: Annotated[Dataset, Query(description="What the rows of Parquet are.")] = "transcripts",
+    dataset: Annotated[Dataset, Query(description="Rows of the Parquet file.")] = "transcripts",
 ) -> FileStream:
-    """Download all transcripts and minutes of a batch; recordings without a transcript are left out.
+    """Download all transcripts and minutes of a batch; recordings without a transcript are skipped.
 
-    A zip has a file for each recording, named as by `stt export`; Parquet a row for each, with the columns of
-    docs/data.md. It is made while it is sent, whatever its size. A download that breaks off is not complete: fetch it
-    again. 409: no recording has a transcript yet.
+    A zip has a file for each recording, named as in `stt export`; Parquet has a row for each, with the columns of
+    docs/data.md. The file is written while it is sent, so its size is not limited. If the download stops early, start
+    it again. 409: no recording has a transcript yet.
     """
     file = export.export_batch(store, batch_id, format, dataset)
     return FileStream(file.chunks, media_type=file.media_type, headers=attachment(file.name))
@@ -142,9 +140,7 @@ def _place(cursor: str | None) -> Place | None:
         return None
     found = _PLACE.fullmatch(cursor)
     if not found:
-        raise InvalidRequestError(
-            "The cursor is not one that this list gave: leave it out for the first page."
-        )
+        raise InvalidRequestError("The cursor is not a next_cursor of this list: omit it for the first page.")
     group, last = found.groups()
     return Place(int(group) if group.isdecimal() else group, int(last))
 

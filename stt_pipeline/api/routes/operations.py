@@ -1,10 +1,10 @@
-"""For those who keep the product running: health, open to everybody, and metrics."""
+"""Health, which needs no key, and metrics."""
 
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
-from stt_pipeline.api.access import allowed_caller
+from stt_pipeline.api.access import authorize
 from stt_pipeline.api.health_checks import Part
 from stt_pipeline.api.problems import documented
 from stt_pipeline.health import State
@@ -13,18 +13,18 @@ router = APIRouter(tags=["operations"])
 
 
 class Health(BaseModel):
-    """How the product is. `fail` stops work, `warn` is worth a look; `stt doctor` says what to do about it."""
+    """The state of the product. With `warn` it works, with `fail` it does not; `stt doctor` prints what to do."""
 
     status: State = Field(description="The worst of the parts.", examples=["ok"])
     parts: dict[Part, State] = Field(
-        description="queue is the dispatcher; llm is ok where minutes need none.",
+        description="queue is the dispatcher; llm is ok if the minutes need none.",
         examples=[{"database": "ok", "queue": "ok", "model": "ok", "llm": "ok", "smtp": "warn"}],
     )
 
 
 @router.get("/health", responses={503: {"model": Health, "description": "The database cannot be used."}})
 def get_health(request: Request, response: Response) -> Health:
-    """Say how the product is, without a key: 200 if the API can do its work, else 503."""
+    """Return the state of the product, without a key: 200 if the API can use the database, else 503."""
     parts = request.app.state.health.parts()
     worst: State = max(parts.values(), key=("ok", "warn", "fail").index)
     if parts["database"] == "fail":
@@ -34,7 +34,7 @@ def get_health(request: Request, response: Response) -> Health:
 
 @router.get(
     "/metrics",
-    dependencies=[Depends(allowed_caller)],
+    dependencies=[Depends(authorize)],
     response_class=Response,
     responses={
         200: {
@@ -45,5 +45,5 @@ def get_health(request: Request, response: Response) -> Health:
     },
 )
 def metrics(request: Request) -> Response:
-    """Figures for Prometheus: requests, batches by status, shards in flight, the dispatcher's last tick."""
+    """Metrics for Prometheus: requests, batches by status, shards in flight, the dispatcher's last tick."""
     return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

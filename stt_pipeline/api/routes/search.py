@@ -1,4 +1,4 @@
-"""Search over transcripts and minutes. How text is understood is in ``search/``, how it is found in ``store/search``."""
+"""Search in transcripts and minutes. Queries are parsed in ``search/`` and run in ``store/results/search``."""
 
 from typing import Annotated
 
@@ -19,7 +19,8 @@ class HitView(BaseModel):
     """A line with at least one of the words."""
 
     start: float | None = Field(
-        description="When it is said, in seconds; null in minutes where it has no time.", examples=[754.2]
+        description="Seconds from the start of the recording; null for a line of minutes without a time.",
+        examples=[754.2],
     )
     speaker: str | None = Field(description="Null if unknown, and in minutes.", examples=["SPEAKER_01"])
     snippet: str = Field(
@@ -29,7 +30,7 @@ class HitView(BaseModel):
 
 
 class MatchView(BaseModel):
-    """Some three minutes of a recording, or its minutes, that have all that was asked for."""
+    """About three minutes of a transcript, or the minutes of a recording, that match the query."""
 
     transcription_id: int = Field(examples=[345])
     batch_id: int = Field(examples=[12])
@@ -37,14 +38,14 @@ class MatchView(BaseModel):
     file_name: str = Field(examples=["board.m4a"])
     part: Part
     start: float | None = Field(
-        description="Where the stretch begins, in seconds; null in minutes without any time.",
+        description="Start of the passage in seconds; null for minutes without times.",
         examples=[721.0],
     )
     hits: list[HitView] = Field(description="The first five lines with one of the words.")
 
 
 class MatchPage(Page):
-    """Matches, the newest first. A page may have few items, or none, and a `next_cursor`: so far was looked."""
+    """Matches, the newest first. A page with a `next_cursor` may have few items or none: the search continues there."""
 
     items: list[MatchView]
 
@@ -57,8 +58,8 @@ def search(
             min_length=1,
             max_length=LONGEST_QUERY,
             pattern=TEXT,
-            description="Words that are all said within some three minutes, in any form: 회의 finds 회의를 and 정기회의에서. "
-            'Words in double quotes follow each other: "예산안 확정".',
+            description="Words that all occur within about three minutes, in any inflected form: 회의 finds 회의를 and "
+            '정기회의에서. Words in double quotes must follow each other: "예산안 확정".',
             examples=["회의에서 예산"],
         ),
     ],

@@ -23,7 +23,7 @@ router = APIRouter(prefix="/transcriptions", tags=["transcriptions"])
 
 
 class TranscriptionView(BaseModel):
-    """What was said in a recording, when and by whom. Times are seconds from its start."""
+    """The transcript of a recording with times and speakers. Times are seconds from its start."""
 
     id: int = Field(examples=[345])
     batch_id: int = Field(examples=[12])
@@ -31,12 +31,12 @@ class TranscriptionView(BaseModel):
     uri: str = Field(examples=["file:///data/meetings/2026-03/board.m4a"])
     file_name: str = Field(examples=["board.m4a"])
     status: TranscriptionStatus = Field(
-        description="transcribed: its speakers are not known yet. outdated: to be made anew."
+        description="transcribed: without speakers yet. outdated: it is going to be transcribed again."
     )
     language: str = Field(examples=["ko"])
     duration: float = Field(description="Seconds.", examples=[3605.2])
     model: str = Field(examples=["large-v3"])
-    notes: list[str] = Field(description="What a reader must know of this transcript.", examples=[[]])
+    notes: list[str] = Field(description="Notes for the reader of this transcript.", examples=[[]])
     created_at: datetime
     text: str = Field(examples=["그럼 회의를 시작하겠습니다."])
     segments: list[Segment]
@@ -56,16 +56,16 @@ class MinutesView(BaseModel):
     decisions: list[str] = Field(examples=[["예산안을 다음 주에 확정한다."]])
     action_items: list[ActionItem]
     keywords: list[str] = Field(examples=[["예산", "보고서"]])
-    model: str = Field(description="Who wrote them.", examples=["extractive"])
+    model: str = Field(description="The summarizer that wrote them.", examples=["extractive"])
     tokens_used: int = Field(description="0 without a language model.", examples=[0])
 
 
 @router.get("/{transcription_id}", responses=documented(404))
 def get_transcription(transcription_id: Id, store: Store) -> TranscriptionView:
-    """Show a transcript, word by word."""
+    """Show a transcript with its words."""
     with store.begin() as connection:
         stored = transcriptions.get(connection, transcription_id)
-    said = stored.transcript
+    transcript = stored.transcript
     return TranscriptionView(
         id=stored.id,
         batch_id=stored.batch_id,
@@ -73,20 +73,20 @@ def get_transcription(transcription_id: Id, store: Store) -> TranscriptionView:
         uri=stored.audio_file_path,
         file_name=display_name(stored.audio_file_path),
         status=stored.status,
-        language=said.language,
-        duration=said.duration,
-        model=said.model,
-        notes=list(said.notes),
+        language=transcript.language,
+        duration=transcript.duration,
+        model=transcript.model,
+        notes=list(transcript.notes),
         created_at=stored.created_at,
-        text=said.text,
-        segments=list(said.segments),
+        text=transcript.text,
+        segments=list(transcript.segments),
         speaker_turns=list(stored.turns),
     )
 
 
 @router.get("/{transcription_id}/minutes", responses=documented(404))
 def get_minutes(transcription_id: Id, store: Store) -> MinutesView:
-    """Show the minutes of a transcript; 404 as long as there are none."""
+    """Show the minutes of a transcript; 404 until they exist."""
     stored, summary = export.minutes_of(store, transcription_id)
     minutes = summary.minutes
     return MinutesView(

@@ -1,4 +1,4 @@
-"""Watches: add, list, show, remove. What they find becomes batches by itself; how is in ``batches/``."""
+"""Watches: add, list, show, remove. ``batches/ingest`` polls them and creates batches of the new files."""
 
 from datetime import datetime
 
@@ -61,7 +61,7 @@ class NewWatch(BaseModel):
 
 
 class WatchView(BaseModel):
-    """A watch, and what it has found. Times of day are UTC."""
+    """A watch and its state. Times are UTC."""
 
     id: int = Field(examples=[3])
     name: str = Field(examples=["Calls"])
@@ -72,22 +72,22 @@ class WatchView(BaseModel):
     priority: Priority
     notify_emails: list[str] = Field(examples=[["kim@example.com"]])
     options: BatchOptions
-    since: datetime | None = Field(description="What was changed before is left alone; null takes in all.")
+    since: datetime | None = Field(description="Files changed before are skipped; null accepts all.")
     created_by: str = Field(examples=["operations (API key 3)"])
     created_at: datetime
-    looked_at: datetime | None = Field(description="When the source or the queue was looked at last.")
-    found_at: datetime | None = Field(description="When something new was found last.")
+    looked_at: datetime | None = Field(description="Last poll of the source or the queue.")
+    found_at: datetime | None = Field(description="Last poll that found new files.")
     swept_at: datetime | None = Field(
-        description="When the whole source was seen last; null where a queue tells what arrives."
+        description="End of the last full scan of the source; null for a watch with a queue."
     )
-    files: int = Field(description="Files that were taken in.", examples=[1250])
-    error: str | None = Field(description="Why the last look did not work.", examples=[None])
+    files: int = Field(description="Files that were added to batches.", examples=[1250])
+    error: str | None = Field(description="Error of the last poll.", examples=[None])
 
 
 class DeadLetterView(BaseModel):
-    """A message that was taken off the queue, since nothing could be made of it.
+    """A message that was removed from the queue because it is invalid.
 
-    Its body is not for everybody who may read here: whoever may send to the queue wrote it.
+    The body is not in the response: it is untrusted input of whatever can send to the queue.
     """
 
     id: int = Field(examples=[7])
@@ -101,7 +101,7 @@ class WatchDetails(WatchView):
 
     batches: list[int] = Field(examples=[[14, 12]])
     dead_letters: list[DeadLetterView] = Field(
-        description="Of its queue, whichever watch they were meant for."
+        description="Dead letters of its queue, which other watches may share."
     )
 
 
@@ -147,7 +147,7 @@ def list_watches(store: Store, limit: Limit = 50, cursor: Cursor = None) -> Watc
 
 @router.get("/{watch_id}", responses=documented(404))
 def get_watch(watch_id: Id, store: Store) -> WatchDetails:
-    """Show one watch, its latest batches, and what its queue told that nothing could be made of."""
+    """Show a watch, its latest batches, and the dead letters of its queue."""
     with store.snapshot() as connection:
         watch = watches.get(connection, watch_id)
         batch_ids = watches.latest_batches(connection, watch_id, _LATEST)
@@ -164,7 +164,7 @@ def get_watch(watch_id: Id, store: Store) -> WatchDetails:
 
 @router.delete("/{watch_id}", responses=documented(404))
 def remove_watch(watch_id: Id, store: Store, actor: CurrentActor) -> WatchView:
-    """Watch a source no longer. Its batches stay; the open one takes in nothing more."""
+    """Remove a watch. Its batches stay; the open one accepts no more files."""
     return _view(poll.remove_watch(store, watch_id, actor=actor))
 
 
