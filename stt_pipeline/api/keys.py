@@ -41,7 +41,7 @@ def revoke(database: Database, key_id: int, *, actor: Actor) -> ApiKey:
     """Revoke a key: it is invalid from the next request on.
 
     Raises:
-        NotFoundError: there is no such key.
+        NotFoundError: the key does not exist.
     """
     with database.begin() as connection:
         row, was_valid = api_keys.revoke(connection, key_id)

@@ -70,7 +70,7 @@ class ProgressFeed:
         """Return the progress of a batch, at most ``poll_seconds`` old.
 
         Raises:
-            NotFoundError: there is no such batch.
+            NotFoundError: the batch does not exist.
         """
         poll = self._polls.get(batch_id)
         if poll is None:

@@ -26,7 +26,7 @@ def require_key(settings: Settings, database: Database) -> None:
     """Check that an API key exists, or that development mode is limited to this machine.
 
     Raises:
-        NoKeyError: there is no key.
+        NoKeyError: no key exists.
         ConfigurationError: development mode would be open to the network.
     """
     if settings.development:
@@ -49,7 +49,7 @@ def serve(settings: Settings, url: str, *, port: int) -> None:
     """Serve the API on ``url``'s database until SIGINT or SIGTERM.
 
     Raises:
-        ConfigurationError: a setting is invalid, or there is no key.
+        ConfigurationError: a setting is invalid, or no key exists.
     """
     database = Database(url, connections=_CONNECTIONS, statement_seconds=settings.api_statement_seconds)
     try:

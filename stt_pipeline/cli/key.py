@@ -53,7 +53,7 @@ def list_keys(as_json: AsJsonLines = False) -> None:
     elif found:
         out.print(_table(found))
     else:
-        print_status("There is no key yet. Create one with: stt key create --role operator")
+        print_status("No key exists yet. Create one with: stt key create --role operator")
 
 
 @app.command()

@@ -112,7 +112,7 @@ def list_watches(as_json: AsJsonLines = False) -> None:
             if problem := _problem(watch, dead.get(watch.queue_url, 0)):
                 print_status(f"Watch {watch.id}: {problem}", style="yellow")
     else:
-        print_status("There is no watch yet. Add one with: stt watch add s3://bucket/prefix")
+        print_status("No watch exists yet. Add one with: stt watch add s3://bucket/prefix")
 
 
 @app.command()

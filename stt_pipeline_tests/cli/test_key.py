@@ -82,7 +82,7 @@ def test_the_audit_log_has_the_creation_and_revocation_of_a_key(
 def test_list(stt_on_database: Stt, database: Database) -> None:
     ended = stt_on_database("key", "list")
     assert (ended.code, ended.out) == (0, "")
-    assert ended.err == "There is no key yet. Create one with: stt key create --role operator\n"
+    assert ended.err == "No key exists yet. Create one with: stt key create --role operator\n"
     made = json.loads(stt_on_database("key", "create", "--role", "viewer", "--name", "[a] b", "--json").out)
     stt_on_database("key", "create", "--role", "admin")
     stt_on_database("key", "revoke", 2)

@@ -39,7 +39,7 @@ def test_add_writes_the_request(stt_on_database: Stt, database: Database, bucket
 
 
 def test_list_show_and_remove(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
-    assert stt_on_database("watch", "list").err.startswith("There is no watch yet.")
+    assert stt_on_database("watch", "list").err.startswith("No watch exists yet.")
     (tmp_path / "[녹음]").mkdir()
     ended = stt_on_database("watch", "add", "[녹음]", "--name", "calls")
     source = (tmp_path / "[녹음]").as_uri()
