@@ -10,8 +10,11 @@ import sys
 import time
 from types import TracebackType
 
+import psutil
+
 from stt_pipeline_tests.cli.conftest import plain
 
+_SECONDS = 300.0  # until a command that hangs fails the test, also on a busy machine
 _STT = [sys.executable, "-c", "from stt_pipeline.cli.main import run; run()"]
 
 
@@ -48,9 +51,9 @@ class Terminal:
         """The text on the screen so far, without control sequences."""
         return plain(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self._shown.decode(errors="replace")))
 
-    def wait_for(self, words: str, seconds: float = 60) -> None:
+    def wait_for(self, words: str) -> None:
         """Read until the screen shows ``words``."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + _SECONDS
         while words not in self.shown:
             assert time.monotonic() < deadline and self._read(), f"{words!r} is not in {self.shown!r}"
 
@@ -59,8 +62,11 @@ class Terminal:
         os.write(self._screen, keys.encode())
 
     def interrupt(self) -> None:
-        """Press Ctrl-C until the command ends: one between a prompt and the read behind it is not seen before the next."""
-        for _ in range(5):
+        """Press Ctrl-C, as soon as the command waits; press again if it was lost between a prompt and the read after it."""
+        deadline = time.monotonic() + _SECONDS
+        while psutil.Process(self._process.pid).status() == psutil.STATUS_RUNNING:
+            time.sleep(0.02)
+        while time.monotonic() < deadline:
             self._process.send_signal(signal.SIGINT)
             next_press = time.monotonic() + 10
             while time.monotonic() < next_press:
@@ -69,10 +75,10 @@ class Terminal:
 
     def end(self) -> int:
         """Read until the command has ended, and return its exit code."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + _SECONDS
         while self._read():
-            assert time.monotonic() < deadline, f"it goes on, and shows {self.shown!r}"
-        return self._process.wait(60)
+            assert time.monotonic() < deadline, f"it still runs, and shows {self.shown!r}"
+        return self._process.wait(_SECONDS)
 
     def _read(self) -> bool:
         """Read the output of up to a second; return False after the end."""
