@@ -53,9 +53,22 @@ def app(app: FastAPI, database: Database, tmp_path: Path) -> FastAPI:
     return app
 
 
-@pytest.mark.parametrize("max_examples", [1, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("phases", "max_examples"),
+    [
+        ("examples,fuzzing,stateful", 2),
+        pytest.param("examples,coverage,fuzzing,stateful", 8, marks=pytest.mark.slow),
+    ],
+    ids=["short", "whole"],
+)
 def test_responses_match_the_description(
-    client: TestClient, server: str, database: Database, recordings: Path, tmp_path: Path, max_examples: int
+    client: TestClient,
+    server: str,
+    database: Database,
+    recordings: Path,
+    tmp_path: Path,
+    phases: str,
+    max_examples: int,
 ) -> None:
     for name in ("a", "b"):
         write_tone(recordings / f"{name}.wav")
@@ -74,7 +87,7 @@ def test_responses_match_the_description(
                 str(CONFIG),
             ),
             *("run", f"{server}/openapi.json", "--checks", "all", "--max-examples", str(max_examples)),
-            *("--seed", "1"),
+            *("--seed", "1", "--phases", phases),
             *("-H", f"Authorization: {client.headers['Authorization']}", "--generation-database", "none"),
         ],
         cwd=tmp_path,
