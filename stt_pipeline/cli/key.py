@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from stt_pipeline.api import keys
-from stt_pipeline.cli.batch.arguments import AsJson, AsJsonLines, fitting
+from stt_pipeline.cli.batch.arguments import AsJson, AsJsonLines, valid_id
 from stt_pipeline.cli.batch.formatting import local_time
 from stt_pipeline.cli.connection import actor, connected
 from stt_pipeline.cli.terminal import out, print_json, print_result, print_status
@@ -60,7 +60,7 @@ def list_keys(as_json: AsJsonLines = False) -> None:
 def revoke(
     key_id: Annotated[
         int,
-        typer.Argument(metavar="ID", callback=fitting, help="Number of the key, as in `stt key list`."),
+        typer.Argument(metavar="ID", callback=valid_id, help="Number of the key, as in `stt key list`."),
     ],
     as_json: AsJson = False,
 ) -> None:

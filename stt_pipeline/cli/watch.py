@@ -20,8 +20,8 @@ from stt_pipeline.cli.batch.arguments import (
     Options,
     Pattern,
     Urgency,
-    fitting,
     parsed_options,
+    valid_id,
 )
 from stt_pipeline.cli.batch.formatting import local_time
 from stt_pipeline.cli.connection import actor, connected
@@ -37,7 +37,7 @@ _BATCHING = {"daily": "one per day", "arrival": "one per poll"}
 
 WatchId = Annotated[
     int,
-    typer.Argument(metavar="ID", callback=fitting, help="Number of the watch, as in `stt watch list`."),
+    typer.Argument(metavar="ID", callback=valid_id, help="Number of the watch, as in `stt watch list`."),
 ]
 
 app = typer.Typer(no_args_is_help=True, help="Watch sources: new files become batches automatically.")

@@ -126,7 +126,7 @@ def test_newest_first_page_by_page_over_many_sections(client: TestClient, databa
 def test_a_call_that_takes_too_long_returns_its_results_so_far(
     client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "_ENOUGH_SECONDS", 0.0)
+    monkeypatch.setattr(search, "ENOUGH_SECONDS", 0.0)
     section = 1 << search.SECTION_BITS
     add(database, 1, "크로노그래프를 샀습니다.", at=1)
     add(database, 2, "회의를 했습니다.", at=10 * section)

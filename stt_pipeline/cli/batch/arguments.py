@@ -12,7 +12,7 @@ from stt_pipeline.store.queue.batches import Priority
 from stt_pipeline.store.tables import LARGEST_ID
 
 
-def fitting(number: int | None) -> int | None:
+def valid_id(number: int | None) -> int | None:
     """Reject a number that is too large for an id."""
     if number is not None and number > LARGEST_ID:
         raise typer.BadParameter("the number is too large.")
@@ -21,7 +21,7 @@ def fitting(number: int | None) -> int | None:
 
 BatchId = Annotated[
     int,
-    typer.Argument(metavar="ID", callback=fitting, help="Number of the batch, as in `stt batch list`."),
+    typer.Argument(metavar="ID", callback=valid_id, help="Number of the batch, as in `stt batch list`."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 AsJsonLines = Annotated[bool, typer.Option("--json", help="Print JSON Lines, one object a line.")]

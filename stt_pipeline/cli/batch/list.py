@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from stt_pipeline.batches.queries.progress import Overview, overviews
-from stt_pipeline.cli.batch.arguments import AsJsonLines, fitting
+from stt_pipeline.cli.batch.arguments import AsJsonLines, valid_id
 from stt_pipeline.cli.batch.formatting import local_time, percent
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.terminal import out, print_json, print_status
@@ -21,7 +21,7 @@ def list_batches(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of batches.")] = 20,
     before: Annotated[
         int | None,
-        typer.Option(metavar="ID", callback=fitting, help="Only batches older than this one."),
+        typer.Option(metavar="ID", callback=valid_id, help="Only batches older than this one."),
     ] = None,
     as_json: AsJsonLines = False,
 ) -> None:

@@ -25,7 +25,7 @@ SECTION_BITS = 14
 
 _WIDEST = 64  # sections in one query
 _CHEAP_SECONDS = 0.01  # after a faster query, the next one has four times as many sections
-_ENOUGH_SECONDS = 0.06  # after this time, a call returns the blocks that it has
+ENOUGH_SECONDS = 0.06  # after this time, a call returns the blocks that it has
 _CANDIDATES = 3_000  # blocks with all terms of a phrase whose order is checked in one call
 _AT_ONCE = 500
 
@@ -178,7 +178,7 @@ def find(
         end = sections.start
         below = min(below, end << SECTION_BITS)
         now = time.monotonic()
-        if now - began > _ENOUGH_SECONDS:
+        if now - began > ENOUGH_SECONDS:
             break
         if now - started < _CHEAP_SECONDS:
             width = min(4 * width, _WIDEST)
