@@ -30,6 +30,8 @@ from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.server.embedded import running_url
 
+pytestmark = pytest.mark.slow
+
 STT = [sys.executable, "-c", "from stt_pipeline.cli.main import run; run()"]
 
 
