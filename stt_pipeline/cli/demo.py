@@ -52,13 +52,13 @@ def demo(
         )
     settings = Settings()
     # a running stack sends real mails if a mail server is configured
-    people = [] if settings.smtp_url and running_stack(settings) else [_RECIPIENT]
+    recipients = [] if settings.smtp_url and running_stack(settings) else [_RECIPIENT]
     with _instance(settings) as (database, ui_url):
         batch = create_batch(
             database,
             source_path=str(folder),
             name="demo",
-            notify_emails=people,
+            notify_emails=recipients,
             options={"model": "demo"},
             actor=Actor("stt demo"),
         )

@@ -56,7 +56,7 @@ def transcribe(
         bool, typer.Option("--multilingual", help="Detect the language of each region of speech.")
     ] = False,
     hotwords: Annotated[
-        str, typer.Option(help="Names and terms that are likely to be said, separated by commas.")
+        str, typer.Option(help="Names and terms that are likely to occur, separated by commas.")
     ] = "",
     diarizer: DiarizerFlag = None,
     model_batch_size: Annotated[

@@ -200,8 +200,8 @@ def test_a_start_after_kill_9_cleans_up_and_ctrl_c_ends_everything(up: Up) -> No
 
     began = time.monotonic()
     up.process.send_signal(signal.SIGINT)
-    assert up.process.wait(60) == 0
-    assert time.monotonic() - began < 20
+    assert up.process.wait(120) == 0
+    assert time.monotonic() - began < 100
     assert up.said.rstrip().endswith("Stopped.")
     assert not orphans(up.home)
     assert running_url(up.settings) is None
