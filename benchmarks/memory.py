@@ -26,6 +26,7 @@ from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.batches.ingest.scan import run_intake
 from stt_pipeline.batches.requests.backend_choice import FixedBackend
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.speech.diarization import load_diarizer
@@ -94,7 +95,7 @@ def _shards(folder: Path, count: int, server: str) -> dict[str, object]:
 
 def _scanned(database: Database, recordings: Path) -> list[str]:
     """Make a batch of a folder, one file a shard, and return the keys of its shards."""
-    batch = create_batch(database, source_path=str(recordings))
+    batch = create_batch(database, BatchRequest(source_path=str(recordings)))
     keys: list[str] = []
     with claimed_batch(database, batch.id, run_id=str(uuid.uuid4()), token=None, lease_seconds=60) as work:
         run_intake(work, add_partitions=keys.extend, max_file_bytes=1 << 30)

@@ -23,6 +23,7 @@ from stt_pipeline.audio.decode import decode
 from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.probe import probe
 from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.settings import Settings
@@ -44,7 +45,9 @@ def main(module: str = "benchmarks.instant_speech") -> None:
             _opened(stack.database_url) as database,
         ):
             print(f"Ready after {stack.start_seconds:.1f} s: {FILES} files in {recordings}.")
-            batch = create_batch(database, source_path=str(recordings), notify_emails=["team@example.com"])
+            batch = create_batch(
+                database, BatchRequest(source_path=str(recordings), notify_emails=["team@example.com"])
+            )
             while not (figures := progress(database, batch.id)).is_over:
                 stack.check()
                 time.sleep(0.5)

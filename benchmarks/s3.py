@@ -22,8 +22,9 @@ from benchmarks.instances import closing_database, own_database, print_status, s
 from benchmarks.listing_server import BUCKET, key_of, listing_server, put
 from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.audio.opening import open_source
-from stt_pipeline.batches.ingest import poll
+from stt_pipeline.audio.opening import SourceAccess, open_source
+from stt_pipeline.batches.requests.batch_request import WatchRequest
+from stt_pipeline.batches.requests.create import create_watch
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import watches
@@ -105,11 +106,10 @@ def _ticks(database: Database, address: str, known: int, new: int) -> dict[str, 
     import dagster as dg
 
     settings = Settings()
-    watch = poll.add_watch(
+    watch = create_watch(
         database,
-        source_path=SOURCE,
+        WatchRequest(source_path=SOURCE, name="calls of the day"),
         allowed=AllowedSources.for_users("", SourceAccess.of(settings)),
-        name="calls of the day",
     )
     with dg.DagsterInstance.get() as instance:
 

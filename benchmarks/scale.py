@@ -25,6 +25,7 @@ from sqlalchemy import text
 from benchmarks.instances import closing_database, own_database, print_status, sensor_tick
 from stt_pipeline.audio.memory import MemorySource
 from stt_pipeline.audio.sources import Source, SourceObject
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
@@ -85,7 +86,7 @@ def _measure(database: Database, folder: Path, files: int) -> dict[str, object]:
     with database.begin() as connection:
         version = connection.scalar(text("SHOW server_version"))
         small = large_store.add_batches(connection, SMALL_BATCHES, files=50, files_per_shard=1)
-    large = create_batch(database, source_path=str(source), name="Every call of the year").id
+    large = create_batch(database, BatchRequest(source_path=str(source), name="Every call of the year")).id
     scanned = _scan(large, files)
     print_status(f"scanned at {files / scanned['intake_seconds']:,.0f} files a second; doing half of it")
     with database.begin() as connection:

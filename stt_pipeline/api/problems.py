@@ -89,7 +89,10 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     def invalid_fields(request: Request, error: RequestValidationError) -> JSONResponse:
         wrong = [
-            FieldError(where=".".join(str(part) for part in one["loc"]), message=one["msg"])
+            FieldError(
+                where=".".join(str(part) for part in one["loc"]),
+                message=one["msg"].removeprefix("Value error, "),
+            )
             for one in error.errors()
         ]
         if any(one["type"] == "json_invalid" for one in error.errors()):

@@ -15,7 +15,9 @@ from rich.text import Text
 import stt_pipeline
 from stt_pipeline.batches.queries.progress import Progress
 from stt_pipeline.batches.queries.scores import FileScore, Totals, score_batch, totals
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.cli.batch.watch import watched
 from stt_pipeline.cli.stack_lock import running_stack
 from stt_pipeline.cli.supervisor import Stack
@@ -56,10 +58,12 @@ def demo(
     with _instance(settings) as (database, ui_url):
         batch = create_batch(
             database,
-            source_path=str(folder),
-            name="demo",
-            notify_emails=recipients,
-            options={"model": "demo"},
+            BatchRequest(
+                source_path=str(folder),
+                name="demo",
+                notify_emails=recipients,
+                options=BatchOptions(model="demo"),
+            ),
             actor=Actor("stt demo"),
         )
         print_status(f"Batch {batch.id}: {folder} · follow it in the Dagster UI: {ui_url}")

@@ -7,8 +7,8 @@ import typer
 from pydantic import ValidationError
 
 from stt_pipeline.backends import DIARIZERS, DiarizerName
-from stt_pipeline.batches.requests.create import what_is_wrong
 from stt_pipeline.batches.requests.options import BatchOptions
+from stt_pipeline.batches.requests.validation import explanation
 from stt_pipeline.cli.batch.arguments import parsed_options
 from stt_pipeline.errors import InvalidRequestError
 
@@ -48,4 +48,4 @@ def speech_options(pairs: Sequence[str] | None, **flags: Any) -> BatchOptions:
     try:
         return BatchOptions.model_validate(options)
     except ValidationError as error:
-        raise InvalidRequestError(f"Invalid --option: {what_is_wrong(error)}.") from error
+        raise InvalidRequestError(f"Invalid --option: {explanation(error)}.") from error

@@ -12,14 +12,18 @@ from rich.table import Table
 from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.sqs import QueueAccess
-from stt_pipeline.batches.ingest.poll import add_watch, remove_watch
+from stt_pipeline.batches.requests.batch_request import WatchRequest
+from stt_pipeline.batches.requests.create import create_watch, remove_watch
+from stt_pipeline.batches.requests.validation import validated
 from stt_pipeline.cli.batch.arguments import (
     AsJson,
     AsJsonLines,
     Emails,
     Options,
     Pattern,
+    Source,
     Urgency,
+    described,
     parsed_options,
     valid_id,
 )
@@ -45,43 +49,38 @@ app = typer.Typer(no_args_is_help=True, help="Watch sources: new files become ba
 
 @app.command()
 def add(
-    source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="s3://bucket/prefix, or a folder that recorders write to.")
-    ],
+    source: Source,
     pattern: Pattern = "",
-    name: Annotated[
-        str, typer.Option(help="Its batches are called by it and the day; else the source's.")
-    ] = "",
-    batches: Annotated[
-        Batching, typer.Option(help="daily: one batch a day. arrival: one for what each look finds.")
-    ] = "daily",
-    queue: Annotated[
-        str,
-        typer.Option(
-            help="Address of the SQS queue that gets the bucket's notifications; else it is listed."
-        ),
-    ] = "",
+    name: Annotated[str, typer.Option(help=described("name", WatchRequest))] = "",
+    batches: Annotated[Batching, typer.Option(help=described("batching", WatchRequest))] = "daily",
+    queue: Annotated[str, typer.Option(help=described("queue_url", WatchRequest))] = "",
     priority: Urgency = "normal",
     notify: Emails = None,
     option: Options = None,
-    new_only: Annotated[bool, typer.Option("--new-only", help="Leave alone what is there already.")] = False,
+    new_only: Annotated[bool, typer.Option("--new-only", help=described("new_only", WatchRequest))] = False,
     as_json: AsJson = False,
 ) -> None:
     """Watch SOURCE: while `stt up` runs, its new files are transcribed."""
     settings = Settings()
+    request = validated(
+        WatchRequest,
+        {
+            "source_path": source,
+            "file_pattern": pattern,
+            "name": name,
+            "batching": batches,
+            "queue_url": queue,
+            "priority": priority,
+            "notify_emails": notify or [],
+            "options": parsed_options(option or ()),
+            "new_only": new_only,
+        },
+    )
     access = SourceAccess.interactive(settings)
     with connected() as database:
-        watch = add_watch(
+        watch = create_watch(
             database,
-            source_path=source,
-            file_pattern=pattern,
-            name=name,
-            batching=batches,
-            queue_url=queue,
-            priority=priority,
-            notify_emails=notify or (),
-            options=parsed_options(option or ()),
-            new_only=new_only,
+            request,
             allowed=AllowedSources.for_users(settings.allowed_sources, access),
             queues=QueueAccess.of(settings),
             actor=actor("stt watch add"),

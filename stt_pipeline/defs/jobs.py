@@ -12,8 +12,10 @@ from stt_pipeline.batches.keys import batch_key
 from stt_pipeline.batches.maintenance import deletion
 from stt_pipeline.batches.maintenance.compaction import compact_missing
 from stt_pipeline.batches.maintenance.retention import retire_batches
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch as write_batch
 from stt_pipeline.batches.requests.options import BatchOptions
+from stt_pipeline.batches.requests.validation import validated
 from stt_pipeline.defs.batch_records import delete_records, end_runs_and_delete_records
 from stt_pipeline.defs.batch_step import claimed_partition
 from stt_pipeline.defs.dagster_private import UnresolvedAssetJobDefinition
@@ -25,7 +27,6 @@ from stt_pipeline.parquet.files import data_folder
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.access.audit import Actor
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.queue.batches import Priority
 from stt_pipeline.store.results import transcriptions
 
 JOB_OF_ORDER: dict[dispatch.OrderKind, str] = {
@@ -59,47 +60,30 @@ report_batch = dg.define_asset_job(
 )
 
 
-class Options(BatchOptions, dg.Config):
-    """The options of a batch in the launchpad."""
+class LaunchpadOptions(BatchOptions, dg.Config):
+    """The options of a batch, as the launchpad shows them."""
 
 
-class NewBatch(dg.Config):
-    """The launchpad's form for a new batch."""
+class LaunchpadRequest(BatchRequest, dg.Config):
+    """A request to process a source, as the launchpad shows it."""
 
-    source: str = Field(
-        description="Folder with the recordings: /data/meetings, file:///data/meetings or s3://bucket/meetings."
+    options: LaunchpadOptions = Field(
+        LaunchpadOptions(), description=BatchRequest.model_fields["options"].description
     )
-    pattern: str = Field(
-        "", description="Globs separated by commas, such as **/*.wav; empty selects all known extensions."
-    )
-    name: str = Field("", description="Name of the batch; empty uses the name of the source.")
-    priority: Priority = Field("normal", description="Batches of higher priority are dispatched first.")
-    notify_emails: list[str] = Field(
-        [], description="Addresses that receive the minutes and the batch report."
-    )
-    options: Options = Field(Options(), description="Override the settings for this batch.")
 
 
-@dg.op(description="Create the batch; the dispatcher starts it within seconds.")
+# a schema only: values are validated in the op, which fails with one sentence instead of pydantic's report
+@dg.op(
+    config_schema=LaunchpadRequest.to_config_schema().as_field(),
+    description="Create the batch; the dispatcher starts it within seconds.",
+)
 def write_batch_row(
-    context: dg.OpExecutionContext,
-    config: NewBatch,
-    database: ResourceParam[Database],
-    sources: ResourceParam[AllowedSources],
+    context: dg.OpExecutionContext, database: ResourceParam[Database], sources: ResourceParam[AllowedSources]
 ) -> None:
     """Create the batch, or fail with what is wrong about the request."""
     try:
-        batch = write_batch(
-            database,
-            source_path=config.source,
-            file_pattern=config.pattern,
-            name=config.name,
-            priority=config.priority,
-            notify_emails=config.notify_emails,
-            options=config.options,
-            allowed=sources,
-            actor=Actor("Dagster UI"),
-        )
+        request = validated(BatchRequest, context.op_config)
+        batch = write_batch(database, request, allowed=sources, actor=Actor("Dagster UI"))
     except InvalidRequestError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     key = batch_key(batch.id)

@@ -65,6 +65,37 @@ def test_a_batch_has_the_values_of_its_request(
     assert did(database, batch["id"]) == [("a admin (API key 1)", "batch.create")]
 
 
+@pytest.mark.parametrize("path", [BATCHES, f"{ADMIN}/stt-watches"])
+def test_without_a_name_the_source_gives_one_and_a_blank_name_is_refused(
+    client: TestClient, recordings: Path, path: str
+) -> None:
+    def post(**values: Any) -> Any:
+        return client.post(path, json={"source_path": recordings.as_uri(), **values})
+
+    assert [post(**values).json()["name"] for values in ({}, {"name": ""})] == [recordings.name] * 2
+    assert post(name=" a \n b ").json()["name"] == "a b"
+    refused = post(name=" \n")
+    (error,) = refused.json()["errors"]
+    assert (refused.status_code, error["where"]) == (422, "body.name")
+    assert error["message"] == "a name has printable characters: change it, or leave it out"
+
+
+@pytest.mark.parametrize("name", ["", " \n", "a\0b"])
+def test_a_batch_is_not_renamed_to_a_blank_name(client: TestClient, recordings: Path, name: str) -> None:
+    at = f"{BATCHES}/{made(client, recordings)['id']}"
+    refused = client.put(at, json={"name": name})
+    assert (refused.status_code, refused.json()["errors"][0]["where"]) == (422, "body.name")
+    assert client.get(at).json()["name"] == recordings.name
+
+
+def test_an_address_that_is_none_is_named_by_its_place(client: TestClient, recordings: Path) -> None:
+    body = {"source_path": recordings.as_uri(), "notify_emails": ["kim@example.com", "kim"]}
+    refused = client.post(BATCHES, json=body)
+    (error,) = refused.json()["errors"]
+    assert (refused.status_code, error["where"]) == (422, "body.notify_emails.1")
+    assert "email address" in error["message"]
+
+
 def test_the_lifecycle_of_a_batch(client: TestClient, database: Database, recordings: Path) -> None:
     for n in range(3):
         write_tone(recordings / f"{n}.wav")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stt_pipeline.audio.allowed import ALLOW_ALL, AllowedSources
 from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.sound import Sound, all_samples
 from stt_pipeline.audio.sources import Source, SourceObject
@@ -18,7 +19,9 @@ from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
 from stt_pipeline.batches.execution.shard_claims import ShardClaims
 from stt_pipeline.batches.ingest.scan import IntakeResult, run_intake
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.batches.requests.validation import validated
 from stt_pipeline.batches.stages.report import Report, close_batch
 from stt_pipeline.errors import ConfigurationError, DownloadError
 from stt_pipeline.notify.notifier import Notifier
@@ -149,10 +152,17 @@ def scan(
 
 
 def scanned(
-    database: Database, folder: Path, *, files_per_shard: int = 1, **wishes: object
+    database: Database,
+    folder: Path,
+    *,
+    files_per_shard: int = 1,
+    allowed: AllowedSources = ALLOW_ALL,
+    **request: object,
 ) -> tuple[Batch, IntakeResult, list[str]]:
     """Make a batch of ``folder`` and scan it; return batch, result and the keys that became partitions."""
-    batch = create_batch(database, source_path=str(folder), **wishes)  # type: ignore[arg-type]
+    batch = create_batch(
+        database, validated(BatchRequest, {"source_path": str(folder), **request}), allowed=allowed
+    )
     with database.begin() as connection:
         batches.set_files_per_shard(connection, batch.id, files_per_shard)
     keys: list[str] = []

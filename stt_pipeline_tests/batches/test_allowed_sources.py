@@ -10,6 +10,7 @@ from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.batches.ingest.scan import run_intake
 from stt_pipeline.batches.queries.progress import overviews, progress
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.batches.stages.transcribe import probe_files
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError
@@ -38,14 +39,16 @@ def test_a_source_elsewhere_is_refused_and_nothing_is_written(
 ) -> None:
     for source in (tmp_path / "secret", tmp_path, tmp_path / "meetings" / ".." / "secret"):
         with pytest.raises(InvalidRequestError):
-            create_batch(database, source_path=str(source), allowed=allowed)
+            create_batch(database, BatchRequest(source_path=str(source)), allowed=allowed)
     assert overviews(database, 10) == []
-    assert create_batch(database, source_path=str(tmp_path / "meetings" / "2026"), allowed=allowed).id
+    assert create_batch(
+        database, BatchRequest(source_path=str(tmp_path / "meetings" / "2026")), allowed=allowed
+    ).id
 
 
 def test_a_scan_looks_at_links_again(database: Database, tmp_path: Path, allowed: AllowedSources) -> None:
     source = tmp_path / "meetings" / "2026"
-    batch = create_batch(database, source_path=str(source), allowed=allowed)
+    batch = create_batch(database, BatchRequest(source_path=str(source)), allowed=allowed)
     _becomes_a_link(source, tmp_path / "secret")
     with claimed_batch(database, batch.id, run_id=str(uuid.uuid4()), token=None, lease_seconds=60) as work:
         result = run_intake(
@@ -84,7 +87,7 @@ def test_the_command_line_is_held_to_the_setting(
         assert (ended.code, ended.out) == (2, "")
         assert len(ended.err.splitlines()) == 1
     assert stt_on_database("batch", "create", "meetings/2026").code == 0
-    assert [overview.batch.name for overview in overviews(database, 10)] == ["2026", "secret"]
+    assert [overview.name for overview in overviews(database, 10)] == ["2026", "secret"]
     monkeypatch.setenv("STT_ALLOWED_SOURCES", "meetings")
     ended = stt_on_database("batch", "create", "meetings")
     assert ended.code == 2

@@ -11,7 +11,9 @@ from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
 from stt_pipeline.batches.execution.dispatch import SHARDS_PER_RUN, Order, allocate_shards, revoke_order, tick
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.batches.requests.validation import validated
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
@@ -51,7 +53,7 @@ def _execute(database: Database, statement: str) -> None:
 def test_a_new_batch_is_scanned_first_and_an_order_repeats_until_it_is_claimed(
     database: Database, tmp_path: Path
 ) -> None:
-    batch = create_batch(database, source_path=str(_folder(tmp_path / "in", 1)))
+    batch = create_batch(database, BatchRequest(source_path=str(_folder(tmp_path / "in", 1))))
     (first,) = _tick(database)
     (again,) = _tick(database)
     assert (first.job, first.batch_id, first.keys) == ("intake", batch.id, (f"{batch.id:06d}",))
@@ -115,7 +117,7 @@ class _KilledError(BaseException):
 
 
 def test_a_file_that_crashes_its_run_fails_alone(database: Database, tmp_path: Path) -> None:
-    batch = create_batch(database, source_path=str(_folder(tmp_path / "in", 5)))
+    batch = create_batch(database, BatchRequest(source_path=str(_folder(tmp_path / "in", 5))))
     _execute(database, "UPDATE stt_batches SET files_per_shard = 5")
     with database.begin() as connection:
         batch = batches.get(connection, batch.id)
@@ -197,9 +199,9 @@ def test_runs_that_fail_to_start_are_not_crashes(database: Database, tmp_path: P
     assert progress(database, batch.id).failures_by_class == {}
 
 
-def _bucket(database: Database, folder: Path, count: int, *, size: int = 1_000, **wishes: object) -> int:
+def _bucket(database: Database, folder: Path, count: int, *, size: int = 1_000, **request: object) -> int:
     """Return the id of a scanned batch whose files exist only in the listing."""
-    batch = create_batch(database, source_path=str(folder), **wishes)  # type: ignore[arg-type]
+    batch = create_batch(database, validated(BatchRequest, {"source_path": str(folder), **request}))
     scan(database, batch, [], source=Bucket(count, size=size), max_bytes=1 << 40)
     return batch.id
 

@@ -2,7 +2,11 @@
 
 import time
 import wave
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, Semaphore
+from typing import Any
 
 import av
 import numpy as np
@@ -10,9 +14,18 @@ import pytest
 from sqlalchemy import text
 
 from stt_pipeline.audio.allowed import ALLOW_ALL, AllowedSources
+from stt_pipeline.audio.folder import LocalFolder
+from stt_pipeline.audio.patterns import FilePattern
 from stt_pipeline.audio.probe import probe, rough_duration
-from stt_pipeline.batches.requests import estimate as module
-from stt_pipeline.batches.requests.estimate import DEFAULT_REAL_TIME_FACTOR, Estimate, estimate
+from stt_pipeline.audio.sources import Source, SourceObject
+from stt_pipeline.batches.requests.batch_request import SourceRequest
+from stt_pipeline.batches.requests.estimate import (
+    DEFAULT_REAL_TIME_FACTOR,
+    MAX_CONCURRENT,
+    Estimate,
+    estimate,
+)
+from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.errors import ConflictError, InvalidRequestError, UnreadableError
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, scanned, write_tone
@@ -32,9 +45,13 @@ def write_mp3(path: Path, seconds: float) -> Path:
     return path
 
 
-def look(database: Database, folder: Path, **wishes: object) -> Estimate:
-    asked = {"file_pattern": "", "allowed": ALLOW_ALL, "model": "", "max_file_bytes": MAX_BYTES, **wishes}
-    return estimate(database, source_path=str(folder), **asked)  # type: ignore[arg-type]
+def estimated(
+    database: Database, folder: Path, *, file_pattern: str = "", model: str = "", **limits: Any
+) -> Estimate:
+    request = SourceRequest(
+        source_path=str(folder), file_pattern=file_pattern, options=BatchOptions(model=model)
+    )
+    return estimate(database, request, **{"allowed": ALLOW_ALL, "max_file_bytes": MAX_BYTES, **limits})
 
 
 def test_hours_come_from_bytes_ending_by_ending(database: Database, tmp_path: Path) -> None:
@@ -44,16 +61,16 @@ def test_hours_come_from_bytes_ending_by_ending(database: Database, tmp_path: Pa
     for number in range(10):
         write_mp3(folder / "calls" / "mobile" / f"{number}.MP3", 20.0)
     (folder / "notes.txt").write_text("no recording")
-    found = look(database, folder)
+    found = estimated(database, folder)
     sizes = [path.stat().st_size for path in folder.rglob("*.[wM]*")]
     assert (found.files, found.bytes) == (40, sum(sizes))
     assert found.is_complete
     assert found.listed == 44  # with three folders and the notes
     assert (found.sampled, found.unreadable) == (20, 0)
     assert found.audio_hours == pytest.approx((30 * 2 + 10 * 20) / 3600, rel=0.02)
-    assert found.gpu_hours == pytest.approx(found.audio_hours * DEFAULT_REAL_TIME_FACTOR, abs=1e-4)
-    assert "no speed was measured here yet" in found.basis
-    assert look(database, folder) == found
+    assert found.expected_hours == pytest.approx(found.audio_hours * DEFAULT_REAL_TIME_FACTOR, abs=1e-4)
+    assert "no speed is measured here yet" in found.basis
+    assert estimated(database, folder) == found
 
 
 def test_files_without_sound_count_as_such(database: Database, tmp_path: Path) -> None:
@@ -61,17 +78,17 @@ def test_files_without_sound_count_as_such(database: Database, tmp_path: Path) -
     (tmp_path / "b.wav").write_bytes(b"x" * (tmp_path / "a.wav").stat().st_size)
     (tmp_path / "c.wav").touch()
     write_tone(tmp_path / "large.wav", 60.0)
-    found = look(database, tmp_path, max_file_bytes=400_000)
+    found = estimated(database, tmp_path, max_file_bytes=400_000)
     assert (found.files, found.sampled, found.unreadable) == (4, 3, 2)
     assert found.audio_hours == pytest.approx(10 / 3600, rel=0.05)
 
 
 def test_an_empty_source_and_one_without_any_sound(database: Database, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    found = look(database, tmp_path / "in")
+    found = estimated(database, tmp_path / "in")
     assert (found.files, found.audio_hours, found.is_complete, found.sampled) == (0, 0.0, True, 0)
     (tmp_path / "in" / "a.mp3").write_text("text")
-    found = look(database, tmp_path / "in")
+    found = estimated(database, tmp_path / "in")
     assert (found.files, found.audio_hours, found.sampled, found.unreadable) == (1, 0.0, 1, 1)
 
 
@@ -79,14 +96,14 @@ def test_a_large_source_is_cut_off(database: Database, tmp_path: Path) -> None:
     for number in range(50):
         write_tone(tmp_path / f"{number}.wav", 0.1)
         (tmp_path / f"{number}.txt").touch()
-    found = look(database, tmp_path, most_names=30)
+    found = estimated(database, tmp_path, max_listed=30)
     assert not found.is_complete
     assert found.listed == 30
     assert 0 < found.files <= 30
-    found = look(database, tmp_path, listing_seconds=0.0)
+    found = estimated(database, tmp_path, listing_seconds=0.0)
     assert (found.listed, found.is_complete) == (0, False)
     # also where nothing matches
-    assert look(database, tmp_path, file_pattern="*.flac", most_names=30).listed == 30
+    assert estimated(database, tmp_path, file_pattern="*.flac", max_listed=30).listed == 30
 
 
 def test_the_time_is_what_it_took_here_with_the_same_model(database: Database, tmp_path: Path) -> None:
@@ -101,29 +118,52 @@ def test_the_time_is_what_it_took_here_with_the_same_model(database: Database, t
                 ),
                 {"busy": busy, "batch": batch.id},
             )
-    by_model = {model: look(database, tmp_path / "in", model=model) for model in ("", "demo", "large-v3")}
-    assert by_model[""].gpu_hours == pytest.approx(0.001)
-    assert "0.1000 seconds of work a second of audio, as measured here on 0.5 hours" in by_model[""].basis
-    assert by_model["demo"].gpu_hours == pytest.approx(0.0005)
-    assert "no speed was measured" in by_model["large-v3"].basis
+    by_model = {
+        model: estimated(database, tmp_path / "in", model=model) for model in ("", "demo", "large-v3")
+    }
+    assert by_model[""].expected_hours == pytest.approx(0.001)
+    assert "0.1000 seconds of work a second of audio, measured here on 0.5 hours" in by_model[""].basis
+    assert by_model["demo"].expected_hours == pytest.approx(0.0005)
+    assert "no speed is measured" in by_model["large-v3"].basis
 
 
-def test_only_some_at_a_time(database: Database, tmp_path: Path) -> None:
-    assert module._AT_A_TIME.acquire()
-    assert module._AT_A_TIME.acquire()
-    try:
-        with pytest.raises(ConflictError, match="try again"):
-            look(database, tmp_path)
-    finally:
-        module._AT_A_TIME.release(2)
-    assert look(database, tmp_path).files == 0
+class _Held(LocalFolder):
+    """A folder whose listing waits for an event."""
+
+    def __init__(self, path: Path, pattern: str, entered: Semaphore, released: Event) -> None:
+        super().__init__(path, FilePattern(pattern))
+        self._entered, self._released = entered, released
+
+    def iter_unordered(self) -> Iterator[SourceObject | None]:
+        self._entered.release()
+        assert self._released.wait(60)
+        yield from super().iter_unordered()
+
+
+def test_concurrent_estimates_are_limited(database: Database, tmp_path: Path) -> None:
+    entered, released = Semaphore(0), Event()
+
+    class Allowed:
+        def open(self, source_path: str, file_pattern: str = "") -> Source:
+            return _Held(Path(source_path), "**/*.wav", entered, released)
+
+    with ThreadPoolExecutor(MAX_CONCURRENT) as pool:
+        held = [pool.submit(estimated, database, tmp_path, allowed=Allowed()) for _ in range(MAX_CONCURRENT)]
+        try:
+            assert all(entered.acquire(timeout=60) for _ in held)
+            with pytest.raises(ConflictError, match="try again"):
+                estimated(database, tmp_path)
+        finally:
+            released.set()
+        assert [one.result().files for one in held] == [0] * MAX_CONCURRENT
+    assert estimated(database, tmp_path).files == 0
 
 
 def test_the_source_must_be_allowed(database: Database, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequestError, match="STT_ALLOWED_SOURCES"):
-        look(database, tmp_path, allowed=AllowedSources.for_api(""))
+        estimated(database, tmp_path, allowed=AllowedSources.for_api(""))
     with pytest.raises(InvalidRequestError, match="does not exist"):
-        look(database, tmp_path / "nowhere")
+        estimated(database, tmp_path / "nowhere")
 
 
 class TestRoughDuration:

@@ -23,7 +23,9 @@ from stt_pipeline.audio.sound import Sound, SoundFile, all_samples
 from stt_pipeline.batches.execution import dispatch
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.batches.requests.backend_choice import FixedBackend
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.batches.stages.publish import notify, write_minutes
 from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.errors import ErrorClass, SummaryError
@@ -156,7 +158,8 @@ def _write_folders(all_but_mail: Path, mail: Path) -> None:
 
 def _scanned(database: Database, folder: Path, recipient: str) -> Batch:
     batch = create_batch(
-        database, source_path=str(folder), notify_emails=[recipient], options={"language": "ko"}
+        database,
+        BatchRequest(source_path=str(folder), notify_emails=[recipient], options=BatchOptions(language="ko")),
     )
     with database.begin() as connection:
         batches.set_files_per_shard(connection, batch.id, len(EXPECTED) + 2)  # all files are neighbours

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Engine
 from stt_pipeline.batches.execution.batch_claim import BatchClaim, claimed_batch
 from stt_pipeline.batches.ingest.scan import IntakeResult, run_intake
 from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.errors import LeaseLostError
 from stt_pipeline.store.database import Database
@@ -30,7 +31,7 @@ class _KilledError(BaseException):
 
 
 def _new_batch(database: Database, folder: Path) -> Batch:
-    return create_batch(database, source_path=str(folder))
+    return create_batch(database, BatchRequest(source_path=str(folder)))
 
 
 def _assert_whole(database: Database, batch_id: int, count: int, keys: list[str]) -> None:

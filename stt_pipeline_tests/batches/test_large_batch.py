@@ -10,6 +10,7 @@ from sqlalchemy import text
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.ingest.scan import run_intake
 from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
@@ -33,7 +34,7 @@ def instance(database_url: str, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
 def test_every_file_is_on_one_page_and_in_order(
     database: Database, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
-    before, batch, after = (create_batch(database, source_path=str(tmp_path)) for _ in range(3))
+    before, batch, after = (create_batch(database, BatchRequest(source_path=str(tmp_path))) for _ in range(3))
     scan(database, before, [], source=Bucket(1_500))
     with claimed_batch(database, batch.id, run_id="scan", token=None, lease_seconds=60) as work:
         result = run_intake(

@@ -14,6 +14,7 @@ from stt_pipeline.batches.execution.dispatch import Order, tick
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests import lifecycle
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.batches.requests.retry import retry
 from stt_pipeline.errors import InvalidRequestError
@@ -36,7 +37,7 @@ ACTIONS: dict[Move, Callable[[Database, int], object]] = {
 
 def _batch(database: Database, folder: Path, count: int = 3, *, size: int = 1_000) -> tuple[Batch, list[str]]:
     """Return a scanned batch and its keys."""
-    batch = create_batch(database, source_path=str(folder))
+    batch = create_batch(database, BatchRequest(source_path=str(folder)))
     keys: list[str] = []
     scan(database, batch, keys, source=Bucket(count, size=size))
     return batch, keys
@@ -154,7 +155,7 @@ def test_a_person_may_work_on_a_paused_batch(database: Database, tmp_path: Path)
 def test_resume_goes_on_where_the_batch_was(
     database: Database, tmp_path: Path, scanned: bool, after: Status
 ) -> None:
-    batch = create_batch(database, source_path=str(tmp_path))
+    batch = create_batch(database, BatchRequest(source_path=str(tmp_path)))
     if scanned:
         scan(database, batch, [], source=Bucket(3))
     lifecycle.pause(database, batch.id)
@@ -193,7 +194,7 @@ def test_after_a_cancel_nobody_writes(database: Database, tmp_path: Path) -> Non
 
 
 def test_a_scan_ends_when_its_batch_is_cancelled(database: Database, tmp_path: Path) -> None:
-    batch = create_batch(database, source_path=str(tmp_path))
+    batch = create_batch(database, BatchRequest(source_path=str(tmp_path)))
 
     def cancel(number: int) -> None:
         if number == 5:
@@ -255,7 +256,7 @@ def test_a_retry_takes_back_an_order_for_another_stage(database: Database, tmp_p
 def test_files_that_were_too_large_are_retried_once_the_limit_allows_it(
     database: Database, tmp_path: Path
 ) -> None:
-    batch = create_batch(database, source_path=str(tmp_path))
+    batch = create_batch(database, BatchRequest(source_path=str(tmp_path)))
     scan(database, batch, [], source=Bucket(3, size=5_000), max_bytes=4_999)
     assert progress(database, batch.id).failures_by_class == {"too_large": 3}
     with pytest.raises(InvalidRequestError, match="within STT_MAX_FILE_BYTES"):

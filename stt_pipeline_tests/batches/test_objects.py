@@ -8,10 +8,10 @@ from sqlalchemy import text
 
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.execution.dispatch import tick
-from stt_pipeline.batches.ingest.poll import remove_watch
 from stt_pipeline.batches.ingest.scan import run_intake
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests import lifecycle
+from stt_pipeline.batches.requests.create import remove_watch
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.mail.notifier import MailNotifier
 from stt_pipeline.store.access import audit

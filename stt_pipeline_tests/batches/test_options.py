@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from stt_pipeline.batches.requests.create import checked_options
 from stt_pipeline.batches.requests.options import BatchOptions, speaker_count, transcription_options
+from stt_pipeline.batches.requests.validation import validated
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.speech.diarization import SpeakerCount
 from stt_pipeline.speech.language_codes import LANGUAGE_CODES
@@ -29,7 +29,7 @@ from stt_pipeline.speech.recordings import TranscriptionOptions
 )
 def test_what_cannot_be_meant_is_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        checked_options(options)
+        validated(BatchOptions, options)
     assert said in str(refused.value)
 
 

@@ -6,7 +6,9 @@ import pytest
 
 from stt_pipeline.audio.allowed import ALLOW_ALL
 from stt_pipeline.batches.ingest import poll
-from stt_pipeline.batches.ingest.poll import add_watch, remove_watch
+from stt_pipeline.batches.requests.batch_request import WatchRequest
+from stt_pipeline.batches.requests.create import create_watch, remove_watch
+from stt_pipeline.batches.requests.validation import validated
 from stt_pipeline.errors import InvalidRequestError, NotFoundError
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.watched import Keys, Watched
@@ -112,22 +114,25 @@ def test_a_source_that_empties_and_fills_again(database: Database) -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"batching": "weekly"}, "daily or arrival"),
-        ({"priority": "urgent"}, "high, normal or low"),
-        ({"name": "x" * 171}, "1 to 170"),
+        ({"batching": "weekly"}, "'daily' or 'arrival'"),
+        ({"priority": "urgent"}, "'high', 'normal' or 'low'"),
+        ({"name": "x" * 171}, "name: .*at most 170 characters"),
+        ({"name": "  "}, "name: a name has printable characters"),
         ({"notify_emails": ["nobody"]}, "nobody"),
         ({"options": {"colour": "red"}}, "there is no such option"),
         ({"source_path": "/nowhere/at/all"}, "does not exist"),
         ({"queue_url": "recordings"}, "address of a queue"),
         ({"queue_url": "ftp://sqs.example.com/1/q"}, "address of a queue"),
-        ({"queue_url": "https://sqs.ap-northeast-2.amazonaws.com/1/q"}, "a queue tells about buckets"),
+        ({"queue_url": "https://sqs.ap-northeast-2.amazonaws.com/1/q"}, "a queue has the events of a bucket"),
     ],
 )
 def test_what_cannot_be_watched_is_refused(
     database: Database, tmp_path: object, wrong: dict[str, object], words: str
 ) -> None:
     with pytest.raises(InvalidRequestError, match=f"(?i){words}"):
-        add_watch(database, **({"source_path": str(tmp_path), "allowed": ALLOW_ALL} | wrong))  # type: ignore[arg-type]
+        create_watch(
+            database, validated(WatchRequest, {"source_path": str(tmp_path), **wrong}), allowed=ALLOW_ALL
+        )
 
 
 def test_a_removed_watch_looks_no_more_and_its_batches_stay(database: Database) -> None:

@@ -14,8 +14,8 @@ from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.sources import Source
 from stt_pipeline.audio.sqs import Message, Queue, QueueAccess
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
-from stt_pipeline.batches.ingest.poll import remove_watch
 from stt_pipeline.batches.ingest.queue_consumer import MOST_RECEIVES, Drained, drain
+from stt_pipeline.batches.requests.create import remove_watch
 from stt_pipeline.errors import SourceUnavailableError
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import watches

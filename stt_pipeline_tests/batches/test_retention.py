@@ -6,13 +6,14 @@ from sqlalchemy import text
 
 from stt_pipeline.batches.maintenance.retention import retire_batches
 from stt_pipeline.batches.requests import lifecycle
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import batches, transitions
 
 
 def _ended(database: Database, folder: Path, days: int) -> int:
-    batch = create_batch(database, source_path=str(folder))
+    batch = create_batch(database, BatchRequest(source_path=str(folder)))
     lifecycle.cancel(database, batch.id)
     with database.begin() as connection:
         transitions.finish_cancel(connection, batch.id)
@@ -25,7 +26,7 @@ def _ended(database: Database, folder: Path, days: int) -> int:
 
 def test_batches_leave_in_order_of_their_end_and_once(database: Database, tmp_path: Path) -> None:
     ids = [_ended(database, tmp_path, days) for days in (31, 33, 29, 32)]
-    open_one = create_batch(database, source_path=str(tmp_path)).id
+    open_one = create_batch(database, BatchRequest(source_path=str(tmp_path))).id
     forgotten: list[int] = []
 
     def forget(batch_id: int) -> bool:

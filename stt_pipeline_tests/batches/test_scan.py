@@ -10,7 +10,9 @@ from stt_pipeline.audio.sources import SourceObject
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.ingest.scan import files_per_shard
 from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.batches.requests.validation import validated
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
@@ -56,7 +58,7 @@ def test_a_second_scan_adds_only_what_is_new_or_changed(database: Database, tmp_
 
 def test_an_intake_that_died_before_its_partitions_goes_on(database: Database, tmp_path: Path) -> None:
     _touch(tmp_path / "in", *(f"{number:03d}.wav" for number in range(30)))
-    batch = create_batch(database, source_path=str(tmp_path / "in"))
+    batch = create_batch(database, BatchRequest(source_path=str(tmp_path / "in")))
 
     class Dying(list[str]):
         def extend(self, keys: object) -> None:
@@ -106,7 +108,7 @@ def test_a_source_without_matching_files_fails_the_batch_with_words(
 
 def test_a_folder_that_went_away_fails_the_batch_with_words(database: Database, tmp_path: Path) -> None:
     _touch(tmp_path / "in", "a.wav")
-    batch = create_batch(database, source_path=str(tmp_path / "in"))
+    batch = create_batch(database, BatchRequest(source_path=str(tmp_path / "in")))
     (tmp_path / "in" / "a.wav").unlink()
     (tmp_path / "in").rmdir()
     result = scan(database, batch, [])
@@ -117,7 +119,7 @@ def test_a_folder_that_went_away_fails_the_batch_with_words(database: Database, 
 def test_files_over_the_limit_are_recorded_and_never_worked_on(database: Database, tmp_path: Path) -> None:
     write_tone(tmp_path / "in" / "big.wav")
     _touch(tmp_path / "in", "small.wav")
-    batch = create_batch(database, source_path=str(tmp_path / "in"))
+    batch = create_batch(database, BatchRequest(source_path=str(tmp_path / "in")))
     scan(database, batch, [], max_bytes=1_000)
     figures = progress(database, batch.id)
     assert figures.failures_by_class == {"too_large": 1}
@@ -163,12 +165,12 @@ def test_a_source_that_is_away_for_a_moment_does_not_end_a_batch_in_work(
 
 
 @pytest.mark.parametrize(
-    ("wishes", "words"),
+    ("values", "words"),
     [
         ({"source_path": "/no/such/folder"}, "does not exist"),
-        ({"source_path": ""}, "source is empty"),
+        ({"source_path": ""}, "source_path: it is empty"),
         ({"source_path": "gs://bucket/prefix"}, "not a known kind of source"),
-        ({"priority": "urgent"}, "high, normal or low"),
+        ({"priority": "urgent"}, "'high', 'normal' or 'low'"),
         ({"notify_emails": ["not an address"]}, "is not an email address"),
         ({"notify_emails": ["a@example.com\r\nBcc: b@example.com"]}, "is not an email address"),
         ({"options": {"modle": "demo"}}, "modle"),
@@ -179,20 +181,22 @@ def test_a_source_that_is_away_for_a_moment_does_not_end_a_batch_in_work(
         ({"options": {"language": "k" * 21}}, "language.*20"),
         ({"options": {"model": "\x1b[2J"}}, "model.*cannot be shown"),
         ({"file_pattern": "a\0b"}, "control characters"),
-        ({"name": "x" * 300}, "1 to 200"),
+        ({"name": "x" * 300}, "name: .*at most 200 characters"),
+        ({"name": " \n"}, "name: a name has printable characters"),
+        ({"name": "a\0b"}, "name: a name has printable characters"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_written(
-    database: Database, tmp_path: Path, wishes: dict[str, object], words: str
+    database: Database, tmp_path: Path, values: dict[str, object], words: str
 ) -> None:
     with pytest.raises(InvalidRequestError, match=words):
-        create_batch(database, **{"source_path": str(tmp_path), **wishes})  # type: ignore[arg-type]
+        create_batch(database, validated(BatchRequest, {"source_path": str(tmp_path), **values}))
     with database.begin() as connection:
         assert batches.latest(connection, 10) == []
 
 
 def test_shards_are_also_cut_by_bytes(database: Database, tmp_path: Path) -> None:
-    batch = create_batch(database, source_path=str(tmp_path))
+    batch = create_batch(database, BatchRequest(source_path=str(tmp_path)))
     keys: list[str] = []
     result = scan(database, batch, keys, source=Bucket(1_100, size=1 << 27), max_bytes=1 << 28)
     with database.begin() as connection:
@@ -203,7 +207,7 @@ def test_shards_are_also_cut_by_bytes(database: Database, tmp_path: Path) -> Non
 
 
 def test_a_file_larger_than_a_shard_may_be_has_one_of_its_own(database: Database, tmp_path: Path) -> None:
-    batch = create_batch(database, source_path=str(tmp_path))
+    batch = create_batch(database, BatchRequest(source_path=str(tmp_path)))
     scan(database, batch, [], source=Bucket(1_001, size=5 << 30), max_bytes=6 << 30)
     with database.begin() as connection:
         assert {shard.total for shard in shards.of_batch(connection, batch.id, -1, 2_000)} == {1}
@@ -215,7 +219,7 @@ def test_what_a_source_lists_twice_is_one_file(database: Database, tmp_path: Pat
             for found in super().list_objects():
                 yield from (found, found)
 
-    batch = create_batch(database, source_path=str(tmp_path))
+    batch = create_batch(database, BatchRequest(source_path=str(tmp_path)))
     result = scan(database, batch, [], source=Repeating(1_500))
     figures = progress(database, batch.id)
     assert (result.total_files, figures.total_files, figures.pending) == (1_500, 1_500, 1_500)
@@ -224,7 +228,7 @@ def test_what_a_source_lists_twice_is_one_file(database: Database, tmp_path: Pat
 def test_a_small_batch_that_grows_by_thousands_does_not_get_a_shard_for_each(
     database: Database, tmp_path: Path
 ) -> None:
-    batch = create_batch(database, source_path=str(tmp_path))
+    batch = create_batch(database, BatchRequest(source_path=str(tmp_path)))
     keys: list[str] = []
     scan(database, batch, keys, source=Bucket(10))
     with database.begin() as connection:
@@ -234,7 +238,7 @@ def test_a_small_batch_that_grows_by_thousands_does_not_get_a_shard_for_each(
 
 
 def test_a_batch_in_work_stays_right_while_it_is_scanned_again(database: Database, tmp_path: Path) -> None:
-    batch = create_batch(database, source_path=str(tmp_path))
+    batch = create_batch(database, BatchRequest(source_path=str(tmp_path)))
     scan(database, batch, [], source=Bucket(2_000))
 
     def look(number: int) -> None:

@@ -12,7 +12,10 @@ from sqlalchemy import text
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.sources import Source, SourceObject
 from stt_pipeline.batches.ingest.objects import Arrived, Intake, arrive
-from stt_pipeline.batches.ingest.poll import Look, add_watch, look
+from stt_pipeline.batches.ingest.poll import Look, look
+from stt_pipeline.batches.requests.batch_request import WatchRequest
+from stt_pipeline.batches.requests.create import create_watch
+from stt_pipeline.batches.requests.validation import validated
 from stt_pipeline.errors import DownloadError
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files, watches
@@ -57,7 +60,7 @@ class Keys:
 class Watched:
     """A watch on a source, and what looks at it registered with Dagster."""
 
-    def __init__(self, database: Database, source: Source, **wishes: object) -> None:
+    def __init__(self, database: Database, source: Source, **request: object) -> None:
         class Allowed:
             def open(self, source_path: str, file_pattern: str = "") -> Source:
                 return source
@@ -66,8 +69,8 @@ class Watched:
         self.database = database
         self.partitions: list[str] = []
         self.intake = Intake(self.partitions.extend, MAX_BYTES, 60, SEOUL)
-        wishes = {"source_path": source.uri, "name": "calls"} | wishes
-        self.id = add_watch(database, allowed=self.allowed, **wishes).id  # type: ignore[arg-type]
+        values = {"source_path": source.uri, "name": "calls"} | request
+        self.id = create_watch(database, validated(WatchRequest, values), allowed=self.allowed).id
 
     @property
     def row(self) -> Watch:

@@ -76,9 +76,9 @@ def test_create_prints_the_next_step(stt_on_database: Stt, database: Database, t
         ([".", "--option", "model"], "--option needs NAME=VALUE, not 'model'."),
         (
             [".", "--option", "modle=demo"],
-            "The batch's options cannot be used: modle: there is no such option. The options are model, language, "
-            "hotwords, languages, multilingual, attendees, terms, remove_fillers, align, transcriber, "
-            "diarizer, summarizer, min_speakers, max_speakers, mail_minutes.",
+            "Invalid request: options.modle: there is no such option (the options are model, language, hotwords, languages, "
+            "multilingual, attendees, terms, remove_fillers, align, transcriber, diarizer, summarizer, min_speakers, "
+            "max_speakers, mail_minutes).",
         ),
         ([".", "--option", "max_speakers=many"], "max_speakers: "),
         ([".", "--option", "languages=[ko]"], '--option languages needs JSON, as in languages=["ko", "en"]'),
@@ -89,7 +89,8 @@ def test_create_prints_the_next_step(stt_on_database: Stt, database: Database, t
         ),
         ([".", "--notify", "kim"], "An email address must have an @-sign"),
         ([".", "--priority", "urgent"], "'urgent' is not one of 'high', 'normal', 'low'."),
-        ([".", "--name", "x" * 201], "The name must be 1 to 200 printable characters."),
+        ([".", "--name", "x" * 201], "name: String should have at most 200 characters"),
+        ([".", "--name", "  "], "name: a name has printable characters: change it, or leave it out"),
     ],
 )
 def test_create_refuses_what_cannot_work(

@@ -89,10 +89,11 @@ def test_list_show_and_remove(stt_on_database: Stt, database: Database, tmp_path
     ("arguments", "said"),
     [
         (["/no/such/folder"], "does not exist"),
-        ([".", "--queue", QUEUE], "A queue tells about buckets"),
+        ([".", "--queue", QUEUE], "A queue has the events of a bucket"),
         ([".", "--batches", "weekly"], "'weekly' is not one of 'daily', 'arrival'"),
         ([".", "--option", "model"], "--option needs NAME=VALUE"),
-        ([".", "--name", "x" * 171], "1 to 170"),
+        ([".", "--name", "x" * 171], "name: String should have at most 170 characters"),
+        ([".", "--name", "  "], "name: a name has printable characters"),
         (["."], "STT_SQS_ENDPOINTS"),
     ],
 )
@@ -121,7 +122,7 @@ def test_a_queue_of_another_host_is_not_asked(
     assert "Queues of 169.254.169.254 are not allowed" in ended.err
     boto3.client("s3").put_object(Bucket=bucket, Key="list.csv", Body=b"uri\n")
     ended = stt_on_database("watch", "add", f"s3://{bucket}/list.csv", "--queue", QUEUE)
-    assert "A queue tells about buckets" in ended.err
+    assert "A queue has the events of a bucket" in ended.err
     monkeypatch.setenv("STT_SQS_ENDPOINTS", "http://169.254.169.254")
     assert stt_on_database(*asked).code == 0
 

@@ -17,10 +17,10 @@ from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.sqs import QueueAccess
 from stt_pipeline.batches.execution.dispatch import SHARDS_PER_RUN
-from stt_pipeline.batches.ingest.poll import add_watch
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests import lifecycle
-from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.batches.requests.batch_request import BatchRequest, WatchRequest
+from stt_pipeline.batches.requests.create import create_batch, create_watch
 from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.defs.stages import STAGE_ASSETS
 from stt_pipeline.settings import Settings
@@ -235,13 +235,15 @@ def test_what_arrives_in_a_bucket_becomes_minutes_mails_and_parquet_there(
     address = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     notify = {"QueueConfigurations": [{"QueueArn": address, "Events": ["s3:ObjectCreated:*"]}]}
     s3.put_bucket_notification_configuration(Bucket="stack-calls", NotificationConfiguration=notify)
-    watch = add_watch(
+    watch = create_watch(
         store,
-        source_path="s3://stack-calls/2026",
-        name="통화",
-        batching="arrival",
-        queue_url=queue,
-        notify_emails=["park@example.com"],
+        WatchRequest(
+            source_path="s3://stack-calls/2026",
+            name="통화",
+            batching="arrival",
+            queue_url=queue,
+            notify_emails=["park@example.com"],
+        ),
         allowed=AllowedSources.for_users("", SourceAccess.of(Settings())),
         queues=QueueAccess(endpoints=(s3_server,)),
     )
@@ -283,7 +285,7 @@ def test_a_batch_under_load_is_paused_resumed_cancelled_and_deleted(
     other = (traces_of(store, stack, bad_batch), runs_of(ui, bad_batch))
     for number in range(2 * SHARDS_PER_RUN["transcribe"] + 2):
         write_tone(tmp_path / "in" / f"{number:03d}.wav", 0.1)
-    batch_id = create_batch(store, source_path=str(tmp_path / "in")).id
+    batch_id = create_batch(store, BatchRequest(source_path=str(tmp_path / "in"))).id
     wait_for_load(ui, store, batch_id)
 
     # active runs end normally, and waiting runs leave the queue

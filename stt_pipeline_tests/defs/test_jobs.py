@@ -11,6 +11,7 @@ from sqlalchemy import text
 from stt_pipeline.batches.execution.dispatch import runs_ended
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests import lifecycle
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.batches.requests.retry import retry
 from stt_pipeline.definitions import defs
@@ -48,7 +49,9 @@ def _completed(product: Product, folder: Path) -> int:
     """Make a batch of a good file and a bad one, do all its runs, and return its id."""
     write_tone(folder / "good.wav", 0.2)
     (folder / "bad.wav").write_text("this is text")
-    batch = create_batch(product.database, source_path=str(folder), notify_emails=["kim@example.com"])
+    batch = create_batch(
+        product.database, BatchRequest(source_path=str(folder), notify_emails=["kim@example.com"])
+    )
     product.run_until("report_batch")
     return batch.id
 
@@ -93,7 +96,7 @@ def test_a_deleted_batch_leaves_no_trace_and_another_one_stays_as_it_is(
 
 def test_a_deletion_ends_the_runs_of_its_batch(product: Product, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    batch = create_batch(product.database, source_path=str(tmp_path / "in"))
+    batch = create_batch(product.database, BatchRequest(source_path=str(tmp_path / "in")))
     queued = product.queue(dg.RunRequest(job_name="scan_source", tags={"stt/batch": str(batch.id)}))
     lifecycle.cancel(product.database, batch.id)
     lifecycle.delete(product.database, batch.id)
@@ -151,7 +154,7 @@ def _launch(product: Product, **config: Any) -> dg.ExecuteInProcessResult:
 
 def test_the_launchpad_makes_a_batch_with_typed_options(product: Product, tmp_path: Path) -> None:
     options = {"language": "ko", "min_speakers": 2, "diarizer": "none", "mail_minutes": False}
-    done = _launch(product, source=str(tmp_path), priority="high", options=options)
+    done = _launch(product, source_path=str(tmp_path), priority="high", options=options)
     assert done.success
     with product.database.begin() as connection:
         (batch,) = batches.latest(connection, 10)
@@ -168,7 +171,7 @@ def test_allowed_sources_hold_for_the_launchpad_and_for_every_run(
     write_tone(tmp_path / "in" / "2026" / "a.wav", 0.2)
     scanned_elsewhere, _, keys = scanned(product.database, tmp_path / "in" / "2026")
     monkeypatch.setenv("STT_ALLOWED_SOURCES", str(tmp_path / "in" / "2025"))
-    refused = _launch(product, source=str(tmp_path / "in" / "2026"))
+    refused = _launch(product, source_path=str(tmp_path / "in" / "2026"))
     assert not refused.success
     with product.database.begin() as connection:
         assert [batch.id for batch in batches.latest(connection, 10)] == [scanned_elsewhere.id]
@@ -195,7 +198,7 @@ def test_allowed_sources_hold_for_the_launchpad_and_for_every_run(
     ],
 )
 def test_the_launchpad_refuses_what_it_does_not_know(config: dict[str, Any], reason: str) -> None:
-    config = {"source": "/data", **config}
+    config = {"source_path": "/data", **config}
     with pytest.raises(dg.DagsterInvalidConfigError) as raised:
         dg.validate_run_config(
             defs.resolve_job_def("create_batch"), {"ops": {"write_batch_row": {"config": config}}}
@@ -203,12 +206,28 @@ def test_the_launchpad_refuses_what_it_does_not_know(config: dict[str, Any], rea
     assert reason in str(raised.value)
 
 
-def test_options_that_do_not_fit_together_fail_the_run_and_write_nothing(
-    product: Product, tmp_path: Path
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (
+            {"options": {"min_speakers": 3, "max_speakers": 2}},
+            "Invalid request: options: min_speakers 3 is more than max_speakers 2.",
+        ),
+        (
+            {"name": "  "},
+            "Invalid request: name: a name has printable characters: change it, or leave it out.",
+        ),
+        ({"notify_emails": ["kim"]}, "Invalid request: notify_emails.0: 'kim' is "),
+        ({"source_path": "/nowhere/at/all"}, "The folder /nowhere/at/all does not exist: check the path."),
+    ],
+)
+def test_an_invalid_request_fails_the_run_with_one_sentence_and_writes_nothing(
+    product: Product, tmp_path: Path, config: dict[str, Any], reason: str
 ) -> None:
-    done = _launch(product, source=str(tmp_path), options={"min_speakers": 3, "max_speakers": 2})
+    done = _launch(product, **{"source_path": str(tmp_path), **config})
     (step,) = [event for event in done.all_events if event.is_step_failure]
-    assert step.step_failure_data.error is not None
-    assert "min_speakers 3 is more than max_speakers 2" in step.step_failure_data.error.to_string()
+    failure = step.step_failure_data.user_failure_data
+    assert failure is not None
+    assert str(failure.description).startswith(reason)
     with product.database.begin() as connection:
         assert batches.latest(connection, 1) == []

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.batches.requests.retry import retry
 from stt_pipeline.defs.assets.meeting_minutes import meeting_minutes
@@ -54,7 +55,7 @@ def test_a_batch_to_a_bucket_and_back_into_assets(
     for name in ("a.wav", "b.wav"):
         write_tone(tmp_path / "in" / name, 0.2)
     (tmp_path / "in" / "c.wav").write_text("this is text")
-    batch = create_batch(product.database, source_path=str(tmp_path / "in"))
+    batch = create_batch(product.database, BatchRequest(source_path=str(tmp_path / "in")))
     done = product.run_until("report_batch")
     key = f"{batch.id:06d}"
     of_shards = [
@@ -117,7 +118,7 @@ def test_compaction_follows_the_report_and_what_is_done_again(product: Product, 
     for name in ("a.wav", "b.wav"):
         write_tone(tmp_path / "in" / name, 0.2)
     product.transcriber.failures = [UnreadableError("broken")]
-    batch = create_batch(product.database, source_path=str(tmp_path / "in"))
+    batch = create_batch(product.database, BatchRequest(source_path=str(tmp_path / "in")))
     product.run_until("scan_source")
     by_hand = dg.RunRequest(partition_key=f"{batch.id:06d}", job_name="report_batch")
     early = product.run(by_hand)

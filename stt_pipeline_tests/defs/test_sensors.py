@@ -11,6 +11,7 @@ from sqlalchemy import text
 from stt_pipeline.batches.execution.dispatch import SHARDS_PER_RUN
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests import lifecycle, retry
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
@@ -42,7 +43,7 @@ def _stage(product: Product, batch: Batch) -> str:
 def bystander(product: Product, tmp_path: Path) -> Batch:
     """A batch that always waits for a run, so that every tick returns at once."""
     (tmp_path / "bystander").mkdir()
-    return create_batch(product.database, source_path=str(tmp_path / "bystander"))
+    return create_batch(product.database, BatchRequest(source_path=str(tmp_path / "bystander")))
 
 
 def test_batches_take_turns_in_the_queue_within_their_priority(product: Product, tmp_path: Path) -> None:
@@ -102,7 +103,7 @@ def test_pause_takes_dispatched_runs_out_of_the_queue(
     of_a_scan = product.queue(scan)
     lifecycle.pause(product.database, batch.id)
     lifecycle.pause(product.database, bystander.id)
-    create_batch(product.database, source_path=str(tmp_path / "in"))
+    create_batch(product.database, BatchRequest(source_path=str(tmp_path / "in")))
     assert _requests(product, batch) == []
     statuses = [product.status(run) for run in (waiting, of_a_user, of_a_scan)]
     assert statuses == [Status.CANCELED, Status.QUEUED, Status.QUEUED]
@@ -151,7 +152,7 @@ def _reason(done: dg.ExecuteInProcessResult) -> str:
 def test_a_run_without_shards_ends_with_the_reason(product: Product, tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         write_tone(tmp_path / "in" / name, 0.2)
-    batch = create_batch(product.database, source_path=str(tmp_path / "in"))
+    batch = create_batch(product.database, BatchRequest(source_path=str(tmp_path / "in")))
     product.run_until("scan_source")
     (request,) = product.tick()
     product.transcriber.meanwhile = lambda: lifecycle.cancel(product.database, batch.id)

@@ -2,7 +2,6 @@
 
 import threading
 from functools import partial
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -13,8 +12,9 @@ from stt_pipeline.audio.sources import Source
 from stt_pipeline.audio.sqs import QueueAccess
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.ingest.objects import Intake
-from stt_pipeline.batches.ingest.poll import add_watch
 from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.requests.batch_request import WatchRequest
+from stt_pipeline.batches.requests.create import create_watch
 from stt_pipeline.defs.resources import sources_resource
 from stt_pipeline.defs.sensors.s3_audio import poll_watches, s3_audio_sensor
 from stt_pipeline.defs.sensors.s3_events import read_queues, s3_event_sensor
@@ -60,7 +60,9 @@ def test_what_lies_in_a_bucket_becomes_a_batch_with_runs(product: Product, bucke
     assert _evaluate(product, s3_audio_sensor, object()) == "No source is watched by polling."
     assert _evaluate(product, s3_event_sensor, object()) == "No source is watched through a queue."
     _put(bucket, "회의/a.wav", "회의/b c+d.wav", "notes.txt")
-    watch = add_watch(product.database, source_path=f"s3://{bucket}", allowed=_sources(), batching="arrival")
+    watch = create_watch(
+        product.database, WatchRequest(source_path=f"s3://{bucket}", batching="arrival"), allowed=_sources()
+    )
     message = _evaluate(product, s3_audio_sensor)
     assert message == f"Watch {watch.id} ({bucket}): 2 new files in batch 1."
     keys = ["000001-000000:a.wav", "000001-000001:b_c_d.wav"]
@@ -86,8 +88,11 @@ def test_what_a_bucket_tells_its_queue_becomes_a_batch_with_runs(
     )
     monkeypatch.setenv("STT_SQS_ENDPOINTS", aws)
     queues = QueueAccess.of(Settings())
-    watch = add_watch(
-        product.database, source_path=f"s3://{bucket}", allowed=_sources(), queue_url=url, queues=queues
+    watch = create_watch(
+        product.database,
+        WatchRequest(source_path=f"s3://{bucket}", queue_url=url),
+        allowed=_sources(),
+        queues=queues,
     )
     _put(bucket, "회의/오전 a+b%.wav", "notes.txt")
     assert _evaluate(product, s3_audio_sensor) == "No source is watched by polling."
@@ -109,9 +114,15 @@ def test_a_queue_that_is_not_there_is_noted_and_others_are_read(
 
     url = boto3.client("sqs").create_queue(QueueName=bucket)["QueueUrl"]
     both = QueueAccess((aws,))
-    fields: dict[str, Any] = {"source_path": f"s3://{bucket}", "allowed": _sources(), "queues": both}
-    gone = add_watch(product.database, queue_url=f"{aws}/123456789012/gone", **fields)
-    there = add_watch(product.database, queue_url=url, **fields)
+    gone, there = (
+        create_watch(
+            product.database,
+            WatchRequest(source_path=f"s3://{bucket}", queue_url=queue_url),
+            allowed=_sources(),
+            queues=both,
+        )
+        for queue_url in (f"{aws}/123456789012/gone", url)
+    )
 
     def read() -> str:
         access = QueueAccess.of(Settings())
@@ -131,10 +142,12 @@ def test_what_is_wrong_with_one_watch_is_noted_and_others_are_looked_at(
     product: Product, bucket: str
 ) -> None:
     _put(bucket, "a.wav")
-    gone = add_watch(product.database, source_path=f"s3://{bucket}", allowed=_sources())
+    gone = create_watch(product.database, WatchRequest(source_path=f"s3://{bucket}"), allowed=_sources())
     with product.database.begin() as connection:
         connection.exec_driver_sql("UPDATE stt_watches SET source_path = 's3://no-such-bucket'")
-    good = add_watch(product.database, source_path=f"s3://{bucket}", allowed=_sources(), name="good")
+    good = create_watch(
+        product.database, WatchRequest(source_path=f"s3://{bucket}", name="good"), allowed=_sources()
+    )
     assert _evaluate(product, s3_audio_sensor) == f"Watch {good.id} (good): 1 new files in batch 1."
     assert "does not exist" in str(_row(product, gone).error)
     # a batch that a run works on is not an error: the poll is repeated
@@ -146,7 +159,7 @@ def test_what_is_wrong_with_one_watch_is_noted_and_others_are_looked_at(
 
 
 def test_a_source_that_hangs_does_not_block_the_tick(product: Product, bucket: str) -> None:
-    watch = add_watch(product.database, source_path=f"s3://{bucket}", allowed=_sources())
+    watch = create_watch(product.database, WatchRequest(source_path=f"s3://{bucket}"), allowed=_sources())
     answer = threading.Event()
 
     class Hangs(AllowedSources):
@@ -174,7 +187,7 @@ def test_a_call_within_a_time_gives_what_it_gave() -> None:
 def test_a_look_at_what_does_not_answer_ends_with_the_reason_and_runs_have_patience(
     product: Product, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watch = add_watch(product.database, source_path=f"s3://{bucket}", allowed=_sources())
+    watch = create_watch(product.database, WatchRequest(source_path=f"s3://{bucket}"), allowed=_sources())
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     _evaluate(product, s3_audio_sensor, sources_resource())
     assert "Could not connect to the endpoint URL" in str(_row(product, watch).error)

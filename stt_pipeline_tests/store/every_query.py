@@ -12,7 +12,6 @@ from stt_pipeline.batches.execution import dispatch
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.batches.ingest.objects import arrive
-from stt_pipeline.batches.ingest.poll import remove_watch
 from stt_pipeline.batches.maintenance.deletion import delete_batch
 from stt_pipeline.batches.maintenance.retention import retire_batches
 from stt_pipeline.batches.queries.export import dataset_rows, export_batch, export_transcription
@@ -28,6 +27,7 @@ from stt_pipeline.batches.queries.review import review
 from stt_pipeline.batches.queries.search import search
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.batches.requests.backend_choice import FixedBackend
+from stt_pipeline.batches.requests.create import remove_watch
 from stt_pipeline.batches.requests.retry import ask, retry, work_off
 from stt_pipeline.batches.stages.publish import notify, write_minutes
 from stt_pipeline.batches.stages.search_index import reindex

@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 from sqlalchemy import Inspector, text
 
+from stt_pipeline.batches.requests.batch_request import WatchRequest
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files, staging, watches
 from stt_pipeline.store.queue import batch_stats, batches, crashes, heartbeats, leases, shards, transitions
@@ -51,19 +52,8 @@ def queries_of(module: ModuleType) -> set[str]:
 
 def test_every_query_uses_an_index_and_needs_it(database: Database, tmp_path: Path) -> None:
     with database.begin() as connection:
-        watch = watches.add(
-            connection,
-            name="calls",
-            source_path="s3://recordings",
-            file_pattern="",
-            queue_url="",
-            batching="daily",
-            priority="normal",
-            notify_emails=(),
-            options={},
-            new_only=False,
-            created_by="",
-        )
+        request = WatchRequest(source_path="s3://recordings", name="calls")
+        watch = watches.create(connection, request.row(request.source_path), created_by="")
         old = large_store.add_batches(connection, 50, files=20, files_per_shard=1)
         (large,) = large_store.add_batches(connection, 1, files=169_000, files_per_shard=100)
         small = large_store.add_batches(connection, 100, files=300, files_per_shard=1, watch_id=watch.id)

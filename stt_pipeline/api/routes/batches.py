@@ -1,10 +1,11 @@
 """Batches: create, list, show, change, retry, cancel, delete. The rules are in ``batches/``; see also ``progress``."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from stt_pipeline.api.access import CurrentActor
 from stt_pipeline.api.dependencies import Sources, Store
@@ -13,16 +14,13 @@ from stt_pipeline.api.problems import documented
 from stt_pipeline.batches.queries.progress import Overview, overview, overview_of, overviews
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.batches.requests import retry as retries
+from stt_pipeline.batches.requests.batch_request import BatchChange, BatchRequest
 from stt_pipeline.batches.requests.create import create_batch as write_batch
 from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.errors import ErrorClass
-from stt_pipeline.store.queue.batches import Batch, Filter, Priority, Status
+from stt_pipeline.store.queue.batches import Filter, Priority, Status
 
 router = APIRouter(prefix="/stt-batches", tags=["batches"])
-
-Name = Annotated[str, Field(max_length=200, examples=["Board meetings of March"])]
-Email = Annotated[str, Field(max_length=320, examples=["kim@example.com"])]
-Emails = Annotated[list[Email], Field(max_length=50, description="Who gets the minutes and the report.")]
 
 
 def _written_out(value: object) -> object:
@@ -35,31 +33,18 @@ def _written_out(value: object) -> object:
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), Field(examples=["2026-03-01T00:00:00Z"])]
 
 
-class NewBatch(BaseModel):
-    """A request to process a source."""
+def _unvalidated(options: BatchOptions | Mapping[str, Any]) -> BatchOptions:
+    """Return options of a row: the limits may have been others when it was written."""
+    return options if isinstance(options, BatchOptions) else BatchOptions.model_construct(**options)
 
-    model_config = ConfigDict(extra="forbid")
 
-    source_path: str = Field(
-        min_length=1,
-        max_length=4096,
-        description="Where the recordings are, a folder or a bucket's prefix; under one of STT_ALLOWED_SOURCES.",
-        examples=["file:///data/meetings/2026-03"],
-    )
-    file_pattern: str = Field(
-        "",
-        max_length=2000,
-        description="Globs separated by commas; empty takes every known audio and video ending, at any depth.",
-        examples=["**/*.wav,**/*.m4a"],
-    )
-    name: Name = Field("", description="Empty takes the source's name.")
-    priority: Priority = Field("normal", description="Batches of higher priority go first.")
-    notify_emails: Emails = []
-    options: BatchOptions = BatchOptions()
+StoredOptions = Annotated[BatchOptions, BeforeValidator(_unvalidated)]
 
 
 class BatchView(BaseModel):
-    """A batch: what was asked for, and what has become of it. Times of day are UTC."""
+    """A batch: its request and its state. Times are UTC."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     id: int = Field(examples=[12])
     name: str = Field(examples=["Board meetings of March"])
@@ -68,7 +53,7 @@ class BatchView(BaseModel):
     status: Status
     priority: Priority
     notify_emails: list[str] = Field(examples=[["kim@example.com"]])
-    options: BatchOptions
+    options: StoredOptions
     created_by: str = Field(examples=["operations (API key 3)"])
     created_at: datetime
     scanned_at: datetime | None
@@ -93,23 +78,6 @@ class BatchPage(Page):
     items: list[BatchView]
 
 
-class Change(BaseModel):
-    """What is to be different; what is left out stays as it is."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
-
-    action: Literal["pause", "resume"] | None = None
-    priority: Priority | None = None
-    name: Name | None = None
-    notify_emails: Emails | None = None
-
-    @model_validator(mode="after")
-    def _something(self) -> "Change":
-        if all(value is None for value in (self.action, self.priority, self.name, self.notify_emails)):
-            raise ValueError("nothing is to be changed: give action, priority, name or notify_emails")
-        return self
-
-
 class Retry(BaseModel):
     """The failed files to start again."""
 
@@ -132,22 +100,12 @@ class RetryOrder(BaseModel):
 
 @router.post("", status_code=201, responses=documented(409))
 def create_batch(
-    new: NewBatch, store: Store, sources: Sources, actor: CurrentActor, response: Response
+    request: BatchRequest, store: Store, sources: Sources, actor: CurrentActor, response: Response
 ) -> BatchView:
-    """Make a batch. Its source is scanned within seconds, if the product runs; until then `total_files` is null."""
-    batch = write_batch(
-        store,
-        source_path=new.source_path,
-        file_pattern=new.file_pattern,
-        name=new.name,
-        priority=new.priority,
-        notify_emails=new.notify_emails,
-        options=new.options,
-        allowed=sources,
-        actor=actor,
-    )
+    """Create a batch. Its source is scanned within seconds while the product runs; until then `total_files` is null."""
+    batch = write_batch(store, request, allowed=sources, actor=actor)
     response.headers["Location"] = f"/api/v1/admin/stt-batches/{batch.id}"
-    return _view(Overview(batch, None, 0, 0, 0, 0.0))
+    return BatchView.model_validate(Overview.of(batch))
 
 
 @router.get("")
@@ -169,32 +127,24 @@ def list_batches(
     filters = Filter(status, priority, created_by, created_from, created_before, name)
     found = overviews(store, limit + 1, before=id_of(cursor), filters=filters)
     page = found[:limit]
-    more = str(page[-1].batch.id) if len(found) > limit else None
-    return BatchPage(items=[_view(one) for one in page], next_cursor=more)
+    more = str(page[-1].id) if len(found) > limit else None
+    return BatchPage(items=[BatchView.model_validate(one) for one in page], next_cursor=more)
 
 
 @router.get("/{batch_id}", responses=documented(404))
 def get_batch(batch_id: Id, store: Store) -> BatchView:
     """Show one batch."""
-    return _view(overview(store, batch_id))
+    return BatchView.model_validate(overview(store, batch_id))
 
 
 @router.put("/{batch_id}", responses=documented(404, 409))
-def change_batch(batch_id: Id, change: Change, store: Store, actor: CurrentActor) -> BatchView:
-    """Pause or resume a batch, or change its priority, name or email addresses: all changes, or none.
+def change_batch(batch_id: Id, change: BatchChange, store: Store, actor: CurrentActor) -> BatchView:
+    """Pause or resume a batch, or change its priority, name or recipients: all changes, or none.
 
     A paused batch finishes its active files. A new priority applies to runs that are started later.
     """
-    batch = lifecycle.change(
-        store,
-        batch_id,
-        actor=actor,
-        action=change.action,
-        priority=change.priority,
-        name=change.name,
-        notify_emails=change.notify_emails,
-    )
-    return _view(overview_of(store, batch))
+    batch = lifecycle.change(store, batch_id, change, actor=actor)
+    return BatchView.model_validate(overview_of(store, batch))
 
 
 @router.delete("/{batch_id}", status_code=202, responses=documented(404, 409))
@@ -203,7 +153,7 @@ def delete_batch(batch_id: Id, store: Store, actor: CurrentActor) -> BatchView:
 
     Its status is `deleting` until all of it is deleted; after that the batch does not exist.
     """
-    return _view(overview_of(store, lifecycle.delete(store, batch_id, actor=actor)))
+    return BatchView.model_validate(overview_of(store, lifecycle.delete(store, batch_id, actor=actor)))
 
 
 @router.post("/{batch_id}/retry", status_code=202, responses=documented(404, 409))
@@ -217,31 +167,4 @@ def retry_batch(batch_id: Id, store: Store, actor: CurrentActor, retry: Retry | 
 @router.post("/{batch_id}/cancel", responses=documented(404, 409))
 def cancel_batch(batch_id: Id, store: Store, actor: CurrentActor) -> BatchView:
     """Cancel a batch permanently: its runs are terminated, and finished files keep their results."""
-    return _view(overview_of(store, lifecycle.cancel(store, batch_id, actor=actor)))
-
-
-def _view(one: Overview) -> BatchView:
-    batch: Batch = one.batch
-    return BatchView(
-        id=batch.id,
-        name=batch.name,
-        source_path=batch.source_path,
-        file_pattern=batch.file_pattern,
-        status=batch.status,
-        priority=batch.priority,
-        notify_emails=list(batch.notify_emails),
-        # not checked again: the limits may have been others when it was made
-        options=BatchOptions.model_construct(**batch.options),
-        created_by=batch.created_by,
-        created_at=batch.created_at,
-        scanned_at=batch.scanned_at,
-        completed_at=batch.completed_at,
-        total_files=one.total_files,
-        completed=one.completed,
-        failed=one.failed,
-        pending=one.pending,
-        progress_percentage=one.progress_percentage,
-        error=batch.error,
-        watch_id=batch.watch_id,
-        open_until=batch.open_until,
-    )
+    return BatchView.model_validate(overview_of(store, lifecycle.cancel(store, batch_id, actor=actor)))

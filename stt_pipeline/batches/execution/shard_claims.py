@@ -17,7 +17,8 @@ from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
 from stt_pipeline.batches.execution.crash_guard import CrashGuard
 from stt_pipeline.batches.execution.failures import FailureRecorder
 from stt_pipeline.batches.execution.heartbeat import Heartbeat
-from stt_pipeline.batches.requests.create import checked_options
+from stt_pipeline.batches.requests.options import BatchOptions
+from stt_pipeline.batches.requests.validation import validated
 from stt_pipeline.errors import (
     ConfigurationError,
     InvalidRequestError,
@@ -137,7 +138,7 @@ class ShardClaims:
             connection, shards_table, shard.id, state, run_id=request.run_id, seconds=self._lease_seconds
         )
         try:
-            options = checked_options(batch.options)
+            options = validated(BatchOptions, batch.options)
         except InvalidRequestError as error:  # an older version accepted them
             self._postpone(connection, shard, lease, str(error))
             self.refused[shard.key] = str(error)

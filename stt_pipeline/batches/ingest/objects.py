@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from stt_pipeline.audio.sources import SourceObject
 from stt_pipeline.batches.execution.batch_claim import BatchClaim, claim, held
 from stt_pipeline.batches.ingest.scan import AddPartitions, begin_intake, list_new, take_in
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.access import audit
 from stt_pipeline.store.access.audit import Actor
@@ -104,14 +105,11 @@ def _claimed(database: Database, watch: Watch, intake: Intake) -> BatchClaim:
 def _begin_batch(connection: Connection, watch: Watch, now: datetime) -> int:
     daily = watch.batching == "daily"
     midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), now.tzinfo)
+    request = {field: getattr(watch, field) for field in BatchRequest.model_fields}
+    request["name"] = f"{watch.name} {now:%Y-%m-%d}" if daily else f"{watch.name} {now:%Y-%m-%d %H:%M:%S}"
     batch = batches.create(
         connection,
-        name=f"{watch.name} {now:%Y-%m-%d}" if daily else f"{watch.name} {now:%Y-%m-%d %H:%M:%S}",
-        source_path=watch.source_path,
-        file_pattern=watch.file_pattern,
-        priority=watch.priority,
-        notify_emails=watch.notify_emails,
-        options=watch.options,
+        request,
         created_by=f"watch {watch.id} ({watch.name})",
         watch_id=watch.id,
         open_until=midnight if daily else None,

@@ -8,36 +8,21 @@ is new is for the manifest to say (``arrivals``).
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, cast, get_args
 
-from stt_pipeline.audio.address import Address, display_name
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.audio.manifest_reader import is_file_list
 from stt_pipeline.audio.sources import Source, SourceObject
-from stt_pipeline.audio.sqs import AWS_QUEUES, QueueAccess
 from stt_pipeline.batches.ingest.objects import Intake, arrive
-from stt_pipeline.batches.requests.create import (
-    checked_emails,
-    checked_name,
-    checked_options,
-    checked_priority,
-)
-from stt_pipeline.batches.requests.options import BatchOptions
-from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.store.access import audit
-from stt_pipeline.store.access.audit import NOBODY, Actor
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import watches
-from stt_pipeline.store.manifest.watches import Batching, Watch
+from stt_pipeline.store.manifest.watches import Watch
 
 # listing 1,000 objects takes S3 a tenth of a second, and taking 20,000 in takes one
 OBJECTS_A_LOOK = 20_000
 SECONDS_A_LOOK = 3.5
 LOOK_BACK = 5_000
 PAGE = 1_000  # objects that a stretch lists in any case, however slow the source is: what S3 gives at once
-_NAME_LENGTH = 170  # its batches add a date
 _EVERYTHING = "**/*"
 
 
@@ -56,77 +41,6 @@ class Look:
     new: int
     batch_id: int | None
     seconds: float
-
-
-def add_watch(
-    database: Database,
-    *,
-    source_path: str,
-    file_pattern: str = "",
-    name: str = "",
-    batching: str = "daily",
-    queue_url: str = "",
-    priority: str = "normal",
-    notify_emails: Sequence[str] = (),
-    options: BatchOptions | Mapping[str, Any] | None = None,
-    new_only: bool = False,
-    allowed: AllowedSources,
-    queues: QueueAccess = AWS_QUEUES,
-    actor: Actor = NOBODY,
-) -> Watch:
-    """Watch a source from now on, and return the watch.
-
-    Args:
-        batching: ``daily`` puts what arrives into one batch a day, ``arrival`` what each look finds into one of its own.
-        queue_url: of an SQS queue that gets the source's event notifications; empty has the source listed.
-        new_only: leave alone what is in the source already.
-        allowed: where the source may be.
-        queues: which queues may be asked.
-        by: who asks for it.
-
-    The rest is what the batches get, as for ``creation.create_batch``.
-
-    Raises:
-        InvalidRequestError: something of it cannot be used; nothing was written.
-    """
-    if batching not in get_args(Batching):
-        raise InvalidRequestError(f"batching is daily or arrival, not {batching!r}.")
-    rank = checked_priority(priority)
-    source = allowed.open(source_path, file_pattern)
-    queue = _checked_queue(queue_url, source.uri, queues)
-    emails = checked_emails(notify_emails)
-    checked = checked_options(options).model_dump(exclude_defaults=True)
-    title = checked_name(name or display_name(source.uri.rstrip("/")) or source.uri, longest=_NAME_LENGTH)
-    with database.begin() as connection:
-        watch = watches.add(
-            connection,
-            name=title,
-            source_path=source.uri,
-            file_pattern=file_pattern,
-            queue_url=queue,
-            batching=cast(Batching, batching),
-            priority=rank,
-            notify_emails=emails,
-            options=checked,
-            new_only=new_only,
-            created_by=actor.name,
-        )
-        details = {"watch_id": watch.id, "name": title, "source_path": source.uri, "queue_url": queue}
-        audit.record(connection, actor, "watch.add", details=details)
-        return watch
-
-
-def remove_watch(database: Database, watch_id: int, *, actor: Actor = NOBODY) -> Watch:
-    """Watch a source no longer, and return what the watch was; its batches stay, the open one takes in nothing more.
-
-    Raises:
-        NotFoundError: there is no such watch.
-    """
-    with database.begin() as connection:
-        watch = watches.get(connection, watch_id, lock=True)
-        watches.remove(connection, watch_id)
-        audit.record(connection, actor, "watch.remove", details={"watch_id": watch_id, "name": watch.name})
-        return watch
 
 
 def look(
@@ -199,19 +113,3 @@ class _Stretch:
             if listed >= self._most_objects or (listed >= PAGE and time.monotonic() > self._until):
                 return
         self.is_complete = True
-
-
-def _checked_queue(queue_url: str, source: str, queues: QueueAccess) -> str:
-    """Return the address of a queue.
-
-    Raises:
-        InvalidRequestError: it is none, or one that may not be asked, or the source is no bucket.
-    """
-    if not queue_url:
-        return ""
-    queues.check(queue_url)
-    if Address.parse(source).scheme != "s3" or is_file_list(source):
-        raise InvalidRequestError(
-            "A queue tells about buckets: give a bucket or a prefix (s3://), or leave the queue out."
-        )
-    return queue_url

@@ -1,8 +1,9 @@
 """How far a batch is, from sums over its shards; what the CLI, the API and the report show."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.store.database import Database
@@ -64,15 +65,19 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
-    """A batch in a list: its row, and how far it is; figures as in :class:`Progress`."""
+class Overview(Batch):
+    """A batch in a list: its row, with its counts as in :class:`Progress`."""
 
-    batch: Batch
-    total_files: int | None
-    completed: int
-    failed: int
-    pending: int
-    progress_percentage: float
+    completed: int = 0
+    failed: int = 0
+    pending: int = 0
+    progress_percentage: float = 0.0
+
+    @classmethod
+    def of(cls, batch: Batch, **counts: Any) -> "Overview":
+        """Return the overview of a row; without ``counts``, of a batch whose source is not scanned yet."""
+        row = {field.name: getattr(batch, field.name) for field in fields(batch)}
+        return cls(**{**row, **counts})
 
 
 def overviews(
@@ -141,14 +146,20 @@ def progress(database: Database, batch_id: int) -> Progress:
 
 def _overview(batch: Batch, sums: FileCounts | ShardSums) -> Overview:
     if batch.total_files is None:
-        # what a first scan has found so far is not shown: it may die and begin again
-        return Overview(batch, None, 0, 0, 0, 0.0)
+        # counts of a first scan are not shown: it may die and begin again
+        return Overview.of(batch)
     # during a second scan, shards may be there before the batch's total is
     total = max(batch.total_files, sums.total)
     ended = sums.completed + sums.failed
-    # rounded down: a batch of millions is not at 100 % before its last file
-    percentage = math.floor(10_000 * ended / total) / 100 if total else 100.0
-    return Overview(batch, total, sums.completed, sums.failed, total - ended, percentage)
+    return Overview.of(
+        batch,
+        total_files=total,
+        completed=sums.completed,
+        failed=sums.failed,
+        pending=total - ended,
+        # rounded down: a batch of millions is not at 100 % before its last file
+        progress_percentage=math.floor(10_000 * ended / total) / 100 if total else 100.0,
+    )
 
 
 def _estimate(batch: Batch, pending: int, files_per_minute: float | None) -> datetime | None:

@@ -1,6 +1,7 @@
-"""What a source would cost: a look at its names and at a few of its files, within seconds, whatever its size.
+"""Estimates a source before a batch of it is created: its size, its length and the time of its transcription.
 
-Nothing is written. Lengths are extrapolated from bytes, for each ending by itself: an hour of WAV is ten hours of MP3.
+It lists names and opens a few files, within seconds, whatever the size of the source; it writes nothing. Lengths are
+extrapolated from bytes for each file extension separately: an hour of WAV has as many bytes as ten hours of MP3.
 """
 
 import random
@@ -10,117 +11,122 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.probe import rough_duration
 from stt_pipeline.audio.sources import Source, SourceObject
+from stt_pipeline.batches.requests.batch_request import SourceRequest
 from stt_pipeline.errors import ConflictError, FileError, InvalidRequestError
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import batch_stats
 
-MOST_NAMES = 100_000
+MAX_LISTED = 100_000
 LISTING_SECONDS = 4.0
-SAMPLES = 20
+MAX_SAMPLES = 20
 SAMPLING_SECONDS = 4.0
+MAX_CONCURRENT = 2
+"""Estimates at a time: each keeps a core busy."""
+
 DEFAULT_REAL_TIME_FACTOR = 0.05
-"""Until shards were done here: three minutes an hour, between large-v3 on a good and on a modest GPU."""
+"""Used before this installation has a measured speed: 3 minutes an hour, between large-v3 on a good and on a modest GPU."""
 
-_MOST_ENDINGS = 100
+_MAX_EXTENSIONS = 100
 _SECONDS_A_FILE = 1.0
-_ENOUGH_AUDIO = 600.0  # seconds that were done here, from which on their speed says more than the default
-_AT_A_TIME = threading.BoundedSemaphore(2)  # a look keeps a core busy
+_MIN_MEASURED_SECONDS = 600.0  # of audio, before the measured speed replaces the default
+_slots = threading.BoundedSemaphore(MAX_CONCURRENT)
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a source holds, as far as it was looked at, and what its transcription takes.
+class Estimate(BaseModel):
+    """The size of a source, and the time of its transcription."""
 
-    Attributes:
-        files: that match the pattern.
-        bytes: of these files.
-        audio_hours: how long they play, without those over the size limit.
-        is_complete: the whole source was listed; otherwise all figures are lower bounds.
-        listed: names that were looked at, matching or not.
-        sampled: files that were opened to learn how long they play.
-        unreadable: of the sampled ones, those that hold no audio.
-        expected_hours: how long a batch of it takes, one run at a time and with no other batch before it.
-        gpu_hours: for how long it keeps the device of the speech model busy.
-        basis: in words, where the times come from.
-    """
+    model_config = ConfigDict(frozen=True)
 
-    files: int
-    bytes: int
-    audio_hours: float
-    is_complete: bool
-    listed: int
-    sampled: int
-    unreadable: int
-    expected_hours: float
-    gpu_hours: float
-    basis: str
+    files: int = Field(description="Files that match the pattern.", examples=[1250])
+    bytes: int = Field(description="Size of these files.", examples=[61_203_742_720])
+    audio_hours: float = Field(
+        description="Length of these files, without those over the size limit.", examples=[1104.7]
+    )
+    is_complete: bool = Field(
+        description="The whole source was listed; otherwise all figures are lower bounds.", examples=[True]
+    )
+    listed: int = Field(description="Names that were listed, matching or not.", examples=[1312])
+    sampled: int = Field(description="Files that were opened to measure their length.", examples=[20])
+    unreadable: int = Field(description="Sampled files that have no audio.", examples=[1])
+    expected_hours: float = Field(
+        description="Hours that a batch of it keeps the speech model busy: its duration with one run at a time and no other "
+        "batch before it.",
+        examples=[23.2],
+    )
+    basis: str = Field(
+        description="Source of the figures.",
+        examples=[
+            "Lengths from 20 of 1,250 files; 0.0210 seconds of work a second of audio, measured here on 3,402.0 "
+            "hours of audio."
+        ],
+    )
 
 
 def estimate(
     database: Database,
+    request: SourceRequest,
     *,
-    source_path: str,
-    file_pattern: str,
     allowed: AllowedSources,
-    model: str,
     max_file_bytes: int,
-    most_names: int = MOST_NAMES,
+    max_listed: int = MAX_LISTED,
     listing_seconds: float = LISTING_SECONDS,
 ) -> Estimate:
-    """Look at a source for at most about ten seconds.
+    """Estimate a source, in about ten seconds at most.
+
+    The speed is that of earlier batches with the same model, if there are any.
 
     Args:
-        source_path: as for a batch.
-        file_pattern: as for a batch.
-        allowed: where the source may be.
-        model: the batch's own speech model, empty for the setting's: speeds are compared with batches of the same.
+        allowed: the places that the source may be in.
         max_file_bytes: larger files would be rejected.
-        most_names: after so many names the listing is cut off.
-        listing_seconds: after so long, too.
+        max_listed: names after which the listing stops.
+        listing_seconds: seconds after which the listing stops.
 
     Raises:
-        InvalidRequestError: the source or the pattern cannot be used.
-        ConflictError: others are being made.
+        InvalidRequestError: the source or the pattern is invalid.
+        ConflictError: other estimates are in progress.
     """
-    source = allowed.open(source_path, file_pattern)
-    if not _AT_A_TIME.acquire(blocking=False):
-        raise ConflictError("Other estimates are being made at the moment: try again in a few seconds.")
+    source = allowed.open(request.source_path, request.file_pattern)
+    if not _slots.acquire(blocking=False):
+        raise ConflictError("Other estimates are in progress: try again in a few seconds.")
     try:
-        look = _Look(max_file_bytes)
-        look.over(source.iter_unordered(), most_names, listing_seconds)
-        look.into(source, SAMPLING_SECONDS)
+        sample = _SourceSample(max_file_bytes)
+        sample.list_names(source.iter_unordered(), max_listed, listing_seconds)
+        sample.measure_files(source, SAMPLING_SECONDS)
     finally:
-        _AT_A_TIME.release()
+        _slots.release()
+    factor, basis = _real_time_factor(database, request.options.model)
+    hours = sample.audio_seconds / 3600
+    return Estimate(
+        files=sample.files,
+        bytes=sample.bytes,
+        audio_hours=round(hours, 4),
+        is_complete=sample.is_complete,
+        listed=sample.listed,
+        sampled=sample.sampled,
+        unreadable=sample.unreadable,
+        expected_hours=round(hours * factor, 4),
+        basis=f"Lengths from {sample.sampled} of {sample.files:,} files; {factor:.4f} seconds of work a second of audio, {basis}.",
+    )
+
+
+def _real_time_factor(database: Database, model: str) -> tuple[float, str]:
+    """Return seconds of work a second of audio, and where the figure comes from."""
     with database.begin() as connection:
         speed = batch_stats.speed(connection, model)
-    factor, basis = (
-        DEFAULT_REAL_TIME_FACTOR,
-        "no speed was measured here yet, so a usual one of a GPU is taken",
-    )
-    if speed.audio_seconds >= _ENOUGH_AUDIO:
-        factor = speed.busy_seconds / speed.audio_seconds
-        basis = f"as measured here on {speed.audio_seconds / 3600:,.1f} hours of audio"
-    hours = look.audio_seconds / 3600
-    return Estimate(
-        files=look.files,
-        bytes=look.bytes,
-        audio_hours=round(hours, 4),
-        is_complete=look.is_complete,
-        listed=look.listed,
-        sampled=look.sampled,
-        unreadable=look.unreadable,
-        expected_hours=round(hours * factor, 4),
-        gpu_hours=round(hours * factor, 4),
-        basis=f"Lengths from {look.sampled} of {look.files:,} files; {factor:.4f} seconds of work a second of audio, {basis}.",
-    )
+    if speed.audio_seconds < _MIN_MEASURED_SECONDS:
+        return DEFAULT_REAL_TIME_FACTOR, "a usual speed of a GPU, because no speed is measured here yet"
+    factor = speed.busy_seconds / speed.audio_seconds
+    return factor, f"measured here on {speed.audio_seconds / 3600:,.1f} hours of audio"
 
 
 @dataclass(slots=True)
-class _Ending:
-    """Files of one ending: their bytes, some of them, and what was found in these."""
+class _ExtensionStats:
+    """Files with one extension: their size, some of them, and the measured length of these."""
 
     bytes: int = 0
     files: int = 0
@@ -132,26 +138,26 @@ class _Ending:
         """Count a file; each has the same chance to be a candidate (reservoir sampling)."""
         self.bytes += item.size
         self.files += 1
-        if len(self.candidates) < SAMPLES:
+        if len(self.candidates) < MAX_SAMPLES:
             self.candidates.append(item)
-        elif (place := chance.randrange(self.files)) < SAMPLES:
+        elif (place := chance.randrange(self.files)) < MAX_SAMPLES:
             self.candidates[place] = item
 
 
-class _Look:
-    """A look at a source: over its names first, then into some files."""
+class _SourceSample:
+    """Counts of a source by file extension, and the lengths of some of its files."""
 
     def __init__(self, max_file_bytes: int) -> None:
         self.files = self.bytes = self.listed = self.sampled = self.unreadable = 0
         self.is_complete = False
         self._max_file_bytes = max_file_bytes
-        self._endings: dict[str, _Ending] = {}
-        self._chance = random.Random(0)  # the same source is estimated the same
+        self._extensions: dict[str, _ExtensionStats] = {}
+        self._chance = random.Random(0)  # equal sources have equal estimates
 
-    def over(self, found: Iterable[SourceObject | None], most_names: int, seconds: float) -> None:
+    def list_names(self, found: Iterable[SourceObject | None], max_listed: int, seconds: float) -> None:
         until = time.monotonic() + seconds
         for item in found:
-            if self.listed >= most_names or time.monotonic() > until:
+            if self.listed >= max_listed or time.monotonic() > until:
                 return
             self.listed += 1
             if item is None:
@@ -159,50 +165,50 @@ class _Look:
             self.files += 1
             self.bytes += item.size
             if item.size <= self._max_file_bytes:
-                self._ending(item.uri).add(item, self._chance)
+                self._stats_of(item.uri).add(item, self._chance)
         self.is_complete = True
 
-    def into(self, source: Source, seconds: float) -> None:
+    def measure_files(self, source: Source, seconds: float) -> None:
         until = time.monotonic() + seconds
-        for ending, item in self._samples():
+        for stats, item in self._samples():
             left = until - time.monotonic()
             if self.sampled and left <= 0:
                 return
             self.sampled += 1
-            ending.sampled_bytes += item.size
+            stats.sampled_bytes += item.size
             try:
                 with source.open_local(item.uri, item.etag) as path:
-                    ending.sampled_seconds += rough_duration(path, seconds=min(left, _SECONDS_A_FILE))
+                    stats.sampled_seconds += rough_duration(path, seconds=min(left, _SECONDS_A_FILE))
             except (FileError, InvalidRequestError):
                 self.unreadable += 1
 
     @property
     def audio_seconds(self) -> float:
-        """The length of all files: of an ending without a sample, as of all that were sampled."""
-        every = _Ending(
-            sampled_bytes=sum(ending.sampled_bytes for ending in self._endings.values()),
-            sampled_seconds=sum(ending.sampled_seconds for ending in self._endings.values()),
+        """The length of all files. An extension without a sample gets the mean of all samples."""
+        total_sample = _ExtensionStats(
+            sampled_bytes=sum(stats.sampled_bytes for stats in self._extensions.values()),
+            sampled_seconds=sum(stats.sampled_seconds for stats in self._extensions.values()),
         )
         total = 0.0
-        for ending in self._endings.values():
-            known = ending if ending.sampled_bytes else every
+        for stats in self._extensions.values():
+            known = stats if stats.sampled_bytes else total_sample
             if known.sampled_bytes:
-                total += ending.bytes * known.sampled_seconds / known.sampled_bytes
+                total += stats.bytes * known.sampled_seconds / known.sampled_bytes
         return total
 
-    def _ending(self, uri: str) -> _Ending:
-        suffix = PurePosixPath(uri).suffix.lower()
-        if suffix not in self._endings and len(self._endings) >= _MOST_ENDINGS:
-            suffix = ""
-        return self._endings.setdefault(suffix, _Ending())
+    def _stats_of(self, uri: str) -> _ExtensionStats:
+        extension = PurePosixPath(uri).suffix.lower()
+        if extension not in self._extensions and len(self._extensions) >= _MAX_EXTENSIONS:
+            extension = ""
+        return self._extensions.setdefault(extension, _ExtensionStats())
 
-    def _samples(self) -> Iterator[tuple[_Ending, SourceObject]]:
-        """Yield files to open: the endings take turns, those with most bytes first."""
-        endings = sorted(self._endings.values(), key=lambda ending: -ending.bytes)
+    def _samples(self) -> Iterator[tuple[_ExtensionStats, SourceObject]]:
+        """Yield the files to open, one of each extension in turn, the extension with most bytes first."""
+        by_bytes = sorted(self._extensions.values(), key=lambda stats: -stats.bytes)
         turns = [
-            (ending, ending.candidates[turn])
-            for turn in range(SAMPLES)
-            for ending in endings
-            if turn < len(ending.candidates)
+            (stats, stats.candidates[turn])
+            for turn in range(MAX_SAMPLES)
+            for stats in by_bytes
+            if turn < len(stats.candidates)
         ]
-        yield from turns[:SAMPLES]
+        yield from turns[:MAX_SAMPLES]

@@ -6,6 +6,7 @@ from typing import Annotated, Any, get_origin
 
 import typer
 
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.errors import ErrorClass, InvalidRequestError
 from stt_pipeline.store.queue.batches import Priority
@@ -28,17 +29,18 @@ AsJsonLines = Annotated[bool, typer.Option("--json", help="Print JSON Lines, one
 OfClass = Annotated[
     ErrorClass | None, typer.Option("--class", help="Only files that failed with this error class.")
 ]
-Pattern = Annotated[
-    str,
-    typer.Option(
-        "--pattern",
-        help="Globs separated by commas, such as '**/*.wav'; else every known audio and video ending.",
-    ),
-]
-Urgency = Annotated[Priority, typer.Option("--priority", help="Batches of higher priority go first.")]
+
+
+def described(field: str, model: type[BatchRequest] = BatchRequest) -> str:
+    """Return the description of a request's field, as the API's documentation shows it."""
+    return model.model_fields[field].description or ""
+
+
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help=described("source_path"))]
+Pattern = Annotated[str, typer.Option("--pattern", help=described("file_pattern"))]
+Urgency = Annotated[Priority, typer.Option("--priority", help=described("priority"))]
 Emails = Annotated[
-    list[str] | None,
-    typer.Option("--notify", help="Email address that gets the minutes and the report; repeatable."),
+    list[str] | None, typer.Option("--notify", help=f"{described('notify_emails')} Repeatable.")
 ]
 Options = Annotated[
     list[str] | None,

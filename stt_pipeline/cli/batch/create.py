@@ -1,4 +1,4 @@
-"""`stt batch create`: what was asked for becomes a row that the dispatcher picks up."""
+"""`stt batch create`: writes a batch, which the dispatcher starts."""
 
 from typing import Annotated
 
@@ -6,8 +6,20 @@ import typer
 
 from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
+from stt_pipeline.audio.opening import SourceAccess
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
-from stt_pipeline.cli.batch.arguments import AsJson, Emails, Options, Pattern, Urgency, parsed_options
+from stt_pipeline.batches.requests.validation import validated
+from stt_pipeline.cli.batch.arguments import (
+    AsJson,
+    Emails,
+    Options,
+    Pattern,
+    Source,
+    Urgency,
+    described,
+    parsed_options,
+)
 from stt_pipeline.cli.connection import actor, connected
 from stt_pipeline.cli.dispatcher import warn_if_stale
 from stt_pipeline.cli.terminal import print_json, print_result
@@ -15,14 +27,9 @@ from stt_pipeline.settings import Settings
 
 
 def create(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOURCE", help="Folder with the recordings, file:///folder or s3://bucket/prefix."
-        ),
-    ],
+    source: Source,
     pattern: Pattern = "",
-    name: Annotated[str, typer.Option(help="Name of the batch; else the source's.")] = "",
+    name: Annotated[str, typer.Option(help=described("name"))] = "",
     priority: Urgency = "normal",
     notify: Emails = None,
     option: Options = None,
@@ -30,16 +37,22 @@ def create(
 ) -> None:
     """Start a batch: `stt up` transcribes the recordings of SOURCE, writes minutes and mails them."""
     settings = Settings()
+    request = validated(
+        BatchRequest,
+        {
+            "source_path": source,
+            "file_pattern": pattern,
+            "name": name,
+            "priority": priority,
+            "notify_emails": notify or [],
+            "options": parsed_options(option or ()),
+        },
+    )
     access = SourceAccess.interactive(settings)
     with connected() as database:
         batch = create_batch(
             database,
-            source_path=source,
-            file_pattern=pattern,
-            name=name,
-            priority=priority,
-            notify_emails=notify or (),
-            options=parsed_options(option or ()),
+            request,
             allowed=AllowedSources.for_users(settings.allowed_sources, access),
             actor=actor("stt batch create"),
         )

@@ -31,8 +31,7 @@ def list_batches(
     page, more = found[:limit], found[limit:]
     if as_json:
         for overview in page:
-            figures = asdict(overview)
-            print_json({**figures.pop("batch"), **figures})
+            print_json(asdict(overview))
     elif page:
         out.print(_table(page))
     else:
@@ -40,7 +39,7 @@ def list_batches(
         print_status(f"There is no {older}batch{filters}.")
     if more and not as_json:
         options = f" --status {status}" if status else ""
-        print_status(f"Older ones: stt batch list{options} --limit {limit} --before {page[-1].batch.id}")
+        print_status(f"Older ones: stt batch list{options} --limit {limit} --before {page[-1].id}")
 
 
 def _table(page: Sequence[Overview]) -> Table:
@@ -52,15 +51,15 @@ def _table(page: Sequence[Overview]) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("created", no_wrap=True)
     table.add_column("name", overflow="fold")
-    for overview in page:
-        batch, is_scanned = overview.batch, overview.total_files is not None
+    for batch in page:
+        is_scanned = batch.total_files is not None
         table.add_row(
             str(batch.id),
             batch.status,
             batch.priority,
-            f"{overview.total_files:,}" if is_scanned else "-",
-            percent(overview.progress_percentage) if is_scanned else "-",
-            f"{overview.failed:,}" if is_scanned else "-",
+            f"{batch.total_files:,}" if is_scanned else "-",
+            percent(batch.progress_percentage) if is_scanned else "-",
+            f"{batch.failed:,}" if is_scanned else "-",
             local_time(batch.created_at),
             batch.name,
         )

@@ -1,6 +1,6 @@
 """Queries on ``stt_watches`` and ``stt_dead_letters``: sources whose new files become batches automatically."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -87,37 +87,17 @@ def _watch(row: Row[Any]) -> Watch:
     return Watch(**{**values, "notify_emails": tuple(row.notify_emails), "cursor": cursor})
 
 
-def add(
-    connection: Connection,
-    *,
-    name: str,
-    source_path: str,
-    file_pattern: str,
-    queue_url: str,
-    batching: Batching,
-    priority: Priority,
-    notify_emails: Sequence[str],
-    options: Mapping[str, Any],
-    new_only: bool,
-    created_by: str,
-) -> Watch:
-    """Insert a watch; with ``new_only`` it skips objects that exist already."""
+def create(connection: Connection, request: Mapping[str, Any], *, created_by: str) -> Watch:
+    """Insert a watch.
+
+    Args:
+        request: values of a ``WatchRequest``; with ``new_only``, files that are in the source already are skipped.
+    """
+    values = dict(request)
+    # some seconds earlier: S3 rounds times to seconds, and its clock may differ
+    since = func.now() - _CLOCKS_DIFFER if values.pop("new_only") else None
     row = connection.execute(
-        insert(watches)
-        .values(
-            name=name,
-            source_path=source_path,
-            file_pattern=file_pattern,
-            queue_url=queue_url,
-            batching=batching,
-            priority=priority,
-            notify_emails=list(notify_emails),
-            options=dict(options),
-            # some seconds earlier: S3 rounds times to seconds, and its clock may differ
-            since=func.now() - _CLOCKS_DIFFER if new_only else None,
-            created_by=created_by,
-        )
-        .returning(watches)
+        insert(watches).values(**values, since=since, created_by=created_by).returning(watches)
     ).one()
     return _watch(row)
 

@@ -3,7 +3,7 @@
 Changes of a batch's status are in ``transitions``.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -63,32 +63,20 @@ def _batch(row: Row[Any]) -> Batch:
 
 def create(
     connection: Connection,
+    request: Mapping[str, Any],
     *,
-    name: str,
-    source_path: str,
-    file_pattern: str,
-    priority: Priority,
-    notify_emails: Sequence[str],
-    options: Mapping[str, Any],
     created_by: str,
     watch_id: int | None = None,
     open_until: datetime | None = None,
 ) -> Batch:
-    """Insert a batch that waits for its first scan."""
+    """Insert a batch whose source is to be scanned.
+
+    Args:
+        request: values of the columns that a ``BatchRequest`` has.
+    """
     row = connection.execute(
         insert(batches)
-        .values(
-            name=name,
-            source_path=source_path,
-            file_pattern=file_pattern,
-            priority=priority,
-            notify_emails=list(notify_emails),
-            options=dict(options),
-            created_by=created_by,
-            stage="intake",
-            watch_id=watch_id,
-            open_until=open_until,
-        )
+        .values(**request, created_by=created_by, stage="intake", watch_id=watch_id, open_until=open_until)
         .returning(*_COLUMNS)
     ).one()
     return _batch(row)
@@ -221,9 +209,8 @@ def set_files_per_shard(connection: Connection, batch_id: int, files_per_shard: 
 
 
 def change(connection: Connection, batch_id: int, values: Mapping[str, Any]) -> None:
-    """Update columns of the request: name, priority, notify_emails."""
-    written = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-    connection.execute(update(batches).where(batches.c.id == batch_id).values(written))
+    """Write new values of the columns that a ``BatchChange`` has."""
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(**values))
 
 
 def request_retry(connection: Connection, batch_id: int, error_class: str | None) -> None:

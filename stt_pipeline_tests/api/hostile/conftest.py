@@ -8,6 +8,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from stt_pipeline.api import keys
 from stt_pipeline.api.app import create_app
+from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.access.audit import Actor
@@ -38,7 +39,10 @@ def target(embedded_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     ended, revoked = keys.create(database, name="gone", role="admin", actor=actor)
     keys.revoke(database, ended.id, actor=actor)
     create_batch(
-        database, source_path=str(root / "meetings"), name="existing", notify_emails=["kim@example.com"]
+        database,
+        BatchRequest(
+            source_path=str(root / "meetings"), name="existing", notify_emails=["kim@example.com"]
+        ),
     )
     created = Target(create_app(settings, database), database, root / "meetings", key, revoked)
     assert created.has_changed()
