@@ -22,7 +22,7 @@ from benchmarks.instances import closing_database, own_database, print_status, s
 from benchmarks.listing_server import BUCKET, key_of, listing_server, put
 from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.audio.opening import SourceAccess, open_source
+from stt_pipeline.audio.opening import open_source
 from stt_pipeline.batches.requests.batch_request import WatchRequest
 from stt_pipeline.batches.requests.create import create_watch
 from stt_pipeline.settings import Settings

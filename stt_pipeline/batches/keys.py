@@ -1,52 +1,107 @@
-"""Partition keys: the only place that makes or reads them.
+"""Partition keys of batches and shards: the only module that makes or parses them.
 
-A batch's key is its id, ``000012``; a shard's is batch id and number, ``000012-000017``, with the file's name behind a
-colon where the shard is one file. Zero padding keeps the order of keys the order of intake.
+A batch's key is its id, ``000012``. A shard's key is the batch's key and its index, ``000012-000017``, and the file's name
+after a colon if the shard has one file. Zero padding makes the order of keys the order of insertion.
 """
 
 import re
 import unicodedata
+from dataclasses import dataclass
 
-_NAME_LENGTH = 80
-_NOT_ALLOWED = re.compile(r"[^\w.-]+")
-
-
-def batch_key(batch_id: int) -> str:
-    """Return the partition key of a batch."""
-    return f"{batch_id:06d}"
+_MAX_NAME = 80  # characters
+_UNSAFE = re.compile(r"[^\w.-]+")
+_BATCH_KEY = re.compile(r"(\d{6,})", re.ASCII)
+_SHARD_KEY = re.compile(r"(\d{6,})-(\d{6,})(?::(.+))?", re.ASCII)
 
 
-def shard_key(batch_id: int, number: int, file_name: str | None = None) -> str:
-    """Return the partition key of a batch's shard ``number``, readable where it is the one file ``file_name``.
+@dataclass(frozen=True, slots=True)
+class BatchKey:
+    """The key of a batch; ``str()`` is the partition key."""
 
-    The name is cleaned to letters of any script, digits, ``.``, ``-`` and ``_``, NFC, at most 80 characters; the ending
-    survives the cut.
+    batch_id: int
+
+    @classmethod
+    def parse(cls, text: str) -> "BatchKey":
+        """Return the key that ``text`` is.
+
+        Raises:
+            ValueError: ``text`` is not the key of a batch.
+        """
+        if not (match := _BATCH_KEY.fullmatch(text)):
+            raise ValueError(f"{text!r} is not the key of a batch.")
+        return cls(int(match[1]))
+
+    def __str__(self) -> str:
+        return f"{self.batch_id:06d}"
+
+    @property
+    def shard_prefix(self) -> str:
+        """The beginning of the keys of the batch's shards, and of no other key."""
+        return f"{self}-"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardKey:
+    """The key of a shard; ``str()`` is the partition key.
+
+    Attributes:
+        index: of the shard in its batch, from 0.
+        file_name: cleaned name of the shard's only file; None if the shard may have more.
     """
-    key = f"{batch_id:06d}-{number:06d}"
-    if file_name is None:
-        return key
-    return f"{key}:{clean_name(file_name)}"
+
+    batch_id: int
+    index: int
+    file_name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.file_name is not None:
+            object.__setattr__(self, "file_name", clean_name(self.file_name))
+
+    @classmethod
+    def parse(cls, text: str) -> "ShardKey":
+        """Return the key that ``text`` is.
+
+        Raises:
+            ValueError: ``text`` is not the key of a shard.
+        """
+        if not (match := _SHARD_KEY.fullmatch(text)):
+            raise ValueError(f"{text!r} is not the key of a shard.")
+        return cls(int(match[1]), int(match[2]), match[3])
+
+    def __str__(self) -> str:
+        return self.stem if self.file_name is None else f"{self.stem}:{self.file_name}"
+
+    @property
+    def batch_key(self) -> BatchKey:
+        """The key of the shard's batch."""
+        return BatchKey(self.batch_id)
+
+    @property
+    def stem(self) -> str:
+        """The key without the file's name, which is a safe file name everywhere: ``000012-000017``."""
+        return f"{self.batch_key.shard_prefix}{self.index:06d}"
+
+
+def parse_key(text: str) -> BatchKey | ShardKey:
+    """Return the key that ``text`` is.
+
+    Raises:
+        ValueError: ``text`` is neither the key of a batch nor that of a shard.
+    """
+    return ShardKey.parse(text) if "-" in text else BatchKey.parse(text)
 
 
 def clean_name(file_name: str) -> str:
-    """Return a file's name in characters that are safe in keys, paths and pages, cut to 80 with its ending kept."""
-    name = _NOT_ALLOWED.sub("_", unicodedata.normalize("NFC", file_name)).strip("_") or "file"
-    if len(name) <= _NAME_LENGTH:
-        return name
-    stem, dot, ending = name.rpartition(".")
-    keep = _NAME_LENGTH - len(ending) - 1
-    return f"{stem[:keep]}.{ending}" if dot and keep > _NAME_LENGTH // 2 else name[:_NAME_LENGTH]
+    """Return a file's name in characters that are safe in keys, paths and pages.
 
-
-def batch_id_of(key: str) -> int:
-    """Return the batch id in a batch's or a shard's key.
-
-    Raises:
-        ValueError: ``key`` was not made here.
+    These are letters of any script in NFC, digits, ``.``, ``-`` and ``_``. A name of more than 80 characters is cut, and
+    keeps its extension. A clean name stays as it is.
     """
-    return int(key[: key.index("-")] if "-" in key[:20] else key)
-
-
-def shard_stem(key: str) -> str:
-    """Return the part of a shard's key that is safe in file names everywhere: ``000012-000017``."""
-    return key.partition(":")[0]
+    name = _UNSAFE.sub("_", unicodedata.normalize("NFC", file_name)).strip("_") or "file"
+    if len(name) <= _MAX_NAME:
+        return name
+    stem, dot, extension = name.rpartition(".")
+    keep = _MAX_NAME - len(extension) - 1
+    if dot and keep > _MAX_NAME // 2:
+        return f"{stem[:keep]}.{extension}"
+    return name[:_MAX_NAME].rstrip("_")

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 import stt_pipeline
+from stt_pipeline.batches.keys import BatchKey
 from stt_pipeline.batches.queries.progress import Progress
 from stt_pipeline.batches.queries.scores import FileScore, Totals, score_batch, totals
 from stt_pipeline.batches.requests.batch_request import BatchRequest
@@ -156,7 +157,7 @@ def score_table(scores: list[FileScore], result: Totals) -> Table:
 
 def _print_places(settings: Settings, figures: Progress) -> None:
     home = settings.home
-    batch = f"{figures.batch_id:06d}"
+    batch = BatchKey(figures.batch_id)
     seconds = (figures.completed_at - figures.created_at).total_seconds() if figures.completed_at else 0.0
     lines = {
         "transcripts": f"stt export {figures.batch_id} --output-dir transcripts --format txt,md,vtt",

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from stt_pipeline.batches.keys import batch_key
+from stt_pipeline.batches.keys import BatchKey
 from stt_pipeline.batches.queries.export import recordings
 from stt_pipeline.cli.batch.arguments import BatchId
 from stt_pipeline.cli.connection import connected
@@ -38,7 +38,7 @@ def export(
     kinds = parsed_formats(formats)
     folder = data_folder(Settings(), output_dir)
     if not output_dir:
-        folder = datasets.exports_folder(folder, batch_key(batch_id))
+        folder = datasets.exports_folder(folder, str(BatchKey(batch_id)))
     written = 0
     with connected() as database:
         with database.begin() as connection:

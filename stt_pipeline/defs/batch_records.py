@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import dagster as dg
 
-from stt_pipeline.batches.keys import batch_key
+from stt_pipeline.batches.keys import BatchKey
 from stt_pipeline.defs.assets import ASSETS
 from stt_pipeline.defs.dagster_private import (
     FINISHED_STATUSES,
@@ -81,9 +81,9 @@ def delete_records(instance: dg.DagsterInstance, batch_id: int, *, exclude_run_i
             delete_run(instance, run)
     if any(run.run_id != exclude_run_id for run in _runs(instance, [batch_id], _UNFINISHED)):
         return False
-    key = batch_key(batch_id)
-    delete_partitions_with_prefix(instance, audio_partitions, f"{key}-")
-    instance.delete_dynamic_partition(str(batch_partitions.name), key)
+    key = BatchKey(batch_id)
+    delete_partitions_with_prefix(instance, audio_partitions, key.shard_prefix)
+    instance.delete_dynamic_partition(str(batch_partitions.name), str(key))
     return True
 
 

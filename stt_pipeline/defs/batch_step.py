@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 import dagster as dg
 
 from stt_pipeline.batches.execution.batch_claim import BatchClaim, claimed_batch
-from stt_pipeline.batches.keys import batch_id_of
+from stt_pipeline.batches.keys import BatchKey
 from stt_pipeline.defs.run_tags import tag_batch, token_of
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
@@ -30,7 +30,7 @@ def claimed_partition(
     tag_batch(context.instance, context.run, [context.partition_key])
     return claimed_batch(
         database,
-        batch_id_of(context.partition_key),
+        BatchKey.parse(context.partition_key).batch_id,
         run_id=context.run.run_id,
         token=token_of(context.run) if is_ordered else None,
         lease_seconds=settings.lease_seconds,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from stt_pipeline.batches.keys import batch_id_of, batch_key, shard_stem
+from stt_pipeline.batches.keys import ShardKey
 from stt_pipeline.batches.queries.results import Rows
 from stt_pipeline.errors import NotFoundError
 from stt_pipeline.parquet import datasets
@@ -60,5 +60,6 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     def _root(self) -> "UPath":
         return data_folder(Settings(), self.root)
 
-    def _path(self, root: "UPath", key: str) -> "UPath":
-        return datasets.shard_path(root, self._dataset, batch_key(batch_id_of(key)), shard_stem(key))
+    def _path(self, root: "UPath", partition_key: str) -> "UPath":
+        key = ShardKey.parse(partition_key)
+        return datasets.shard_path(root, self._dataset, str(key.batch_key), key.stem)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.execution import dispatch
-from stt_pipeline.batches.keys import batch_key
+from stt_pipeline.batches.keys import BatchKey
 from stt_pipeline.batches.maintenance import deletion
 from stt_pipeline.batches.maintenance.compaction import compact_missing
 from stt_pipeline.batches.maintenance.retention import retire_batches
@@ -86,7 +86,7 @@ def write_batch_row(
         batch = write_batch(database, request, allowed=sources, actor=Actor("Dagster UI"))
     except InvalidRequestError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    key = batch_key(batch.id)
+    key = str(BatchKey(batch.id))
     context.instance.add_dynamic_partitions(str(batch_partitions.name), [key])
     tag_batch(context.instance, context.run, [key])
     context.log.info(f"Batch {batch.id} is created: {batch.source_path}")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from stt_pipeline.batches.keys import batch_id_of
+from stt_pipeline.batches.keys import parse_key
 from stt_pipeline.defs.dagster_private import RUN_KEY_TAG
 
 BATCH_TAG = "stt/batch"
@@ -25,7 +25,7 @@ def tag_batch(instance: dg.DagsterInstance, run: dg.DagsterRun, keys: Iterable[s
     A run over several batches gets no tag: the end of one batch must not end the run for the others.
     """
     try:
-        batch_ids = {str(batch_id_of(key)) for key in keys}
+        batch_ids = {str(parse_key(key).batch_id) for key in keys}
     except ValueError:  # a user added this partition in the Dagster UI
         return
     if len(batch_ids) == 1 and run.tags.get(BATCH_TAG) not in batch_ids:

@@ -13,7 +13,7 @@ from typing import Literal, cast
 from sqlalchemy import Connection
 
 from stt_pipeline.batches.execution.crash_guard import is_last_attempt
-from stt_pipeline.batches.keys import batch_key
+from stt_pipeline.batches.keys import BatchKey
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.queue import batch_stats, batches, crashes, heartbeats, leases, shards, transitions
@@ -176,7 +176,7 @@ def group_shards(ready: Sequence[Shard]) -> list[list[Shard]]:
 
 def _orders(connection: Connection) -> list[Order]:
     orders = [
-        Order(cast(OrderKind, stage), token, batch_id, priority, (batch_key(batch_id),))
+        Order(cast(OrderKind, stage), token, batch_id, priority, (str(BatchKey(batch_id)),))
         for batch_id, stage, token, priority in batches.unclaimed(connection)
     ]
     unclaimed = shards.unclaimed(connection)

@@ -20,7 +20,7 @@ from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.patterns import DEFAULT_PATTERN
 from stt_pipeline.audio.sources import OpenSource, SourceObject
 from stt_pipeline.batches.execution.batch_claim import BatchClaim
-from stt_pipeline.batches.keys import shard_key
+from stt_pipeline.batches.keys import ShardKey
 from stt_pipeline.batches.requests.retry import reopen_failed
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store.database import Database
@@ -218,7 +218,10 @@ def _cut_shards(
             ids = shards.add(
                 connection,
                 batch.id,
-                [(number, shard_key(batch.id, number, names.get(part.first))) for number, part in numbered],
+                [
+                    (number, str(ShardKey(batch.id, number, names.get(part.first))))
+                    for number, part in numbered
+                ],
             )
             staging.put_into_manifest(
                 connection,

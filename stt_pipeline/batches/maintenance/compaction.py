@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from stt_pipeline.batches.execution.batch_claim import BatchClaim, claimed_batch
-from stt_pipeline.batches.keys import batch_key
+from stt_pipeline.batches.keys import BatchKey
 from stt_pipeline.errors import InvalidRequestError, LeaseLostError, SttError
 from stt_pipeline.parquet.compaction import FILE_BYTES, Compacted, compact, is_current
 from stt_pipeline.parquet.datasets import Dataset
@@ -67,7 +67,7 @@ def compact_batch(
 
         if claim.batch.stage == "done":
             for dataset in get_args(Dataset):
-                key = batch_key(claim.batch.id)
+                key = str(BatchKey(claim.batch.id))
                 datasets[dataset] = compact(root, dataset, key, file_bytes=file_bytes, verify=verify)
     return Compaction(claim.batch, datasets)
 
@@ -91,7 +91,7 @@ def compact_missing(database: Database, root: UPath, *, run_id: str, lease_secon
     done = []
     failed = []
     for batch_id in finished:
-        if all(is_current(root, dataset, batch_key(batch_id)) for dataset in get_args(Dataset)):
+        if all(is_current(root, dataset, str(BatchKey(batch_id))) for dataset in get_args(Dataset)):
             continue
         claimed = claimed_batch(
             database, batch_id, run_id=run_id, token=None, lease_seconds=lease_seconds, show_error=False

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stt_pipeline.batches.execution.batch_claim import BatchClaim
-from stt_pipeline.batches.keys import batch_key
+from stt_pipeline.batches.keys import BatchKey
 from stt_pipeline.batches.maintenance.retention import DeleteRecords
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.parquet import datasets
@@ -50,7 +50,7 @@ def delete_batch(claim: BatchClaim, *, delete_records: DeleteRecords, data_root:
             shards.delete(connection, ids)
         files += sum(shard.total for shard in found)
         last = found[-1].number
-    datasets.delete_batch(data_root, batch_key(batch.id))
+    datasets.delete_batch(data_root, str(BatchKey(batch.id)))
     with database.begin() as connection:
         claim.verify(connection)
         batches.delete(connection, batch.id)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from stt_pipeline.audio.address import display_name
 from stt_pipeline.backends import FORMATS, FormatName, choice_of
-from stt_pipeline.batches.keys import batch_key, clean_name
+from stt_pipeline.batches.keys import BatchKey, clean_name
 from stt_pipeline.batches.queries.zip_stream import zipped
 from stt_pipeline.errors import ConflictError, NotFoundError
 from stt_pipeline.minutes.exports import export, export_format
@@ -140,7 +140,7 @@ def export_batch(
             raise ConflictError(
                 f"No recording of batch {batch_id} has a transcript yet, so there is nothing to export."
             )
-    stem = f"batch-{batch_key(batch_id)}"
+    stem = f"batch-{BatchKey(batch_id)}"
     if format == PARQUET:
         chunks = datasets.stream(dataset, dataset_rows(database, batch_id, dataset))
         return ExportedBatch(f"{stem}-{dataset}.parquet", "application/vnd.apache.parquet", chunks)

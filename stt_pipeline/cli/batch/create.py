@@ -6,7 +6,6 @@ import typer
 
 from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.audio.opening import SourceAccess
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.batches.requests.validation import validated
