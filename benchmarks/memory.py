@@ -24,7 +24,7 @@ from benchmarks.spliced_speech import splice
 from stt_pipeline.audio.sound import Sound, SoundFile
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
-from stt_pipeline.batches.ingest.scan import run_intake
+from stt_pipeline.batches.ingest.scan import scan_batch
 from stt_pipeline.batches.requests.backend_choice import FixedBackend
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
@@ -98,7 +98,7 @@ def _scanned(database: Database, recordings: Path) -> list[str]:
     batch = create_batch(database, BatchRequest(source_path=str(recordings)))
     keys: list[str] = []
     with claimed_batch(database, batch.id, run_id=str(uuid.uuid4()), token=None, lease_seconds=60) as work:
-        run_intake(work, add_partitions=keys.extend, max_file_bytes=1 << 30)
+        scan_batch(work, add_partitions=keys.extend, max_file_bytes=1 << 30)
     return keys
 
 

@@ -88,7 +88,7 @@ def _measure(database: Database, folder: Path, files: int) -> dict[str, object]:
         small = large_store.add_batches(connection, SMALL_BATCHES, files=50, files_per_shard=1)
     large = create_batch(database, BatchRequest(source_path=str(source), name="Every call of the year")).id
     scanned = _scan(large, files)
-    print_status(f"scanned at {files / scanned['intake_seconds']:,.0f} files a second; doing half of it")
+    print_status(f"scanned at {files / scanned['scan_seconds']:,.0f} files a second; doing half of it")
     with database.begin() as connection:
         large_store.do_half(connection, [*small, large], transcripts=TRANSCRIPTS)
         large_store.end(connection, small[:-20], days_ago=1)
@@ -108,7 +108,7 @@ def _measure(database: Database, folder: Path, files: int) -> dict[str, object]:
     return {
         "files": files,
         **scanned,
-        "files_per_second": round(files / scanned["intake_seconds"]),
+        "files_per_second": round(files / scanned["scan_seconds"]),
         "shards": shards,
         **asked,
         "dispatch_tick_seconds": round(max(ticks), 3),
@@ -143,7 +143,7 @@ def scan(batch_id: int, files: int) -> None:
     import dagster as dg
 
     from stt_pipeline.batches.execution.batch_claim import claimed_batch
-    from stt_pipeline.batches.ingest.scan import run_intake
+    from stt_pipeline.batches.ingest.scan import scan_batch
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     settings = Settings()
@@ -166,7 +166,7 @@ def scan(batch_id: int, files: int) -> None:
         ) as work,
     ):
         started = time.perf_counter()
-        run_intake(
+        scan_batch(
             work,
             add_partitions=add_partitions,
             max_file_bytes=settings.max_file_bytes,
@@ -175,7 +175,7 @@ def scan(batch_id: int, files: int) -> None:
         seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     figures = {
-        "intake_seconds": round(seconds, 1),
+        "scan_seconds": round(seconds, 1),
         "peak_rss_mb": round(peak),
         "partitions_seconds": round(partitions_seconds, 2),
     }

@@ -1,1 +1,1 @@
-"""A batch's life without Dagster: validation, intake, dispatch, the work on a shard, progress, completion."""
+"""Batches without Dagster: requests, scans, dispatch, the stages of a shard, progress, reports and maintenance."""

@@ -30,7 +30,7 @@ from stt_pipeline.store.database import Database
 from stt_pipeline.store.results import transcriptions
 
 JOB_OF_ORDER: dict[dispatch.OrderKind, str] = {
-    "intake": "scan_source",
+    "scan": "scan_source",
     "transcribe": "transcribe_audio",
     "publish": "publish_minutes",
     "report": "report_batch",
@@ -41,7 +41,7 @@ JOB_OF_ORDER: dict[dispatch.OrderKind, str] = {
 _assets = dg.AssetSelection.assets
 
 scan_source = dg.define_asset_job(
-    JOB_OF_ORDER["intake"], selection=_assets("audio_manifest"), description="Scan the source of a batch."
+    JOB_OF_ORDER["scan"], selection=_assets("audio_manifest"), description="Scan the source of a batch."
 )
 transcribe_audio = dg.define_asset_job(
     JOB_OF_ORDER["transcribe"],

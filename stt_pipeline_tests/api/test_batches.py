@@ -88,7 +88,7 @@ def test_a_batch_is_not_renamed_to_a_blank_name(client: TestClient, recordings: 
     assert client.get(at).json()["name"] == recordings.name
 
 
-def test_an_address_that_is_none_is_named_by_its_place(client: TestClient, recordings: Path) -> None:
+def test_an_invalid_address_is_named_by_its_index(client: TestClient, recordings: Path) -> None:
     body = {"source_path": recordings.as_uri(), "notify_emails": ["kim@example.com", "kim"]}
     refused = client.post(BATCHES, json=body)
     (error,) = refused.json()["errors"]
@@ -170,7 +170,7 @@ def test_an_invalid_cursor_is_rejected(client: TestClient, cursor: str) -> None:
 
 
 @pytest.mark.parametrize("error_class", [None, "unreadable"])
-def test_a_retry_is_asked_for_and_worked_off(
+def test_a_retry_is_requested_and_processed(
     client: TestClient, database: Database, recordings: Path, error_class: str | None
 ) -> None:
     write_tone(recordings / "good.wav")
@@ -184,14 +184,14 @@ def test_a_retry_is_asked_for_and_worked_off(
     assert (answer.status_code, answer.json()["failed_files"]) == (202, 1)
     assert answer.json()["status"] == "processing"
     assert "already" in client.post(at).json()["detail"]
-    assert retry.work_off(database, max_file_bytes=MAX_BYTES, seconds=60) == 1
+    assert retry.process_retries(database, max_file_bytes=MAX_BYTES, seconds=60) == 1
     progress = client.get(f"{BATCHES}/{batch_id}/progress").json()
     assert (progress["failed"], progress["pending"]) == (0, 1)
-    assert retry.work_off(database, max_file_bytes=MAX_BYTES, seconds=60) == 0
+    assert retry.process_retries(database, max_file_bytes=MAX_BYTES, seconds=60) == 0
     assert client.post(at).status_code == 409
 
 
-def test_a_batch_does_not_end_before_its_retry_was_worked_off(
+def test_a_batch_does_not_end_before_its_retry_is_processed(
     client: TestClient, database: Database, recordings: Path
 ) -> None:
     batch_id = failed_batch(client, database, recordings)
@@ -203,7 +203,7 @@ def test_a_batch_does_not_end_before_its_retry_was_worked_off(
     for _ in range(2):
         dispatch.tick(database, max_shards_in_flight=10, max_active_batches=10, max_attempts=3)
         assert client.get(f"{BATCHES}/{batch_id}").json()["status"] == "processing"
-    assert retry.work_off(database, max_file_bytes=MAX_BYTES, seconds=60) == 1
+    assert retry.process_retries(database, max_file_bytes=MAX_BYTES, seconds=60) == 1
 
 
 def test_a_batch_with_options_of_another_version_is_shown(
@@ -221,7 +221,7 @@ def test_a_retry_of_a_batch_that_is_cancelled_meanwhile_is_dropped(
     batch_id = failed_batch(client, database, recordings)
     assert client.post(f"{BATCHES}/{batch_id}/retry").status_code == 202
     lifecycle.cancel(database, batch_id)
-    assert retry.work_off(database, max_file_bytes=MAX_BYTES, seconds=60) == 0
+    assert retry.process_retries(database, max_file_bytes=MAX_BYTES, seconds=60) == 0
     with database.begin() as connection:
         assert batches.pending_retries(connection) == []
 

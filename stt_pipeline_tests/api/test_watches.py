@@ -58,7 +58,7 @@ def test_watches_are_listed_shown_and_removed(
     assert [watch["name"] for watch in first["items"] + second["items"]] == ["a", "b", "c"]
     assert second["next_cursor"] is None
     bell = Watched(database, Keys("a.wav"), queue_url=QUEUE)
-    bell.look()
+    bell.poll()
     with database.begin() as connection:
         watches.add_dead_letter(
             connection, QUEUE, "m1", "a secret of another team", "The message is not JSON."

@@ -15,7 +15,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
-from stt_pipeline.batches.ingest.scan import run_intake
+from stt_pipeline.batches.ingest.scan import scan_batch
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, Bucket
 
@@ -40,7 +40,7 @@ with dg.DagsterInstance.from_config(_home) as instance:
     with claimed_batch(
         Database(_url), int(_batch), run_id=str(os.getpid()), token=None, lease_seconds=60
     ) as work:
-        run_intake(
+        scan_batch(
             work,
             add_partitions=add_partitions,
             max_file_bytes=MAX_BYTES,

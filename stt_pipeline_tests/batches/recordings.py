@@ -18,7 +18,7 @@ from stt_pipeline.batches.execution import file_loop
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
 from stt_pipeline.batches.execution.shard_claims import ShardClaims
-from stt_pipeline.batches.ingest.scan import IntakeResult, run_intake
+from stt_pipeline.batches.ingest.scan import ScanResult, scan_batch
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.batches.requests.validation import validated
@@ -144,11 +144,11 @@ def scan(
     *,
     max_bytes: int = MAX_BYTES,
     source: Source | None = None,
-) -> IntakeResult:
+) -> ScanResult:
     """Scan a batch's source, or another one, in a run of its own; new partitions are appended to ``keys``."""
     opened = open_source if source is None else lambda path, pattern: source
     with claimed_batch(database, batch.id, run_id=str(uuid.uuid4()), token=None, lease_seconds=60) as work:
-        return run_intake(work, add_partitions=keys.extend, max_file_bytes=max_bytes, open_source=opened)
+        return scan_batch(work, add_partitions=keys.extend, max_file_bytes=max_bytes, open_source=opened)
 
 
 def scanned(
@@ -158,7 +158,7 @@ def scanned(
     files_per_shard: int = 1,
     allowed: AllowedSources = ALLOW_ALL,
     **request: object,
-) -> tuple[Batch, IntakeResult, list[str]]:
+) -> tuple[Batch, ScanResult, list[str]]:
     """Make a batch of ``folder`` and scan it; return batch, result and the keys that became partitions."""
     batch = create_batch(
         database, validated(BatchRequest, {"source_path": str(folder), **request}), allowed=allowed

@@ -8,7 +8,7 @@ import pytest
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
-from stt_pipeline.batches.ingest.scan import run_intake
+from stt_pipeline.batches.ingest.scan import scan_batch
 from stt_pipeline.batches.queries.progress import overviews, progress
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
@@ -51,7 +51,7 @@ def test_a_scan_looks_at_links_again(database: Database, tmp_path: Path, allowed
     batch = create_batch(database, BatchRequest(source_path=str(source)), allowed=allowed)
     _becomes_a_link(source, tmp_path / "secret")
     with claimed_batch(database, batch.id, run_id=str(uuid.uuid4()), token=None, lease_seconds=60) as work:
-        result = run_intake(
+        result = scan_batch(
             work, add_partitions=lambda keys: None, max_file_bytes=MAX_BYTES, open_source=allowed.open
         )
     assert "symbolic link" in (result.error or "")

@@ -99,7 +99,7 @@ def test_a_finished_batch_is_compacted_and_its_row_stays_the_same(
     ]
 
 
-@pytest.mark.parametrize("stage", ["intake", "shards", "report"])
+@pytest.mark.parametrize("stage", ["scan", "shards", "report"])
 def test_an_unfinished_batch_is_skipped(database: Database, root: UPath, batch_id: int, stage: str) -> None:
     with database.begin() as connection:
         connection.execute(

@@ -1,4 +1,4 @@
-"""An intake that dies, wherever it is, and is run again: no file twice, none lost, partitions complete and in order."""
+"""A scan that is killed at any point and run again: no file is lost or added twice, and partitions are complete and in order."""
 
 import random
 import subprocess
@@ -12,7 +12,7 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Engine
 
 from stt_pipeline.batches.execution.batch_claim import BatchClaim, claimed_batch
-from stt_pipeline.batches.ingest.scan import IntakeResult, run_intake
+from stt_pipeline.batches.ingest.scan import ScanResult, scan_batch
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
@@ -27,7 +27,7 @@ _FILES = 1_250  # 100 a shard
 
 
 class _KilledError(BaseException):
-    """Stands for a process that ends in the middle of a statement."""
+    """Simulates a process that ends before a statement."""
 
 
 def _new_batch(database: Database, folder: Path) -> Batch:
@@ -46,7 +46,7 @@ def _assert_whole(database: Database, batch_id: int, count: int, keys: list[str]
     assert (figures.status, figures.total_files, figures.pending) == ("processing", count, count)
 
 
-def test_it_goes_on_after_a_death_at_any_statement(database: Database, tmp_path: Path) -> None:
+def test_it_continues_after_a_crash_at_any_statement(database: Database, tmp_path: Path) -> None:
     numbers = count()
     deadly = -1
 
@@ -59,7 +59,7 @@ def test_it_goes_on_after_a_death_at_any_statement(database: Database, tmp_path:
         scan(database, _new_batch(database, tmp_path), [], source=Bucket(_FILES))
         statements = next(numbers)
         assert statements > 20
-        # the first few make the batch; every third of the others a time, since a scan takes a while
+        # the first few create the batch; every third of the others, because a scan takes time
         for deadly in range(random.randrange(4, 7), statements, 3):  # noqa: B007 - before() reads it
             batch, keys = _new_batch(database, tmp_path), list[str]()
             numbers = count(4)
@@ -67,7 +67,7 @@ def test_it_goes_on_after_a_death_at_any_statement(database: Database, tmp_path:
                 scan(database, batch, keys, source=Bucket(_FILES))
             except _KilledError:
                 scan(database, batch, keys, source=Bucket(_FILES))
-            # one that died after Dagster had the keys and before we knew gives them again, which Dagster ignores
+            # a crash after Dagster has the keys and before we record it adds them again, which Dagster ignores
             _assert_whole(database, batch.id, _FILES, list(dict.fromkeys(keys)))
     finally:
         event.remove(Engine, "before_cursor_execute", before)
@@ -104,12 +104,12 @@ def test_it_survives_kill_nine(database: Database, database_url: str, tmp_path: 
     _assert_whole(database, batch.id, count, keys)
 
 
-def test_one_that_was_given_up_for_dead_writes_nothing_more(database: Database, tmp_path: Path) -> None:
+def test_a_scan_that_lost_its_lease_writes_nothing(database: Database, tmp_path: Path) -> None:
     batch, keys = _new_batch(database, tmp_path), list[str]()
-    results: list[IntakeResult] = []
+    results: list[ScanResult] = []
 
     def overtake(number: int) -> None:
-        """Let another run do the whole scan while this one is in the middle of its own."""
+        """Let another run do the whole scan in the middle of this one."""
         if number == 700:
             with database.begin() as connection:
                 connection.execute(text("UPDATE stt_batches SET lease_until = now() - interval '1 second'"))
@@ -126,7 +126,7 @@ def test_one_that_was_given_up_for_dead_writes_nothing_more(database: Database, 
         assert batches.get(connection, batch.id).error is None
 
 
-def _run(work: BatchClaim, keys: list[str], source: Bucket) -> IntakeResult:
-    return run_intake(
+def _run(work: BatchClaim, keys: list[str], source: Bucket) -> ScanResult:
+    return scan_batch(
         work, add_partitions=keys.extend, max_file_bytes=MAX_BYTES, open_source=lambda path, pattern: source
     )

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
-from stt_pipeline.batches.ingest.scan import run_intake
+from stt_pipeline.batches.ingest.scan import scan_batch
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
@@ -37,7 +37,7 @@ def test_every_file_is_on_one_page_and_in_order(
     before, batch, after = (create_batch(database, BatchRequest(source_path=str(tmp_path))) for _ in range(3))
     scan(database, before, [], source=Bucket(1_500))
     with claimed_batch(database, batch.id, run_id="scan", token=None, lease_seconds=60) as work:
-        result = run_intake(
+        result = scan_batch(
             work,
             add_partitions=lambda keys: instance.add_dynamic_partitions("audio", list(keys)),
             max_file_bytes=MAX_BYTES,
@@ -53,7 +53,7 @@ def test_every_file_is_on_one_page_and_in_order(
     found = [file for page in pages for file in page]
     assert [file.uri for file in found] == [each.uri for each in Bucket(_FILES).list_objects()]
     assert {file.batch_id for file in found} == {batch.id}
-    # in order of shards, and within these in order of intake
+    # in order of shards, and within these in order of the listing
     assert [file.shard_id for file in found] == [shard.id for shard in cut for _ in range(shard.total)]
 
     with database.begin() as connection:

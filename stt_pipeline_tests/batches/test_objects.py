@@ -1,4 +1,4 @@
-"""From what arrives to batches: the day's one or a new one, once each, and whole again after a death anywhere."""
+"""New objects of watches: they are added once, to the day's batch or a new one, also after a crash at any point."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.execution.dispatch import tick
-from stt_pipeline.batches.ingest.scan import run_intake
+from stt_pipeline.batches.ingest.scan import scan_batch
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.batches.requests.create import remove_watch
@@ -40,9 +40,9 @@ def _finish(database: Database) -> None:
 def test_a_day_has_one_batch_which_ends_after_the_day(database: Database, tmp_path: object) -> None:
     bucket = Keys("a.wav")
     watch = Watched(database, bucket, name="통화 녹음", priority="high", options={"language": "ko"})
-    watch.look()
+    watch.poll()
     bucket.add("b.wav", "c.wav")
-    watch.look()
+    watch.poll()
     (batch_id,) = watch.batch_ids
     with database.begin() as connection:
         batch = batches.get(connection, batch_id)
@@ -61,93 +61,93 @@ def test_a_day_has_one_batch_which_ends_after_the_day(database: Database, tmp_pa
     ]
     _finish(database)
     assert _jobs(database) == []
-    # a person who looks at it meanwhile does not close it
+    # a report by a user does not close it
     report(database, batch_id, MailNotifier("", tmp_path, "stt@localhost"))  # type: ignore[arg-type]
     assert progress(database, batch_id).status == "processing"
     _execute(database, "UPDATE stt_batches SET open_until = now() - interval '1 second'")
     assert _jobs(database) == ["report"]
     bucket.add("d.wav")
-    watch.look()
+    watch.poll()
     assert len(watch.batch_ids) == 2
 
 
-def test_each_look_that_finds_something_has_a_batch_if_so_wished(database: Database) -> None:
+def test_batching_by_arrival_makes_a_batch_for_each_poll_with_new_files(database: Database) -> None:
     bucket = Keys("a.wav")
     watch = Watched(database, bucket, batching="arrival")
-    watch.look()
-    watch.look()
+    watch.poll()
+    watch.poll()
     bucket.add("b.wav")
-    watch.look()
+    watch.poll()
     assert len(watch.batch_ids) == 2
     assert watch.keys == ["a.wav", "b.wav"]
     _finish(database)
     assert _jobs(database) == ["report", "report"]
 
 
-def test_a_watch_that_is_removed_lets_its_open_batch_end(database: Database) -> None:
+def test_the_open_batch_of_a_removed_watch_ends(database: Database) -> None:
     watch = Watched(database, Keys("a.wav"))
-    watch.look()
+    watch.poll()
     _finish(database)
     remove_watch(database, watch.id)
     assert _jobs(database) == ["report"]
 
 
 @pytest.mark.parametrize("ended", ["cancelled", "deleting"])
-def test_a_cancelled_batch_takes_nothing_in_any_more(database: Database, ended: str) -> None:
+def test_a_cancelled_batch_gets_no_more_files(database: Database, ended: str) -> None:
     bucket = Keys("a.wav")
     watch = Watched(database, bucket)
-    watch.look()
+    watch.poll()
     lifecycle.cancel(database, watch.batch_ids[0])
     if ended == "deleting":
         _execute(database, "UPDATE stt_batches SET stage = 'done'")
         lifecycle.delete(database, watch.batch_ids[0])
     bucket.add("b.wav")
-    watch.look()
+    watch.poll()
     first, second = watch.batch_ids
     assert [len(watch.files_of(batch_id)) for batch_id in (first, second)] == [1, 1]
 
 
-def test_a_paused_batch_takes_in_and_stays_paused(database: Database) -> None:
+def test_a_paused_batch_gets_files_and_stays_paused(database: Database) -> None:
     bucket = Keys("a.wav")
     watch = Watched(database, bucket)
-    watch.look()
+    watch.poll()
     lifecycle.pause(database, watch.batch_ids[0])
     bucket.add("b.wav")
-    watch.look()
+    watch.poll()
     figures = progress(database, watch.batch_ids[0])
     assert (figures.status, figures.total_files) == ("paused", 2)
 
 
-def test_a_batch_that_a_run_has_in_hand_is_left_alone_and_nothing_is_lost(database: Database) -> None:
+def test_a_batch_with_an_active_run_is_skipped_and_no_file_is_lost(database: Database) -> None:
     bucket = Keys("a.wav")
     watch = Watched(database, bucket)
-    watch.look()
+    watch.poll()
     bucket.add("b.wav")
     before = watch.row.cursor
     with (
         claimed_batch(database, watch.batch_ids[0], run_id="report", token=None, lease_seconds=60),
         pytest.raises(InvalidRequestError, match="being worked by run report"),
     ):
-        watch.look()
+        watch.poll()
     assert watch.row.cursor == before
-    assert watch.look().new == 1
+    assert watch.poll().new_files == 1
     assert watch.keys == ["a.wav", "b.wav"]
 
 
-def test_what_is_told_twice_in_any_order_comes_once(database: Database) -> None:
+def test_duplicates_in_any_order_are_added_once(database: Database) -> None:
     bucket = Keys(*(f"{number:03d}.wav" for number in range(20)))
     watch = Watched(database, bucket, batching="arrival")
-    told = list(bucket.list_objects())
-    assert watch.arrive([*told[10:15], *told[12:18], told[10]]).files == 8
-    assert watch.arrive([*told[::-1], *told]).files == 12
-    assert watch.arrive(told).batch_id is None
+    objects = list(bucket.list_objects())
+    assert watch.ingest([*objects[10:15], *objects[12:18], objects[10]]).new_files == 8
+    assert watch.ingest([*objects[::-1], *objects]).new_files == 12
+    assert watch.ingest(objects).batch_id is None
     assert sorted(watch.keys) == sorted(bucket.etags)
     with database.begin() as connection:
         counted = shards.of_batch(connection, watch.batch_ids[0], -1, 100)
     assert [shard.total for shard in counted] == [1] * 8
 
 
-def test_a_look_that_dies_half_way_is_finished_by_the_dispatcher(database: Database) -> None:
+def test_an_interrupted_poll_is_finished_by_the_dispatcher(database: Database) -> None:
     bucket = Keys("a.wav", "b.wav")
     watch = Watched(database, bucket)
 
@@ -157,16 +157,16 @@ def test_a_look_that_dies_half_way_is_finished_by_the_dispatcher(database: Datab
     def fails(keys: object) -> None:
         raise StorageError
 
-    watch.intake = replace(watch.intake, add_partitions=fails)
+    watch.config = replace(watch.config, add_partitions=fails)
     with pytest.raises(StorageError):
-        watch.look()
+        watch.poll()
     _execute(database, "UPDATE stt_batches SET not_before = NULL")
-    assert _jobs(database) == ["intake"]
+    assert _jobs(database) == ["scan"]
     (batch_id,) = watch.batch_ids
     bucket.add("c.wav")
     keys: list[str] = []
     with claimed_batch(database, batch_id, run_id="scan", token=None, lease_seconds=60) as work:
-        result = run_intake(
+        result = scan_batch(
             work,
             add_partitions=keys.extend,
             max_file_bytes=MAX_BYTES,
@@ -174,25 +174,25 @@ def test_a_look_that_dies_half_way_is_finished_by_the_dispatcher(database: Datab
                 "the source of a watch may be too large to be listed"
             ),
         )
-    # only what the look had begun
+    # only the files of the interrupted poll
     assert (result.total_files, len(keys)) == (2, 2)
     assert progress(database, batch_id).status == "processing"
-    watch.intake = replace(watch.intake, add_partitions=keys.extend)
-    assert watch.look().new == 1
+    watch.config = replace(watch.config, add_partitions=keys.extend)
+    assert watch.poll().new_files == 1
     assert sorted(watch.keys) == ["a.wav", "b.wav", "c.wav"]
 
 
-def test_two_watches_of_one_source_do_not_know_of_each_other(database: Database) -> None:
+def test_two_watches_of_one_source_are_independent(database: Database) -> None:
     bucket = Keys("a.wav")
     first, second = Watched(database, bucket), Watched(database, bucket)
-    assert (first.look().new, second.look().new) == (1, 1)
+    assert (first.poll().new_files, second.poll().new_files) == (1, 1)
 
 
 def test_many_arrivals_share_shards(database: Database) -> None:
     bucket = Keys(*(f"{number:05d}.wav" for number in range(1_100)))
     watch = Watched(database, bucket)
-    assert watch.look().new == 1_100
+    assert watch.poll().new_files == 1_100
     assert len(watch.partitions) == 11
     bucket.add("z.wav")
-    watch.look()
+    watch.poll()
     assert len(watch.partitions) == 12

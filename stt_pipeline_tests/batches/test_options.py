@@ -1,4 +1,4 @@
-"""What a batch may ask of speech: wrong wishes are said in words, and the rest reaches the transcriber."""
+"""The options of a batch: invalid values are refused with a reason, and valid ones reach the transcriber."""
 
 from typing import Any
 
@@ -13,27 +13,27 @@ from stt_pipeline.speech.recordings import TranscriptionOptions
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "reason"),
     [
-        ({"language": "korean"}, "'korean' is no language code that Whisper knows"),
-        ({"languages": ["ko", "xx"]}, "'xx' is no language code"),
+        ({"language": "korean"}, "'korean' is not a language code of Whisper"),
+        ({"languages": ["ko", "xx"]}, "'xx' is not a language code"),
         ({"language": "ko", "multilingual": True}, "leave out one"),
         ({"language": "ja", "languages": ["ko", "en"]}, "language ja is not among the languages ko, en"),
         (
             {"terms": {"API": ["에이피아이"], "A.P.I.": ["에이 피아이"]}},
-            "'에이 피아이' is to come out both as 'API' and as 'A.P.I.'",
+            "'에이 피아이' is a variant of both 'API' and 'A.P.I.'",
         ),
-        ({"terms": {"Kim": ["Gim"], "gim": ["짐"]}}, "'gim' must come out, and is to be replaced by 'Kim'"),
-        ({"terms": {"API": [" "]}}, "'API' or what is heard instead of it is empty"),
+        ({"terms": {"Kim": ["Gim"], "gim": ["짐"]}}, "'gim' is a spelling, and a variant of 'Kim'"),
+        ({"terms": {"API": [" "]}}, "'API' or one of its variants is empty"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(options: dict[str, Any], said: str) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], reason: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         validated(BatchOptions, options)
-    assert said in str(refused.value)
+    assert reason in str(refused.value)
 
 
-def test_all_of_it_reaches_the_transcriber() -> None:
+def test_all_options_reach_the_transcriber() -> None:
     options = BatchOptions(
         languages=["KO", "en"],
         multilingual=True,
@@ -52,7 +52,7 @@ def test_all_of_it_reaches_the_transcriber() -> None:
     )
 
 
-def test_languages_are_those_that_are_named_each_once() -> None:
+def test_languages_are_normalized_and_unique() -> None:
     assert BatchOptions(languages=["", "KO", " ", "ko", "en"]).languages == ["ko", "en"]
     assert transcription_options(BatchOptions(languages=[""]), language="ja").language == "ja"
 
@@ -61,7 +61,9 @@ def test_languages_are_those_that_are_named_each_once() -> None:
     ("options", "language"),
     [({}, "ja"), ({"language": "ko"}, "ko"), ({"languages": ["ko", "en"]}, ""), ({"multilingual": True}, "")],
 )
-def test_the_setting_counts_where_a_batch_says_nothing(options: dict[str, Any], language: str) -> None:
+def test_the_setting_is_used_without_an_option_about_languages(
+    options: dict[str, Any], language: str
+) -> None:
     assert transcription_options(BatchOptions(**options), language="ja").language == language
 
 
@@ -74,7 +76,7 @@ def test_the_setting_counts_where_a_batch_says_nothing(options: dict[str, Any], 
         ({"min_speakers": 3, "max_speakers": 3}, SpeakerCount(3, 3)),
     ],
 )
-def test_so_many_speakers_are_looked_for(options: dict[str, Any], bounds: SpeakerCount) -> None:
+def test_the_number_of_speakers(options: dict[str, Any], bounds: SpeakerCount) -> None:
     assert speaker_count(BatchOptions(**options)) == bounds
 
 

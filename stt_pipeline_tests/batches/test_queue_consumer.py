@@ -1,40 +1,55 @@
-"""From a queue's messages to files of batches: each once, none lost, whatever fails in between. The queue is a real one."""
+"""From a queue's messages to files of batches: each is added once and none is lost, whatever fails. The queue is moto's."""
 
 import contextlib
 import json
-import time
-from collections.abc import Callable, Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any, cast
-from unittest.mock import Mock
 
 import pytest
 
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.audio.sources import Source
+from stt_pipeline.audio.s3_events import Arrival, arrivals
+from stt_pipeline.audio.sources import Source, SourceObject
 from stt_pipeline.audio.sqs import Message, Queue, QueueAccess
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
-from stt_pipeline.batches.ingest.queue_consumer import MOST_RECEIVES, Drained, drain
+from stt_pipeline.batches.ingest.objects import IngestConfig, IngestResult, ingest_objects
+from stt_pipeline.batches.ingest.queue_consumer import MAX_RECEIVES, ConsumeResult, Ingest, Parse, consume
 from stt_pipeline.batches.requests.create import remove_watch
 from stt_pipeline.errors import SourceUnavailableError
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import watches
-from stt_pipeline.store.manifest.watches import DeadLetter
+from stt_pipeline.store.manifest.watches import DeadLetter, Watch
 from stt_pipeline_tests.batches.watched import Keys, Watched
 
 
 class _Received(Queue):
-    """A queue that remembers what it gave, so that a test need not wait for a visibility timeout."""
+    """A queue that records its messages, so that a test need not wait for a visibility timeout.
+
+    Attributes:
+        older: added to the receive count of each message.
+        is_hidden: no message is visible.
+        delete_error: raised by the next call of ``delete``.
+    """
 
     def __init__(self, queue: Queue, client: Any) -> None:
         super().__init__(queue.url, client)
         self.given: list[Message] = []
         self.older = 0
+        self.is_hidden = False
+        self.delete_error: Exception | None = None
 
     def receive(self, seconds: float = 0.0) -> list[Message]:
-        given = super().receive(seconds)
+        given = [] if self.is_hidden else super().receive(seconds)
         self.given += given
         return [Message(one.id, one.body, one.receipt, one.receives + self.older) for one in given]
+
+    def delete(self, messages: Sequence[Message]) -> list[str]:
+        if self.delete_error is not None:
+            error, self.delete_error = self.delete_error, None
+            raise error
+        return super().delete(messages)
 
 
 class Bucket(Keys):
@@ -48,8 +63,8 @@ class Bucket(Keys):
         return uri.startswith(self.uri) and super().matches(uri)
 
 
-class Bell:
-    """A queue, what is sent to it, and the watches that it tells about."""
+class EventQueue:
+    """A queue, its messages, and its watches."""
 
     def __init__(self, database: Database, client: Any, queue: _Received) -> None:
         self.database, self.queue = database, queue
@@ -57,17 +72,17 @@ class Bell:
         self.closed: set[str] = set()
         self._client = client
 
-    def watch(self, folder: str = "", **wishes: object) -> Watched:
+    def watch(self, folder: str = "", **request: object) -> Watched:
         url = "https://sqs.us-east-1.amazonaws.com/1/q"  # the test's own has another address
-        self.watched.append(Watched(self.database, Bucket(folder), queue_url=url, **wishes))
+        self.watched.append(Watched(self.database, Bucket(folder), queue_url=url, **request))
         return self.watched[-1]
 
     def send(self, *bodies: str) -> None:
         for body in bodies:
             self._client.send_message(QueueUrl=self.queue.url, MessageBody=body)
 
-    def ring(self, *keys: str, etag: str = "1", sequencer: str = "") -> None:
-        """Send what S3 does when objects arrive, all in one message."""
+    def notify(self, *keys: str, etag: str = "1", sequencer: str = "") -> None:
+        """Send S3's event notification of new objects, all in one message."""
         at = datetime.now(timezone.utc).isoformat()
         records = [
             {
@@ -82,40 +97,39 @@ class Bell:
         ]
         self.send(json.dumps({"Records": records}))
 
-    def drain(self) -> Drained:
-        """Drain the queue, in which everything is visible again before."""
+    def consume(self, *, parse: Parse = arrivals, ingest: Ingest = ingest_objects) -> ConsumeResult:
+        """Consume the queue, after all its messages are visible again."""
         for message in self.queue.given:
             with contextlib.suppress(self._client.exceptions.ClientError):  # it is deleted
                 self._client.change_message_visibility(
                     QueueUrl=self.queue.url, ReceiptHandle=message.receipt, VisibilityTimeout=0
                 )
         self.queue.given.clear()
-        bell = self
+        events = self
 
         class Allowed:
             def open(self, source_path: str, file_pattern: str = "") -> Source:
-                if source_path in bell.closed:
+                if source_path in events.closed:
                     raise SourceUnavailableError(f"{source_path} does not answer.")
-                (source,) = {w.allowed.open("") for w in bell.watched if w.row.source_path == source_path}
+                (source,) = {w.allowed.open("") for w in events.watched if w.row.source_path == source_path}
                 return source
 
-        found = [one.row for one in self.watched]
-        intake = self.watched[0].intake
-        allowed = cast(AllowedSources, Allowed())
-        return drain(
+        return consume(
             self.database,
             self.queue,
-            found,
-            allowed,
-            intake,
-            seconds=20,
+            [one.row for one in self.watched],
+            cast(AllowedSources, Allowed()),
+            self.watched[0].config,
+            seconds=600,
             wait_seconds=1 if self.waiting else 0,
             quiet_seconds=0,
+            parse=parse,
+            ingest=ingest,
         )
 
     @property
     def waiting(self) -> int:
-        """How many messages the queue still has."""
+        """The number of messages in the queue."""
         asked = self._client.get_queue_attributes(QueueUrl=self.queue.url, AttributeNames=["All"])[
             "Attributes"
         ]
@@ -128,141 +142,145 @@ class Bell:
 
 
 @pytest.fixture
-def bell(database: Database, aws: str) -> Iterator[Bell]:
+def events(database: Database, aws: str) -> Iterator[EventQueue]:
     import boto3
 
     client = boto3.client("sqs")
-    url = client.create_queue(QueueName=f"bell-{time.monotonic_ns()}")["QueueUrl"]
+    # longer than any test: a message becomes visible again only when the test says so
+    attributes = {"VisibilityTimeout": "3600"}
+    name = f"events-{uuid.uuid4().hex}"
+    url = client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
     queue = _Received(QueueAccess((aws,)).open(url), client)
-    yield Bell(database, client, queue)
+    yield EventQueue(database, client, queue)
     client.delete_queue(QueueUrl=url)
 
 
-def test_what_a_queue_tells_becomes_one_batch_and_leaves_the_queue(bell: Bell) -> None:
-    watch = bell.watch(batching="arrival")
+def test_messages_become_one_batch_and_leave_the_queue(events: EventQueue) -> None:
+    watch = events.watch(batching="arrival")
     for number in range(23):
-        bell.ring(f"{number:02d}.wav")
-    bell.ring("a.wav", "b.wav", "notes.txt")
-    bell.ring("only notes.txt")
-    drained = bell.drain()
-    assert (drained.messages, drained.new, drained.buried, drained.left) == (25, 25, 0, 0)
-    assert drained.batch_ids == watch.batch_ids
+        events.notify(f"{number:02d}.wav")
+    events.notify("a.wav", "b.wav", "notes.txt")
+    events.notify("only notes.txt")
+    result = events.consume()
+    assert (result.messages, result.new_files, result.dead_letters, result.kept) == (25, 25, 0, 0)
+    assert result.batch_ids == watch.batch_ids
     assert len(watch.batch_ids) == 1
     assert sorted(watch.keys) == [*(f"{number:02d}.wav" for number in range(23)), "a.wav", "b.wav"]
-    assert (bell.waiting, watch.row.files) == (0, 25)
+    assert (events.waiting, watch.row.files) == (0, 25)
     assert watch.row.found_at
     found_at = watch.row.found_at
-    assert bell.drain() == Drained()
+    assert events.consume() == ConsumeResult()
     assert watch.row.looked_at > found_at  # type: ignore[operator]
 
 
-def test_what_is_told_twice_comes_once_and_of_two_contents_the_last(bell: Bell) -> None:
-    watch = bell.watch()
-    bell.ring("a.wav")
-    bell.ring("a.wav")
-    bell.drain()
-    bell.ring("a.wav")
-    bell.ring("b.wav", etag="new", sequencer="0B")
-    bell.ring("b.wav", etag="old", sequencer="0A")
-    bell.drain()
-    bell.ring("a.wav", etag="other")
-    bell.drain()
+def test_duplicates_are_added_once_and_of_two_contents_the_latest(events: EventQueue) -> None:
+    watch = events.watch()
+    events.notify("a.wav")
+    events.notify("a.wav")
+    events.consume()
+    events.notify("a.wav")
+    events.notify("b.wav", etag="new", sequencer="0B")
+    events.notify("b.wav", etag="old", sequencer="0A")
+    events.consume()
+    events.notify("a.wav", etag="other")
+    events.consume()
     (batch_id,) = watch.batch_ids
     assert [(file.uri, file.etag) for file in watch.files_of(batch_id)] == [
         ("s3://calls/a.wav", "1"),
         ("s3://calls/b.wav", "new"),
         ("s3://calls/a.wav", "other"),
     ]
-    assert bell.waiting == 0
+    assert events.waiting == 0
 
 
-def test_messages_that_nobody_understands_are_kept_as_dead_letters(bell: Bell) -> None:
-    watch = bell.watch()
-    bell.send("Your disk is full", json.dumps({"Event": "s3:TestEvent"}), "\ufffdodd")
-    bell.ring("a.wav")
-    drained = bell.drain()
-    assert (drained.new, drained.buried, bell.waiting) == (1, 2, 0)
+def test_messages_of_unknown_form_become_dead_letters(events: EventQueue) -> None:
+    watch = events.watch()
+    events.send("Your disk is full", json.dumps({"Event": "s3:TestEvent"}), "\ufffdodd")
+    events.notify("a.wav")
+    result = events.consume()
+    assert (result.new_files, result.dead_letters, events.waiting) == (1, 2, 0)
     assert watch.keys == ["a.wav"]
-    assert {letter.body for letter in bell.dead_letters} == {"Your disk is full", "\ufffdodd"}
-    assert "not JSON" in bell.dead_letters[0].error
+    assert {letter.body for letter in events.dead_letters} == {"Your disk is full", "\ufffdodd"}
+    assert "not JSON" in events.dead_letters[0].error
     assert watch.row.error is None
 
 
-def test_a_message_that_nobody_foresaw_holds_up_no_other(bell: Bell, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stt_pipeline.batches.ingest import queue_consumer
+def test_a_message_with_an_unexpected_error_blocks_no_other(events: EventQueue) -> None:
+    def parse(body: str) -> list[Arrival]:
+        if "wav" not in body:
+            raise ZeroDivisionError
+        return arrivals(body)
 
-    watch = bell.watch()
-    really = queue_consumer.arrivals
-    monkeypatch.setattr(queue_consumer, "arrivals", lambda body: really(body) if "wav" in body else 1 / 0)
-    bell.send("odd")
-    bell.ring("a.wav")
-    drained = bell.drain()
-    assert (drained.new, drained.buried, bell.waiting, watch.keys) == (1, 1, 0, ["a.wav"])
+    watch = events.watch()
+    events.send("odd")
+    events.notify("a.wav")
+    result = events.consume(parse=parse)
+    assert (result.new_files, result.dead_letters, events.waiting, watch.keys) == (1, 1, 0, ["a.wav"])
 
 
-def test_each_watch_of_a_queue_gets_what_it_means(bell: Bell) -> None:
-    calls, meetings, both = bell.watch("calls/"), bell.watch("meetings/"), bell.watch()
-    bell.ring("calls/a.wav", "meetings/b.wav", "else/c.wav")
-    bell.drain()
+def test_each_watch_of_a_queue_gets_the_files_that_it_matches(events: EventQueue) -> None:
+    calls, meetings, both = events.watch("calls/"), events.watch("meetings/"), events.watch()
+    events.notify("calls/a.wav", "meetings/b.wav", "else/c.wav")
+    events.consume()
     assert [calls.keys, meetings.keys] == [["calls/a.wav"], ["meetings/b.wav"]]
     assert both.keys == ["calls/a.wav", "meetings/b.wav", "else/c.wav"]
-    assert bell.waiting == 0
+    assert events.waiting == 0
 
 
-def test_a_source_that_cannot_be_opened_loses_nothing_and_holds_up_nobody(bell: Bell) -> None:
-    calls, meetings = bell.watch("calls/"), bell.watch("meetings/")
-    bell.closed.add(calls.row.source_path)
-    bell.ring("calls/a.wav")
-    bell.ring("meetings/b.wav")
-    bell.ring("calls/c.wav", "meetings/d.wav")
-    drained = bell.drain()
-    assert (drained.left, bell.waiting) == (2, 2)
+def test_a_source_that_cannot_be_opened_loses_no_file_and_blocks_no_watch(events: EventQueue) -> None:
+    calls, meetings = events.watch("calls/"), events.watch("meetings/")
+    events.closed.add(calls.row.source_path)
+    events.notify("calls/a.wav")
+    events.notify("meetings/b.wav")
+    events.notify("calls/c.wav", "meetings/d.wav")
+    result = events.consume()
+    assert (result.kept, events.waiting) == (2, 2)
     assert calls.row.error == "s3://calls/calls/ does not answer."
     assert (calls.keys, meetings.keys) == ([], ["meetings/b.wav", "meetings/d.wav"])
     assert meetings.row.error is None
-    # however often: it is not the messages' fault
-    bell.queue.older = MOST_RECEIVES
-    assert (bell.drain().left, bell.dead_letters) == (2, [])
-    bell.closed.clear()
-    assert bell.drain().new == 2
-    assert (calls.row.error, calls.keys, bell.waiting) == (None, ["calls/a.wav", "calls/c.wav"], 0)
+    # at any receive count: the error is not caused by the messages
+    events.queue.older = MAX_RECEIVES
+    assert (events.consume().kept, events.dead_letters) == (2, [])
+    events.closed.clear()
+    assert events.consume().new_files == 2
+    assert (calls.row.error, calls.keys, events.waiting) == (None, ["calls/a.wav", "calls/c.wav"], 0)
     assert meetings.keys == ["meetings/b.wav", "meetings/d.wav"]
 
 
-def test_an_error_of_a_source_goes_when_it_answers_again_though_nothing_arrives(bell: Bell) -> None:
-    watch = bell.watch()
-    bell.closed.add(watch.row.source_path)
-    bell.ring("a.txt")
-    bell.drain()
+def test_the_error_of_a_source_is_cleared_when_it_answers_again_without_messages(events: EventQueue) -> None:
+    watch = events.watch()
+    events.closed.add(watch.row.source_path)
+    events.notify("a.txt")
+    events.consume()
     assert watch.row.error
-    bell.queue._client.purge_queue(QueueUrl=bell.queue.url)
-    bell.drain()
+    events.queue._client.purge_queue(QueueUrl=events.queue.url)
+    events.consume()
     assert watch.row.error
-    bell.closed.clear()
-    bell.drain()
+    events.closed.clear()
+    events.consume()
     assert watch.row.error is None
 
 
-def test_a_batch_that_a_run_has_in_hand_is_no_fault_of_the_messages(bell: Bell) -> None:
-    watch = bell.watch()
-    bell.ring("a.wav")
-    bell.drain()
-    bell.queue.older = MOST_RECEIVES
-    bell.ring("b.wav")
-    with claimed_batch(bell.database, watch.batch_ids[0], run_id="report", token=None, lease_seconds=60):
-        drained = bell.drain()
-    assert (drained.left, drained.new, bell.dead_letters, watch.row.error) == (1, 0, [], None)
-    assert bell.drain().new == 1
-    assert (watch.keys, bell.waiting) == (["a.wav", "b.wav"], 0)
+def test_a_batch_with_an_active_run_keeps_the_messages_in_the_queue(events: EventQueue) -> None:
+    watch = events.watch()
+    events.notify("a.wav")
+    events.consume()
+    events.queue.older = MAX_RECEIVES
+    events.notify("b.wav")
+    with claimed_batch(events.database, watch.batch_ids[0], run_id="report", token=None, lease_seconds=60):
+        result = events.consume()
+    assert (result.kept, result.new_files, events.dead_letters, watch.row.error) == (1, 0, [], None)
+    assert events.consume().new_files == 1
+    assert (watch.keys, events.waiting) == (["a.wav", "b.wav"], 0)
 
 
 class _Breaks:
-    """Makes shard keys known, but fails on those that it is told, ``times`` times."""
+    """Adds shard keys, but raises on some of them, ``times`` times."""
 
     def __init__(self, watch: Watched, error: Exception, on: Callable[[Sequence[str]], bool]) -> None:
         self._known, self._error, self._on = watch.partitions, error, on
         self.times = 1_000
-        watch.intake = type(watch.intake)(self, 1 << 30, 60, watch.intake.timezone)
+        watch.config = type(watch.config)(self, 1 << 30, 60, watch.config.timezone)
 
     def __call__(self, keys: Sequence[str]) -> None:
         if self._on(keys) and self.times:
@@ -271,95 +289,91 @@ class _Breaks:
         self._known.extend(keys)
 
 
-def test_what_fails_half_way_is_there_once_in_the_end(bell: Bell) -> None:
-    watch = bell.watch()
+def test_files_of_a_failed_attempt_are_added_once_in_the_end(events: EventQueue) -> None:
+    watch = events.watch()
     breaks = _Breaks(watch, ConnectionError("Dagster's storage is away"), lambda keys: True)
     for number in range(3):
-        bell.ring(f"{number}.wav")
+        events.notify(f"{number}.wav")
     with pytest.raises(ConnectionError):
-        bell.drain()
-    assert bell.waiting == 3
+        events.consume()
+    assert events.waiting == 3
     breaks.times = 0
-    bell.queue.older = MOST_RECEIVES
-    drained = bell.drain()
-    assert (bell.waiting, drained.left, bell.dead_letters) == (0, 0, [])
+    events.queue.older = MAX_RECEIVES
+    result = events.consume()
+    assert (events.waiting, result.kept, events.dead_letters) == (0, 0, [])
     assert sorted(watch.keys) == ["0.wav", "1.wav", "2.wav"]
 
 
-def test_a_queue_that_goes_away_before_it_could_delete_tells_again_and_nothing_comes_twice(
-    bell: Bell, monkeypatch: pytest.MonkeyPatch
+def test_messages_that_could_not_be_deleted_are_delivered_again_and_no_file_is_added_twice(
+    events: EventQueue,
 ) -> None:
-    watch = bell.watch(batching="arrival")
-    bell.ring("a.wav")
-    bell.send("Hello")
-    with monkeypatch.context() as patch:
-        patch.setattr(Queue, "delete", Mock(side_effect=SourceUnavailableError("The queue does not answer.")))
-        with pytest.raises(SourceUnavailableError):
-            bell.drain()
-    assert (watch.keys, bell.waiting, len(bell.dead_letters)) == (["a.wav"], 2, 1)
-    drained = bell.drain()
-    assert (drained.new, bell.waiting, len(bell.dead_letters)) == (0, 0, 1)
+    watch = events.watch(batching="arrival")
+    events.notify("a.wav")
+    events.send("Hello")
+    events.queue.delete_error = SourceUnavailableError("The queue does not answer.")
+    with pytest.raises(SourceUnavailableError):
+        events.consume()
+    assert (watch.keys, events.waiting, len(events.dead_letters)) == (["a.wav"], 2, 1)
+    result = events.consume()
+    assert (result.new_files, events.waiting, len(events.dead_letters)) == (0, 0, 1)
     assert len(watch.batch_ids) == 1
 
 
-def test_a_database_that_is_away_loses_nothing(bell: Bell) -> None:
-    watch = bell.watch()
-    bell.ring("a.wav")
+def test_an_unavailable_database_loses_no_file(events: EventQueue) -> None:
+    watch = events.watch()
+    events.notify("a.wav")
     row, database = watch.row, Database("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
     with pytest.raises(Exception, match="refused"):
-        drain(database, bell.queue, [row], watch.allowed, watch.intake, seconds=1, wait_seconds=1)
-    assert bell.waiting == 1
-    assert bell.drain().new == 1
+        consume(database, events.queue, [row], watch.allowed, watch.config, seconds=1, wait_seconds=1)
+    assert events.waiting == 1
+    assert events.consume().new_files == 1
 
 
-def test_a_message_on_which_our_own_work_fails_is_tried_alone_and_kept_as_a_dead_letter_in_the_end(
-    bell: Bell, monkeypatch: pytest.MonkeyPatch
+def test_a_message_that_fails_by_our_own_error_is_tried_alone_and_becomes_a_dead_letter_in_the_end(
+    events: EventQueue,
 ) -> None:
-    from stt_pipeline.batches.ingest import queue_consumer
-
-    watch = bell.watch()
-    really = queue_consumer.arrive
-
-    def arrive(database: Any, row: Any, objects: Any, intake: Any) -> Any:
+    def ingest(
+        database: Database, watch: Watch, objects: Iterable[SourceObject], config: IngestConfig
+    ) -> IngestResult:
         objects = list(objects)
         if any("bad" in each.uri for each in objects):
-            raise RuntimeError("nobody thought of this")
-        return really(database, row, objects, intake)
+            raise RuntimeError("an unexpected error")
+        return ingest_objects(database, watch, objects, config)
 
-    monkeypatch.setattr(queue_consumer, "arrive", arrive)
+    watch = events.watch()
     for name in ("a", "b", "bad", "c", "d"):
-        bell.ring(f"{name}.wav")
-    drained = bell.drain()
-    assert (drained.new, drained.left, drained.buried) == (4, 1, 0)
+        events.notify(f"{name}.wav")
+    result = events.consume(ingest=ingest)
+    assert (result.new_files, result.kept, result.dead_letters) == (4, 1, 0)
     assert sorted(watch.keys) == ["a.wav", "b.wav", "c.wav", "d.wav"]
-    assert "nobody thought of this" in str(watch.row.error)
-    with monkeypatch.context() as hidden:  # until it comes again
-        hidden.setattr(bell.queue, "receive", lambda seconds: [])
-        bell.drain()
-    assert "nobody thought of this" in str(watch.row.error)
-    bell.queue.older = MOST_RECEIVES
-    drained = bell.drain()
-    assert (drained.left, drained.buried, bell.waiting) == (0, 1, 0)
-    (letter,) = bell.dead_letters
+    assert "an unexpected error" in str(watch.row.error)
+    events.queue.is_hidden = True
+    events.consume(ingest=ingest)
+    assert "an unexpected error" in str(watch.row.error)
+    events.queue.is_hidden = False
+    events.queue.older = MAX_RECEIVES
+    result = events.consume(ingest=ingest)
+    assert (result.kept, result.dead_letters, events.waiting) == (0, 1, 0)
+    (letter,) = events.dead_letters
     assert "bad.wav" in letter.body
     assert (
-        letter.error == f"It could not be taken in by watch {watch.id}. RuntimeError: nobody thought of this"
+        letter.error == f"Its files could not be added by watch {watch.id}. RuntimeError: an unexpected error"
     )
 
 
-def test_a_watch_that_is_removed_meanwhile_takes_nothing_in(bell: Bell) -> None:
-    watch = bell.watch()
+def test_a_watch_that_is_removed_meanwhile_adds_no_file(events: EventQueue) -> None:
+    watch = events.watch()
     row = watch.row
-    bell.ring("a.wav")
-    remove_watch(bell.database, watch.id)
-    drained = drain(
-        bell.database,
-        bell.queue,
+    events.notify("a.wav")
+    remove_watch(events.database, watch.id)
+    result = consume(
+        events.database,
+        events.queue,
         [row],
         watch.allowed,
-        watch.intake,
+        watch.config,
         seconds=1,
         wait_seconds=1,
         quiet_seconds=0,
     )
-    assert (drained.new, drained.left, bell.waiting) == (0, 1, 1)
+    assert (result.new_files, result.kept, events.waiting) == (0, 1, 1)

@@ -1,4 +1,4 @@
-"""Intake: every file once, in order, again and again, and clear words where there is nothing to do."""
+"""Scans: every file is added once, in order, at every repetition, and an unusable source has a clear error."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ def _touch(folder: Path, *names: str) -> None:
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"not read by intake")
+        path.write_bytes(b"not read by the scan")
 
 
 def test_small_batches_get_a_shard_for_each_file(database: Database, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_second_scan_adds_only_what_is_new_or_changed(database: Database, tmp_
     assert (same.new_files, same.new_shards, len(keys)) == (0, 0, 4)
 
 
-def test_an_intake_that_died_before_its_partitions_goes_on(database: Database, tmp_path: Path) -> None:
+def test_a_scan_that_died_before_its_partitions_goes_on(database: Database, tmp_path: Path) -> None:
     _touch(tmp_path / "in", *(f"{number:03d}.wav" for number in range(30)))
     batch = create_batch(database, BatchRequest(source_path=str(tmp_path / "in")))
 
@@ -165,7 +165,7 @@ def test_a_source_that_is_away_for_a_moment_does_not_end_a_batch_in_work(
 
 
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("values", "reason"),
     [
         ({"source_path": "/no/such/folder"}, "does not exist"),
         ({"source_path": ""}, "source_path: it is empty"),
@@ -186,10 +186,10 @@ def test_a_source_that_is_away_for_a_moment_does_not_end_a_batch_in_work(
         ({"name": "a\0b"}, "name: a name has printable characters"),
     ],
 )
-def test_what_cannot_be_done_is_refused_before_anything_is_written(
-    database: Database, tmp_path: Path, values: dict[str, object], words: str
+def test_an_invalid_request_is_refused_and_writes_nothing(
+    database: Database, tmp_path: Path, values: dict[str, object], reason: str
 ) -> None:
-    with pytest.raises(InvalidRequestError, match=words):
+    with pytest.raises(InvalidRequestError, match=reason):
         create_batch(database, validated(BatchRequest, {"source_path": str(tmp_path), **values}))
     with database.begin() as connection:
         assert batches.latest(connection, 10) == []
@@ -241,10 +241,10 @@ def test_a_batch_in_work_stays_right_while_it_is_scanned_again(database: Databas
     batch = create_batch(database, BatchRequest(source_path=str(tmp_path)))
     scan(database, batch, [], source=Bucket(2_000))
 
-    def look(number: int) -> None:
+    def check(number: int) -> None:
         if number % 500 == 0:
             figures = progress(database, batch.id)
             assert (figures.status, figures.total_files, figures.pending) == ("scanning", 2_000, 2_000)
 
-    assert scan(database, batch, [], source=Bucket(3_000, at_object=look)).new_files == 1_000
+    assert scan(database, batch, [], source=Bucket(3_000, at_object=check)).new_files == 1_000
     assert progress(database, batch.id).total_files == 3_000

@@ -1,4 +1,4 @@
-"""A bucket in memory that can be watched, and looks at it."""
+"""A bucket in memory, and a watch on it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.sources import Source, SourceObject
-from stt_pipeline.batches.ingest.objects import Arrived, Intake, arrive
-from stt_pipeline.batches.ingest.poll import Look, look
+from stt_pipeline.batches.ingest.objects import IngestConfig, IngestResult, ingest_objects
+from stt_pipeline.batches.ingest.poll import PollLimits, PollResult, poll
 from stt_pipeline.batches.requests.batch_request import WatchRequest
 from stt_pipeline.batches.requests.create import create_watch
 from stt_pipeline.batches.requests.validation import validated
@@ -27,7 +27,7 @@ SEOUL = ZoneInfo("Asia/Seoul")
 
 
 class Keys:
-    """A source of keys, each with an etag, that may be changed between looks; it holds no content."""
+    """A source of keys, each with an etag, that may change between polls; it has no content."""
 
     uri = "s3://calls/"
     in_progress_count = 0
@@ -58,7 +58,7 @@ class Keys:
 
 
 class Watched:
-    """A watch on a source, and what looks at it registered with Dagster."""
+    """A watch on a source, and the partitions that its polls add."""
 
     def __init__(self, database: Database, source: Source, **request: object) -> None:
         class Allowed:
@@ -68,7 +68,7 @@ class Watched:
         self.allowed = cast(AllowedSources, Allowed())
         self.database = database
         self.partitions: list[str] = []
-        self.intake = Intake(self.partitions.extend, MAX_BYTES, 60, SEOUL)
+        self.config = IngestConfig(self.partitions.extend, MAX_BYTES, 60, SEOUL)
         values = {"source_path": source.uri, "name": "calls"} | request
         self.id = create_watch(database, validated(WatchRequest, values), allowed=self.allowed).id
 
@@ -77,11 +77,11 @@ class Watched:
         with self.database.begin() as connection:
             return watches.get(connection, self.id)
 
-    def look(self, **bounds: object) -> Look:
-        return look(self.database, self.row, self.allowed, self.intake, **bounds)  # type: ignore[arg-type]
+    def poll(self, limits: PollLimits | None = None) -> PollResult:
+        return poll(self.database, self.row, self.allowed, self.config, limits)
 
-    def arrive(self, objects: Sequence[SourceObject]) -> Arrived:
-        return arrive(self.database, self.row, objects, self.intake)
+    def ingest(self, objects: Sequence[SourceObject]) -> IngestResult:
+        return ingest_objects(self.database, self.row, objects, self.config)
 
     @property
     def batch_ids(self) -> list[int]:
@@ -97,7 +97,7 @@ class Watched:
 
     @property
     def keys(self) -> list[str]:
-        """What was taken in, in all batches, in order."""
+        """The keys of all files, in order of batches."""
         return [
             file.uri.removeprefix("s3://calls/")
             for batch_id in self.batch_ids

@@ -113,7 +113,7 @@ def test_show_before_the_scan_with_options(stt_on_database: Stt, tmp_path: Path)
     )
     shown = stt_on_database("batch", "show", 1).shown
     for row in (
-        "stage intake",
+        "stage scan",
         "priority low",
         "pattern *.wav",
         "options model=demo, max_speakers=4",

@@ -45,7 +45,7 @@ def test_list_show_and_remove(stt_on_database: Stt, database: Database, tmp_path
     source = (tmp_path / "[녹음]").as_uri()
     assert ended.out == (f"Watch 1 (calls) is added: {source}\nSee its batches with: stt watch show 1\n")
     bell = Watched(database, Keys("a.wav", "b.wav"), queue_url=QUEUE, name="bell")
-    bell.look()
+    bell.poll()
     with database.begin() as connection:
         watches.set_error(connection, 1, "The folder is gone.")
         watches.add_dead_letter(
@@ -141,7 +141,7 @@ def test_who_waits_for_a_bucket_is_told_soon_that_nothing_answers(
 
 def test_an_open_batch_shows_until_when_it_accepts_files(stt_on_database: Stt, database: Database) -> None:
     watch = Watched(database, Keys("a.wav"))
-    watch.look()
+    watch.poll()
     (batch_id,) = watch.batch_ids
     assert (
         f"open accepts new files of watch {watch.id} until"

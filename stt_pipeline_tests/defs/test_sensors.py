@@ -179,7 +179,7 @@ def test_a_retry_that_somebody_asked_for_is_worked_off(product: Product, tmp_pat
     assert progress(product.database, batch.id).failures_by_class == {"unreadable": 3}
     for request in _requests(product, batch):
         product.run(request)
-    _, failed = retry.ask(product.database, batch.id)
+    _, failed = retry.request_retry(product.database, batch.id)
     assert failed == 3
     (request,) = _requests(product, batch)
     assert request.job_name == "transcribe_audio"

@@ -11,7 +11,7 @@ from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.sources import Source
 from stt_pipeline.audio.sqs import QueueAccess
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
-from stt_pipeline.batches.ingest.objects import Intake
+from stt_pipeline.batches.ingest.objects import IngestConfig
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests.batch_request import WatchRequest
 from stt_pipeline.batches.requests.create import create_watch
@@ -39,8 +39,8 @@ def _evaluate(product: Product, sensor: dg.SensorDefinition, sources: object | N
     return str(result.skip_message)
 
 
-def _intake(product: Product) -> Intake:
-    return Intake.of(Settings(), partial(product.instance.add_dynamic_partitions, "audio"))
+def _config(product: Product) -> IngestConfig:
+    return IngestConfig.from_settings(Settings(), partial(product.instance.add_dynamic_partitions, "audio"))
 
 
 def _row(product: Product, watch: Watch) -> Watch:
@@ -126,7 +126,7 @@ def test_a_queue_that_is_not_there_is_noted_and_others_are_read(
 
     def read() -> str:
         access = QueueAccess.of(Settings())
-        return read_queues(product.database, access, _sources(), _intake(product), wait_seconds=1.0)
+        return read_queues(product.database, access, _sources(), _config(product), wait_seconds=1.0)
 
     # the setting was removed since
     assert read() == "The queues have nothing new."
@@ -168,7 +168,7 @@ def test_a_source_that_hangs_does_not_block_the_tick(product: Product, bucket: s
             raise SourceUnavailableError("too late")
 
     def poll() -> None:
-        poll_watches(product.database, Hangs(()), _intake(product), tick_seconds=0.5)
+        poll_watches(product.database, Hangs(()), _config(product), tick_seconds=0.5)
 
     poll()
     assert "No answer within" in str(_row(product, watch).error)

@@ -11,11 +11,11 @@ from upath import UPath
 from stt_pipeline.batches.execution import dispatch
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
-from stt_pipeline.batches.ingest.objects import arrive
+from stt_pipeline.batches.ingest.objects import ingest_objects
 from stt_pipeline.batches.maintenance.deletion import delete_batch
 from stt_pipeline.batches.maintenance.retention import retire_batches
 from stt_pipeline.batches.queries.export import dataset_rows, export_batch, export_transcription
-from stt_pipeline.batches.queries.file_lists import Place, list_files
+from stt_pipeline.batches.queries.file_lists import FileCursor, list_files
 from stt_pipeline.batches.queries.progress import overview, overviews, progress
 from stt_pipeline.batches.queries.results import (
     first_summaries,
@@ -28,7 +28,7 @@ from stt_pipeline.batches.queries.search import search
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.batches.requests.backend_choice import FixedBackend
 from stt_pipeline.batches.requests.create import remove_watch
-from stt_pipeline.batches.requests.retry import ask, retry, work_off
+from stt_pipeline.batches.requests.retry import process_retries, request_retry, retry
 from stt_pipeline.batches.stages.publish import notify, write_minutes
 from stt_pipeline.batches.stages.search_index import reindex
 from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
@@ -79,8 +79,8 @@ def run_every_query(database: Database, *, at_work: Sequence[int], ended: int, f
     _dispatch(database)
     _publish_some(database, large, MailNotifier("", folder / "outbox", "stt@example.com"))
     retry(database, large, max_file_bytes=MAX_BYTES, error_class="internal")
-    ask(database, large, error_class="model")
-    work_off(database, max_file_bytes=MAX_BYTES, seconds=60)
+    request_retry(database, large, error_class="model")
+    process_retries(database, max_file_bytes=MAX_BYTES, seconds=60)
     lifecycle.change(database, large, action="pause", priority="low")
     dispatch.paused_batches(database)
     lifecycle.resume(database, large)
@@ -111,7 +111,7 @@ def _read(database: Database, batch_id: int) -> None:
     if stored:
         export_transcription(database, stored.id, "md")
     for status in get_args(FileStatus):
-        for place in (None, Place("download" if status == "failed" else 3, file.id)):
+        for place in (None, FileCursor("download" if status == "failed" else 3, file.id)):
             list_files(database, batch_id, 50, status=status, after=place)
     list_files(database, batch_id, 50)
     for dataset in get_args(Dataset):
@@ -195,9 +195,9 @@ def _poll_watches(database: Database) -> None:
         (oldest,) = watches.page(connection, 1)
     for number in range(2):
         bucket.add(f"later-{number}.wav")
-        new.look()
-        arrive(database, oldest, bucket.list_objects(), new.intake)
-        arrive(database, new.row, bucket.list_objects(), new.intake)
+        new.poll()
+        ingest_objects(database, oldest, bucket.list_objects(), new.config)
+        ingest_objects(database, new.row, bucket.list_objects(), new.config)
     with database.begin() as connection:
         watches.next_to_poll(connection, 1_000)
         watches.of_queues(connection)

@@ -160,7 +160,7 @@ def delete_batch(batch_id: Id, store: Store, actor: CurrentActor) -> BatchView:
 def retry_batch(batch_id: Id, store: Store, actor: CurrentActor, retry: Retry | None = None) -> RetryOrder:
     """Start the failed files of a batch again, all or those of one error class; an existing transcript is used."""
     error_class = retry.error_class if retry else None
-    batch, failed = retries.ask(store, batch_id, error_class=error_class, actor=actor)
+    batch, failed = retries.request_retry(store, batch_id, error_class=error_class, actor=actor)
     return RetryOrder(id=batch.id, status=batch.status, failed_files=failed)
 
 

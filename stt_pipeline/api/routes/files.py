@@ -13,7 +13,7 @@ from stt_pipeline.api.paging import Cursor, Id, Limit, Page
 from stt_pipeline.api.problems import documented
 from stt_pipeline.batches.queries import export, file_lists
 from stt_pipeline.batches.queries.export import BatchFormat
-from stt_pipeline.batches.queries.file_lists import ListedFile, Place
+from stt_pipeline.batches.queries.file_lists import FileCursor, ListedFile
 from stt_pipeline.batches.queries.review import ToReview, review
 from stt_pipeline.errors import ErrorClass, InvalidRequestError
 from stt_pipeline.parquet.datasets import Dataset
@@ -135,19 +135,19 @@ def export_batch(
     return FileStream(file.chunks, media_type=file.media_type, headers=attachment(file.name))
 
 
-def _place(cursor: str | None) -> Place | None:
+def _place(cursor: str | None) -> FileCursor | None:
     if cursor is None:
         return None
     found = _PLACE.fullmatch(cursor)
     if not found:
         raise InvalidRequestError("The cursor is not a next_cursor of this list: omit it for the first page.")
     group, last = found.groups()
-    return Place(int(group) if group.isdecimal() else group, int(last))
+    return FileCursor(int(group) if group.isdecimal() else group, int(last))
 
 
 def _page(found: list[ListedFile], limit: int) -> FilePage:
     page = found[:limit]
-    more = f"{page[-1].place.group}.{page[-1].place.id}" if len(found) > limit else None
+    more = f"{page[-1].cursor.group}.{page[-1].cursor.id}" if len(found) > limit else None
     return FilePage(items=[_view(one) for one in page], next_cursor=more)
 
 

@@ -1,4 +1,4 @@
-"""The claim of a whole batch, for its intake, report or deletion: one run at a time, under a lease."""
+"""The claim of a whole batch, for its scan, report or deletion: one run at a time, under a lease."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -22,7 +22,7 @@ from stt_pipeline.store.queue.shards import Shard
 from stt_pipeline.store.tables import batches as batches_table
 from stt_pipeline.store.tables import shards as shards_table
 
-OrderKind = Literal["intake", "transcribe", "publish", "report", "delete"]
+OrderKind = Literal["scan", "transcribe", "publish", "report", "delete"]
 
 HEARTBEAT = "dispatcher"
 STALE_AFTER = timedelta(

@@ -1,1 +1,1 @@
-"""How audio files get into batches: scans of a source, polls of a watch, and the queue consumer."""
+"""How audio files get into batches: the scan of a source, the poll of a watch, and the consumer of a queue."""

@@ -1,12 +1,12 @@
-"""Queues that tell what arrives at watched buckets: messages become files of batches, and are deleted after that.
+"""Consumes queues of bucket events: messages become files of batches, and are deleted afterwards.
 
-Nothing is lost: a message leaves its queue when what it tells was committed for every watch that means it, or when it lies
-in ``stt_dead_letters``. Until then it comes again, as often as it likes, since a watch takes in each content once.
+Nothing is lost: a message leaves its queue when its files are committed for every watch that they match, or when it is
+in ``stt_dead_letters``. Until then the queue delivers it again, which is harmless, because a watch adds each content once.
 """
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
@@ -16,9 +16,9 @@ from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.s3_events import Arrival, arrivals, latest
-from stt_pipeline.audio.sources import Source
+from stt_pipeline.audio.sources import Source, SourceObject
 from stt_pipeline.audio.sqs import LONGEST_WAIT, Message, Queue
-from stt_pipeline.batches.ingest.objects import Intake, arrive
+from stt_pipeline.batches.ingest.objects import IngestConfig, IngestResult, ingest_objects
 from stt_pipeline.errors import (
     ConflictError,
     InvalidRequestError,
@@ -30,119 +30,127 @@ from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import watches
 from stt_pipeline.store.manifest.watches import Watch
 
-# messages that become one batch, or one addition to the day's: a batch for ten files would be absurd. They are worked off
-# well within a queue's usual visibility timeout of 30 seconds
-MOST_MESSAGES = 1_000
-_COLLECT_SECONDS = 5.0
-_NOT_TAKEN_IN = "What the queue told could not be taken in."
-_ERRORS_STAY = timedelta(minutes=10)  # longer than queues hide what was received
+MAX_MESSAGES = 1_000
+"""Messages that become one batch, or one addition to the day's batch.
+
+Fewer would make many batches of ten files; these are processed well within a queue's usual visibility timeout of 30 s.
+"""
+
+MAX_RECEIVES = 5
+"""A message that fails because of our own error becomes a dead letter after this many receives."""
+
 QUIET_SECONDS = 1.0
+_COLLECT_SECONDS = 5.0
+_NOT_ADDED = "Files of the queue's messages could not be added."
+_ERROR_RETENTION = timedelta(minutes=10)  # longer than queues hide received messages
 
-MOST_RECEIVES = 5
-"""A message on which our own work failed is kept as a dead letter when it was received more often than this."""
+# errors of our own or of Dagster's database are not caused by a message, except values that the database cannot store
+_NOT_THE_MESSAGE = (DBAPIError, NoConnectionError, psycopg.Error, OSError)
+_INVALID_VALUE = (DataError, psycopg.DataError)
 
-# what the database, or Dagster's, has against us at the moment is no message's fault, but for values that it cannot hold
-_AWAY = (DBAPIError, NoConnectionError, psycopg.Error, OSError)
-_ABOUT_DATA = (DataError, psycopg.DataError)
+Parse = Callable[[str], list[Arrival]]
+Ingest = Callable[[Database, Watch, Iterable[SourceObject], IngestConfig], IngestResult]
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Drained:
-    """What came out of a queue.
+class ConsumeResult:
+    """The result of one call of :func:`consume`.
 
     Attributes:
-        messages: how many were received.
-        new: files that were taken in.
-        batch_ids: where they are.
-        buried: messages that became dead letters.
-        left: messages that stay in the queue, and will come again.
+        messages: messages that were received.
+        new_files: files that were added.
+        batch_ids: their batches.
+        dead_letters: messages that became dead letters.
+        kept: messages that stay in the queue and are delivered again.
     """
 
     messages: int = 0
-    new: int = 0
+    new_files: int = 0
     batch_ids: list[int] = field(default_factory=list)
-    buried: int = 0
-    left: int = 0
+    dead_letters: int = 0
+    kept: int = 0
 
 
-def drain(
+def consume(
     database: Database,
     queue: Queue,
     watches_of_queue: Sequence[Watch],
     allowed: AllowedSources,
-    intake: Intake,
+    config: IngestConfig,
     *,
     seconds: float,
     wait_seconds: float,
     quiet_seconds: float = QUIET_SECONDS,
-) -> Drained:
-    """Take in what a queue tells, until it has nothing more or the time is over.
+    parse: Parse = arrivals,
+    ingest: Ingest = ingest_objects,
+) -> ConsumeResult:
+    """Add the files of a queue's messages, until the queue is empty or the time is over.
 
-    It may die anywhere and be called again. What is wrong with one watch is noted there, and the others go on.
+    It may be killed at any point and called again. An error of one watch is saved there; the others go on.
 
     Args:
-        watches_of_queue: all watches that the queue tells about: what none of them means is deleted.
-        seconds: after which nothing more is received.
+        watches_of_queue: all watches of the queue: messages that match none of them are deleted.
+        seconds: after which no more messages are received.
         wait_seconds: for a first message.
-        quiet_seconds: a queue that gives nothing for so long has nothing more at the moment.
+        quiet_seconds: a queue that returns no message in this time is empty at the moment.
+        parse: returns the objects in the body of a message.
+        ingest: adds objects to a batch of a watch.
 
     Raises:
-        InvalidRequestError: the queue is not there, or may not be read.
+        InvalidRequestError: the queue does not exist, or may not be read.
         ConfigurationError: credentials or region are wrong.
         SourceUnavailableError: the queue does not answer.
     """
     until = time.monotonic() + seconds
-    work = _Drain(database, queue, watches_of_queue, allowed, intake, until)
-    work.open_again()
+    consumer = _Consumer(database, queue, watches_of_queue, allowed, config, until, parse, ingest)
+    consumer.reopen_failed_sources()
     wait, more = wait_seconds, True
     while more:
-        messages, more = _collected(queue, wait, quiet_seconds, until)
-        work.take(messages)
+        messages, more = _receive(queue, wait, quiet_seconds, until)
+        consumer.process(messages)
         wait = quiet_seconds
-    work.note_looks()
-    return work.drained
+    consumer.save_idle_polls()
+    return consumer.result
 
 
-def _collected(queue: Queue, wait: float, quiet: float, until: float) -> tuple[list[Message], bool]:
-    """Return the next messages, and whether it is worth while and time to ask for more; the first one is waited for."""
+def _receive(queue: Queue, wait: float, quiet: float, until: float) -> tuple[list[Message], bool]:
+    """Return the next messages, and whether to receive again. Waits for the first message only."""
     messages = received = queue.receive(min(wait, LONGEST_WAIT))
     end = min(until, time.monotonic() + _COLLECT_SECONDS)
-    while received and len(messages) < MOST_MESSAGES and time.monotonic() < end:
+    while received and len(messages) < MAX_MESSAGES and time.monotonic() < end:
         received = queue.receive(quiet)
         messages = messages + received
     return messages, bool(received) and time.monotonic() < until
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """A message, and what it tells."""
-
+class _ParsedMessage:
     message: Message
     arrivals: list[Arrival]
 
 
 @dataclass(slots=True)
-class _Listener:
-    """A watch of the queue. ``source`` is None as long as nothing had to be asked of it."""
+class _WatchState:
+    """A watch of the queue. ``source`` is None until a message needs it, or if it cannot be opened."""
 
     watch: Watch
     source: Source | None = None
     error: str | None = None
-    saved: bool = False
+    is_saved: bool = False
 
-    def means(self, told: _Told) -> list[Arrival]:
-        """Return what is meant of a message; where the source could not be opened, all that may be."""
+    def matching(self, parsed: _ParsedMessage) -> list[Arrival]:
+        """Return the objects of a message that the watch is for; without a source, all that may be."""
         if self.source is None:
             start = f"{self.watch.source_path.rstrip('/')}/"
-            return [arrival for arrival in told.arrivals if arrival.found.uri.startswith(start)]
+            return [arrival for arrival in parsed.arrivals if arrival.found.uri.startswith(start)]
         source = self.source
-        return [arrival for arrival in told.arrivals if source.matches(arrival.found.uri)]
+        return [arrival for arrival in parsed.arrivals if source.matches(arrival.found.uri)]
 
 
-class _Drain:
-    """The work of one call of :func:`drain`."""
+class _Consumer:
+    """The state of one call of :func:`consume`."""
 
     def __init__(
         self,
@@ -150,125 +158,139 @@ class _Drain:
         queue: Queue,
         watches_of_queue: Sequence[Watch],
         allowed: AllowedSources,
-        intake: Intake,
+        config: IngestConfig,
         until: float,
+        parse: Parse,
+        ingest: Ingest,
     ) -> None:
-        self.drained = Drained()
+        self.result = ConsumeResult()
         self._database = database
         self._queue = queue
-        self._listeners = [_Listener(watch) for watch in watches_of_queue]
+        self._states = [_WatchState(watch) for watch in watches_of_queue]
         self._allowed = allowed
-        self._intake = intake
+        self._config = config
         self._until = until
+        self._parse = parse
+        self._ingest = ingest
 
-    def open_again(self) -> None:
-        """See whether the sources that could not be opened last time can be now; others wait for a message."""
-        for listener in self._listeners:
-            if listener.watch.error:
-                self._open(listener)
+    def reopen_failed_sources(self) -> None:
+        """Open the sources that failed last time; others are opened for a message."""
+        for state in self._states:
+            if state.watch.error:
+                self._open(state)
 
-    def take(self, messages: Sequence[Message]) -> None:
-        """Work off messages: take in what is meant, keep what cannot be understood, and delete what is done with."""
+    def process(self, messages: Sequence[Message]) -> None:
+        """Add the files of messages, and delete the messages that are finished."""
         if not messages:
             return
-        self.drained.messages += len(messages)
-        told: list[_Told] = []
+        self.result.messages += len(messages)
+        parsed = self._parsed(messages)
+        kept: set[str] = set()
+        for state in self._states:
+            self._open(state)
+            matching = [one for one in parsed if state.matching(one)]
+            if state.source is None:
+                kept |= {one.message.receipt for one in matching}
+            elif matching:
+                kept |= self._add(state, matching)
+        unmatched = sum(not any(state.matching(one) for state in self._states) for one in parsed)
+        if unmatched:
+            _log.debug("%s: %d messages match no watch.", self._queue.url, unmatched)
+        done = [message for message in messages if message.receipt not in kept]
+        self.result.kept += len(kept)
+        for failure in self._queue.delete(done):
+            _log.warning(
+                "%s: a message is not deleted and will be delivered again: %s", self._queue.url, failure
+            )
+
+    def save_idle_polls(self) -> None:
+        """Save the time of this poll for watches without messages, so that users see that they are active.
+
+        A recent error about messages stays: the messages are hidden at the moment, and are delivered again.
+        """
+        recent = datetime.now(timezone.utc) - _ERROR_RETENTION
+        for state in self._states:
+            watch = state.watch
+            is_recent = watch.looked_at is not None and watch.looked_at > recent
+            stays = is_recent and (watch.error or "").startswith(_NOT_ADDED)
+            if state.error is None and not state.is_saved and not stays:
+                self._save_poll(state, 0)
+
+    def _parsed(self, messages: Sequence[Message]) -> list[_ParsedMessage]:
+        """Return the messages that can be parsed; the others become dead letters."""
+        parsed: list[_ParsedMessage] = []
         for message in messages:
             try:
-                told.append(_Told(message, arrivals(message.body)))
+                parsed.append(_ParsedMessage(message, self._parse(message.body)))
             except InvalidRequestError as error:
-                self._bury(message, str(error))
+                self._add_dead_letter(message, str(error))
             except (
                 Exception
-            ) as error:  # anybody may send anything, and one message must not hold up the others
+            ) as error:  # any sender may send any body, and one message must not block the others
                 _log.exception("%s: message %s", self._queue.url, message.id)
-                self._bury(message, f"It could not be read. {type(error).__name__}: {error}")
-        left: set[str] = set()
-        for listener in self._listeners:
-            self._open(listener)
-            meant = [one for one in told if listener.means(one)]
-            if listener.source is None:
-                left |= {one.message.receipt for one in meant}
-            elif meant:
-                left |= self._take_in(listener, listener.source, meant)
-        nobodys = [one for one in told if not any(listener.means(one) for listener in self._listeners)]
-        if nobodys:
-            _log.debug("%s: %d messages are about nothing that is watched.", self._queue.url, len(nobodys))
-        done = [message for message in messages if message.receipt not in left]
-        self.drained.left += len(left)
-        for failure in self._queue.delete(done):
-            _log.warning("%s: not deleted, so it comes again: %s", self._queue.url, failure)
+                self._add_dead_letter(message, f"It could not be read. {type(error).__name__}: {error}")
+        return parsed
 
-    def note_looks(self) -> None:
-        """Show people that the watches were looked after, though nothing came.
-
-        An error about messages stays for a while: they are hidden at the moment, and come again.
-        """
-        shown_since = datetime.now(timezone.utc) - _ERRORS_STAY
-        for listener in self._listeners:
-            watch = listener.watch
-            is_fresh = watch.looked_at is not None and watch.looked_at > shown_since
-            stays = is_fresh and (watch.error or "").startswith(_NOT_TAKEN_IN)
-            if listener.error is None and not listener.saved and not stays:
-                self._save(listener, 0)
-
-    def _open(self, listener: _Listener) -> None:
-        if listener.source is not None or listener.error is not None:
+    def _open(self, state: _WatchState) -> None:
+        if state.source is not None or state.error is not None:
             return
-        watch = listener.watch
+        watch = state.watch
         try:
-            listener.source = self._allowed.open(watch.source_path, watch.file_pattern)
+            state.source = self._allowed.open(watch.source_path, watch.file_pattern)
         except SttError as error:
-            self._note(listener, str(error))
+            self._save_error(state, str(error))
 
-    def _take_in(self, listener: _Listener, source: Source, told: list[_Told]) -> set[str]:
-        """Take in what messages tell, and return the receipts of those that are to come again.
+    def _add(self, state: _WatchState, parsed: list[_ParsedMessage]) -> set[str]:
+        """Add the files of messages, and return the receipts of the messages that stay in the queue.
 
-        Where that fails, it is tried with one half and the other, so that one message does not hold up the rest.
+        If that fails, each half is tried separately, so that one message does not block the others.
         """
-        wanted = latest([arrival for one in told for arrival in listener.means(one)])
-        receipts = {one.message.receipt for one in told}
+        objects = latest([arrival for one in parsed for arrival in state.matching(one)])
+        receipts = {one.message.receipt for one in parsed}
         try:
-            arrived = arrive(self._database, listener.watch, wanted, self._intake)
+            added = self._ingest(self._database, state.watch, objects, self._config)
         except (ConflictError, LeaseLostError, NotFoundError) as error:
-            # another run has the day's batch in hand, or the watch was removed: no fault of the messages
-            _log.info("%s: watch %d takes nothing in now: %s", self._queue.url, listener.watch.id, error)
+            # another run works on the day's batch, or the watch was removed: not caused by the messages
+            _log.info("%s: watch %d adds no files now: %s", self._queue.url, state.watch.id, error)
             return receipts
         except Exception as error:
-            if isinstance(error, _AWAY) and not isinstance(error, _ABOUT_DATA):
+            if isinstance(error, _NOT_THE_MESSAGE) and not isinstance(error, _INVALID_VALUE):
                 raise
-            return self._failed(listener, source, told, error)
-        self._save(listener, arrived.files)
-        self.drained.new += arrived.files
-        if arrived.batch_id is not None and arrived.batch_id not in self.drained.batch_ids:
-            self.drained.batch_ids.append(arrived.batch_id)
+            return self._add_after_error(state, parsed, error)
+        self._save_poll(state, added.new_files)
+        self.result.new_files += added.new_files
+        if added.batch_id is not None and added.batch_id not in self.result.batch_ids:
+            self.result.batch_ids.append(added.batch_id)
         return set()
 
-    def _failed(self, listener: _Listener, source: Source, told: list[_Told], error: Exception) -> set[str]:
-        if len(told) > 1 and time.monotonic() < self._until:
-            half = len(told) // 2
-            return self._take_in(listener, source, told[:half]) | self._take_in(listener, source, told[half:])
-        words = str(error) if isinstance(error, SttError) else f"{type(error).__name__}: {error}"
-        _log.warning("%s: watch %d", self._queue.url, listener.watch.id, exc_info=error)
-        if len(told) == 1 and told[0].message.receives > MOST_RECEIVES:
-            self._bury(told[0].message, f"It could not be taken in by watch {listener.watch.id}. {words}")
+    def _add_after_error(
+        self, state: _WatchState, parsed: list[_ParsedMessage], error: Exception
+    ) -> set[str]:
+        if len(parsed) > 1 and time.monotonic() < self._until:
+            half = len(parsed) // 2
+            return self._add(state, parsed[:half]) | self._add(state, parsed[half:])
+        text = str(error) if isinstance(error, SttError) else f"{type(error).__name__}: {error}"
+        _log.warning("%s: watch %d", self._queue.url, state.watch.id, exc_info=error)
+        if len(parsed) == 1 and parsed[0].message.receives > MAX_RECEIVES:
+            reason = f"Its files could not be added by watch {state.watch.id}. {text}"
+            self._add_dead_letter(parsed[0].message, reason)
             return set()
-        self._note(listener, f"{_NOT_TAKEN_IN} {words}")
-        return {one.message.receipt for one in told}
+        self._save_error(state, f"{_NOT_ADDED} {text}")
+        return {one.message.receipt for one in parsed}
 
-    def _bury(self, message: Message, error: str) -> None:
+    def _add_dead_letter(self, message: Message, error: str) -> None:
         with self._database.begin() as connection:
             watches.add_dead_letter(connection, self._queue.url, message.id, message.body, error)
-        self.drained.buried += 1
+        self.result.dead_letters += 1
 
-    def _note(self, listener: _Listener, error: str) -> None:
-        listener.error = error
+    def _save_error(self, state: _WatchState, error: str) -> None:
+        state.error = error
         with self._database.begin() as connection:
-            watches.set_error(connection, listener.watch.id, error)
+            watches.set_error(connection, state.watch.id, error)
 
-    def _save(self, listener: _Listener, found: int) -> None:
-        listener.saved = True
+    def _save_poll(self, state: _WatchState, new_files: int) -> None:
+        state.is_saved = True
         with self._database.begin() as connection:
-            watches.save_poll(connection, listener.watch.id, cursor=None, found=found)
-            if listener.error is not None:  # of other messages
-                watches.set_error(connection, listener.watch.id, listener.error)
+            watches.save_poll(connection, state.watch.id, cursor=None, found=new_files)
+            if state.error is not None:  # of other messages
+                watches.set_error(connection, state.watch.id, state.error)

@@ -1,10 +1,10 @@
-"""Intake: lists a batch's source into the manifest, cuts shards and makes them known as partitions.
+"""Scans a batch's source: lists it into the manifest, cuts shards and adds them to Dagster as partitions.
 
-What arrives at a watch takes the same way, a few files at a time (``arrivals``).
+New files of a watch take the same path, a few at a time (``objects``).
 
-The listing streams into a temporary table; only then is the number of files known, on which the size of shards
-depends. It may be killed at any point and run again: files and their shard are written together, files are unique by
-(uri, etag), shards by number, and what is not registered yet is registered the next time.
+The listing streams into a temporary table; only then is the number of files known, which decides the size of shards. A scan
+may be killed at any point and run again: files and their shard are written in one transaction, files are unique by (uri,
+etag), shards by number, and the next scan registers partitions that are missing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,14 +30,14 @@ from stt_pipeline.store.queue import batch_stats, batches, shards, transitions
 from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline.store.results import transcriptions
 
-# up to so many files, each is a shard of its own, browsable and re-runnable in the UI
+# up to this number of files, each file is a shard, which can be browsed and run again in the UI
 ONE_FILE_SHARDS = 1_000
 MAX_SHARDS = 10_000
 MIN_FILES_PER_SHARD = 100
-# 37 hours of uncompressed telephone sound, or 150 of MP3: a few hours of a GPU at most
+# 37 hours of uncompressed telephone audio, or 150 of MP3: a few hours of a GPU at most
 MIN_BYTES_PER_SHARD = 4 << 30
-_ROWS_AT_A_TIME = 50_000  # in one transaction, which keeps the batch's row locked for about a second
-# psycopg sends at most 65,535 parameters, and Dagster uses two for each key
+_ROWS_AT_A_TIME = 50_000  # of one transaction, which locks the batch's row for about a second
+# psycopg sends at most 65,535 parameters, and Dagster uses two a key
 _PARTITION_KEYS = 10_000
 
 AddPartitions = Callable[[Sequence[str]], None]
@@ -45,15 +45,15 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class IntakeResult:
-    """What a scan found.
+class ScanResult:
+    """The result of a scan.
 
     Attributes:
-        total_files: in the manifest now.
-        new_files: how many of them are new.
-        new_shards: how many shards were added for them.
-        error: why nothing was found.
-        unsettled: files that were left out because they are still being written.
+        total_files: files of the batch in the manifest.
+        new_files: files that this scan added.
+        new_shards: shards that this scan added.
+        error: the reason why no file was added; None if the scan worked.
+        in_progress_count: files that were skipped because they are still being written.
     """
 
     total_files: int
@@ -64,81 +64,84 @@ class IntakeResult:
 
 
 def files_per_shard(total_files: int) -> int:
-    """Return how many files a shard gets in a batch of ``total_files``."""
+    """Return the number of files of a shard in a batch of ``total_files``."""
     if total_files <= ONE_FILE_SHARDS:
         return 1
     return max(MIN_FILES_PER_SHARD, ceil(total_files / MAX_SHARDS))
 
 
 def bytes_per_shard(total_bytes: int) -> int:
-    """Return how large the files of a shard may be together, unless it is a single file, where new ones sum up to so much.
+    """Return the largest size of a shard in bytes, for new files of ``total_bytes``; a shard of one file may be larger.
 
-    Cuts by size are rare where files are alike: a shard may be twice the average.
+    It is twice the average or more, so shards of similar files are rarely cut by size.
     """
     return max(MIN_BYTES_PER_SHARD, 2 * ceil(total_bytes / MAX_SHARDS))
 
 
-def run_intake(
-    work: BatchClaim,
+def scan_batch(
+    claim: BatchClaim,
     *,
     add_partitions: AddPartitions,
     max_file_bytes: int,
     open_source: OpenSource = open_source,
-) -> IntakeResult:
-    """Scan the batch's source, and open what is new for work.
+) -> ScanResult:
+    """Scan the batch's source, and make new files ready for dispatch.
+
+    If the source cannot be listed, or has no matching file, a new batch fails; a batch with files continues with these.
 
     Args:
-        add_partitions: makes shard keys known to Dagster, in this order, behind those it knows.
-        max_file_bytes: larger files are in the manifest as failed, and are never read.
-        open_source: gives the source for an address and a pattern.
-
-    Returns:
-        What was found; ``error`` says why nothing was. A source that cannot be listed, or has no matching file, ends a
-        new batch as failed, while one that has files already goes on with them.
+        add_partitions: adds shard keys to Dagster, in this order, after those that it has.
+        max_file_bytes: larger files are failed in the manifest, and are never read.
+        open_source: returns the source of an address and a pattern.
     """
-    batch = work.batch
-    before = begin_intake(work)
-    with work.database.scratch() as connection:
+    batch = claim.batch
+    before = start_scan(claim)
+    with claim.database.scratch() as connection:
         try:
             source = None
-            # files of a watch come by the watch alone: here, only what a look left half done is finished
+            # a watch adds its files itself: here, only a poll that was interrupted is finished
             if batch.watch_id is None:
                 source = open_source(batch.source_path, batch.file_pattern or DEFAULT_PATTERN)
             objects = source.list_objects(wait=True) if source else ()
-            new, _ = list_new(connection, objects, batch_id=batch.id, watch_id=batch.watch_id)
+            new, _ = stage_new_files(connection, objects, batch_id=batch.id, watch_id=batch.watch_id)
             in_progress_count = source.in_progress_count if source else 0
         except InvalidRequestError as error:
-            return _nothing_found(work, before, str(error))
+            return _end_without_files(claim, before, str(error))
         if before + new == 0:
-            return _nothing_found(work, 0, _no_files(batch, in_progress_count), in_progress_count)
-        # an earlier scan may have had a lower limit
+            return _end_without_files(claim, 0, _no_files(batch, in_progress_count), in_progress_count)
+        # the limit may have been lower at an earlier scan
         reopen_failed(
-            work.database,
+            claim.database,
             batch.id,
             error_class="too_large",
             max_file_bytes=max_file_bytes,
-            allowed=work.verify,
+            allowed=claim.verify,
         )
-        result = take_in(work, connection, add_partitions=add_partitions, max_file_bytes=max_file_bytes)
+        result = add_staged_files(
+            claim, connection, add_partitions=add_partitions, max_file_bytes=max_file_bytes
+        )
     return replace(result, in_progress_count=in_progress_count)
 
 
-def begin_intake(work: BatchClaim) -> int:
-    """Mark that files are on their way into a batch, and return how many it has."""
-    with work.database.begin() as connection:
-        work.verify(connection)
-        transitions.start_scan(connection, work.batch.id)
+def start_scan(claim: BatchClaim) -> int:
+    """Mark the batch as being scanned, and return its number of files."""
+    with claim.database.begin() as connection:
+        claim.verify(connection)
+        transitions.start_scan(connection, claim.batch.id)
         transcriptions.ensure_months(connection)
-        return batch_stats.sums(connection, work.batch.id).total
+        return batch_stats.sums(connection, claim.batch.id).total
 
 
-def list_new(
+def stage_new_files(
     connection: Connection, objects: Iterable[SourceObject], *, batch_id: int | None, watch_id: int | None
 ) -> tuple[int, int]:
-    """Stream objects into the listing of ``connection``, leave what the manifest has not, and return (files, bytes) of it.
+    """Stream objects into the temporary table of ``connection``, and keep those that are not in the manifest.
 
-    The temporary table is nobody else's, so no lease is needed yet. What is known is known to all batches of a watch,
-    or else to the batch.
+    Other connections cannot see the table, so no lease is needed yet. An object is not new if a batch of the watch has it
+    or, without a watch, if the batch has it.
+
+    Returns:
+        Number and bytes of the new files.
     """
     with connection.begin():
         staging.begin(connection)
@@ -152,59 +155,57 @@ def list_new(
         return staging.count(connection)
 
 
-def take_in(
-    work: BatchClaim, connection: Connection, *, add_partitions: AddPartitions, max_file_bytes: int
-) -> IntakeResult:
-    """Put what the listing of ``connection`` holds into the batch, and open it for work."""
-    database, batch = work.database, work.batch
+def add_staged_files(
+    claim: BatchClaim, connection: Connection, *, add_partitions: AddPartitions, max_file_bytes: int
+) -> ScanResult:
+    """Add the files in the temporary table of ``connection`` to the batch, and make them ready for dispatch."""
+    database, batch = claim.database, claim.batch
     with connection.begin():
-        work.verify(connection)
+        claim.verify(connection)
         before = batch_stats.sums(connection, batch.id).total
         new, new_bytes = staging.count(connection)
         per_shard = max(batch.files_per_shard or 1, files_per_shard(before + new))
         batches.set_files_per_shard(connection, batch.id, per_shard)
-    added = _cut_shards(work, connection, per_shard, bytes_per_shard(new_bytes), max_file_bytes)
-    _register(database, batch, add_partitions)
+    added = _cut_shards(claim, connection, per_shard, bytes_per_shard(new_bytes), max_file_bytes)
+    _register_partitions(database, batch, add_partitions)
     with database.begin() as transaction:
-        work.verify(transaction)
+        claim.verify(transaction)
         total = batch_stats.sums(transaction, batch.id).total
         transitions.finish_scan(transaction, batch.id, total)
-    return IntakeResult(total, total - before, added)
+    return ScanResult(total, total - before, added)
 
 
 def _no_files(batch: Batch, in_progress_count: int) -> str:
     if batch.watch_id is not None:
-        return (
-            "The look that began this batch was interrupted; what it found comes with the watch's next batch."
-        )
+        return "The poll that created this batch was interrupted; its files come with the watch's next batch."
     pattern = batch.file_pattern or "any known audio or video ending"
     if in_progress_count:
         return (
-            f"{batch.source_path} has only files that are still being written ({in_progress_count} that match {pattern}): wait "
-            "until they are complete and scan it again."
+            f"{batch.source_path} has only files that are still being written ({in_progress_count} match {pattern}): wait "
+            "until they are complete, and scan it again."
         )
     return f"{batch.source_path} has no file that matches {pattern}: check the source and the pattern."
 
 
-def _nothing_found(work: BatchClaim, before: int, error: str, in_progress_count: int = 0) -> IntakeResult:
-    with work.database.begin() as connection:
-        work.verify(connection)
+def _end_without_files(claim: BatchClaim, before: int, error: str, in_progress_count: int = 0) -> ScanResult:
+    with claim.database.begin() as connection:
+        claim.verify(connection)
         if before:
-            transitions.give_up_scan(connection, work.batch.id, error)
+            transitions.give_up_scan(connection, claim.batch.id, error)
         else:
-            transitions.fail(connection, work.batch.id, error)
-    return IntakeResult(before, 0, 0, error, in_progress_count)
+            transitions.fail(connection, claim.batch.id, error)
+    return ScanResult(before, 0, 0, error, in_progress_count)
 
 
 def _cut_shards(
-    work: BatchClaim, connection: Connection, per_shard: int, shard_bytes: int, max_file_bytes: int
+    claim: BatchClaim, connection: Connection, per_shard: int, shard_bytes: int, max_file_bytes: int
 ) -> int:
-    """Write the listing into the manifest, shard by shard in order, and return how many shards that made."""
-    batch = work.batch
+    """Write the temporary table into the manifest, shard by shard in order, and return the number of new shards."""
+    batch = claim.batch
     added = 0
     for slices in _in_transactions(_slices(_sizes(connection), per_shard, shard_bytes)):
         with connection.begin():
-            work.verify(connection)
+            claim.verify(connection)
             first = shards.next_number(connection, batch.id)
             names = (
                 {
@@ -235,7 +236,7 @@ def _cut_shards(
 
 
 def _sizes(connection: Connection) -> Iterator[tuple[int, int]]:
-    """Yield (place, bytes) of the listing in order, with no transaction open in between."""
+    """Yield (place, bytes) of the temporary table in order, without an open transaction between pages."""
     last = -1
     while True:
         with connection.begin():
@@ -247,7 +248,7 @@ def _sizes(connection: Connection) -> Iterator[tuple[int, int]]:
 
 
 def _slices(sizes: Iterable[tuple[int, int]], per_shard: int, shard_bytes: int) -> Iterator[Slice]:
-    """Cut objects, given in order as (place, bytes), where the next one would be too many or too much."""
+    """Cut (place, bytes) of objects in order, where the next object would exceed the number of files or bytes."""
     first = last = -1
     files = total = 0
     for place, size in sizes:
@@ -264,7 +265,7 @@ def _slices(sizes: Iterable[tuple[int, int]], per_shard: int, shard_bytes: int) 
 
 
 def _in_transactions(slices: Iterable[Slice]) -> Iterator[list[Slice]]:
-    """Group slices so that a transaction stays short."""
+    """Group slices into transactions of about ``_ROWS_AT_A_TIME`` files."""
     group: list[Slice] = []
     files = 0
     for part in slices:
@@ -277,10 +278,10 @@ def _in_transactions(slices: Iterable[Slice]) -> Iterator[list[Slice]]:
         yield group
 
 
-def _register(database: Database, batch: Batch, add_partitions: AddPartitions) -> None:
-    """Add the partitions of new shards, while no other intake does, so that a batch's shards stay together."""
+def _register_partitions(database: Database, batch: Batch, add_partitions: AddPartitions) -> None:
+    """Add the partitions of new shards. One scan at a time does so, so that a batch's shards are a contiguous range."""
     with database.scratch() as lock:
-        batches.lock_intake(lock)
+        batches.lock_partitions(lock)
         with database.begin() as connection:
             keys = shards.unregistered_keys(connection, batch.id)
         for chunk in _chunks(keys, _PARTITION_KEYS):

@@ -1,1 +1,1 @@
-"""What users read about batches: progress, files, results, search, exports. Nothing here changes a row."""
+"""Queries on batches: progress, files, results, search and exports. Nothing here changes a row."""

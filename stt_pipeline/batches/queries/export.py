@@ -1,7 +1,7 @@
-"""Transcripts and minutes on their way out: of one recording, or of a whole batch that no memory would hold.
+"""Exports transcripts and minutes: of one recording, or of a whole batch that does not fit into memory.
 
-A batch is read a page at a time, each in a short transaction of its own, so nothing is open while somebody is slow to take
-what was read. How a format is written is in ``minutes.exports`` and ``store.datasets``.
+A batch is read in pages, each in a short transaction, so no transaction is open while a slow client downloads. The formats
+are in ``minutes.exports`` and ``parquet.datasets``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 else:
     BatchFormat = choice_of(FORMATS, PARQUET)
 
-_FILES_A_PAGE = 1_000  # of the manifest
-_FILES_AT_A_TIME = 50  # of which the text is read
-_SECONDS_AT_A_TIME = 2 * 3600.0  # of speech: an hour of it, word by word, takes some 10 MB
+_FILES_A_PAGE = 1_000  # rows of the manifest
+_FILES_AT_A_TIME = 50  # whose text is read at a time
+_SECONDS_AT_A_TIME = 2 * 3600.0  # of audio: an hour with its words takes about 10 MB
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedRecording:
-    """A recording that has a transcript, with all that can be exported of it."""
+    """A recording with its transcript and, if there are any, its minutes."""
 
     file: AudioFile
     stored: Transcription
@@ -50,22 +50,22 @@ class ExportedRecording:
 
     @property
     def name(self) -> str:
-        """What the recording is called."""
+        """Name of the recording, for display."""
         return display_name(self.file.uri)
 
     @property
     def stem(self) -> str:
-        """A file name without ending: two recordings of one batch may have the same name in different folders."""
+        """A file name without extension, unique in the batch: two folders may have recordings of the same name."""
         return f"{self.file.id:08d}-{clean_name(self.name)}"
 
     def exported(self, format: str) -> bytes:
-        """Return the recording as the bytes of a file."""
+        """Return the content of a file in this format."""
         return _written(format, self.name, self.stored, self.minutes)
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedFile:
-    """One file: its name in characters that are safe everywhere, what kind it is, and its bytes."""
+    """One file; its name is safe on every filesystem."""
 
     name: str
     media_type: str
@@ -74,7 +74,7 @@ class ExportedFile:
 
 @dataclass(frozen=True, slots=True)
 class ExportedBatch:
-    """One file that is made while ``chunks`` are taken; whoever takes them closes them."""
+    """One file whose content is created while ``chunks`` is iterated; the caller closes ``chunks``."""
 
     name: str
     media_type: str
@@ -122,17 +122,17 @@ def export_transcription(database: Database, transcription_id: int, format: Form
 def export_batch(
     database: Database, batch_id: int, format: BatchFormat, dataset: Dataset = "transcripts"
 ) -> ExportedBatch:
-    """Return a batch as one file: a zip with a file for each recording, or Parquet with a row for each.
+    """Return a batch as one file: a zip with a file for each recording, or Parquet with a row for each recording.
 
-    Recordings without a transcript are left out. If the batch is deleted meanwhile, taking the chunks raises.
+    Recordings without a transcript are skipped. If the batch is deleted meanwhile, the iteration of the chunks raises.
 
     Args:
         format: a name in ``FORMATS``, or :data:`PARQUET`.
-        dataset: which one, for Parquet.
+        dataset: the dataset of a Parquet export.
 
     Raises:
         NotFoundError: there is no such batch.
-        ConflictError: it has no transcript yet, or it is being deleted.
+        ConflictError: the batch has no transcript yet, or is being deleted.
     """
     with database.begin() as connection:
         _require(connection, batch_id)
@@ -154,18 +154,18 @@ def export_batch(
 
 
 def recordings(database: Database, batch_id: int) -> Iterator[ExportedRecording]:
-    """Iterate over the recordings of a batch that have a transcript, in order of the manifest.
+    """Iterate over the recordings of a batch with a transcript, in order of the manifest.
 
     Raises:
         NotFoundError: there is no such batch any more.
-        ConflictError: it is being deleted.
+        ConflictError: the batch is being deleted.
     """
     for some in _with_transcript(database, batch_id):
         with database.begin() as connection:
             stored = transcriptions.of_files(connection, some)
             minutes = summaries.of_files(connection, some)
         for file in some:
-            # it may have been started over since
+            # a retry may have started meanwhile
             if file.id in stored and stored[file.id].status != "outdated":
                 summary = minutes.get(file.id)
                 yield ExportedRecording(file, stored.pop(file.id), summary.minutes if summary else None)
@@ -174,7 +174,7 @@ def recordings(database: Database, batch_id: int) -> Iterator[ExportedRecording]
 def dataset_rows(
     database: Database, batch_id: int, dataset: Dataset
 ) -> Iterator[Sequence[dict[str, object]]]:
-    """Iterate over the rows of a dataset for a batch, some at a time; raises as :func:`recordings` does."""
+    """Iterate over the rows of a batch's dataset in groups; raises as :func:`recordings` does."""
     rows_of = {"transcripts": transcriptions.rows_of_files, "minutes": summaries.rows_of_files}[dataset]
     for some in _with_transcript(database, batch_id):
         with database.begin() as connection:
@@ -183,11 +183,11 @@ def dataset_rows(
 
 
 def _with_transcript(database: Database, batch_id: int) -> Iterator[list[AudioFile]]:
-    """Yield files that have a transcript, so many at a time that their text fits into memory, however long they are."""
+    """Yield files with a transcript in groups whose text fits into memory, however long the recordings are."""
     last = 0
     while True:
         with database.begin() as connection:
-            # a batch that is deleted meanwhile must not look like one that ends here
+            # the export of a batch that is deleted meanwhile must not end as if it were complete
             _require(connection, batch_id)
             page = files.page(connection, batch_id, after=last, limit=_FILES_A_PAGE)
             statuses = transcriptions.statuses(connection, page) if page else {}

@@ -1,4 +1,4 @@
-"""The files of a batch, a page at a time, for people who look at them. Work on files is in ``work``."""
+"""Lists the files of a batch for users, in pages. The work on files is in ``execution``."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ from stt_pipeline.store.results import transcriptions
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A place in a list: behind the file ``id`` in the shard of a number, or under an error class for failed files."""
+class FileCursor:
+    """The position after a file in a list. ``group`` is the number of its shard or, in lists of failed files, its error class."""
 
     group: int | str
     id: int
@@ -24,15 +24,15 @@ class ListedFile:
     """A file in a list.
 
     Attributes:
-        path: where it is within the batch's source.
-        transcription_id: None where it has no transcript.
-        place: what the list goes on behind.
+        path: path within the batch's source.
+        transcription_id: None without a transcript.
+        cursor: the position from which the next page continues.
     """
 
     file: AudioFile
     path: str
     transcription_id: int | None
-    place: Place
+    cursor: FileCursor
 
 
 def list_files(
@@ -42,38 +42,38 @@ def list_files(
     *,
     status: FileStatus | None = None,
     error_class: ErrorClass | None = None,
-    after: Place | None = None,
+    after: FileCursor | None = None,
 ) -> list[ListedFile]:
-    """Return a page of a batch's files in the order of its shards or, of failed ones, by error class first.
+    """Return a page of a batch's files in order of its shards; failed files are in order of error class first.
 
     Args:
-        status: None is any, unless there is an error class.
-        error_class: only files that failed under it.
-        after: of the last file of the page before.
+        status: None means any status or, with an error class, failed.
+        error_class: only files that failed with this class.
+        after: cursor of the last file of the previous page.
 
     Raises:
         NotFoundError: there is no such batch.
-        InvalidRequestError: an error class of files that did not fail, or a place in a list of the other order.
+        InvalidRequestError: an error class with another status than failed, or a cursor of a list in the other order.
     """
     if error_class is not None and status not in (None, "failed"):
         raise InvalidRequestError(
-            f"error_class is about failed files: leave it out, or status={status}; files that are {status} have none."
+            f"Only failed files have an error_class: leave out error_class, or status={status}."
         )
     by_class = status == "failed" or error_class is not None
     if after is not None and isinstance(after.group, str) != by_class:
-        raise InvalidRequestError("The cursor is of another list: leave it out for the first page.")
+        raise InvalidRequestError("The cursor belongs to another list: leave it out for the first page.")
     with database.snapshot() as connection:
         source = batches.get(connection, batch_id).source_path
         found: list[tuple[int | str, AudioFile]]
         if by_class:
-            place = (str(after.group), after.id) if after else None
-            failed = files.failed(connection, batch_id, limit, error_class=error_class, after=place)
+            last_failed = (str(after.group), after.id) if after else None
+            failed = files.failed(connection, batch_id, limit, error_class=error_class, after=last_failed)
             found = [(file.error_class or "", file) for file in failed]
         else:
-            behind = (int(after.group), after.id) if after else (-1, 0)
-            found = [*files.in_order_of_shards(connection, batch_id, limit, status=status, after=behind)]
+            last = (int(after.group), after.id) if after else (-1, 0)
+            found = [*files.in_order_of_shards(connection, batch_id, limit, status=status, after=last)]
         ids = transcriptions.ids(connection, [file for _, file in found]) if found else {}
     return [
-        ListedFile(file, display_path(file.uri, source), ids.get(file.id), Place(group, file.id))
+        ListedFile(file, display_path(file.uri, source), ids.get(file.id), FileCursor(group, file.id))
         for group, file in found
     ]

@@ -1,4 +1,4 @@
-"""How far a batch is, from sums over its shards; what the CLI, the API and the report show."""
+"""The progress of a batch, from sums over its shards, as the CLI, the API and the report show it."""
 
 import math
 from dataclasses import dataclass, fields
@@ -14,18 +14,17 @@ from stt_pipeline.store.queue.batches import ANY, Batch, Filter
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A batch's figures at one moment: ``completed + failed + pending = total_files``, always, once it was scanned.
+    """The figures of a batch at one moment. After the scan, ``completed + failed + pending = total_files`` always holds.
 
     Attributes:
-        total_files: None until the source was scanned.
-        avg_processing_time: seconds of work a finished file, None before the first.
-        estimated_completion: when the batch will be over if files go on ending as in the last minutes; None where
-            nothing moves.
-        files_per_minute: files that ended lately, with success or without; None if none did.
-        real_time_factor: seconds of work a second of audio, None before the first.
-        error: why the batch does not move, or why it failed.
-        dispatcher_last_tick: None if no dispatcher ever ran.
-        open_until: until when the batch of a watch takes in what arrives; it is not over before. None for others.
+        total_files: None before the source is scanned.
+        avg_processing_time: mean seconds of work for a finished file; None before the first.
+        estimated_completion: end of the batch at the rate of the last minutes; None if no file ended in them.
+        files_per_minute: files that completed or failed a minute in the last minutes; None if there are none.
+        real_time_factor: seconds of work for a second of audio; None before the first.
+        error: the reason why the batch waits, or why it failed.
+        dispatcher_last_tick: None if no dispatcher has run.
+        open_until: the time until which a watch adds files to the batch; it does not end before. None without a watch.
     """
 
     batch_id: int
@@ -50,12 +49,12 @@ class Progress:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will happen by itself."""
+        """Whether the batch has ended; only a retry or a change continues it."""
         return self.status in ("completed", "failed", "cancelled")
 
     @property
     def waits_for_more(self) -> bool:
-        """Whether all is done so far, and the batch stays open for what arrives."""
+        """Whether all files have ended, and the batch stays open for new files of its watch."""
         return (
             self.open_until is not None
             and not self.is_over
@@ -83,7 +82,7 @@ class Overview(Batch):
 def overviews(
     database: Database, limit: int, *, before: int | None = None, filters: Filter = ANY
 ) -> list[Overview]:
-    """Return the newest batches, as ``store.batches.latest`` does, and how far each is."""
+    """Return the newest batches with their counts, as ``batches.latest`` returns them."""
     with database.snapshot() as connection:
         found = batches.latest(connection, limit, before=before, filters=filters)
         counts = batch_stats.file_counts(connection, [batch.id for batch in found])
@@ -91,7 +90,7 @@ def overviews(
 
 
 def overview(database: Database, batch_id: int) -> Overview:
-    """Return one batch and how far it is.
+    """Return one batch with its counts.
 
     Raises:
         NotFoundError: there is no such batch.
@@ -103,7 +102,7 @@ def overview(database: Database, batch_id: int) -> Overview:
 
 
 def overview_of(database: Database, batch: Batch) -> Overview:
-    """Return how far a batch is that was just read or changed; by now it may be gone."""
+    """Return a batch that was just read or changed, with its counts. It may be deleted meanwhile."""
     with database.begin() as connection:
         counts = batch_stats.file_counts(connection, [batch.id])
     return _overview(batch, counts.get(batch.id, FileCounts()))
@@ -113,7 +112,7 @@ def progress(database: Database, batch_id: int) -> Progress:
     """Return the progress of one batch.
 
     Raises:
-        InvalidRequestError: there is no such batch.
+        NotFoundError: there is no such batch.
     """
     with database.snapshot() as connection:
         batch = batches.get(connection, batch_id)

@@ -1,4 +1,4 @@
-"""The files of a batch that are the most worth a human look: the text of which is of the lowest quality."""
+"""The files of a batch to review first: those whose transcripts have the lowest quality."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,16 @@ from stt_pipeline.store.results.review import FileQuality
 
 @dataclass(frozen=True, slots=True)
 class ToReview:
-    """A file to look at; ``path`` is where it is within the batch's source."""
+    """A file to review; ``path`` is relative to the batch's source."""
 
     path: str
     transcript: FileQuality
 
 
 def review(database: Database, batch_id: int, limit: int) -> list[ToReview]:
-    """Return the files of a batch of which the transcripts are of the lowest quality, the worst first.
+    """Return the files of a batch whose transcripts have the lowest quality, the worst first.
 
-    Files in which nobody talks have no text to be judged, and are not among them.
+    Files without speech have no quality, and are not included.
 
     Raises:
         NotFoundError: there is no such batch.

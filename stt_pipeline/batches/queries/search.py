@@ -1,4 +1,4 @@
-"""Search over what batches produced: a question in, lines with time and speaker out."""
+"""Search in transcripts and minutes. Hits are lines with their time and speaker."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from stt_pipeline.store.results.search import FoundBlock, Part
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A stretch of a recording, or its minutes, with lines that answer to a search. ``start`` is in seconds."""
+    """A part of a recording, or its minutes, with lines that match a search. ``start`` is in seconds."""
 
     id: int
     transcription_id: int
@@ -26,7 +26,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """The newest matches. ``before`` is where to go on, or None at the end; so far was looked, even for nothing."""
+    """The newest matches. ``before`` is the cursor of the next page, or None at the end; a page may have no match."""
 
     items: list[Match]
     before: int | None
@@ -35,14 +35,14 @@ class Matches:
 def search(
     database: Database, text: str, *, limit: int, batch_id: int | None = None, before: int | None = None
 ) -> Matches:
-    """Return what answers to ``text``, newest first.
+    """Return the matches of ``text``, newest first.
 
     Args:
-        text: words, all of which must be said within some three minutes; in quotes, one after the other.
-        before: from the matches before.
+        text: words that must all occur within about three minutes; words in quotes must be consecutive.
+        before: ``before`` of the previous page.
 
     Raises:
-        InvalidRequestError: there is no word in it that could be searched for.
+        InvalidRequestError: ``text`` has no word that can be searched.
     """
     query = parse_query(text)
     with database.begin() as connection:

@@ -1,7 +1,7 @@
-"""A zip of any number of files, made while it is sent. What is in it is for the caller to say.
+"""Creates a zip of any number of files while it is sent.
 
-The directory at a zip's end names every file again. ``zipstream`` keeps it in memory, a kilobyte a file; here it waits on
-disk as it will be written. That is done behind ``zipstream``'s back, in this module only, and held by its test.
+The directory at a zip's end has an entry for every file. ``zipstream`` keeps these in memory, a kilobyte a file; here they
+are written to a temporary file. This replaces a private attribute of ``zipstream``, in this module only, and a test covers it.
 """
 
 import tempfile
@@ -10,7 +10,7 @@ from typing import IO
 
 from zipstream import ZIP_DEFLATED, ZIP_STORED, ZipStream, ZipStreamInfo
 
-_IN_MEMORY = 1 << 20  # bytes of the directory, some 10,000 files
+_IN_MEMORY = 1 << 20  # bytes of the directory, about 10,000 files
 _BLOCK = 1 << 16
 
 
@@ -18,11 +18,11 @@ def zipped(files: Iterable[tuple[str, bytes]], *, compress: bool = True) -> Iter
     """Yield the bytes of a zip of ``files``, given as (name, content); one file is in memory at a time.
 
     Args:
-        compress: False for what is compressed already.
+        compress: False for files that are compressed already.
     """
-    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as waiting:
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as directory:
         archive = ZipStream(compress_type=ZIP_DEFLATED if compress else ZIP_STORED)
-        archive._filelist = _Directory(waiting)
+        archive._filelist = _Directory(directory)
 
         def chunks() -> Iterator[bytes]:
             for name, content in files:
@@ -34,7 +34,7 @@ def zipped(files: Iterable[tuple[str, bytes]], *, compress: bool = True) -> Iter
 
 
 def _in_blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Join small chunks: each costs a change of threads on its way out."""
+    """Join small chunks, because the API switches threads for each chunk."""
     block = bytearray()
     for chunk in chunks:
         block += chunk
@@ -46,7 +46,7 @@ def _in_blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class _Directory:
-    """Stands where ``ZipStream`` has a list of entries: takes each in its written form, and gives these back in blocks."""
+    """Replaces ``ZipStream``'s list of entries: stores each entry in its final form, and returns blocks of them."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._written = file
@@ -66,7 +66,7 @@ class _Directory:
 
 
 class _Block:
-    """A part of the directory, in the place of one entry."""
+    """A block of the directory, with the interface of an entry."""
 
     def __init__(self, written: bytes) -> None:
         self._written = written

@@ -1,1 +1,1 @@
-"""What users ask of a batch: create, change, retry and estimate it. Nothing here runs work."""
+"""Requests of users: create, change, retry and estimate batches, and watch sources. Nothing here runs work."""

@@ -1,4 +1,4 @@
-"""What one batch may set for itself. The same typed model is used by the CLI, the launchpad and the database."""
+"""The options of one batch, which override the settings. The API, the launchpad, the CLI and the rows use this model."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -18,24 +18,24 @@ _MOST_SPEAKERS = 50
 def _one_line(text: str) -> str:
     line = " ".join(text.split())
     if any(unicodedata.category(char) in ("Cc", "Cs", "Co", "Cn") for char in line):
-        raise ValueError("it has characters that cannot be shown")
+        raise ValueError("it has characters that cannot be shown: remove them")
     return line
 
 
 Line = Annotated[str, AfterValidator(_one_line)]
-"""Text as people type it: line breaks are spaces, and other control characters are refused."""
+"""Text in one line: line breaks become spaces, and other control characters are refused."""
 
 
 def _language(code: str) -> str:
     if code and code.lower() not in LANGUAGE_CODES:
         raise ValueError(
-            f"{code!r} is no language code that Whisper knows: give one as in ko, en or ja, or none to have it detected"
+            f"{code!r} is not a language code of Whisper: give one such as ko, en or ja, or leave it empty to detect the language"
         )
     return code.lower()
 
 
 Language = Annotated[Line, AfterValidator(_language)]
-"""A code of Whisper's (ISO 639-1), or nothing."""
+"""A language code of Whisper (mostly ISO 639-1), or empty."""
 
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _distinct(codes: list[str]) -> list[str]:
 
 
 class BatchOptions(BaseModel):
-    """Overrides of the settings for one batch; what is empty is taken from the settings."""
+    """Overrides of the settings for one batch; an empty option takes the setting."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -61,25 +61,27 @@ class BatchOptions(BaseModel):
     language: Language = Field(
         "", max_length=20, description="Language code of the recordings; empty detects it."
     )
-    hotwords: Line = Field("", max_length=2_000, description="Names and terms that are likely to be said.")
+    hotwords: Line = Field(
+        "", max_length=2_000, description="Names and terms that are likely in the recordings."
+    )
     languages: Annotated[list[Language], AfterValidator(_distinct)] = Field(
-        [], max_length=20, description="Languages that detection may choose from; none given allows all."
+        [], max_length=20, description="Languages that detection may choose from; empty allows all."
     )
     multilingual: bool = Field(
-        False, description="Detect the language of each stretch of speech, and not one for each recording."
+        False, description="Detect the language of each speech region instead of one language a recording."
     )
     attendees: list[Line] = Field(
-        [], max_length=200, description="Names of people who may speak or be spoken of; shown to the model."
+        [], max_length=200, description="Names of attendees and other persons; hints for the model."
     )
     terms: dict[str, list[str]] = Field(
         {},
         max_length=500,
-        description="Spellings that must come out, each with what is heard instead "
+        description="Spellings of the transcript, each with the variants that they replace "
         '({"API": ["에이피아이"]}).',
     )
-    remove_fillers: bool = Field(False, description='Leave "음", "어" and the like out of the text.')
+    remove_fillers: bool = Field(False, description='Remove fillers such as "음" and "어" from the text.')
     align: bool = Field(
-        False, description="Refine the times of words by whisperx's forced alignment (whisperx extra)."
+        False, description="Refine the times of words by forced alignment of whisperx (whisperx extra)."
     )
     transcriber: Transcriber = Field(
         "", description=f"Transcription backend, overrides STT_TRANSCRIBER. {TRANSCRIBERS.help()}."
@@ -91,15 +93,15 @@ class BatchOptions(BaseModel):
         "", description=f"Backend that writes the minutes, overrides STT_SUMMARIZER. {SUMMARIZERS.help()}."
     )
     min_speakers: int | None = Field(
-        None, ge=1, le=_MOST_SPEAKERS, description="At least so many people speak in each recording."
+        None, ge=1, le=_MOST_SPEAKERS, description="Minimum number of speakers in each recording."
     )
     max_speakers: int | None = Field(
-        None, ge=1, le=_MOST_SPEAKERS, description="At most so many people speak in each recording."
+        None, ge=1, le=_MOST_SPEAKERS, description="Maximum number of speakers in each recording."
     )
     mail_minutes: bool | None = Field(
         None,
         description="Mail the minutes of each recording to notify_emails. "
-        "Unset: only where every recording is a shard of its own, that is in batches of up to 1,000 files.",
+        "Unset: only if every recording is a shard, which is the case in batches of up to 1,000 files.",
     )
 
     @model_validator(mode="after")
@@ -114,7 +116,7 @@ class BatchOptions(BaseModel):
     def _one_way_to_a_language(self) -> "BatchOptions":
         if self.language and self.multilingual:
             raise ValueError(
-                f"language {self.language} is taken for all that is said, and multilingual looks for it anew: leave out one"
+                f"language {self.language} sets the language of all speech, and multilingual detects it: leave out one"
             )
         if self.language and self.languages and self.language not in self.languages:
             raise ValueError(
@@ -126,26 +128,26 @@ class BatchOptions(BaseModel):
     def _terms_are_clear(self) -> "BatchOptions":
         spellings: dict[str, str] = {}
         for spelling, variants in self.terms.items():
-            if not spelling.strip() or not all(heard.strip() for heard in variants):
-                raise ValueError(f"the term {spelling!r} or what is heard instead of it is empty")
-            for heard in variants:
-                other = spellings.setdefault(_as_compared(heard), spelling)
+            if not spelling.strip() or not all(variant.strip() for variant in variants):
+                raise ValueError(f"the term {spelling!r} or one of its variants is empty")
+            for variant in variants:
+                other = spellings.setdefault(_normalized(variant), spelling)
                 if other != spelling:
                     raise ValueError(
-                        f"{heard!r} is to come out both as {other!r} and as {spelling!r}: keep one of them"
+                        f"{variant!r} is a variant of both {other!r} and {spelling!r}: keep one of them"
                     )
         for spelling in self.terms:
-            other = spellings.get(_as_compared(spelling), spelling)
-            if _as_compared(other) != _as_compared(spelling):
+            other = spellings.get(_normalized(spelling), spelling)
+            if _normalized(other) != _normalized(spelling):
                 raise ValueError(
-                    f"{spelling!r} must come out, and is to be replaced by {other!r}: leave out one of them"
+                    f"{spelling!r} is a spelling, and a variant of {other!r}: leave out one of them"
                 )
         return self
 
 
-def _as_compared(heard: str) -> str:
-    """Return what counts when terms are looked for: neither spaces nor capitals do."""
-    return "".join(heard.split()).casefold()
+def _normalized(term: str) -> str:
+    """Return a term as it is compared: without spaces and case."""
+    return "".join(term.split()).casefold()
 
 
 def effective_settings(settings: Settings, options: BatchOptions) -> Settings:
@@ -155,10 +157,10 @@ def effective_settings(settings: Settings, options: BatchOptions) -> Settings:
 
 
 def transcription_options(options: BatchOptions, *, language: str = "") -> TranscriptionOptions:
-    """Return how recordings of a batch are to be heard.
+    """Return the transcription options of a batch's recordings.
 
     Args:
-        language: of recordings whose batch says nothing about languages; empty detects it.
+        language: used if the batch has no option about languages; empty detects it.
     """
     is_open = options.multilingual or options.languages
     return TranscriptionOptions(
@@ -166,17 +168,17 @@ def transcription_options(options: BatchOptions, *, language: str = "") -> Trans
         languages=tuple(options.languages),
         multilingual=options.multilingual,
         hotwords=listed_words(options.hotwords, options.attendees),
-        terms=tuple((spelling, tuple(heard)) for spelling, heard in options.terms.items()),
+        terms=tuple((spelling, tuple(variants)) for spelling, variants in options.terms.items()),
         remove_fillers=options.remove_fillers,
     )
 
 
 def speaker_count(options: BatchOptions) -> SpeakerCount:
-    """Return how many people there may be in each recording of a batch."""
+    """Return the number of speakers that a batch allows in each recording."""
     return SpeakerCount(options.min_speakers or 1, options.max_speakers)
 
 
 def listed_words(hotwords: str, attendees: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return what stands between the commas of ``hotwords``, and then the people, each once."""
+    """Return the comma-separated ``hotwords``, then the attendees, each once."""
     words = (word.strip() for word in (*hotwords.split(","), *attendees))
     return tuple(dict.fromkeys(word for word in words if word))

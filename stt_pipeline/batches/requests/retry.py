@@ -1,6 +1,6 @@
-"""New starts for a batch's failed files, its dead letters: all of them, or those of one class.
+"""Retries of a batch's failed files: all of them, or those of one error class.
 
-Millions of files take minutes: who cannot wait asks for a retry (``ask``), and the dispatcher works it off.
+Millions of files take minutes. ``request_retry`` returns at once, and the dispatcher calls ``process_retries``.
 """
 
 import time
@@ -20,20 +20,20 @@ from stt_pipeline.store.queue.batches import Batch
 _SHARDS_AT_A_TIME = 100  # in one transaction
 
 
-def ask(
+def request_retry(
     database: Database, batch_id: int, *, error_class: str | None = None, actor: Actor = NOBODY
 ) -> tuple[Batch, int]:
-    """Have the dispatcher give the failed files of a batch a new start, as :func:`retry` does; return at once.
+    """Request that the dispatcher retries the failed files of a batch as :func:`retry` does, and return at once.
 
-    From now on the batch is at work again, and does not end before the dispatcher has been through its files.
+    The batch is processing again, and does not complete before the dispatcher has processed the retry.
 
     Returns:
-        The batch, and how many failed files it has, or has of the class.
+        The batch, and the number of its failed files, or of those of the class.
 
     Raises:
         NotFoundError: there is no such batch.
-        ConflictError: its status does not allow it, no file failed, or another retry is being worked off.
-        InvalidRequestError: there is no such class.
+        ConflictError: the batch's status does not allow it, no file failed, or another retry is in progress.
+        InvalidRequestError: there is no such error class.
     """
     _require_class(error_class)
     with database.begin() as connection:
@@ -44,7 +44,7 @@ def ask(
             raise ConflictError(f"Batch {batch_id} has no failed file{_of(error_class)} to retry.")
         if batch_id in {waiting for waiting, _, _ in batches.pending_retries(connection)}:
             raise ConflictError(
-                f"Batch {batch_id} is being retried already: its files start one after the other."
+                f"A retry of batch {batch_id} is in progress already: wait until its files have started."
             )
         batches.request_retry(connection, batch_id, error_class)
         transitions.reopen(connection, batch_id)
@@ -54,10 +54,10 @@ def ask(
         return batches.get(connection, batch_id), failed
 
 
-def work_off(database: Database, *, max_file_bytes: int, seconds: float) -> int:
-    """Start files that somebody asked to be retried, for about so many seconds; return how many.
+def process_retries(database: Database, *, max_file_bytes: int, seconds: float) -> int:
+    """Retry the files of requested retries for about ``seconds``, and return the number of files.
 
-    It may die anywhere and be called again. A batch that was cancelled or deleted meanwhile is left alone.
+    It may be killed at any point and called again. Batches that were cancelled or deleted meanwhile are skipped.
     """
     started, end = 0, time.monotonic() + seconds
     with database.begin() as connection:
@@ -69,13 +69,13 @@ def work_off(database: Database, *, max_file_bytes: int, seconds: float) -> int:
                 try:
                     transitions.check(connection, batch_id, "retried")
                 except InvalidRequestError:
-                    again, after = 0, None
+                    retried, after = 0, None
                 else:
-                    again, after = _start_some(
+                    retried, after = _retry_shards(
                         connection, batch_id, after, error_class=error_class, max_file_bytes=max_file_bytes
                     )
                 batches.save_retry_position(connection, batch_id, after)
-            started += again
+            started += retried
     return started
 
 
@@ -87,13 +87,15 @@ def retry(
     error_class: str | None = None,
     actor: Actor = NOBODY,
 ) -> int:
-    """Give the failed files of a batch a new start, all or those of one class, and return how many.
+    """Retry the failed files of a batch, all or those of one error class, and return the number of files.
 
-    Files that have a transcript go on from there. Those that failed as ``too_large`` start only if they are within
-    ``max_file_bytes`` by now. It may die half way and be called again.
+    Files with a transcript continue from there. Files that failed as ``too_large`` are retried only if they are within
+    ``max_file_bytes`` now. It may be killed at any point and called again.
 
     Raises:
-        InvalidRequestError: there is no such batch or class, its status does not allow it, or no file is to be started.
+        NotFoundError: there is no such batch.
+        ConflictError: the batch's status does not allow it, or there is no file to retry.
+        InvalidRequestError: there is no such error class.
     """
     _require_class(error_class)
     started = reopen_failed(
@@ -122,37 +124,37 @@ def reopen_failed(
     max_file_bytes: int,
     allowed: Callable[[Connection], object],
 ) -> int:
-    """Give failed files a new start as ``retry`` does, and return how many; none is fine.
+    """Retry failed files as :func:`retry` does, and return their number, which may be 0.
 
     Args:
-        allowed: raises where it may not be done; asked in every transaction.
+        allowed: called in every transaction; raises if the batch may not be changed.
     """
     started = 0
     last: int | None = -1
     while last is not None:
         with database.begin() as connection:
             allowed(connection)
-            again, last = _start_some(
+            retried, last = _retry_shards(
                 connection, batch_id, last, error_class=error_class, max_file_bytes=max_file_bytes
             )
-        started += again
+        started += retried
     return started
 
 
-def _start_some(
+def _retry_shards(
     connection: Connection, batch_id: int, last: int, *, error_class: str | None, max_file_bytes: int
 ) -> tuple[int, int | None]:
-    """Start failed files of the next shards behind number ``last``; return how many, and the last shard or None."""
+    """Retry failed files of the next shards after number ``last``; return their number, and the last shard or None."""
     found = shards.with_failures(connection, batch_id, last, _SHARDS_AT_A_TIME)
     if not found:
         return 0, None
-    again = files.reopen(
+    retried = files.reopen(
         connection, [shard.id for shard in found], error_class=error_class, max_file_bytes=max_file_bytes
     )
-    if again:
-        shards.open_again(connection, list(again))
+    if retried:
+        shards.open_again(connection, list(retried))
         transitions.reopen(connection, batch_id)
-    return sum(again.values()), found[-1].number
+    return sum(retried.values()), found[-1].number
 
 
 def _require_class(error_class: str | None) -> None:

@@ -56,7 +56,7 @@ def close_batch(claim: BatchClaim, notifier_for: NotifierFor, *, max_attempts: i
     with database.begin() as connection:
         claim.verify(connection)
         waits = batch.open_until is not None and batch.open_until > datetime.now(timezone.utc)
-        is_open = waits or batch.stage == "intake" or shards.has_open(connection, batch.id)
+        is_open = waits or batch.stage == "scan" or shards.has_open(connection, batch.id)
         if is_open and batch.stage == "report":
             transitions.set_stage(connection, batch.id, "shards")
         examples = tuple(

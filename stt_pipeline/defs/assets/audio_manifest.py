@@ -6,7 +6,7 @@ import dagster as dg
 from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.batches.ingest.scan import run_intake
+from stt_pipeline.batches.ingest.scan import scan_batch
 from stt_pipeline.defs.batch_step import claimed_partition
 from stt_pipeline.defs.partitions import audio_partitions, batch_partitions
 from stt_pipeline.settings import Settings
@@ -15,7 +15,7 @@ from stt_pipeline.store.database import Database
 
 @dg.asset(
     partitions_def=batch_partitions,
-    group_name="intake",
+    group_name="ingest",
     kinds={"python", "postgres"},
     description="The audio files of a batch's source, listed into the manifest and cut into shards, "
     "each of which becomes a partition of the assets below.",
@@ -33,7 +33,7 @@ def audio_manifest(
         context.instance.add_dynamic_partitions(name, list(keys))
 
     with claimed_partition(context, database, settings) as claim:
-        result = run_intake(
+        result = scan_batch(
             claim,
             add_partitions=add_partitions,
             max_file_bytes=settings.max_file_bytes,

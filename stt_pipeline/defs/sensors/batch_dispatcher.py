@@ -62,7 +62,7 @@ def batch_dispatcher(
     end = time.monotonic() + _POLLING_SECONDS
     while True:
         _end_runs(context.instance, database)
-        retry.work_off(database, max_file_bytes=settings.max_file_bytes, seconds=_RETRY_SECONDS)
+        retry.process_retries(database, max_file_bytes=settings.max_file_bytes, seconds=_RETRY_SECONDS)
         orders = tick(
             database,
             max_shards_in_flight=settings.max_shards_in_flight,

@@ -11,8 +11,8 @@ import dagster as dg
 from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.batches.ingest.objects import Intake
-from stt_pipeline.batches.ingest.poll import Look, look
+from stt_pipeline.batches.ingest.objects import IngestConfig
+from stt_pipeline.batches.ingest.poll import PollResult, poll
 from stt_pipeline.defs.partitions import audio_partitions
 from stt_pipeline.defs.sensors.time_limit import within
 from stt_pipeline.errors import ConflictError, NotFoundError, SttError
@@ -42,11 +42,11 @@ def s3_audio_sensor(
 ) -> dg.SkipReason:
     """Evaluate one sensor tick."""
     add_partitions = partial(context.instance.add_dynamic_partitions, str(audio_partitions.name))
-    return dg.SkipReason(poll_watches(database, sources, Intake.of(settings, add_partitions)))
+    return dg.SkipReason(poll_watches(database, sources, IngestConfig.from_settings(settings, add_partitions)))
 
 
 def poll_watches(
-    database: Database, sources: AllowedSources, intake: Intake, *, tick_seconds: float = _TICK_SECONDS
+    database: Database, sources: AllowedSources, config: IngestConfig, *, tick_seconds: float = _TICK_SECONDS
 ) -> str:
     """Poll the watches that have waited longest, for up to 20 seconds, and return a line about what was found.
 
@@ -61,20 +61,20 @@ def poll_watches(
     new = []
     for watch in waiting:
         left = begun + tick_seconds - time.monotonic()
-        found = _poll(database, watch, sources, intake, left)
-        if found and found.new:
-            new.append(f"Watch {watch.id} ({watch.name}): {found.new} new files in batch {found.batch_id}.")
+        found = _poll(database, watch, sources, config, left)
+        if found and found.new_files:
+            new.append(f"Watch {watch.id} ({watch.name}): {found.new_files} new files in batch {found.batch_id}.")
         if time.monotonic() - begun > _POLLING_SECONDS:
             break
     return " ".join(new) or "Nothing new at the watched sources."
 
 
 def _poll(
-    database: Database, watch: Watch, sources: AllowedSources, intake: Intake, seconds: float
-) -> Look | None:
+    database: Database, watch: Watch, sources: AllowedSources, config: IngestConfig, seconds: float
+) -> PollResult | None:
     """Poll one watch; an error is shown on the watch, and the next watches are polled."""
     try:
-        return within(seconds, f"watch {watch.id}", lambda: look(database, watch, sources, intake))
+        return within(seconds, f"watch {watch.id}", lambda: poll(database, watch, sources, config))
     except (ConflictError, NotFoundError) as error:
         # a run works on its batch, or the watch was removed: not an error to show
         _log.info("Watch %d: %s", watch.id, error)

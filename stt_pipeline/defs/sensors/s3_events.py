@@ -13,8 +13,8 @@ from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.sqs import QueueAccess
-from stt_pipeline.batches.ingest.objects import Intake
-from stt_pipeline.batches.ingest.queue_consumer import Drained, drain
+from stt_pipeline.batches.ingest.objects import IngestConfig
+from stt_pipeline.batches.ingest.queue_consumer import ConsumeResult, consume
 from stt_pipeline.defs.partitions import audio_partitions
 from stt_pipeline.defs.sensors.time_limit import within
 from stt_pipeline.errors import SttError
@@ -44,15 +44,15 @@ def s3_event_sensor(
     sources: ResourceParam[AllowedSources],
 ) -> dg.SkipReason:
     """Evaluate one sensor tick."""
-    intake = Intake.of(settings, partial(context.instance.add_dynamic_partitions, str(audio_partitions.name)))
-    return dg.SkipReason(read_queues(database, QueueAccess.of(settings), sources, intake))
+    config = IngestConfig.from_settings(settings, partial(context.instance.add_dynamic_partitions, str(audio_partitions.name)))
+    return dg.SkipReason(read_queues(database, QueueAccess.of(settings), sources, config))
 
 
 def read_queues(
     database: Database,
     access: QueueAccess,
     sources: AllowedSources,
-    intake: Intake,
+    config: IngestConfig,
     *,
     wait_seconds: float = _WAIT_SECONDS,
 ) -> str:
@@ -77,19 +77,19 @@ def read_queues(
 
         def read(
             url: str = url, of_queue: Sequence[Watch] = of_queue, seconds: float = seconds, wait: float = wait
-        ) -> Drained:
+        ) -> ConsumeResult:
             queue = access.open(url)
-            return drain(database, queue, of_queue, sources, intake, seconds=seconds, wait_seconds=wait)
+            return consume(database, queue, of_queue, sources, config, seconds=seconds, wait_seconds=wait)
 
         try:
-            drained = within(_TICK_SECONDS - passed, f"queue {url}", read)
+            result = within(_TICK_SECONDS - passed, f"queue {url}", read)
         except SttError as error:
             _show_error(database, of_queue, str(error))
         except Exception as error:
             _log.exception("%s", url)
             _show_error(database, of_queue, f"The queue could not be read. {type(error).__name__}: {error}")
         else:
-            found += _lines(url, drained)
+            found += _lines(url, result)
     return " ".join(found) or "The queues have nothing new."
 
 
@@ -103,11 +103,11 @@ def _show_error(database: Database, of_queue: Sequence[Watch], message: str) -> 
             watches.set_error(connection, watch.id, message)
 
 
-def _lines(url: str, drained: Drained) -> list[str]:
-    if not drained.messages:
+def _lines(url: str, result: ConsumeResult) -> list[str]:
+    if not result.messages:
         return []
-    batches = f" in batches {', '.join(map(str, drained.batch_ids))}" if drained.batch_ids else ""
-    dead = f" {drained.buried} became dead letters." if drained.buried else ""
-    left = f" {drained.left} stay in the queue." if drained.left else ""
+    batches = f" in batches {', '.join(map(str, result.batch_ids))}" if result.batch_ids else ""
+    dead = f" {result.dead_letters} became dead letters." if result.dead_letters else ""
+    left = f" {result.kept} stay in the queue." if result.kept else ""
     name = url.rpartition("/")[2]
-    return [f"{name}: {drained.messages} messages, {drained.new} new files{batches}.{dead}{left}"]
+    return [f"{name}: {result.messages} messages, {result.new_files} new files{batches}.{dead}{left}"]

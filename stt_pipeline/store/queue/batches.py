@@ -22,7 +22,7 @@ Status = Literal[
 Priority = Literal["high", "normal", "low"]
 
 _DISPATCH_LOCK = 0x5354_5404  # "STT", 4
-_INTAKE_LOCK = 0x5354_5402  # "STT", 2: only one intake inserts partitions at a time
+_PARTITION_LOCK = 0x5354_5402  # "STT", 2: only one scan inserts partitions at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def create(
     """
     row = connection.execute(
         insert(batches)
-        .values(**request, created_by=created_by, stage="intake", watch_id=watch_id, open_until=open_until)
+        .values(**request, created_by=created_by, stage="scan", watch_id=watch_id, open_until=open_until)
         .returning(*_COLUMNS)
     ).one()
     return _batch(row)
@@ -181,7 +181,7 @@ def ready(connection: Connection) -> list[int]:
     return list(
         connection.scalars(
             select(batches.c.id)
-            .where(batches.c.stage.in_(("intake", "report", "delete")), batches.c.token.is_(None))
+            .where(batches.c.stage.in_(("scan", "report", "delete")), batches.c.token.is_(None))
             .where(batches.c.status.in_(("pending", "scanning", "processing", "deleting")))
             .where(or_(batches.c.not_before.is_(None), batches.c.not_before <= func.now()))
             .order_by(batches.c.id)
@@ -194,7 +194,7 @@ def unclaimed(connection: Connection) -> list[tuple[int, str, str, Priority]]:
     """Return (id, stage, token, priority) of the batches that are dispatched, and that no run has claimed yet."""
     rows = connection.execute(
         select(batches.c.id, batches.c.stage, batches.c.token, batches.c.priority)
-        .where(batches.c.stage.in_(("intake", "report", "delete")))
+        .where(batches.c.stage.in_(("scan", "report", "delete")))
         .where(batches.c.token.is_not(None), batches.c.run_id.is_(None))
         .order_by(batches.c.id)
     )
@@ -308,12 +308,12 @@ def lock_of_shards(connection: Connection, keys: Collection[str]) -> None:
     )
 
 
-def lock_intake(connection: Connection) -> None:
-    """Wait for the lock under which one intake inserts partitions, and hold it until ``connection`` is closed.
+def lock_partitions(connection: Connection) -> None:
+    """Wait for the lock under which one scan inserts partitions, and hold it until ``connection`` is closed.
 
     A range of dynamic partitions follows the order of insertion, so two batches must not insert at the same time.
     """
-    connection.execute(select(func.pg_advisory_lock(_INTAKE_LOCK)))
+    connection.execute(select(func.pg_advisory_lock(_PARTITION_LOCK)))
 
 
 def lock_dispatch(connection: Connection) -> None:

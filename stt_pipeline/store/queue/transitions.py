@@ -53,7 +53,7 @@ def check(connection: Connection, batch_id: int, move: Move) -> Batch:
     return batch
 
 
-def set_stage(connection: Connection, batch_id: int, stage: Literal["intake", "shards", "report"]) -> None:
+def set_stage(connection: Connection, batch_id: int, stage: Literal["scan", "shards", "report"]) -> None:
     """Set the stage of the whole batch."""
     connection.execute(update(batches).where(batches.c.id == batch_id).values(stage=stage))
 
@@ -61,7 +61,7 @@ def set_stage(connection: Connection, batch_id: int, stage: Literal["intake", "s
 def start_scan(connection: Connection, batch_id: int) -> None:
     """Mark the batch as ``scanning``. A scan that crashes is dispatched again, in a paused batch after it is resumed."""
     batch = check(connection, batch_id, "scanned")
-    _set(connection, batch_id, _unless_paused(batch, "scanning"), stage="intake", error=None)
+    _set(connection, batch_id, _unless_paused(batch, "scanning"), stage="scan", error=None)
 
 
 def finish_scan(connection: Connection, batch_id: int, total_files: int) -> None:
@@ -118,7 +118,7 @@ def resume(connection: Connection, batch_id: int) -> None:
     """Continue a paused batch from where it was."""
     batch = check(connection, batch_id, "resumed")
     before_files: Status = "pending" if batch.scanned_at is None else "scanning"
-    _set(connection, batch_id, before_files if batch.stage == "intake" else "processing")
+    _set(connection, batch_id, before_files if batch.stage == "scan" else "processing")
 
 
 def cancel(connection: Connection, batch_id: int) -> None:
