@@ -1,4 +1,4 @@
-"""A batch that went through both stages, and what its exports must be able to say of it."""
+"""A batch that went through both stages, for tests of its exports."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ HOSTILE = '회의 "1월"\n; filename=x.exe.wav'
 def processed_batch(
     database: Database, folder: Path, names: Sequence[str], *, files_per_shard: int = 1
 ) -> Batch:
-    """Make a batch of recordings of these names, and one that cannot be read, and process it."""
+    """Create a batch of recordings with these names and an unreadable file, and process it."""
     for number, name in enumerate(names):
         write_tone(folder / name, 1.0 + 0.1 * number)
     (folder / "zz broken.wav").write_text("not a recording")

@@ -29,8 +29,8 @@ def allowed(tmp_path: Path) -> AllowedSources:
     return AllowedSources.for_users(str(tmp_path / "meetings"))
 
 
-def _becomes_a_link(folder: Path, target: Path) -> None:
-    folder.rename(folder.with_name("away"))
+def _replace_by_link(folder: Path, target: Path) -> None:
+    folder.rename(folder.with_name("moved"))
     folder.symlink_to(target)
 
 
@@ -46,10 +46,10 @@ def test_a_source_elsewhere_is_refused_and_nothing_is_written(
     ).id
 
 
-def test_a_scan_looks_at_links_again(database: Database, tmp_path: Path, allowed: AllowedSources) -> None:
+def test_a_scan_checks_links_again(database: Database, tmp_path: Path, allowed: AllowedSources) -> None:
     source = tmp_path / "meetings" / "2026"
     batch = create_batch(database, BatchRequest(source_path=str(source)), allowed=allowed)
-    _becomes_a_link(source, tmp_path / "secret")
+    _replace_by_link(source, tmp_path / "secret")
     with claimed_batch(database, batch.id, run_id=str(uuid.uuid4()), token=None, lease_seconds=60) as work:
         result = scan_batch(
             work, add_partitions=lambda keys: None, max_file_bytes=MAX_BYTES, open_source=allowed.open
@@ -59,12 +59,12 @@ def test_a_scan_looks_at_links_again(database: Database, tmp_path: Path, allowed
     assert (figures.status, figures.total_files) == ("failed", None)
 
 
-def test_and_so_does_each_run_that_reads_files(
+def test_each_run_that_reads_files_checks_links_again(
     database: Database, tmp_path: Path, allowed: AllowedSources
 ) -> None:
     source = tmp_path / "meetings" / "2026"
     _, _, keys = scanned(database, source, allowed=allowed)
-    _becomes_a_link(source, tmp_path / "secret")
+    _replace_by_link(source, tmp_path / "secret")
     claim = ClaimRequest(keys, "transcribe", str(uuid.uuid4()))
     with (
         pytest.raises(ConfigurationError, match="symbolic link"),
@@ -73,7 +73,7 @@ def test_and_so_does_each_run_that_reads_files(
         probe_files(work)
 
 
-def test_the_command_line_is_held_to_the_setting(
+def test_the_setting_holds_for_the_command_line(
     stt_on_database: Stt,
     database: Database,
     tmp_path: Path,

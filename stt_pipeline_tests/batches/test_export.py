@@ -1,4 +1,4 @@
-"""A whole batch as one file: readable by others, never in memory as a whole, nothing open, never cut off unseen."""
+"""A batch as one file: other tools read it, it is never in memory as a whole, and it never ends early without an error."""
 
 import io
 import tracemalloc
@@ -35,7 +35,7 @@ def opened(database: Database, batch_id: int, format: str) -> zipfile.ZipFile:
 
 
 def open_transactions(database: Database) -> int:
-    """How many connections of the product are in a transaction, this question's own left out."""
+    """Return the number of connections in a transaction, without the one of this query."""
     with database.scratch() as connection:
         found = connection.scalar(
             text("""
@@ -89,7 +89,7 @@ def test_parquet_is_what_pandas_and_duckdb_read(
     assert found == [(batch.id, {"transcripts": 2, "minutes": "extractive"}[dataset])]
 
 
-def test_what_is_not_finished_is_left_out(database: Database, tmp_path: Path) -> None:
+def test_unfinished_recordings_are_skipped(database: Database, tmp_path: Path) -> None:
     batch = processed_batch(database, tmp_path / "in", NAMES)
     first, second, _ = recordings(database, batch.id)
     with database.begin() as connection:
@@ -99,14 +99,14 @@ def test_what_is_not_finished_is_left_out(database: Database, tmp_path: Path) ->
                 {"status": status, "id": recording.stored.id},
             )
     assert len(opened(database, batch.id, "txt").namelist()) == 2
-    # it would say that nobody spoke
+    # without speaker turns it would mean no speech
     assert len(opened(database, batch.id, "rttm").namelist()) == 1
     with pytest.raises(ConflictError, match="has no speaker turns yet"):
         export_transcription(database, second.stored.id, "rttm")
     assert export_transcription(database, second.stored.id, "txt").content
 
 
-def test_a_batch_without_transcripts_or_none_at_all_is_refused_before_anything_is_sent(
+def test_a_batch_without_transcripts_and_an_unknown_batch_are_refused_before_anything_is_sent(
     database: Database, tmp_path: Path
 ) -> None:
     batch, _, _ = scanned(database, write_tone(tmp_path / "in" / "a.wav").parent)
@@ -116,7 +116,7 @@ def test_a_batch_without_transcripts_or_none_at_all_is_refused_before_anything_i
         export_batch(database, 77, "txt")
 
 
-def test_nothing_is_open_between_chunks_nor_when_nobody_takes_more(
+def test_no_transaction_is_open_between_chunks_and_after_the_last(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = processed_batch(database, tmp_path / "in", NAMES)
@@ -134,7 +134,7 @@ def test_nothing_is_open_between_chunks_nor_when_nobody_takes_more(
 
 
 @pytest.mark.parametrize(
-    ("format", "change", "said"),
+    ("format", "change", "reason"),
     [
         ("txt", "UPDATE stt_batches SET status = 'deleting'", "is being deleted"),
         ("parquet", "DELETE FROM stt_batches", "Batch .* does not exist"),
@@ -146,7 +146,7 @@ def test_a_batch_that_is_deleted_meanwhile_does_not_look_complete(
     monkeypatch: pytest.MonkeyPatch,
     format: str,
     change: str,
-    said: str,
+    reason: str,
 ) -> None:
     batch = processed_batch(database, tmp_path / "in", NAMES)
     monkeypatch.setattr("stt_pipeline.batches.queries.zip_stream._BLOCK", 1)
@@ -157,7 +157,7 @@ def test_a_batch_that_is_deleted_meanwhile_does_not_look_complete(
     with database.begin() as connection:
         connection.execute(text("DELETE FROM stt_email_logs"))
         connection.execute(text(change))
-    with pytest.raises((ConflictError, NotFoundError), match=said):
+    with pytest.raises((ConflictError, NotFoundError), match=reason):
         for chunk in chunks:
             sent += chunk
     reader: Any = zipfile.ZipFile if format == "txt" else pq.ParquetFile
@@ -165,7 +165,7 @@ def test_a_batch_that_is_deleted_meanwhile_does_not_look_complete(
         reader(io.BytesIO(sent))
 
 
-def test_long_recordings_are_read_one_by_one(
+def test_long_recordings_are_read_in_smaller_groups(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = processed_batch(database, tmp_path / "in", NAMES)
@@ -174,7 +174,7 @@ def test_long_recordings_are_read_one_by_one(
 
 
 def peak_of_zip(files: int) -> int:
-    """Bytes that a zip of so many files needs at most while it is made."""
+    """Return the peak of memory, in bytes, while a zip of this number of files is created."""
     tracemalloc.start()
     try:
         for _ in zipped((f"{number:08d}-회의.wav.txt", b"0" * 500) for number in range(files)):
@@ -187,7 +187,7 @@ def peak_of_zip(files: int) -> int:
 def test_a_zip_of_many_files_needs_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stt_pipeline.batches.queries.zip_stream._IN_MEMORY", 1 << 16)
     peak_of_zip(10)
-    # an entry of zipfile's own would be some 600 bytes
+    # an entry of zipfile has about 600 bytes
     assert peak_of_zip(4_000) - peak_of_zip(500) < 100_000
 
 

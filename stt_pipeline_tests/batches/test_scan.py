@@ -56,16 +56,18 @@ def test_a_second_scan_adds_only_what_is_new_or_changed(database: Database, tmp_
     assert (same.new_files, same.new_shards, len(keys)) == (0, 0, 4)
 
 
-def test_a_scan_that_died_before_its_partitions_goes_on(database: Database, tmp_path: Path) -> None:
+def test_a_scan_that_died_before_its_partitions_is_completed_by_the_next(
+    database: Database, tmp_path: Path
+) -> None:
     _touch(tmp_path / "in", *(f"{number:03d}.wav" for number in range(30)))
     batch = create_batch(database, BatchRequest(source_path=str(tmp_path / "in")))
 
-    class Dying(list[str]):
+    class Failing(list[str]):
         def extend(self, keys: object) -> None:
-            raise ConnectionError("Dagster's storage is away")
+            raise ConnectionError("Dagster's storage does not answer")
 
     with pytest.raises(ConnectionError):
-        scan(database, batch, Dying())
+        scan(database, batch, Failing())
     keys: list[str] = []
     result = scan(database, batch, keys)
     assert (result.total_files, len(keys)) == (30, 30)
@@ -94,7 +96,7 @@ def test_shards_stay_within_ten_thousand(total: int, each: int) -> None:
     assert files_per_shard(total) == each
 
 
-def test_a_source_without_matching_files_fails_the_batch_with_words(
+def test_a_source_without_matching_files_fails_the_batch_with_a_reason(
     database: Database, tmp_path: Path
 ) -> None:
     _touch(tmp_path / "in", "readme.txt")
@@ -106,7 +108,7 @@ def test_a_source_without_matching_files_fails_the_batch_with_words(
     assert (figures.status, figures.error, figures.is_over) == ("failed", result.error, True)
 
 
-def test_a_folder_that_went_away_fails_the_batch_with_words(database: Database, tmp_path: Path) -> None:
+def test_a_removed_folder_fails_the_batch_with_a_reason(database: Database, tmp_path: Path) -> None:
     _touch(tmp_path / "in", "a.wav")
     batch = create_batch(database, BatchRequest(source_path=str(tmp_path / "in")))
     (tmp_path / "in" / "a.wav").unlink()
@@ -116,7 +118,7 @@ def test_a_folder_that_went_away_fails_the_batch_with_words(database: Database, 
     assert "does not exist" in result.error
 
 
-def test_files_over_the_limit_are_recorded_and_never_worked_on(database: Database, tmp_path: Path) -> None:
+def test_files_over_the_limit_are_recorded_and_never_processed(database: Database, tmp_path: Path) -> None:
     write_tone(tmp_path / "in" / "big.wav")
     _touch(tmp_path / "in", "small.wav")
     batch = create_batch(database, BatchRequest(source_path=str(tmp_path / "in")))
@@ -128,12 +130,14 @@ def test_files_over_the_limit_are_recorded_and_never_worked_on(database: Databas
         (big,) = files.failed(connection, batch.id, 10)
     assert big.error is not None
     assert "STT_MAX_FILE_BYTES" in big.error
-    # with the limit raised, a new scan gives the file a new start
+    # a new scan with a higher limit retries the file
     scan(database, batch, [])
     assert progress(database, batch.id).failures_by_class == {}
 
 
-def test_a_scan_that_dies_is_ordered_again_and_pause_stays_pause(database: Database, tmp_path: Path) -> None:
+def test_a_scan_that_dies_is_dispatched_again_and_a_paused_batch_stays_paused(
+    database: Database, tmp_path: Path
+) -> None:
     _touch(tmp_path / "in", "a.wav")
     batch, _, keys = scanned(database, tmp_path / "in")
     with (
@@ -152,12 +156,10 @@ def test_a_scan_that_dies_is_ordered_again_and_pause_stays_pause(database: Datab
     assert progress(database, batch.id).status == "paused"
 
 
-def test_a_source_that_is_away_for_a_moment_does_not_end_a_batch_in_work(
-    database: Database, tmp_path: Path
-) -> None:
+def test_an_unavailable_source_does_not_end_a_batch_with_files(database: Database, tmp_path: Path) -> None:
     _touch(tmp_path / "in", "a.wav")
     batch, _, keys = scanned(database, tmp_path / "in")
-    (tmp_path / "in").rename(tmp_path / "away")
+    (tmp_path / "in").rename(tmp_path / "moved")
     result = scan(database, batch, keys)
     assert "does not exist" in (result.error or "")
     figures = progress(database, batch.id)
@@ -213,7 +215,7 @@ def test_a_file_larger_than_a_shard_may_be_has_one_of_its_own(database: Database
         assert {shard.total for shard in shards.of_batch(connection, batch.id, -1, 2_000)} == {1}
 
 
-def test_what_a_source_lists_twice_is_one_file(database: Database, tmp_path: Path) -> None:
+def test_an_object_that_a_source_lists_twice_is_one_file(database: Database, tmp_path: Path) -> None:
     class Repeating(Bucket):
         def list_objects(self, after: str = "", *, wait: bool = False) -> Iterator[SourceObject]:
             for found in super().list_objects():
@@ -237,7 +239,9 @@ def test_a_small_batch_that_grows_by_thousands_does_not_get_a_shard_for_each(
     assert (again.new_files, again.new_shards, len(keys)) == (5_000, 50, 60)
 
 
-def test_a_batch_in_work_stays_right_while_it_is_scanned_again(database: Database, tmp_path: Path) -> None:
+def test_the_progress_of_a_batch_stays_correct_during_a_second_scan(
+    database: Database, tmp_path: Path
+) -> None:
     batch = create_batch(database, BatchRequest(source_path=str(tmp_path)))
     scan(database, batch, [], source=Bucket(2_000))
 

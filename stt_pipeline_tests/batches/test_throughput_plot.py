@@ -1,4 +1,4 @@
-"""The picture of a batch's throughput, from a minute to months."""
+"""The plot of a batch's throughput, from a minute to months."""
 
 import struct
 from datetime import datetime, timedelta, timezone
@@ -18,13 +18,15 @@ FILES, HOURS = (0x00, 0x72, 0xB2), (0xE6, 0x9F, 0x00)
 Throughput = list[tuple[datetime, int, float]]
 
 
-def throughput(minutes: int, *, but: range = range(0)) -> Throughput:
-    """Return ten files and an hour of audio in each minute, except in the minutes ``but``."""
-    return [(START + timedelta(minutes=minute), 10, 3600.0) for minute in range(minutes) if minute not in but]
+def throughput(minutes: int, *, excluded: range = range(0)) -> Throughput:
+    """Return ten files and an hour of audio in each minute, except in the minutes ``excluded``."""
+    return [
+        (START + timedelta(minutes=minute), 10, 3600.0) for minute in range(minutes) if minute not in excluded
+    ]
 
 
 def heights(png: bytes, colour: tuple[int, int, int]) -> list[int]:
-    """Return how many pixels of a colour each column of the time axis has."""
+    """Return the number of pixels of a colour in each column of the time axis."""
     pixels = np.asarray(Image.open(BytesIO(png)).convert("RGBA"))
     return list(np.all(pixels[:, LEFT + 2 : RIGHT - 2, :3] == colour, axis=2).sum(axis=0))
 
@@ -42,8 +44,8 @@ def test_a_steady_batch_is_a_rectangle_and_a_slope_however_long_it_is(minutes: i
     assert all(later >= earlier - 1 for earlier, later in pairwise(hours))
 
 
-def test_a_pause_is_a_gap_and_a_last_bar_that_is_cut_off_is_no_drop() -> None:
-    png = throughput_png(throughput(1_001, but=range(250, 500)))
+def test_a_pause_is_a_gap_and_a_shorter_last_bar_is_not_a_drop() -> None:
+    png = throughput_png(throughput(1_001, excluded=range(250, 500)))
     files, hours = heights(png, FILES), heights(png, HOURS)
     width = len(files)
     assert files[round(width * 0.3) : round(width * 0.45)] == [0] * (round(width * 0.45) - round(width * 0.3))
