@@ -1,8 +1,7 @@
 """Batches: create, list, show, change, retry, cancel, delete. The rules are in ``batches/``; see also ``progress``."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
@@ -11,12 +10,12 @@ from stt_pipeline.api.access import CurrentActor
 from stt_pipeline.api.dependencies import Sources, Store
 from stt_pipeline.api.paging import TEXT, Cursor, Id, Limit, Page, id_of
 from stt_pipeline.api.problems import documented
+from stt_pipeline.api.request_view import RequestView
 from stt_pipeline.batches.queries.progress import Overview, overview, overview_of, overviews
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.batches.requests import retry as retries
 from stt_pipeline.batches.requests.batch_request import BatchChange, BatchRequest
 from stt_pipeline.batches.requests.create import create_batch as write_batch
-from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.errors import ErrorClass
 from stt_pipeline.store.queue.batches import Filter, Priority, Status
 
@@ -33,29 +32,10 @@ def _written_out(value: object) -> object:
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), Field(examples=["2026-03-01T00:00:00Z"])]
 
 
-def _unvalidated(options: BatchOptions | Mapping[str, Any]) -> BatchOptions:
-    """Return options of a row: the limits may have been others when it was written."""
-    return options if isinstance(options, BatchOptions) else BatchOptions.model_construct(**options)
-
-
-StoredOptions = Annotated[BatchOptions, BeforeValidator(_unvalidated)]
-
-
-class BatchView(BaseModel):
+class BatchView(RequestView):
     """A batch: its request and its state. Times are UTC."""
 
-    model_config = ConfigDict(from_attributes=True)
-
-    id: int = Field(examples=[12])
-    name: str = Field(examples=["Board meetings of March"])
-    source_path: str = Field(examples=["file:///data/meetings/2026-03"])
-    file_pattern: str = Field(examples=["**/*.wav,**/*.m4a"])
     status: Status
-    priority: Priority
-    notify_emails: list[str] = Field(examples=[["kim@example.com"]])
-    options: StoredOptions
-    created_by: str = Field(examples=["operations (API key 3)"])
-    created_at: datetime
     scanned_at: datetime | None
     completed_at: datetime | None
     total_files: int | None = Field(description="Null until the source is scanned.", examples=[1250])

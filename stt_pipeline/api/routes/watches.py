@@ -9,36 +9,24 @@ from stt_pipeline.api.access import CurrentActor
 from stt_pipeline.api.dependencies import Queues, Sources, Store
 from stt_pipeline.api.paging import Cursor, Id, Limit, Page, id_of
 from stt_pipeline.api.problems import documented
-from stt_pipeline.api.routes.batches import StoredOptions
+from stt_pipeline.api.request_view import RequestView
 from stt_pipeline.batches.requests.batch_request import WatchRequest
 from stt_pipeline.batches.requests.create import create_watch
 from stt_pipeline.batches.requests.create import remove_watch as delete_watch
 from stt_pipeline.store.manifest import watches
 from stt_pipeline.store.manifest.watches import Batching
-from stt_pipeline.store.queue.batches import Priority
 
 router = APIRouter(prefix="/stt-watches", tags=["watches"])
 
 _LATEST = 20
 
 
-class WatchView(BaseModel):
+class WatchView(RequestView):
     """A watch and its state. Times are UTC."""
 
-    model_config = ConfigDict(from_attributes=True)
-
-    id: int = Field(examples=[3])
-    name: str = Field(examples=["Calls"])
-    source_path: str = Field(examples=["s3://recordings/calls"])
-    file_pattern: str = Field(examples=["**/*.wav,**/*.m4a"])
     queue_url: str = Field(examples=["https://sqs.ap-northeast-2.amazonaws.com/123456789012/recordings"])
     batching: Batching
-    priority: Priority
-    notify_emails: list[str] = Field(examples=[["kim@example.com"]])
-    options: StoredOptions
     since: datetime | None = Field(description="Files changed before are skipped; null accepts all.")
-    created_by: str = Field(examples=["operations (API key 3)"])
-    created_at: datetime
     looked_at: datetime | None = Field(description="Last poll of the source or the queue.")
     found_at: datetime | None = Field(description="Last poll that found new files.")
     swept_at: datetime | None = Field(
