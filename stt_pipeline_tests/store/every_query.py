@@ -27,6 +27,7 @@ from stt_pipeline.batches.queries.review import review
 from stt_pipeline.batches.queries.search import search
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.batches.requests.backend_choice import FixedBackend
+from stt_pipeline.batches.requests.batch_request import BatchChange
 from stt_pipeline.batches.requests.create import remove_watch
 from stt_pipeline.batches.requests.retry import process_retries, request_retry, retry
 from stt_pipeline.batches.stages.publish import notify, write_minutes
@@ -81,7 +82,7 @@ def run_every_query(database: Database, *, at_work: Sequence[int], ended: int, f
     retry(database, large, max_file_bytes=MAX_BYTES, error_class="internal")
     request_retry(database, large, error_class="model")
     process_retries(database, max_file_bytes=MAX_BYTES, seconds=60)
-    lifecycle.change(database, large, action="pause", priority="low")
+    lifecycle.change(database, large, BatchChange(action="pause", priority="low"))
     dispatch.paused_batches(database)
     lifecycle.resume(database, large)
     _process_new_batch(database, folder)

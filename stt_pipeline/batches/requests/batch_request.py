@@ -65,7 +65,8 @@ class BatchRequest(SourceRequest):
     )
     priority: Priority = Field("normal", description="Batches of higher priority go first.")
     notify_emails: Recipients = Field(
-        [], description="Recipients of the minutes and the batch's report: email addresses, or SCHEME:ADDRESS of another notifier."
+        [],
+        description="Recipients of the minutes and the batch's report: email addresses, or SCHEME:ADDRESS of another notifier.",
     )
 
     def row(self, uri: str) -> dict[str, Any]:

@@ -42,7 +42,9 @@ def s3_audio_sensor(
 ) -> dg.SkipReason:
     """Evaluate one sensor tick."""
     add_partitions = partial(context.instance.add_dynamic_partitions, str(audio_partitions.name))
-    return dg.SkipReason(poll_watches(database, sources, IngestConfig.from_settings(settings, add_partitions)))
+    return dg.SkipReason(
+        poll_watches(database, sources, IngestConfig.from_settings(settings, add_partitions))
+    )
 
 
 def poll_watches(
@@ -63,7 +65,9 @@ def poll_watches(
         left = begun + tick_seconds - time.monotonic()
         found = _poll(database, watch, sources, config, left)
         if found and found.new_files:
-            new.append(f"Watch {watch.id} ({watch.name}): {found.new_files} new files in batch {found.batch_id}.")
+            new.append(
+                f"Watch {watch.id} ({watch.name}): {found.new_files} new files in batch {found.batch_id}."
+            )
         if time.monotonic() - begun > _POLLING_SECONDS:
             break
     return " ".join(new) or "Nothing new at the watched sources."

@@ -44,7 +44,9 @@ def s3_event_sensor(
     sources: ResourceParam[AllowedSources],
 ) -> dg.SkipReason:
     """Evaluate one sensor tick."""
-    config = IngestConfig.from_settings(settings, partial(context.instance.add_dynamic_partitions, str(audio_partitions.name)))
+    config = IngestConfig.from_settings(
+        settings, partial(context.instance.add_dynamic_partitions, str(audio_partitions.name))
+    )
     return dg.SkipReason(read_queues(database, QueueAccess.of(settings), sources, config))
 
 
