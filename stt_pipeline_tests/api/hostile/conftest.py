@@ -40,9 +40,7 @@ def target(embedded_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     keys.revoke(database, ended.id, actor=actor)
     create_batch(
         database,
-        BatchRequest(
-            source_path=str(root / "meetings"), name="existing", notify_emails=["kim@example.com"]
-        ),
+        BatchRequest(source_path=str(root / "meetings"), name="existing", notify_emails=["kim@example.com"]),
     )
     created = Target(create_app(settings, database), database, root / "meetings", key, revoked)
     assert created.has_changed()
