@@ -1,8 +1,7 @@
-"""Search over very many Korean transcripts: how fast the function that the API calls answers.
+"""Search in 200,000 Korean transcripts: the latency of the function that the API calls.
 
-Analysing 300 million words would take five hours, so a pool of distinct paragraphs, in words as frequent as words are
-(Zipf) and with real particles and endings, goes through the product's own analysis, and Postgres composes the blocks of
-all transcripts from them. Then every kind of question is asked, in random order, of a real Postgres (embedded).
+The words of the transcripts have realistic frequencies (Zipf), particles and endings (``search_corpus``). Queries of every
+kind are sent in random order to a real Postgres (embedded).
 """
 
 import argparse
@@ -15,8 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,6 +23,13 @@ from sqlalchemy import text
 
 from benchmarks.instances import closing_database, print_status
 from benchmarks.korean_speech import Speech
+from benchmarks.search_corpus import (
+    LINES,
+    PARAGRAPHS_PER_BLOCK,
+    TRANSCRIPTS_PER_BATCH,
+    add_transcriptions,
+    write_transcripts,
+)
 from stt_pipeline.batches.queries.search import Matches, search
 from stt_pipeline.search.blocks import transcript_blocks
 from stt_pipeline.settings import Settings
@@ -34,22 +39,15 @@ from stt_pipeline.store.migrations import upgrade
 from stt_pipeline.store.results import search as store
 from stt_pipeline.store.server.embedded import with_database
 
-PARAGRAPHS = 5_000  # in two halves: a transcript takes all of its paragraphs from one of them
-LINES = 5
 BLOCK_WORDS = 375  # of about three minutes
-PARAGRAPHS_A_BLOCK = 3
-TRANSCRIPTS_A_BATCH = 1_000
-CALLS = 2_000
 PAGE = 20
-AT_ONCE = 500
 
-_began = time.monotonic()
 _rng = random.Random(1)
 
 
 @dataclass(frozen=True)
-class Question:
-    """One call: what is asked, and within what."""
+class Query:
+    """One call of the search."""
 
     kind: str
     text: str
@@ -62,38 +60,39 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--transcripts", type=int, default=200_000)
     arguments.add_argument("--words", type=int, default=1_500, help="of a transcript; whole blocks of 375")
+    arguments.add_argument("--paragraphs", type=int, default=5_000, help="distinct ones; an even number")
+    arguments.add_argument("--calls", type=int, default=2_000, help="at least 200")
     arguments.add_argument(
-        "--keep", type=Path, help="a folder where the database stays, and is asked again next time as it is"
+        "--keep", type=Path, help="a folder for the database, which the next run uses again"
     )
-    wishes = arguments.parse_args()
-    blocks = max(1, round(wishes.words / BLOCK_WORDS))
+    options = arguments.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="stt-search-", ignore_cleanup_errors=True) as folder,
-        with_database(Settings(home=(wishes.keep or Path(folder)) / "home", _env_file=None)) as url,  # type: ignore[call-arg]
+        with_database(Settings(home=(options.keep or Path(folder)) / "home", _env_file=None)) as url,
         closing_database(url) as database,
     ):
         upgrade(url)
-        print(json.dumps(_measure(database, wishes.transcripts, blocks), ensure_ascii=False))
+        print(json.dumps(_measure(database, options), ensure_ascii=False))
 
 
-def _measure(database: Database, transcripts: int, blocks: int) -> dict[str, object]:
-    paragraphs = (speech := Speech(seed=1)).paragraphs(PARAGRAPHS, LINES)
+def _measure(database: Database, options: argparse.Namespace) -> dict[str, object]:
+    blocks = max(1, round(options.words / BLOCK_WORDS))
+    paragraphs = (speech := Speech(seed=1)).paragraphs(options.paragraphs, LINES)
     built: dict[str, float] = {}
     with database.begin() as connection:
-        is_there = bool(connection.scalar(text("SELECT 1 FROM stt_search LIMIT 1")))
-    if not is_there:
+        is_filled = bool(connection.scalar(text("SELECT 1 FROM stt_search LIMIT 1")))
+    if not is_filled:
         built = _indexing_ms(database, blocks)
-        _write_pool(database, paragraphs)
-        _write_transcripts(database, transcripts)
-        _write_blocks(database, transcripts, blocks)
-        built["gin_build_seconds"] = _build_indexes(database)
+        built["gin_build_seconds"] = write_transcripts(
+            database, paragraphs, transcripts=options.transcripts, blocks=blocks
+        )
     figures = _figures(database)
     _check(database, speech)
-    seconds = _asked(database, _questions(speech, transcripts))
+    seconds = _timed(database, _queries(speech, options.transcripts, options.calls))
     by_kind = {kind: _p95(some) for kind, some in sorted(seconds.items())}
     every = [one for some in seconds.values() for one in some]
     return {
-        "rows": transcripts,
+        "rows": options.transcripts,
         **figures,
         "p50_ms": _ms(statistics.median(every)),
         "p95_ms": _p95(every),
@@ -107,16 +106,16 @@ def _measure(database: Database, transcripts: int, blocks: int) -> dict[str, obj
 
 
 def _indexing_ms(database: Database, blocks: int) -> dict[str, float]:
-    """Measure what a transcript costs: its analysis, and its rows in an index that is small still."""
+    """Measure the analysis of a transcript, and the insert of its rows while the index is small."""
     speech = Speech(seed=2)
     analysis, writing = [], []
     with database.begin() as connection:
-        _add_transcriptions(connection, 1, 20)
+        add_transcriptions(connection, 20)
     for number in range(1, 21):
         segments = [
             Segment(10.0 * place, 10.0 * place + 9, line)
             for place, line in enumerate(
-                line for _ in range(blocks * PARAGRAPHS_A_BLOCK) for line in speech.paragraph(0, LINES)
+                line for _ in range(blocks * PARAGRAPHS_PER_BLOCK) for line in speech.paragraph(0, LINES)
             )
         ]
         started = time.perf_counter()
@@ -135,146 +134,6 @@ def _indexing_ms(database: Database, blocks: int) -> dict[str, float]:
         "analysis_ms_a_transcript": _ms(statistics.median(analysis)),
         "writing_ms_a_transcript": _ms(statistics.median(writing)),
     }
-
-
-def _write_pool(database: Database, paragraphs: list[list[str]]) -> None:
-    """Analyse the paragraphs with the product's code, a block each, and store what it makes of them."""
-    with database.begin() as connection:
-        connection.execute(
-            text("""
-                CREATE TABLE pool (
-                    number integer PRIMARY KEY, text text, terms tsvector, starts smallint[], lines integer)
-            """)
-        )
-        connection.execute(
-            text("CREATE AGGREGATE joined_vectors (tsvector) (SFUNC = tsvector_concat, STYPE = tsvector)")
-        )
-        connection.execute(
-            text(
-                "CREATE AGGREGATE joined_arrays (anycompatiblearray) (SFUNC = array_cat, STYPE = anycompatiblearray)"
-            )
-        )
-    for first in range(0, PARAGRAPHS, AT_ONCE):
-        rows = []
-        for number in range(first, first + AT_ONCE):
-            segments = tuple(Segment(0.0, 1.0, line) for line in paragraphs[number])
-            (block,) = transcript_blocks(Transcript("ko", 1.0, 1.0, "none", segments))
-            vector = " ".join(
-                f"'{lexeme}':{','.join(map(str, places))}" for lexeme, places in block.positions.items()
-            )
-            rows.append(
-                {
-                    "number": number,
-                    "text": block.text,
-                    "terms": vector,
-                    "starts": list(block.term_starts),
-                    "lines": LINES,
-                }
-            )
-        with database.begin() as connection:
-            connection.execute(
-                text(
-                    "INSERT INTO pool VALUES (:number, :text, CAST(:terms AS tsvector), CAST(:starts AS smallint[]), :lines)"
-                ),
-                rows,
-            )
-    print_status(f"{PARAGRAPHS:,} paragraphs analysed")
-
-
-def _write_transcripts(database: Database, transcripts: int) -> None:
-    with database.begin() as connection:
-        _add_transcriptions(connection, 1, transcripts)
-        connection.execute(text("DROP INDEX stt_search_tsv"))
-        # the benchmark is about searching: what is written here need not survive a crash
-        connection.execute(text("ALTER TABLE stt_search SET UNLOGGED"))
-    print_status(f"{transcripts:,} transcriptions")
-
-
-def _add_transcriptions(connection: object, first: int, last: int) -> None:
-    connection.execute(  # type: ignore[attr-defined]
-        text("""
-            INSERT INTO stt_transcriptions (batch_id, audio_file_id, audio_file_path, transcription_text, segments, status,
-                language, language_probability, duration, model, created_at)
-            SELECT 1 + (n - 1) / :each, n, format('s3://recordings/week-%s/call-%s.wav', n / :each, n), '', '[]',
-                   'completed', 'ko', 1, 720, 'large-v3', '2026-01-01T00:00:00Z'
-            FROM generate_series(CAST(:first AS int), :last) n ORDER BY n
-        """),
-        {"first": first, "last": last, "each": TRANSCRIPTS_A_BATCH},
-    )
-
-
-def _write_blocks(database: Database, transcripts: int, blocks: int) -> None:
-    """Compose every block from paragraphs of one half, and a last line with a number of its own."""
-
-    def write(first: int) -> None:
-        with database.begin() as connection:
-            # foreign keys hold by construction
-            connection.execute(text("SET LOCAL session_replication_role = 'replica'"))
-            connection.execute(
-                text("SET LOCAL synchronous_commit = 'off'"),
-            )
-            connection.execute(
-                text(r"""
-                WITH part AS (
-                    SELECT t.id AS transcription, t.created_at, t.batch_id, b AS block, i, p.*,
-                           coalesce(sum(length(p.text) + 1) OVER (PARTITION BY t.id, b ORDER BY i
-                               ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)::int AS before
-                    FROM stt_transcriptions t
-                    CROSS JOIN generate_series(0, :blocks - 1) b CROSS JOIN generate_series(0, :paragraphs - 1) i
-                    JOIN pool p ON p.number =
-                        2 * ((abs(hashint8extended(t.id * 1000 + b * 10 + i, 7)) % (:pool / 2))::int) + t.id % 2
-                    WHERE t.id >= :first AND t.id < CAST(:first AS bigint) + :count
-                ), block AS (
-                    SELECT transcription, created_at, batch_id, block, string_agg(text, E'\n' ORDER BY i) AS text,
-                           joined_vectors(terms ORDER BY i) AS terms, sum(lines)::int + 1 AS lines,
-                           joined_arrays((SELECT array_agg((s + before)::smallint ORDER BY n)
-                                          FROM unnest(starts) WITH ORDINALITY AS x (s, n)) ORDER BY i) AS starts,
-                           ((transcription - 1) * :blocks + block + 1) AS id
-                    FROM part GROUP BY transcription, created_at, batch_id, block
-                )
-                INSERT INTO stt_search (id, transcription_id, transcription_created_at, batch_id, part, number, start, text,
-                    line_starts, speakers, term_starts, tsv)
-                SELECT id, transcription, created_at, batch_id, 'transcript', block, block * 180, text || E'\n' || last_line,
-                       ARRAY(SELECT block * 180 + n * 180.0 / lines FROM generate_series(0, lines - 1) n),
-                       ARRAY(SELECT 'SPEAKER_0' || n % 3 FROM generate_series(0, lines - 1) n),
-                       starts || ARRAY[length(text) + 1, length(text) + 4, length(text) + 7]::smallint[],
-                       (terms || format('''접수''\:1 ''번호''\:2 ''%s''\:3', own)::tsvector)
-                           || format('''batch\:%s'' ''section\:%s''', batch_id, id >> :bits)::tsvector
-                FROM (SELECT *, 1000000 + id / 3 AS own, '접수 번호 ' || 1000000 + id / 3 AS last_line FROM block) b
-                ORDER BY id
-                """),
-                {
-                    "blocks": blocks,
-                    "paragraphs": PARAGRAPHS_A_BLOCK,
-                    "pool": PARAGRAPHS,
-                    "first": first,
-                    "count": AT_ONCE,
-                    "bits": store.SECTION_BITS,
-                },
-            )
-        if (first - 1) % 20_000 == 0:
-            print_status(f"blocks of {first - 1:,} transcripts")
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(write, range(1, transcripts + 1, AT_ONCE)))
-    print_status("all blocks")
-
-
-def _build_indexes(database: Database) -> float:
-    started = time.perf_counter()
-    with database.begin() as connection:
-        connection.execute(text("SET LOCAL maintenance_work_mem = '2GB'"))
-        connection.execute(
-            text("CREATE INDEX stt_search_tsv ON stt_search USING gin (tsv) WITH (fastupdate = off)")
-        )
-    seconds = time.perf_counter() - started
-    print_status("index built; VACUUM ANALYZE")
-    with database.scratch() as connection:
-        settling = connection.execution_options(isolation_level="AUTOCOMMIT")
-        settling.execute(text("VACUUM ANALYZE stt_search"))
-        settling.execute(text("VACUUM ANALYZE stt_transcriptions"))
-        settling.execute(text("CHECKPOINT"))
-    return round(seconds, 1)
 
 
 def _figures(database: Database) -> dict[str, object]:
@@ -296,17 +155,17 @@ def _figures(database: Database) -> dict[str, object]:
 
 
 def _check(database: Database, speech: Speech) -> None:
-    """Make sure that a word is found in every form, and that what is found shows it."""
+    """Check that all forms of a word have the same matches, and that the snippets mark the words of the query."""
     for word in ("회의", speech.nouns[0][30], speech.nouns[1][400]):
         found = [
             [match.id for match in search(database, form, limit=50).items]
             for form in (word, f"{word}를", f"{word}에서")
         ]
         if not found[0] or found[0] != found[1] or found[0] != found[2]:
-            raise SystemExit(f"{word} is not found alike in all forms: {found}")
+            raise SystemExit(f"The forms of {word} have different matches: {found}")
     number = search(database, "1000007", limit=10)
     if len(number.items) != 3:
-        raise SystemExit(f"A number of three blocks was found in {len(number.items)}.")
+        raise SystemExit(f"A number that is in 3 blocks has {len(number.items)} matches.")
     for matches in (
         search(database, "회의에서", limit=50),
         number,
@@ -318,67 +177,64 @@ def _check(database: Database, speech: Speech) -> None:
                 html.unescape(word).startswith(("회의", "정기", "1000007", "접수", "번호")) or "회의" in word
                 for word in marked
             ):
-                raise SystemExit(f"Block {match.id} is marked wrongly: {match.hits}")
+                raise SystemExit(f"Block {match.id} has wrong marks: {match.hits}")
 
 
-def _questions(speech: Speech, transcripts: int) -> Iterator[Question]:
+def _queries(speech: Speech, transcripts: int, calls: int) -> list[Query]:
     def noun(first: int, last: int, half: int = 0) -> str:
         return _rng.choice(speech.nouns[half][first:last])
 
     def form(word: str) -> str:
         return speech.inflected(word)
 
-    batches = max(1, transcripts // TRANSCRIPTS_A_BATCH)
-    # how often people ask so, in percent: an estimate
-    makers: dict[str, tuple[int, Callable[[], Question]]] = {
-        "common": (12, lambda: Question("common", noun(0, 60))),
-        "medium": (18, lambda: Question("medium", noun(100, 1_000))),
-        "uncommon": (12, lambda: Question("uncommon", noun(1_500, 5_000))),
-        "rare": (8, lambda: Question("rare", f"접수 번호 {1_000_000 + _rng.randrange(transcripts)}")),
-        "inflected": (14, lambda: Question("inflected", form(noun(0, 1_000)))),
-        "two words": (12, lambda: Question("two words", f"{form(noun(0, 60))} {form(noun(60, 1_000))}")),
-        "three words": (4, lambda: Question("three words", " ".join(form(noun(0, 300)) for _ in range(3)))),
-        "common words that never meet": (
+    batches = max(1, transcripts // TRANSCRIPTS_PER_BATCH)
+    # percent of all queries: an estimate
+    makers: dict[str, tuple[int, Callable[[], Query]]] = {
+        "common": (12, lambda: Query("common", noun(0, 60))),
+        "medium": (18, lambda: Query("medium", noun(100, 1_000))),
+        "uncommon": (12, lambda: Query("uncommon", noun(1_500, 5_000))),
+        "rare": (8, lambda: Query("rare", f"접수 번호 {1_000_000 + _rng.randrange(transcripts)}")),
+        "inflected": (14, lambda: Query("inflected", form(noun(0, 1_000)))),
+        "two words": (12, lambda: Query("two words", f"{form(noun(0, 60))} {form(noun(60, 1_000))}")),
+        "three words": (4, lambda: Query("three words", " ".join(form(noun(0, 300)) for _ in range(3)))),
+        "common words in no common block": (
             2,
-            lambda: Question("common words that never meet", f"{noun(0, 60)} {noun(0, 60, 1)}"),
+            lambda: Query("common words in no common block", f"{noun(0, 60)} {noun(0, 60, 1)}"),
         ),
-        "phrase": (5, lambda: Question("phrase", f'"{speech.phrase(_rng)}"')),
-        "phrase nobody says": (
+        "phrase": (5, lambda: Query("phrase", f'"{speech.phrase(_rng)}"')),
+        "phrase without a match": (
             1,
-            lambda: Question("phrase nobody says", f'"{noun(100, 300)} {noun(100, 300)}"'),
+            lambda: Query("phrase without a match", f'"{noun(100, 300)} {noun(100, 300)}"'),
         ),
         "in a batch": (
             5,
-            lambda: Question("in a batch", form(noun(0, 1_000)), batch_id=_rng.randint(1, batches)),
+            lambda: Query("in a batch", form(noun(0, 1_000)), batch_id=_rng.randint(1, batches)),
         ),
-        "second page": (5, lambda: Question("second page", form(noun(0, 1_000)), second_page=True)),
-        "no such word": (2, lambda: Question("no such word", f"{noun(0, 60)} 크로노그래프")),
+        "second page": (5, lambda: Query("second page", form(noun(0, 1_000)), second_page=True)),
+        "no such word": (2, lambda: Query("no such word", f"{noun(0, 60)} 크로노그래프")),
     }
-    questions = [make() for share, make in makers.values() for _ in range(CALLS * share // 100)]
-    _rng.shuffle(questions)
-    yield from questions
+    queries = [make() for share, make in makers.values() for _ in range(calls * share // 100)]
+    _rng.shuffle(queries)
+    return queries
 
 
-def _asked(database: Database, questions: Iterator[Question]) -> dict[str, list[float]]:
+def _timed(database: Database, queries: list[Query]) -> dict[str, list[float]]:
+    """Return the seconds of each call, by kind."""
     seconds: dict[str, list[float]] = {}
     slowest: dict[str, tuple[float, str, int]] = {}
-    for question in questions:
+    for query in queries:
         before = None
-        if question.second_page:
-            before = search(database, question.text, limit=PAGE).before
+        if query.second_page:
+            before = search(database, query.text, limit=PAGE).before
         started = time.perf_counter()
-        found: Matches = search(
-            database, question.text, limit=PAGE, batch_id=question.batch_id, before=before
-        )
+        found: Matches = search(database, query.text, limit=PAGE, batch_id=query.batch_id, before=before)
         took = time.perf_counter() - started
-        seconds.setdefault(question.kind, []).append(took)
-        slowest[question.kind] = max(
-            slowest.get(question.kind, (0.0, "", 0)), (took, question.text, len(found.items))
-        )
+        seconds.setdefault(query.kind, []).append(took)
+        slowest[query.kind] = max(slowest.get(query.kind, (0.0, "", 0)), (took, query.text, len(found.items)))
     for kind, (took, asked, items) in slowest.items():
         print_status(
             f"{kind}: median {_ms(statistics.median(seconds[kind]))}, p95 {_p95(seconds[kind])}, "
-            f"worst {_ms(took)} ms for {asked}, {items} found"
+            f"worst {_ms(took)} ms for {asked}, {items} matches"
         )
     return seconds
 
