@@ -1,1 +1,1 @@
-"""Measurements, each a module that prints one JSON object as its last line. Not part of the tests."""
+"""Benchmarks: the last line of the output of each is one JSON object. The tests run each at its smallest size only."""

@@ -1,8 +1,8 @@
-"""The admin API under 32 clients at once: requests a second and p95 of progress, list and create.
+"""The admin API with 32 concurrent clients: requests per second and p95 of progress, list and create.
 
-`stt api` runs as a process of its own on a real Postgres (embedded) that holds one large batch, half done, and many small
-ones. The clients are threads with a connection each. The page of the API's description, which asks no database, is asked in
-the same way: what this machine's web server and clients reach at most.
+`stt api` runs in a separate process, on a real Postgres (embedded) with one large batch, half done, and many small ones. Each
+client is a thread with its own connection. The OpenAPI page needs no database, so its figures are the upper limit of the web
+server and the clients on this machine.
 """
 
 import argparse
@@ -13,10 +13,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import text
@@ -32,7 +32,6 @@ from stt_pipeline.store.migrations import upgrade
 from stt_pipeline.store.server.embedded import with_database
 
 CLIENTS = 32
-SMALL_BATCHES = 500
 BATCHES = "/api/v1/admin/stt-batches"
 
 Request = tuple[str, str, bytes | None]
@@ -43,42 +42,43 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--files", type=int, default=1_000_000, help="of the large batch")
     arguments.add_argument("--seconds", type=float, default=15.0, help="for each kind of request")
-    wishes = arguments.parse_args()
+    arguments.add_argument("--small-batches", type=int, default=500, help="beside the large one")
+    options = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="stt-api-") as folder:
         source = Path(folder) / "recordings"
         source.mkdir()
-        settings = Settings(home=Path(folder) / "home", database_url="", _env_file=None)  # type: ignore[call-arg]
+        settings = Settings(home=Path(folder) / "home", database_url="", _env_file=None)
         with with_database(settings) as url:
             upgrade(url)
             database = Database(url)
-            large = _filled(database, wishes.files)
+            large = _filled(database, options.files, options.small_batches)
             _, key = keys.create(database, name="benchmark", role="admin", actor=Actor("benchmark"))
             database.dispose()
             with _server(settings, url, source) as port:
-                figures = _measure(port, key, large, source, wishes.seconds)
-    print(json.dumps({"clients": CLIENTS, "files": wishes.files, **figures, "cores": os.cpu_count()}))
+                figures = _measure(port, key, large, source, options.seconds)
+    print(json.dumps({"clients": CLIENTS, "files": options.files, **figures, "cores": os.cpu_count()}))
 
 
-def _filled(database: Database, files: int) -> int:
-    """Fill the store, and return the large batch."""
+def _filled(database: Database, files: int, small_batches: int) -> int:
+    """Fill the store, and return the id of the large batch."""
     from stt_pipeline_tests.store import large_store
 
     with database.begin() as connection:
-        small = large_store.add_batches(connection, SMALL_BATCHES, files=20, files_per_shard=1)
+        small = large_store.add_batches(connection, small_batches, files=20, files_per_shard=1)
         (large,) = large_store.add_batches(
             connection, 1, files=files, files_per_shard=max(1, files // 10_000)
         )
         large_store.do_half(connection, [*small, large], transcripts=0)
     with database.scratch() as connection:
-        settling = connection.execution_options(isolation_level="AUTOCOMMIT")
-        settling.execute(text("VACUUM ANALYZE"))
-        settling.execute(text("CHECKPOINT"))
+        autocommit = connection.execution_options(isolation_level="AUTOCOMMIT")
+        autocommit.execute(text("VACUUM ANALYZE"))
+        autocommit.execute(text("CHECKPOINT"))
     return large
 
 
 @contextmanager
 def _server(settings: Settings, url: str, source: Path) -> Iterator[int]:
-    """Run `stt api` and lend its port."""
+    """Run `stt api`; the value is its port."""
     port = usable_port("127.0.0.1", 0, what="The benchmark", setting="")
     variables = {
         **os.environ,
@@ -91,7 +91,7 @@ def _server(settings: Settings, url: str, source: Path) -> Iterator[int]:
         try:
             while not is_reachable(f"http://127.0.0.1:{port}/health"):
                 if process.poll() is not None:
-                    raise SystemExit("The API ended.")
+                    raise SystemExit(f"stt api exited with code {process.returncode}; its log is above.")
                 time.sleep(0.2)
             yield port
         finally:
@@ -115,40 +115,34 @@ def _measure(port: int, key: str, large: int, source: Path, seconds: float) -> d
             f"{name}_p50_ms": round(statistics.median(latencies) * 1000, 1),
             f"{name}_p95_ms": round(statistics.quantiles(latencies, n=20)[-1] * 1000, 1),
         }
-        print(f"{name}: {figures[f'{name}_per_second']} a second", file=sys.stderr)
+        print(f"{name}: {figures[f'{name}_per_second']} requests per second", file=sys.stderr)
     return figures
 
 
 def _load(port: int, key: str, request: Request, seconds: float) -> list[float]:
-    """Ask by 32 clients at once for so many seconds, and return how long each answer took, in seconds."""
+    """Send the request from 32 clients for ``seconds``, and return the latency of each response in seconds."""
     end = time.perf_counter() + seconds
-    found: list[list[float]] = [[] for _ in range(CLIENTS)]
-    wrong: list[str] = []
+    errors: list[str] = []
 
-    def ask_on(latencies: list[float]) -> None:
+    def client(_: int) -> list[float]:
         method, path, body = request
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        while (began := time.perf_counter()) < end and not wrong:
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            content = answer.read()
-            if answer.status not in (200, 201):
-                wrong.append(f"{answer.status}: {content.decode()[:500]}")
-            latencies.append(time.perf_counter() - began)
-        connection.close()
+        latencies: list[float] = []
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+            while (began := time.perf_counter()) < end and not errors:
+                connection.request(method, path, body, headers)
+                response = connection.getresponse()
+                content = response.read()
+                if response.status not in (200, 201):
+                    errors.append(f"{response.status}: {content.decode()[:500]}")
+                latencies.append(time.perf_counter() - began)
+        return latencies
 
-    threads = [threading.Thread(target=ask_on, args=(latencies,)) for latencies in found]
-    _each(threads, threading.Thread.start)
-    _each(threads, threading.Thread.join)
-    if wrong:
-        raise SystemExit(wrong[0])
-    return [one for latencies in found for one in latencies]
-
-
-def _each(threads: list[threading.Thread], do: Callable[[threading.Thread], None]) -> None:
-    for thread in threads:
-        do(thread)
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        latencies = [one for of_client in pool.map(client, range(CLIENTS)) for one in of_client]
+    if errors:
+        raise SystemExit(errors[0])
+    return latencies
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""How well and how fast each diarizer finds the speakers of real recordings and of the samples.
+"""The error rate (DER) and the speed of each diarizer on real recordings and on the samples.
 
-Give the folder of the real ones by --audio: two_speakers_phone.wav and meetings/*.wav with an RTTM file beside each. Diarizers
-of the whisperx extra are measured where it is installed. --leave-one-out tunes thresholds on all meetings but one, scores
-that one, and so on for each: what to expect of recordings that nobody tuned for.
+``--audio`` is the folder of the real recordings: two_speakers_phone.wav and meetings/*.wav, each with an RTTM file beside it.
+Diarizers of the whisperx extra are measured if it is installed. ``--leave-one-out`` tunes the thresholds on all meetings except
+one and scores that one, for each meeting: an estimate for recordings that were not used for tuning.
 """
 
 import argparse
@@ -28,7 +28,7 @@ _SAMPLES = Path(__file__).parents[1] / "samples"
 _NAMES = ("none", "embedded", "segmentation")
 _DIARIZATION = "stt_pipeline.speech.diarization"
 
-# what is tuned, around the values that are in use
+# thresholds to tune, with values around those in use
 _GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
     "embedded": {
         f"{_DIARIZATION}.clustering._BIC_WEIGHT": (1.25, 1.5, 1.75),
@@ -47,25 +47,27 @@ def main() -> None:
     """Print a table, and the figures as one JSON object on the last line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--audio", type=Path, default=Path("../shared/audio"), help="folder of the real recordings"
+        "--audio", type=Path, default=Path("../shared/audio"), help="folder of the real recordings, if any"
     )
     parser.add_argument(
         "--leave-one-out", action="store_true", help="tune on the other meetings; takes minutes"
     )
+    parser.add_argument("--samples", type=int, default=8, help="how many of samples/")
     arguments = parser.parse_args()
+    references = sorted((_SAMPLES / "reference").glob("*.rttm"))[: arguments.samples]
     sets = {
         "phone": [arguments.audio / "two_speakers_phone.wav"],
         "meetings": sorted((arguments.audio / "meetings").glob("*.wav")),
-        "samples": [_sample(path) for path in sorted((_SAMPLES / "reference").glob("*.rttm"))],
+        "samples": [_sample(path) for path in references],
     }
     result: dict[str, Any] = {}
     for name in _NAMES:
         try:
             diarizer = load_diarizer(name)
         except ConfigurationError as error:
-            print(f"{name} is left out: {error}")
+            print(f"{name} is skipped: {error}")
             continue
-        diarizer.diarize(SoundFile(sets["samples"][0]))  # models are loaded
+        diarizer.diarize(SoundFile(sets["samples"][0]))  # loads the models
         result[name] = {
             kind: _measured(diarizer, paths) for kind, paths in sets.items() if paths and paths[0].exists()
         }

@@ -1,4 +1,4 @@
-"""A database and a Dagster instance of a benchmark's own, and ticks of sensors in it. Nothing is measured here."""
+"""What several benchmarks share: a new database with a Dagster instance, sensor ticks in it, and status lines."""
 
 import os
 import sys
@@ -26,7 +26,12 @@ _began = time.monotonic()
 
 @contextmanager
 def own_database(folder: Path, server: str) -> Iterator[Settings]:
-    """Yield settings with a new database, put into this process' environment as well; it is dropped at the end."""
+    """Create a database, and drop it at the end. The value is settings for it, which are also in ``os.environ``.
+
+    Args:
+        folder: for STT_HOME.
+        server: URL of a Postgres server; empty starts the embedded one.
+    """
     home = folder / "home"
     with with_database(Settings(home=home, database_url=server, _env_file=None)) as url:
         name = f"stt_scale_{uuid.uuid4().hex[:8]}"
@@ -52,7 +57,7 @@ def _execute(url: str, statement: str) -> None:
 
 @contextmanager
 def closing_database(url: str) -> Iterator[Database]:
-    """Lend a pool of connections."""
+    """Open a pool of connections, and close it at the end."""
     database = Database(url)
     try:
         yield database
@@ -61,10 +66,10 @@ def closing_database(url: str) -> Iterator[Database]:
 
 
 def sensor_tick(instance: "DagsterInstance", name: str) -> "SensorExecutionData":
-    """Evaluate a sensor once, as Dagster's code server does, and return what it asks for.
+    """Evaluate a sensor once, as Dagster's code server does, and return its run requests and messages.
 
     Raises:
-        SystemExit: it failed.
+        SystemExit: the evaluation failed.
     """
     from dagster._core.definitions.sensor_definition import SensorExecutionData
     from dagster._core.remote_origin import RegisteredCodeLocationOrigin
@@ -88,6 +93,6 @@ def sensor_tick(instance: "DagsterInstance", name: str) -> "SensorExecutionData"
     return found
 
 
-def print_status(what: str) -> None:
-    """Tell a person how far a benchmark is."""
-    print(f"{time.monotonic() - _began:7.1f} s  {what}", file=sys.stderr, flush=True)
+def print_status(message: str) -> None:
+    """Print the seconds since the start, and a message, to stderr."""
+    print(f"{time.monotonic() - _began:7.1f} s  {message}", file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
-"""The product's definitions with speech work that takes no time, for ``benchmarks.orchestration``.
+"""The product's definitions with backends that return at once, for ``benchmarks.orchestration``.
 
-Every recording gets the same transcript of 50 words, two speakers and the same minutes, so that there is something to
-store; all else is real.
+Every recording gets the same transcript of 50 words, two speakers and the same minutes, so that there is data to store.
+All else is real.
 """
 
 from stt_pipeline.audio.sound import Sound

@@ -1,4 +1,4 @@
-"""Korean that sounds like meetings, for measuring search: words as frequent as words are, with particles and endings."""
+"""Synthetic Korean text of meetings for ``benchmarks.search``: realistic word frequencies, particles and endings."""
 
 import random
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ _FILLERS = _words("""
 
 
 class Speech:
-    """Two halves of a company that talk of different things, in the same grammar."""
+    """Draws text in two halves: the same grammar, different nouns."""
 
     def __init__(self, seed: int) -> None:
         """Make the vocabularies, of 4,500 nouns each, the most frequent one first."""
@@ -76,13 +76,13 @@ class Speech:
             self._half(words[1::2], rest[1::2]),
         )
         self._weights = list(accumulate(1 / (rank + 3) for rank in range(_VOCABULARY)))
-        self._said: list[str] = []
+        self._phrases: list[str] = []
 
     def _half(self, words: Sequence[str], rest: Sequence[str]) -> Sequence[str]:
         pairs = [f"{one}{other}" for one in words[:40] for other in words[100:140]]
         others = [*rest, *pairs]
         self._rng.shuffle(others)
-        # this one word is in both
+        # this word is in both halves
         return ["회의", *words, *others][:_VOCABULARY]
 
     def paragraphs(self, count: int, lines: int) -> list[list[str]]:
@@ -94,12 +94,12 @@ class Speech:
         return [self._line(half) for _ in range(lines)]
 
     def inflected(self, word: str) -> str:
-        """Return a word with some particle."""
+        """Return a word with a random particle."""
         return word + self._rng.choice(_WITH_NOUN)
 
     def phrase(self, rng: random.Random) -> str:
-        """Return two words that follow each other somewhere."""
-        return rng.choice(self._said)
+        """Return two words that are next to each other in some paragraph."""
+        return rng.choice(self._phrases)
 
     def _line(self, half: int) -> str:
         words: list[str] = []
@@ -114,6 +114,6 @@ class Speech:
                 words.append(self._rng.choice(_VERBS))
             else:
                 words.append(self._rng.choice(_ACTIONS) + self._rng.choice(_ENDINGS))
-                if len(self._said) < 5_000 and len(words) >= 2:
-                    self._said.append(f"{words[-2]} {words[-1]}")
+                if len(self._phrases) < 5_000 and len(words) >= 2:
+                    self._phrases.append(f"{words[-2]} {words[-1]}")
         return " ".join(" ".join(words).split()[:25]) + "."

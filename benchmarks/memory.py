@@ -1,9 +1,9 @@
-"""Memory that speech work takes: whether it grows from shard to shard, and with the length of a recording.
+"""The memory of speech work: its growth from shard to shard, and with the length of a recording.
 
-Of shards: 200 of one short recording each go through the transcribe stage of one process, ten a run, on a real Postgres;
-the growth is from after the tenth shard to after the last. Of length: a recording of ten minutes and one of ``--hours``
-are transcribed and diarized, each in a process of its own, and their peaks are compared. All with the demo model,
-model batches of 8 and the embedded diarizer.
+Shards: 200 shards with one short recording each go through the transcribe stage in one process, ten per run, on a real Postgres.
+The growth is the difference between the memory after the last shard and after the tenth. Length: a recording of ten minutes and
+one of ``--hours`` are transcribed and diarized, each in a new process, and their peaks are compared. The model is the demo model
+with model batches of 8; the diarizer is embedded.
 """
 
 import argparse
@@ -37,32 +37,30 @@ from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.speakers import assign_speakers
 from stt_pipeline.store.database import Database
 
-SHARDS, SHARDS_A_RUN = 200, 10
+SHARDS_PER_RUN = 10
 MODEL_BATCH = 8
-SHORT_MINUTES = 10
-_PIECES = 6  # of ten minutes each, which a longer recording has over and over
+_PIECES = 6  # short recordings that the long one repeats
 
 
 def main() -> None:
     """Run the benchmark and print its JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--hours", type=float, default=0.0, help="length of the long recording; 0 leaves it out"
-    )
-    parser.add_argument("--shards", type=int, default=SHARDS, help="0 leaves them out")
-    parser.add_argument("--database-url", default="", help="a server; empty: an embedded one")
-    parser.add_argument("--hear", type=Path, help=argparse.SUPPRESS)
-    wishes = parser.parse_args()
-    if wishes.hear:
-        print(json.dumps(_hear(wishes.hear)))
+    parser.add_argument("--hours", type=float, default=0.0, help="length of the long recording; 0 skips it")
+    parser.add_argument("--minutes", type=float, default=10.0, help="length of the short recording")
+    parser.add_argument("--shards", type=int, default=200, help="a multiple of 10; 0 skips them")
+    parser.add_argument("--database-url", default="", help="of a Postgres server; empty: the embedded one")
+    parser.add_argument("--transcribe", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.transcribe:
+        print(json.dumps(_transcribe(options.transcribe)))
         return
     result: dict[str, object] = {"model_batch": MODEL_BATCH}
     with tempfile.TemporaryDirectory(prefix="stt-memory-") as name:
         folder = Path(name)
-        if wishes.shards:
-            result |= _shards(folder, wishes.shards, wishes.database_url)
-        if wishes.hours:
-            result |= _lengths(folder, wishes.hours)
+        if options.shards:
+            result |= _shards(folder, options.shards, options.database_url)
+        if options.hours:
+            result |= _lengths(folder, options.minutes, options.hours)
     print(json.dumps(result))
 
 
@@ -73,8 +71,8 @@ def _shards(folder: Path, count: int, server: str) -> dict[str, object]:
         engine = Engine(load_model("demo", "cpu"), batch_size=MODEL_BATCH)
         diarizer = load_diarizer("embedded")
         resident = []
-        for first in range(0, count, SHARDS_A_RUN):
-            claim = ClaimRequest(keys[first : first + SHARDS_A_RUN], "transcribe", str(uuid.uuid4()))
+        for first in range(0, count, SHARDS_PER_RUN):
+            claim = ClaimRequest(keys[first : first + SHARDS_PER_RUN], "transcribe", str(uuid.uuid4()))
             with ShardClaims(database, claim, lease_seconds=120, max_attempts=1) as work:
                 probe_files(work)
                 transcribe_files(work, FixedBackend(engine))
@@ -84,7 +82,7 @@ def _shards(folder: Path, count: int, server: str) -> dict[str, object]:
                 raise SystemExit(f"{failed[0].name}: {failed[0].error}")
             gc.collect()
             resident.append(_own_mb("VmRSS"))
-            print_status(f"{first + SHARDS_A_RUN} of {count} shards: {resident[-1]:.0f} MB")
+            print_status(f"{first + SHARDS_PER_RUN} of {count} shards: {resident[-1]:.0f} MB")
     return {
         "shards": count,
         "mb_after_ten_shards": round(resident[0], 1),
@@ -94,7 +92,7 @@ def _shards(folder: Path, count: int, server: str) -> dict[str, object]:
 
 
 def _scanned(database: Database, recordings: Path) -> list[str]:
-    """Make a batch of a folder, one file a shard, and return the keys of its shards."""
+    """Create a batch from a folder, one file per shard, scan it, and return the keys of its shards."""
     batch = create_batch(database, BatchRequest(source_path=str(recordings)))
     keys: list[str] = []
     with claimed_batch(database, batch.id, run_id=str(uuid.uuid4()), token=None, lease_seconds=60) as work:
@@ -102,16 +100,15 @@ def _scanned(database: Database, recordings: Path) -> list[str]:
     return keys
 
 
-def _lengths(folder: Path, hours: float) -> dict[str, object]:
-    pieces = [
-        one.path
-        for one in splice(folder / "pieces", [(SHORT_MINUTES * 60.0, SHORT_MINUTES * 60.0 + 6.0)] * _PIECES)
-    ]
+def _lengths(folder: Path, minutes: float, hours: float) -> dict[str, object]:
+    length = (minutes * 60, minutes * 60 + 6)
+    pieces = [one.path for one in splice(folder / "pieces", [length] * _PIECES)]
     long = _repeated(folder / "long.wav", pieces, hours * 3600)
-    short, longer = (_heard_alone(path) for path in (pieces[0], long))
+    short, longer = (_in_new_process(path) for path in (pieces[0], long))
     return {
+        "minutes": minutes,
         "hours": hours,
-        "peak_mb_ten_minutes": short["peak_mb"],
+        "peak_mb_short": short["peak_mb"],
         "peak_mb_long": longer["peak_mb"],
         "peak_growth_mb": round(longer["peak_mb"] - short["peak_mb"], 1),
         "long_rtfx": round(hours * 3600 / longer["seconds"], 1),
@@ -121,10 +118,10 @@ def _lengths(folder: Path, hours: float) -> dict[str, object]:
 
 
 def _repeated(path: Path, pieces: list[Path], seconds: float) -> Path:
-    """Write the pieces to ``path`` one after the other, over and over, until it is so long."""
+    """Write the pieces to ``path`` in turns, until it has this length."""
     with wave.open(str(path), "wb") as long:
         number = 0
-        while long.getnframes() == 0 or long.print_result() < seconds * long.getframerate():
+        while long.getnframes() == 0 or long.tell() < seconds * long.getframerate():
             with wave.open(str(pieces[number % len(pieces)])) as piece:
                 if not number:
                     long.setparams(piece.getparams())
@@ -133,17 +130,17 @@ def _repeated(path: Path, pieces: list[Path], seconds: float) -> Path:
     return path
 
 
-def _heard_alone(path: Path) -> dict[str, float]:
-    print_status(f"hearing {path.name}")
-    command = [sys.executable, "-m", "benchmarks.memory", "--hear", str(path)]
+def _in_new_process(path: Path) -> dict[str, float]:
+    print_status(f"transcribing {path.name}")
+    command = [sys.executable, "-m", "benchmarks.memory", "--transcribe", str(path)]
     ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     figures: dict[str, float] = json.loads(ended.stdout.splitlines()[-1])
     print_status(f"{path.name}: {figures}")
     return figures
 
 
-def _hear(path: Path) -> dict[str, float]:
-    """Transcribe and diarize one recording, and return the peak of this process' memory."""
+def _transcribe(path: Path) -> dict[str, float]:
+    """Transcribe and diarize one recording, and return the peak memory of this process."""
     engine = Engine(load_model("demo", "cpu"), batch_size=MODEL_BATCH)
     diarizer = load_diarizer("embedded")
 
@@ -168,12 +165,12 @@ def _hear(path: Path) -> dict[str, float]:
 
 
 def peak_mb() -> float:
-    """Return the most memory that this process has had; getrusage would tell its parent's peak if that was higher."""
+    """Return the peak memory of this process (getrusage returns the peak of the parent process if that is higher)."""
     return _own_mb("VmHWM")
 
 
-def _own_mb(what: str) -> float:
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(what)]
+def _own_mb(field: str) -> float:
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field)]
     return int(line.split()[1]) / 1024
 
 

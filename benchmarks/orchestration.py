@@ -1,11 +1,12 @@
-"""What a file costs besides speech work: the product as `stt up` runs it, on 2,000 tiny recordings in 20 shards.
+"""The overhead of a file beside speech work: the product as `stt up` runs it, on 2,000 tiny recordings in 20 shards.
 
-Real Postgres, daemon, code server, a process for each run, Parquet and the outbox; only transcriber, diarizer and
-summarizer return at once (``instant_speech``). The wall clock runs from the end of the batch's scan to its completion, so
-it holds Dagster, the dispatcher's latency, process starts, imports, Postgres, Parquet and the report. What is taken off
-is ``speech_seconds``: opening the files, one probe and two decodings of each, timed on the same files afterwards.
+Postgres, daemon, code server, a process per run, Parquet and the outbox are real; transcriber, diarizer and summarizer return
+at once (``instant_speech``). The wall clock runs from the end of the batch's scan to its completion: Dagster, the latency of
+the dispatcher, process starts, imports, Postgres, Parquet and the report. ``speech_seconds`` are subtracted: one probe and two
+decodings of each file, measured on the same files afterwards.
 """
 
+import argparse
 import json
 import os
 import tempfile
@@ -30,29 +31,31 @@ from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import batch_stats, batches
 
-FILES = 2_000
-SECONDS = 1.0  # of sound in each file
+SECONDS = 1.0  # of audio in each file
 
 
 def main(module: str = "benchmarks.instant_speech") -> None:
     """Run one batch and print its figures."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--files", type=int, default=2_000)
+    files: int = arguments.parse_args().files
     with tempfile.TemporaryDirectory(prefix="stt-orchestration-") as folder:
         recordings = Path(folder, "recordings")
-        _write_recordings(recordings)
+        _write_recordings(recordings, files)
         settings = Settings(home=Path(folder, "home"), database_url="", smtp_url="", ui_port=0)
         with (
             Stack(settings, print_status=print, module=module) as stack,
             _opened(stack.database_url) as database,
         ):
-            print(f"Ready after {stack.start_seconds:.1f} s: {FILES} files in {recordings}.")
+            print(f"Ready after {stack.start_seconds:.1f} s: {files} files in {recordings}.")
             batch = create_batch(
                 database, BatchRequest(source_path=str(recordings), notify_emails=["team@example.com"])
             )
             while not (figures := progress(database, batch.id)).is_over:
                 stack.check()
                 time.sleep(0.5)
-            if figures.completed != FILES:
-                raise SystemExit(f"{figures.completed} of {FILES} files went through: {figures.error}")
+            if figures.completed != files:
+                raise SystemExit(f"{figures.completed} of {files} files are completed: {figures.error}")
             with database.begin() as connection:
                 batch = batches.get(connection, batch.id)
                 shards = batch_stats.sums(connection, batch.id).shards
@@ -69,12 +72,12 @@ def main(module: str = "benchmarks.instant_speech") -> None:
     print(
         json.dumps(
             {
-                "files": FILES,
+                "files": files,
                 "shards": shards,
                 "runs": len(counted),
                 "wall_seconds": round(wall, 2),
                 "speech_seconds": round(speech, 2),
-                "overhead_ms_per_file": round(1000 * (wall - speech) / FILES, 2),
+                "overhead_ms_per_file": round(1000 * (wall - speech) / files, 2),
                 "seconds": _split(counted, begin.timestamp(), end.timestamp()),
                 "creation_to_completion_seconds": round((end - batch.created_at).total_seconds(), 2),
             }
@@ -83,7 +86,7 @@ def main(module: str = "benchmarks.instant_speech") -> None:
 
 
 class _Run:
-    """When a run was launched, was at work and ended, and when each of its steps began and ended."""
+    """Times of a run (launch, start, end) and the start and end of each of its steps, as Unix times."""
 
     def __init__(self, instance: dg.DagsterInstance, run_id: str) -> None:
         stats: Any = instance.get_run_stats(run_id)
@@ -97,20 +100,20 @@ class _Run:
 
 
 def _split(runs: list[_Run], begin: float, end: float) -> dict[str, float]:
-    """Return where the seconds between two times went; no two of these runs are under way at once."""
-    # the report's run draws its picture after the batch is completed
+    """Return the seconds between two times by what they were used for; these runs do not overlap."""
+    # the run of the report goes on after the batch is completed
     seconds = {asset: min(to, end) - since for run in runs for asset, (since, to) in run.steps.items()}
-    at_work = sum(min(run.ended, end) - run.started for run in runs)
-    seconds["between steps"] = at_work - sum(seconds.values())
+    working = sum(min(run.ended, end) - run.started for run in runs)
+    seconds["between steps"] = working - sum(seconds.values())
     seconds["starting processes"] = sum(run.started - run.launched for run in runs)
-    seconds["waiting"] = end - begin - at_work - seconds["starting processes"]
+    seconds["waiting"] = end - begin - working - seconds["starting processes"]
     return {name: round(spent, 2) for name, spent in seconds.items()}
 
 
-def _write_recordings(folder: Path) -> None:
+def _write_recordings(folder: Path, files: int) -> None:
     folder.mkdir()
     tone = 0.2 * np.sin(2 * np.pi * 220 * np.arange(int(16_000 * SECONDS)) / 16_000)
-    for number in range(FILES):
+    for number in range(files):
         with wave.open(str(folder / f"{number:05d}.wav"), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
@@ -122,7 +125,7 @@ def _speech_seconds(folder: Path) -> float:
     source = open_source(str(folder))
     uris = [found.uri for found in source.list_objects()]
     with source.open_local(uris[0]) as path:
-        probe(path), decode(path)  # imports, which the pipeline's own processes pay for, are not speech work
+        probe(path), decode(path)  # imports are not speech work
     began = time.perf_counter()
     for work in (probe, decode, decode):
         for uri in uris:

@@ -1,4 +1,4 @@
-"""Recordings of any number and length, spliced from the sentences of the sample meetings, with what is said in them."""
+"""Test recordings of any number and length with their text, spliced from the sentences of the sample meetings."""
 
 import json
 import random
@@ -13,24 +13,24 @@ from stt_pipeline.audio.decode import SAMPLE_RATE, decode
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 
-_MARGIN = 0.15  # seconds of room around a sentence
-_PAUSE = (0.3, 1.2)  # seconds between spliced sentences, at least and at most
+_MARGIN = 0.15  # seconds that are kept around a sentence
+_PAUSE = (0.3, 1.2)  # seconds between sentences: minimum, maximum
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
-    """A recording in ``path`` of ``seconds``, in which ``text`` is said."""
+class SplicedRecording:
+    """A WAV file of ``seconds``, and the text of its speech."""
 
     path: Path
     seconds: float
     text: str
 
 
-def splice(folder: Path, lengths: list[tuple[float, float]], seed: int = 0) -> list[Spoken]:
+def splice(folder: Path, lengths: list[tuple[float, float]], seed: int = 0) -> list[SplicedRecording]:
     """Write a 16 kHz WAV file for each (shortest, longest) length in seconds, and return them.
 
-    Each is made of sentences of one meeting after the other, in their order, from a place drawn with ``seed``. The
-    telephone recording is left out: the demo model was not made for it.
+    Each has consecutive sentences from random meetings; ``seed`` decides which. The telephone recording is not used, because
+    the demo model was not trained for it.
     """
     draw = random.Random(seed)
     meetings = [
@@ -44,7 +44,7 @@ def splice(folder: Path, lengths: list[tuple[float, float]], seed: int = 0) -> l
     for number, (shortest, longest) in enumerate(lengths):
         aim = draw.uniform(shortest, longest)
         parts: list[npt.NDArray[np.float32]] = []
-        said: list[str] = []
+        sentences: list[str] = []
         seconds = 0.0
         while seconds < shortest:
             meeting = draw.choice(meetings)
@@ -54,13 +54,13 @@ def splice(folder: Path, lengths: list[tuple[float, float]], seed: int = 0) -> l
                 if seconds + more > aim and seconds + more > longest:
                     break
                 parts += [samples, np.zeros(int(pause * SAMPLE_RATE), np.float32)]
-                said.append(text)
+                sentences.append(text)
                 seconds += more
                 if seconds >= aim:
                     break
         path = folder / f"{number:04d}.wav"
         _write(path, np.concatenate(parts))
-        made.append(Spoken(path, seconds, " ".join(said)))
+        made.append(SplicedRecording(path, seconds, " ".join(sentences)))
     return made
 
 

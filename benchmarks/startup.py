@@ -1,19 +1,22 @@
-"""How long the definitions take to import, beside Dagster alone, in processes of their own that alternate."""
+"""The import time of the definitions and of Dagster alone, in turns, each in a new process."""
 
+import argparse
 import json
 import statistics
 import subprocess
 import sys
 import time
 
-ROUNDS = 7
 MODULES = ("dagster", "stt_pipeline.definitions")
 
 
 def main() -> None:
     """Print minimum and median seconds of each import, interpreter start included."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rounds", type=int, default=7)
+    rounds = arguments.parse_args().rounds
     seconds: dict[str, list[float]] = {module: [] for module in MODULES}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for module in MODULES:
             started = time.perf_counter()
             subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
@@ -22,7 +25,7 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "rounds": ROUNDS,
+                "rounds": rounds,
                 "definitions_seconds_min": round(min(ours), 2),
                 "definitions_seconds_median": round(statistics.median(ours), 2),
                 "dagster_alone_seconds_min": round(min(dagster), 2),

@@ -1,10 +1,11 @@
 """Speed and errors of the engine against loops over faster-whisper, on short, medium and long recordings.
 
-All hear the same stretches of speech (``clip_timestamps``) with the same beam, compute type and timestamps, at
-temperature 0. With ``--native`` each cuts for itself and retries by its own rules; only
-word times are asked for, and earlier text leads none astray. Decoding the files and finding speech is part of the time; loading
-the models and a first recording are not. The baseline is the best of one model with two threads, and two workers of one
-thread; of the pipeline, with batches of one (better for a CPU's caches) and as large as ours. Ours judges its text too, but corrects none.
+All decode the same speech regions (``clip_timestamps``) with the same beam_size, compute type and timestamps, at temperature 0.
+With ``--native``, each uses its own chunks and its own temperature fallback; the options are word_timestamps and
+condition_on_previous_text=False only. Audio decoding and voice activity detection are part of the time; loading the models
+and a first recording are not. The baseline is the faster of one model with two threads and two workers with one thread; of the
+batched pipeline, also of batch size 1 (better for the caches of a CPU) and the engine's batch size. The engine also runs its
+hallucination checks, but no corrections.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.instances import print_status
-from benchmarks.spliced_speech import Spoken, splice
+from benchmarks.spliced_speech import SplicedRecording, splice
 from stt_pipeline.audio.decode import decode
 from stt_pipeline.audio.sound import SoundFile, SoundInMemory
 from stt_pipeline.speech.engine import Engine
@@ -37,8 +38,8 @@ THREADS = 2
 BEAM = 5
 
 Texts = dict[Path, str]
-Hear = Callable[[Sequence[Spoken], str], Texts]
-"""Transcribes recordings in a language, empty to have it detected."""
+Transcribe = Callable[[Sequence[SplicedRecording], str], Texts]
+"""Transcribes recordings in a language; with an empty one, it detects the language."""
 
 
 def main() -> None:
@@ -49,9 +50,9 @@ def main() -> None:
     parser.add_argument("--kinds", default="short,medium,long")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "--part", type=float, default=1.0, help="this share of the recordings (of the long one, its length)"
+        "--part", type=float, default=1.0, help="share of the recordings (for the long one: of its length)"
     )
-    parser.add_argument("--native", action="store_true", help="own cuts and defaults of each engine")
+    parser.add_argument("--native", action="store_true", help="chunks and defaults of each engine")
     arguments = parser.parse_args()
     engine = Engine(load_model(arguments.model, arguments.device))
     ours = {"ours": _ours(engine)}
@@ -85,25 +86,32 @@ def _lengths(kind: str, part: float) -> list[tuple[float, float]]:
     return lengths[: max(1, round(len(lengths) * part))]
 
 
-def _best(name: str, ways: dict[str, Hear], recordings: Sequence[Spoken], language: str) -> dict[str, Hear]:
-    """Return the quicker of a baseline's ways, found on the tenth part of the recordings (all, if there are few)."""
+def _best(
+    name: str, variants: dict[str, Transcribe], recordings: Sequence[SplicedRecording], language: str
+) -> dict[str, Transcribe]:
+    """Return the fastest variant of a baseline, measured on a tenth of the recordings (at least two)."""
     some = recordings[: max(2, len(recordings) // 10)]
-    seconds = {way: min(_timed(hear, some, language)[0] for _ in range(2)) for way, hear in ways.items()}
-    best = min(seconds, key=lambda way: seconds[way])
-    print_status(f"{name}: {best} of {', '.join(f'{way} {took:.1f} s' for way, took in seconds.items())}")
-    return {name: ways[best]}
+    seconds = {
+        variant: min(_timed(transcribe, some, language)[0] for _ in range(2))
+        for variant, transcribe in variants.items()
+    }
+    best = min(seconds, key=lambda variant: seconds[variant])
+    print_status(
+        f"{name}: {best} of {', '.join(f'{variant} {took:.1f} s' for variant, took in seconds.items())}"
+    )
+    return {name: variants[best]}
 
 
 def _compare(
-    engines: dict[str, Hear], recordings: Sequence[Spoken], language: str, rounds: int
+    engines: dict[str, Transcribe], recordings: Sequence[SplicedRecording], language: str, rounds: int
 ) -> dict[str, Any]:
-    """Run the engines in turn, and return their speeds (seconds of sound a second; median) and errors."""
+    """Run the engines in turn, and return their RTFx (seconds of audio per second; median) and CER."""
     total = sum(one.seconds for one in recordings)
     speeds: dict[str, list[float]] = {name: [] for name in engines}
     errors: dict[str, float] = {}
     for _ in range(rounds):
-        for name, hear in engines.items():
-            seconds, texts = _timed(hear, recordings, language)
+        for name, transcribe in engines.items():
+            seconds, texts = _timed(transcribe, recordings, language)
             speeds[name].append(total / seconds)
             rates = (character_error_rate(one.text, texts[one.path]) for one in recordings)
             errors[name] = sum(rates, ErrorRate()).rate
@@ -119,57 +127,55 @@ def _compare(
     }
 
 
-def _timed(hear: Hear, recordings: Sequence[Spoken], language: str) -> tuple[float, Texts]:
+def _timed(
+    transcribe: Transcribe, recordings: Sequence[SplicedRecording], language: str
+) -> tuple[float, Texts]:
     began = time.perf_counter()
-    texts = hear(recordings, language)
+    texts = transcribe(recordings, language)
     return time.perf_counter() - began, texts
 
 
-def _ours(engine: Engine) -> Hear:
-    def hear(recordings: Sequence[Spoken], language: str) -> Texts:
+def _ours(engine: Engine) -> Transcribe:
+    def recording(path: Path, language: str) -> Recording:
+        options = TranscriptionOptions(language=language, correct=False)
+        return Recording(path, lambda: nullcontext(SoundFile(path)), options)
+
+    def transcribe(recordings: Sequence[SplicedRecording], language: str) -> Texts:
         texts = {}
-        asked = (
-            Recording(
-                one.path,
-                lambda path=one.path: nullcontext(SoundFile(path)),
-                TranscriptionOptions(language=language, correct=False),
-            )
-            for one in recordings
-        )
-        for outcome in engine.transcribe(asked):
+        for outcome in engine.transcribe(recording(one.path, language) for one in recordings):
             if isinstance(outcome.result, Exception):
                 raise outcome.result
             texts[outcome.recording.key] = outcome.result.text
         return texts  # type: ignore[return-value]
 
     with tempfile.TemporaryDirectory() as folder:
-        hear(splice(Path(folder), [(10.0, 20.0)]), "")
-    return hear
+        transcribe(splice(Path(folder), [(10.0, 20.0)]), "")
+    return transcribe
 
 
 def _faster_whisper(
     arguments: argparse.Namespace, batch_size: int
-) -> tuple[dict[str, Hear], dict[str, Hear]]:
+) -> tuple[dict[str, Transcribe], dict[str, Transcribe]]:
     """Return the loops over `WhisperModel.transcribe` and over `BatchedInferencePipeline.transcribe`."""
     from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-    def loop(model: Any, workers: int, batch: int) -> Hear:
-        def transcribe(one: Spoken, language: str) -> tuple[Path, str]:
-            # a pipeline has a state of its own, so that two threads cannot share one
-            listener = BatchedInferencePipeline(model) if batch else model
-            return one.path, _heard(listener, one.path, language, batch, arguments.native)
+    def loop(model: Any, workers: int, batch: int) -> Transcribe:
+        def transcribe_one(one: SplicedRecording, language: str) -> tuple[Path, str]:
+            # a pipeline has state, so two threads cannot share one
+            pipeline = BatchedInferencePipeline(model) if batch else model
+            return one.path, _text(pipeline, one.path, language, batch, arguments.native)
 
-        def hear(recordings: Sequence[Spoken], language: str) -> Texts:
+        def transcribe(recordings: Sequence[SplicedRecording], language: str) -> Texts:
             if workers == 1:
-                return dict(transcribe(one, language) for one in recordings)
+                return dict(transcribe_one(one, language) for one in recordings)
             with ThreadPoolExecutor(workers) as pool:
-                return dict(pool.map(lambda one: transcribe(one, language), recordings))
+                return dict(pool.map(lambda one: transcribe_one(one, language), recordings))
 
-        return hear
+        return transcribe
 
     compute_type = load_model(arguments.model, arguments.device).compute_type
     models = {
-        way: (
+        name: (
             WhisperModel(
                 str(find_files(arguments.model)),
                 device=arguments.device,
@@ -179,24 +185,24 @@ def _faster_whisper(
             ),
             workers,
         )
-        for way, threads, workers in (("two threads", THREADS, 1), ("two workers", 1, THREADS))
+        for name, threads, workers in (("two threads", THREADS, 1), ("two workers", 1, THREADS))
     }
     return (
-        {way: loop(model, workers, 0) for way, (model, workers) in models.items()},
+        {name: loop(model, workers, 0) for name, (model, workers) in models.items()},
         {
-            f"{way}, batches of {batch}": loop(model, workers, batch)
-            for way, (model, workers) in models.items()
+            f"{name}, batches of {batch}": loop(model, workers, batch)
+            for name, (model, workers) in models.items()
             for batch in sorted({1, batch_size})
         },
     )
 
 
-def _heard(listener: Any, path: Path, language: str, batch_size: int, native: bool) -> str:
-    """Return the text; ``batch_size`` is 0 for a model that takes one chunk at a time."""
+def _text(pipeline: Any, path: Path, language: str, batch_size: int, native: bool) -> str:
+    """Return the text; ``batch_size`` is 0 for a `WhisperModel`, which decodes one chunk at a time."""
     samples = decode(path)
     batch = {"batch_size": batch_size} if batch_size else {}
     if native:
-        segments, _ = listener.transcribe(
+        segments, _ = pipeline.transcribe(
             samples,
             language=language or None,
             word_timestamps=True,
@@ -205,12 +211,12 @@ def _heard(listener: Any, path: Path, language: str, batch_size: int, native: bo
             **batch,
         )
         return " ".join(segment.text for segment in segments)
-    model = listener.model if batch_size else listener
+    model = pipeline.model if batch_size else pipeline
     chunks = list(Cutter(model.feature_extractor.chunk_length).cut(SoundInMemory(samples).blocks()))
     if not chunks:
         return ""
     clips = [(chunk.offset, chunk.offset + chunk.seconds) for chunk in chunks]
-    same: dict[str, Any] = {
+    options: dict[str, Any] = {
         **batch,
         "language": language or None,
         "beam_size": BEAM,
@@ -221,10 +227,10 @@ def _heard(listener: Any, path: Path, language: str, batch_size: int, native: bo
         "vad_filter": False,
     }
     if batch_size:
-        same["clip_timestamps"] = [{"start": start, "end": end} for start, end in clips]
+        options["clip_timestamps"] = [{"start": start, "end": end} for start, end in clips]
     else:
-        same["clip_timestamps"] = [time for clip in clips for time in clip]
-    segments, _ = listener.transcribe(samples, **same)
+        options["clip_timestamps"] = [seconds for clip in clips for seconds in clip]
+    segments, _ = pipeline.transcribe(samples, **options)
     return " ".join(segment.text for segment in segments)
 
 
