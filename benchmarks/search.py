@@ -156,7 +156,7 @@ def _figures(database: Database) -> dict[str, object]:
 
 def _check(database: Database, speech: Speech) -> None:
     """Check that all forms of a word have the same matches, and that the snippets mark the words of the query."""
-    for word in ("회의", speech.nouns[0][30], speech.nouns[1][400]):
+    for word in ("회의", speech.nouns[0][30], speech.nouns[1][100]):
         found = [
             [match.id for match in search(database, form, limit=50).items]
             for form in (word, f"{word}를", f"{word}에서")

@@ -82,7 +82,7 @@ def main() -> None:
 def _lengths(kind: str, part: float) -> list[tuple[float, float]]:
     lengths = LENGTHS[kind]
     if len(lengths) == 1:
-        return [(shortest * part, longest * part) for shortest, longest in lengths]
+        return [(shortest * part, shortest * part + longest - shortest) for shortest, longest in lengths]
     return lengths[: max(1, round(len(lengths) * part))]
 
 
