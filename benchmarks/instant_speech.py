@@ -42,22 +42,23 @@ _TURNS = tuple(SpeakerTurn(4.0 * n, 4.0 * n + 4.0, f"SPEAKER_{n % 2:02d}") for n
 
 
 class InstantDiarizer:
-    """Finds the same two speakers everywhere."""
+    """Returns the same turns of two speakers for every recording."""
 
     name = "instant"
 
     def diarize(self, sound: Sound, speaker_count: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
-        """Return the turns, whatever the recording is."""
+        """Return the turns; the audio is not read."""
         return _TURNS
 
 
 class InstantSummarizer:
-    """Writes the same minutes about everything."""
+    """Returns the same minutes for every transcript."""
 
     name = "instant"
+    concurrency = 1
 
     def summarize(self, transcript: Transcript) -> Minutes:
-        """Return the minutes, whatever was said."""
+        """Return the minutes; the transcript is not used."""
         return Minutes(
             title="주간 회의",
             summary="보고서 초안을 다음 주 금요일까지 보내기로 했다.",

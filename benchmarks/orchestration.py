@@ -102,7 +102,9 @@ class _Run:
 def _split(runs: list[_Run], begin: float, end: float) -> dict[str, float]:
     """Return the seconds between two times by what they were used for; these runs do not overlap."""
     # the run of the report goes on after the batch is completed
-    seconds = {asset: min(to, end) - since for run in runs for asset, (since, to) in run.steps.items()}
+    seconds = {
+        asset: max(0.0, min(to, end) - since) for run in runs for asset, (since, to) in run.steps.items()
+    }
     working = sum(min(run.ended, end) - run.started for run in runs)
     seconds["between steps"] = working - sum(seconds.values())
     seconds["starting processes"] = sum(run.started - run.launched for run in runs)

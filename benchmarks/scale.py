@@ -38,14 +38,12 @@ SMALL_BATCHES = 200
 FILES_PER_RUN = 2_000  # as the dispatcher groups them
 PAGE = 100
 
-_began = time.monotonic()
-
 
 class CallCenter(MemorySource):
-    """A bucket with ``count`` recordings of telephone calls, made as they are listed: in order of path, 70 characters each."""
+    """Lists ``count`` recordings of telephone calls, without content: in order of path, about 70 characters each."""
 
     def __init__(self, count: int) -> None:
-        """Nothing is in memory."""
+        """Keep nothing in memory."""
         super().__init__({}, address="s3://customer-recordings")
         self._count = count
 
@@ -88,29 +86,31 @@ def _measure(database: Database, folder: Path, files: int) -> dict[str, object]:
         small = large_store.add_batches(connection, SMALL_BATCHES, files=50, files_per_shard=1)
     large = create_batch(database, BatchRequest(source_path=str(source), name="Every call of the year")).id
     scanned = _scan(large, files)
-    print_status(f"scanned at {files / scanned['scan_seconds']:,.0f} files a second; doing half of it")
+    print_status(
+        f"scanned at {files / scanned['scan_seconds']:,.0f} files per second; half of them are marked as done now"
+    )
     with database.begin() as connection:
         large_store.do_half(connection, [*small, large], transcripts=TRANSCRIPTS)
         large_store.end(connection, small[:-20], days_ago=1)
         large_store.end(connection, small[:10], days_ago=100)
     print_status("VACUUM ANALYZE")
     with database.scratch() as connection:
-        # half of the work was done in one statement, not over days: autovacuum would be at work on it just now
-        settling = connection.execution_options(isolation_level="AUTOCOMMIT")
-        settling.execute(text("VACUUM ANALYZE"))
-        settling.execute(text("CHECKPOINT"))
+        # in production these rows change over days, and autovacuum runs meanwhile
+        autocommit = connection.execution_options(isolation_level="AUTOCOMMIT")
+        autocommit.execute(text("VACUUM ANALYZE"))
+        autocommit.execute(text("CHECKPOINT"))
     with database.begin() as connection:
         shards = connection.scalar(
             text("SELECT count(*) FROM stt_shards WHERE batch_id = :id"), {"id": large}
         )
-    asked = _timed_questions(database, large)
+    queries = _timed_queries(database, large)
     ticks, statements = _timed_ticks(database, large, files)
     return {
         "files": files,
         **scanned,
         "files_per_second": round(files / scanned["scan_seconds"]),
         "shards": shards,
-        **asked,
+        **queries,
         "dispatch_tick_seconds": round(max(ticks), 3),
         "plans_with_seq_scan": _bad_plans(
             database, statements, [large, small[-1], small[-2]], small[0], folder
@@ -121,25 +121,25 @@ def _measure(database: Database, folder: Path, files: int) -> dict[str, object]:
 
 
 def _scan(batch_id: int, files: int) -> dict[str, float]:
-    """Scan the source in a process of its own, and return what it measured."""
+    """Scan the source in a new process, and return its figures."""
     code = f"from benchmarks.scale import scan; scan({batch_id}, {files})"
     root = Path(__file__).parents[1]
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=root, stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            said, _ = process.communicate()
+            output, _ = process.communicate()
         except BaseException:
             process.kill()
             raise
     if process.returncode:
         raise SystemExit(f"The intake ended with code {process.returncode}; see above.")
-    figures: dict[str, float] = json.loads(said.splitlines()[-1])
+    figures: dict[str, float] = json.loads(output.splitlines()[-1])
     return figures
 
 
 def scan(batch_id: int, files: int) -> None:
-    """Run the intake, as the asset ``audio_manifest`` does, and print its figures: what the scanning process executes."""
+    """Scan the batch, as the asset ``audio_manifest`` does, and print the figures. The scanning process calls this."""
     import dagster as dg
 
     from stt_pipeline.batches.execution.batch_claim import claimed_batch
@@ -182,8 +182,8 @@ def scan(batch_id: int, files: int) -> None:
     print(json.dumps(figures))
 
 
-def _timed_questions(database: Database, batch_id: int) -> dict[str, float]:
-    """Ask what people ask again and again."""
+def _timed_queries(database: Database, batch_id: int) -> dict[str, float]:
+    """Time the queries that users send often."""
     from stt_pipeline.batches.queries.progress import overviews, progress
     from stt_pipeline.store.manifest import files
 
@@ -204,7 +204,7 @@ def _timed_questions(database: Database, batch_id: int) -> dict[str, float]:
     }
 
 
-def _p95_ms(what: str, call: Callable[[], object]) -> float:
+def _p95_ms(name: str, call: Callable[[], object]) -> float:
     seconds = []
     for _ in range(CALLS):
         started = time.perf_counter()
@@ -212,13 +212,13 @@ def _p95_ms(what: str, call: Callable[[], object]) -> float:
         seconds.append(time.perf_counter() - started)
     p95 = 1000 * statistics.quantiles(seconds, n=20)[-1]
     print_status(
-        f"{what}: {1000 * min(seconds):.1f} ms at best, median {1000 * statistics.median(seconds):.1f}, p95 {p95:.1f}"
+        f"{name}: {1000 * min(seconds):.1f} ms minimum, median {1000 * statistics.median(seconds):.1f}, p95 {p95:.1f}"
     )
     return round(p95, 2)
 
 
 def _timed_ticks(database: Database, batch_id: int, files: int) -> tuple[list[float], list[Statement]]:
-    """Evaluate the dispatcher's sensor as Dagster's code server does, with the runs of the first half in the books."""
+    """Evaluate the dispatcher's sensor as Dagster's code server does; the run storage has the runs of the first half."""
     import dagster as dg
 
     from stt_pipeline.defs.sensors.batch_dispatcher import batch_dispatcher
@@ -242,23 +242,23 @@ def _timed_ticks(database: Database, batch_id: int, files: int) -> tuple[list[fl
                     },
                 )
             )
-        print_status("ticking")
+        print_status("sensor ticks")
         with recorded() as statements:
             for _ in range(TICKS):
                 started = time.perf_counter()
                 found = sensor_tick(instance, batch_dispatcher.name)
-                if not found.run_requests:  # such a tick waits, so its time is not that of a tick with work
+                if not found.run_requests:  # such a tick waits, so its time says nothing
                     break
                 seconds.append(time.perf_counter() - started)
                 print_status(f"{len(found.run_requests)} runs in {seconds[-1]:.2f} s")
-                _take(database)
+                _finish_active(database)
     if not seconds:
         raise SystemExit("No tick found shards to dispatch: use more --files.")
     return seconds, statements
 
 
-def _take(database: Database) -> None:
-    """Do what runs do in time: work on everything that is in flight, and leave it for the next stage."""
+def _finish_active(database: Database) -> None:
+    """Move all active shards to the next stage, as their runs would."""
     with database.begin() as connection:
         connection.execute(
             text("""
@@ -272,15 +272,15 @@ def _take(database: Database) -> None:
 def _bad_plans(
     database: Database, ticks: list[Statement], at_work: Sequence[int], ended: int, folder: Path
 ) -> list[str]:
-    """Plan everything that is asked, as a test does at 200,000 files, and return what reads a large table in full."""
+    """Return the plans that read a large table in full, as a test does at 200,000 files."""
     from stt_pipeline.store.manifest import staging
     from stt_pipeline_tests.store import large_store
     from stt_pipeline_tests.store.every_query import run_every_query
 
-    print_status("asking everything")
+    print_status("running every query")
     with recorded() as statements:
         run_every_query(database, at_work=at_work, ended=ended, folder=folder)
-    print_status("planning it")
+    print_status("checking the plans")
     with database.connect() as connection:
         staging.begin(connection)
         found = wasteful_scans(connection, [*ticks, *statements], large_store.LARGE_TABLES)

@@ -61,6 +61,7 @@ class OneTopic:
     """A summarizer that returns the same minutes for all transcripts."""
 
     name = "one"
+    concurrency = 1
 
     def summarize(self, transcript: Transcript) -> Minutes:
         return Minutes("회의", "보고서", ("보고서",), (), (), (), self.name)
