@@ -1,1 +1,1 @@
-"""Programs for people who work on the repository; not part of the package."""
+"""Programs for developers of the repository; not part of the package."""

@@ -9,7 +9,7 @@ def env_example() -> str:
     """Return every STT_* variable with its description and, commented out, its default."""
     lines = [
         "# Every setting, with its default. Copy this file to .env and change what you need;",
-        "# variables of the environment come first. Made by: python -m tools.env_example > .env.example",
+        "# environment variables take precedence. Made by: python -m tools.env_example > .env.example",
     ]
     for name, field in Settings.model_fields.items():
         lines += [

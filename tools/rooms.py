@@ -34,13 +34,13 @@ def picture() -> str:
 
 
 def renewed(page: str) -> str:
-    """Return the page with the present picture between its two marks."""
+    """Return the page with the new picture between its two marks."""
     pattern = re.compile(f"(?<={re.escape(_BEGIN)}\n).*?(?={re.escape(_END)})", re.S)
     return pattern.sub(lambda _: picture() + "\n", page)
 
 
 def _imports() -> dict[str, set[str]]:
-    """Return which rooms each room imports, itself left out."""
+    """Return the other rooms that each room imports."""
     graph = grimp.build_graph(PACKAGE)
     imports: dict[str, set[str]] = {child.rpartition(".")[2]: set() for child in graph.find_children(PACKAGE)}
     for module in graph.modules - {PACKAGE}:

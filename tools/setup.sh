@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv with a Python from 3.11 to 3.13 and installs the packages of requirements/dev.txt into it, ours editable.
+# Makes .venv with a Python from 3.11 to 3.13 and installs the packages of requirements/dev.txt into it, this package as editable.
 # `make setup` calls it. PYTHON=/path/to/python chooses the interpreter, VENV=folder another folder than .venv.
 set -eu
 
@@ -20,7 +20,7 @@ if ! "$venv/bin/python" -c "$in_range" 2>/dev/null; then
     fi
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-        echo "$python cannot make virtual environments: its venv and ensurepip modules are a package of their own here." >&2
+        echo "$python cannot make virtual environments: its venv and ensurepip modules are in a separate package here." >&2
         echo "On Debian and Ubuntu: apt-get install python$version-venv" >&2
         exit 1
     fi
@@ -34,18 +34,18 @@ uv_lock=$(mktemp)
 trap 'rm -f "$uv_lock"' EXIT
 sh tools/lock_lines.sh only uv "$lock" >"$uv_lock"
 
-# The lock first, with hashes: pip and uv refuse a file that has another one. Then ours, which has no hash.
+# The lock first, with hashes: pip and uv reject a file with another hash. Then our package, which has no hash.
 # --no-deps: the lock is complete. --no-build-isolation: setuptools comes from the lock, too.
 install_locked() { "$@" --require-hashes --no-deps -r "$lock"; }
 install_ours() { "$@" --no-deps --no-build-isolation -e .; }
 
-# uv is many times faster, but does not know the index that pip may be told to use instead of the public one.
+# uv is many times faster, but does not read the index that pip may have in its configuration.
 if ! pip config list | grep -q '[.]index-url=' && pip install --quiet --require-hashes --no-deps -r "$uv_lock"; then
     uv() { "$venv/bin/uv" pip install --python "$venv/bin/python" --compile-bytecode "$@"; }
     if install_locked uv && install_ours uv; then
         exit 0
     fi
-    echo "uv could not install (see above); once more with pip, slower." >&2
+    echo "uv failed (see above); pip tries again, which is slower." >&2
 fi
 install_locked pip install --quiet
 install_ours pip install --quiet

@@ -1,13 +1,13 @@
 #!/bin/sh
 # Makes .venv-dagster: the locked packages with another Dagster, to run tests with it. `.ci/run` calls it.
-# Without an argument: the version before the locked one. sh tools/setup_dagster.sh 1.13.25 takes that one.
+# Without an argument: the version before the locked one. With one, as in `sh tools/setup_dagster.sh 1.13.25`: that version.
 set -eu
 
 venv=.venv-dagster
 lock=requirements/dev.txt
 locked=$(sed -n -E 's/^dagster==([0-9.]+).*/\1/p' "$lock")
 version=${1:-${locked%.*}.$((${locked##*.} - 1))}
-# Dagster's libraries have numbers of their own: those of 1.13.26 are 0.29.26
+# Dagster's libraries have other version numbers: those of 1.13.26 are 0.29.26
 minor=${version#*.}
 library_version=0.$((${minor%.*} + 16)).${version##*.}
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes .venv-whisperx: ours with the whisperx extra, for its tests, which need no GPU. `.ci/run` calls it.
-# Not for production: torch is newer than whisperx asks for, and audio files are decoded by ours alone.
+# Makes .venv-whisperx: this package with the whisperx extra, for its tests, which need no GPU. `.ci/run` calls it.
+# Not for production: torch is newer than whisperx requires, and only this package decodes audio files.
 set -eu
 
 venv=.venv-whisperx
@@ -20,13 +20,13 @@ uv() { .venv/bin/uv pip install --quiet --python "$venv/bin/python" --no-deps "$
 uv --require-hashes -r "$lock" -r "$test_lock"
 
 # pip's own index decides whether this is a CPU build (2.6 GB in all) or, as on PyPI for Linux, one for CUDA (7.6 GB); the
-# tests are the same. pip rather than uv, because it knows where this machine keeps its wheels. No hash: such a wheel has
-# another one than PyPI's
+# tests are the same. pip rather than uv, because pip is configured with the wheels of this machine. No hash: such a wheel
+# has another hash than the one on PyPI
 "$venv/bin/python" -m pip install -qq --disable-pip-version-check torch==2.13.0
 uv 'torchaudio>=2.8' 'torchcodec>=0.7'
 uv --no-build-isolation -e .
 
-# beside a CPU build of torch, torchaudio's own library misses CUDA; nothing here needs it
+# beside a CPU build of torch, torchaudio's library does not find CUDA; nothing here needs that library
 if ! "$venv/bin/python" -W ignore -c 'import torchaudio' 2>/dev/null; then
     libraries=$("$venv/bin/python" -c 'import importlib.util; print(importlib.util.find_spec("torchaudio").submodule_search_locations[0])')/lib
     mv "$libraries" "$libraries.unused"

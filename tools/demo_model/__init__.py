@@ -1,4 +1,4 @@
 """The pipeline that makes the demo model: a tiny Whisper, trained from scratch on synthetic meetings.
 
-Run it with ``python -m tools.demo_model``; README.md tells the recipe. Nothing here is imported by the product.
+Run it with ``python -m tools.demo_model``; README.md has the recipe. The product imports nothing from here.
 """

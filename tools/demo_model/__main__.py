@@ -1,4 +1,4 @@
-"""``python -m tools.demo_model``: make a demo model, step by step or all at once. README.md tells what to expect."""
+"""``python -m tools.demo_model``: make a demo model, step by step or all at once. README.md has the expected figures."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,11 +9,11 @@ from tools.demo_model.corpus import ENGLISH_UTTERANCES, KOREAN_UTTERANCES, draw_
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
-Work = Annotated[Path, typer.Option(help="Folder for everything that is made.")]
-Processes = Annotated[int, typer.Option(min=1, help="Processes of one thread each, at most one a core.")]
+Work = Annotated[Path, typer.Option(help="Folder of all results.")]
+Processes = Annotated[int, typer.Option(min=1, help="Processes of one thread each, at most one per core.")]
 Korean = Annotated[int, typer.Option(min=1, help="Korean utterances to synthesize.")]
 English = Annotated[int, typer.Option(min=1, help="English utterances to synthesize.")]
-Minutes = Annotated[float, typer.Option(min=0.01, help="How long to train.")]
+Minutes = Annotated[float, typer.Option(min=0.01, help="Length of the training.")]
 
 _WORK = Path("demo_model_work")
 
@@ -25,7 +25,7 @@ def synthesize_corpus(
     english: English = ENGLISH_UTTERANCES,
     processes: Processes = 2,
 ) -> None:
-    """Let espeak-ng say the corpus (5 minutes on two cores)."""
+    """Synthesize the corpus with espeak-ng (5 minutes on two cores)."""
     from tools.demo_model.dataset import synthesize
 
     seconds = synthesize(draw_corpus(korean, english).training, work / "corpus", processes)
@@ -43,7 +43,7 @@ def make_tokenizer(work: Work = _WORK) -> None:
 
 @app.command("train")
 def train_model(work: Work = _WORK, minutes: Minutes = 120.0, processes: Processes = 2) -> None:
-    """Train from nothing; losses go to checkpoint.jsonl, the model to checkpoint.pt."""
+    """Train from scratch; losses go to checkpoint.jsonl, the model to checkpoint.pt."""
     from tools.demo_model.training import Budget, Run, train
 
     train(Run(work / "corpus", work / "tokenizer.json", work / "checkpoint.pt", Budget(minutes), processes))
@@ -51,7 +51,7 @@ def train_model(work: Work = _WORK, minutes: Minutes = 120.0, processes: Process
 
 @app.command("export")
 def export_model(work: Work = _WORK) -> None:
-    """Write the folder `model`, which STT_MODEL may name."""
+    """Write the folder `model`, for STT_MODEL."""
     from tools.demo_model.export import export
 
     export(work / "checkpoint.pt", work / "tokenizer.json", work / "model")
@@ -61,17 +61,17 @@ def export_model(work: Work = _WORK) -> None:
 def evaluate_model(
     work: Work = _WORK,
     model: Annotated[
-        Path | None, typer.Option(help="Another model's folder instead of the one in --work.")
+        Path | None, typer.Option(help="Folder of another model than the one in --work.")
     ] = None,
 ) -> None:
-    """Tell the error rates on unseen sentences."""
+    """Print the error rates on held-out sentences."""
     from tools.demo_model.evaluation import evaluate
 
     for score in evaluate(model or work / "model"):
         group = score.group
         typer.echo(
             f"{group.name:34} CER {score.cer.rate:7.2%}  WER {score.wer.rate:7.2%}  "
-            f"language right in {score.languages_right} of {group.recordings}"
+            f"correct language in {score.languages_right} of {group.recordings}"
         )
 
 
@@ -83,7 +83,7 @@ def make_all(
     minutes: Minutes = 120.0,
     processes: Processes = 2,
 ) -> None:
-    """Everything in a row."""
+    """Run all steps."""
     synthesize_corpus(work, korean, english, processes)
     make_tokenizer(work)
     train_model(work, minutes, processes)

@@ -1,4 +1,4 @@
-"""The curriculum: which windows are trained on at which point of the training, gathered to batches of tensors."""
+"""The curriculum: the kinds of windows at each point of the training, as batches of tensors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ ENCODER_FRAMES = 3000
 class Stage:
     """Shares of short (4 to 6 s), middle (7 to 15 s) and full windows up to ``until`` of the training (0 to 1).
 
-    Full ones hold up to ``content`` frames of sound. Windows with several sentences are there from the start: what is
-    learned from single ones does not carry over.
+    Full ones have up to ``content`` frames of audio. Windows with several sentences are used from the start: a model that is
+    trained on single sentences fails on them.
     """
 
     until: float
@@ -71,10 +71,10 @@ def draw_batch(maker: WindowMaker, progress: float, step: int) -> Batch:
     else:
         contents = [rng.choice((stage.content,) * 3 + (rng.randint(400, stage.content),)) for _ in range(3)]
         shapes = [WindowShape(content, ENCODER_FRAMES, 0.6) for content in contents]
-    return _gathered(kind, [maker.draw(shape) for shape in shapes], maker.end)
+    return _stacked(kind, [maker.draw(shape) for shape in shapes], maker.end)
 
 
-def _gathered(kind: str, windows: Sequence[Window], end: int) -> Batch:
+def _stacked(kind: str, windows: Sequence[Window], end: int) -> Batch:
     length = max(len(window.tokens) for window in windows)
     shape = (len(windows), length)
     tokens, weights = np.full(shape, end), np.zeros(shape, np.float32)

@@ -1,6 +1,6 @@
-"""Which sentences are trained on, in which voice, and which are kept for evaluation: drawn once, from fixed seeds.
+"""The training sentences with their voices, and the held-out sentences for evaluation, drawn from fixed seeds.
 
-``shipped_training_sentences`` says what the model in the package has seen.
+``shipped_training_sentences`` returns the training sentences of the model in the package.
 """
 
 from collections.abc import Callable
@@ -16,13 +16,15 @@ KOREAN_UTTERANCES, ENGLISH_UTTERANCES = 16_000, 2_500
 """Size of the corpus from which the shipped model was made."""
 
 _HELD_OUT: dict[Language, int] = {"ko": 400, "en": 40}
-_SHORT = 16  # sentences of up to 16 characters have so few fillings that both sides would have them all
+_SHORT = (
+    16  # sentences of up to 16 characters have too few different fillings: both sets would have all of them
+)
 _SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A sentence and the voice that says it."""
+    """A sentence and its voice."""
 
     language: Language
     sentence: Phrase
@@ -31,7 +33,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Utterances to train on, and sentences by language that none of them says."""
+    """Training utterances, and held-out sentences by language, which are in no training utterance."""
 
     training: tuple[Utterance, ...]
     held_out: dict[Language, tuple[Phrase, ...]]
@@ -53,8 +55,8 @@ def draw_corpus(korean: int = KOREAN_UTTERANCES, english: int = ENGLISH_UTTERANC
     training: list[Utterance] = []
     sizes: tuple[tuple[Language, int], ...] = (("ko", korean), ("en", english))
     for language, size in sizes:
-        enough = len(training) + size
-        while len(training) < enough:
+        target = len(training) + size
+        while len(training) < target:
             sentence = draw[language]()
             if sentence.written in held_out[language] and len(sentence.written) > _SHORT:
                 continue
@@ -65,11 +67,13 @@ def draw_corpus(korean: int = KOREAN_UTTERANCES, english: int = ENGLISH_UTTERANC
 
 @cache
 def shipped_training_sentences() -> frozenset[str]:
-    """Return every sentence, as written, that the shipped model was trained on."""
+    """Return the written form of all training sentences of the shipped model."""
     return frozenset(utterance.sentence.written for utterance in draw_corpus().training)
 
 
 def _drawer(rng: Random, language: Language) -> Callable[[], Phrase]:
     choices = templates(language)
-    weights = [1 + 1.5 * slot_count(template) for template in choices]  # more slots, more to learn
+    weights = [
+        1 + 1.5 * slot_count(template) for template in choices
+    ]  # templates with more slots have more sentences to learn
     return lambda: draw_sentence(rng, language, rng.choices(choices, weights)[0])

@@ -1,6 +1,6 @@
 """The corpus on disk and in memory: every utterance spoken once, as log mel power, with its text.
 
-A folder holds ``mel.npy`` (frames, 80; float16), ``noise.npy`` and ``utterances.json``. Windows are cut from it in windows.py.
+A folder holds ``mel.npy`` (frames, 80; float16), ``noise.npy`` and ``utterances.json``. windows.py makes windows from it.
 """
 
 import json
@@ -26,11 +26,11 @@ _NOISE_SECONDS, _NOISE_SEED = 45.0, 5
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
-    """An utterance as training needs it.
+class EncodedUtterance:
+    """An utterance as tokens, jamo and frames.
 
-    ``token_times`` says for each token how much of the utterance is over when it is heard, between 0 and 1: a guess from
-    the length of the text, good enough to guide attention.
+    ``token_times`` has the time of each token as a fraction of the utterance, 0 to 1: an estimate from the length of the
+    text, exact enough to guide attention.
     """
 
     language: Language
@@ -49,29 +49,29 @@ class Dataset:
         self._mel: NDArray[np.float16] = np.load(folder / "mel.npy", mmap_mode="r")
         self.noise: NDArray[np.float32] = np.load(folder / "noise.npy")
         vocabulary = jamo_vocabulary(row["spoken"] for row in description)
-        self.jamo_size = len(vocabulary) + 1  # and the blank
+        self.jamo_size = len(vocabulary) + 1  # with the blank
         durations = _token_durations(tokenizer)
         starts = accumulate((row["frames"] for row in description), initial=0)
         self.utterances = [
-            _spoken(row, start, tokenizer, durations, vocabulary)
-            for row, start in zip(description, starts, strict=False)  # the last start is the end
+            _encoded(row, start, tokenizer, durations, vocabulary)
+            for row, start in zip(description, starts, strict=False)  # the last start is the end of the data
         ]
         self.by_language = {
             language: [utterance for utterance in self.utterances if utterance.language == language]
             for language in ("ko", "en")
         }
 
-    def mel(self, utterance: Spoken) -> Mel:
+    def mel(self, utterance: EncodedUtterance) -> Mel:
         """Return the utterance's log mel power ``(frames, 80)``."""
         start = utterance.first_frame
         return np.asarray(self._mel[start : start + utterance.frames], np.float32)
 
 
 def synthesize(utterances: Sequence[Utterance], folder: Path, processes: int) -> float:
-    """Let espeak-ng say all utterances and write them to ``folder``; return the seconds of speech."""
+    """Synthesize all utterances with espeak-ng, write them to ``folder``, and return the seconds of speech."""
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        mels = list(pool.map(_heard, utterances, chunksize=32))
+        mels = list(pool.map(_mel_of, utterances, chunksize=32))
     rows = [
         {"language": utterance.language, **asdict(utterance.sentence), "frames": len(mel)}
         for utterance, mel in zip(utterances, mels, strict=True)
@@ -82,26 +82,26 @@ def synthesize(utterances: Sequence[Utterance], folder: Path, processes: int) ->
     return sum(len(mel) for mel in mels) / 100
 
 
-def _heard(utterance: Utterance) -> NDArray[np.float16]:
+def _mel_of(utterance: Utterance) -> NDArray[np.float16]:
     return log_mel(speak(utterance.sentence.spoken, utterance.language, utterance.voice)).astype(np.float16)
 
 
-def _spoken(
+def _encoded(
     row: dict[str, Any],
     first_frame: int,
     tokenizer: Tokenizer,
     durations: NDArray[np.float64],
     vocabulary: dict[str, int],
-) -> Spoken:
+) -> EncodedUtterance:
     tokens = tokenizer.encode(" " + row["written"], add_special_tokens=False).ids
     lengths = durations[tokens]
     times = (np.cumsum(lengths) - lengths / 2) / lengths.sum()
     sounds = [vocabulary[letter] for letter in jamo(row["spoken"])]
-    return Spoken(row["language"], tokens, times, sounds, first_frame, row["frames"])
+    return EncodedUtterance(row["language"], tokens, times, sounds, first_frame, row["frames"])
 
 
 def _token_durations(tokenizer: Tokenizer) -> NDArray[np.float64]:
-    """Return how long it takes, relatively, to say each token: a digit is a word, a syllable more than a letter."""
+    """Return the relative duration of each token: a digit is a whole word, a syllable is longer than a letter."""
 
     def duration(character: str) -> float:
         if character.isdigit():

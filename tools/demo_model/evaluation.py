@@ -1,4 +1,4 @@
-"""How well a model hears recordings of sentences that training did not see, in voices that it knows and that it doesn't."""
+"""Error rates of a model on recordings of held-out sentences, in voices of the training and in unseen voices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ GROUPS = (
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Error rates over all recordings of a group, and in how many the language was found."""
+    """Error rates over all recordings of a group, and the number of recordings with the correct language."""
 
     group: Group
     cer: ErrorRate
@@ -53,7 +53,7 @@ class Score:
 
 
 def evaluate(model: Path, groups: Sequence[Group] = GROUPS) -> list[Score]:
-    """Return how the product, with the model in this folder, hears each group; equal for equal models."""
+    """Return the score of the product with the model in this folder for each group; deterministic."""
     transcriber = WithPostprocessing(Engine(load_model(str(model), device="cpu")))
     rng = Random(_SEED)
     held_out = draw_corpus().held_out
@@ -63,10 +63,10 @@ def evaluate(model: Path, groups: Sequence[Group] = GROUPS) -> list[Score]:
         cer, wer, right = ErrorRate(), ErrorRate(), 0
         for index in range(group.recordings):
             audio, text = _recording(group, sentences, rng, _NOISE_LEVELS[index % len(_NOISE_LEVELS)])
-            heard = transcribe_one(transcriber, SoundInMemory(audio))
-            cer += character_error_rate(text, heard.text)
-            wer += word_error_rate(text, heard.text)
-            right += heard.language == group.language
+            transcript = transcribe_one(transcriber, SoundInMemory(audio))
+            cer += character_error_rate(text, transcript.text)
+            wer += word_error_rate(text, transcript.text)
+            right += transcript.language == group.language
         scores.append(Score(group, cer, wer, right))
     return scores
 
@@ -74,14 +74,14 @@ def evaluate(model: Path, groups: Sequence[Group] = GROUPS) -> list[Score]:
 def _recording(
     group: Group, sentences: Sequence[Phrase], rng: Random, noise: float
 ) -> tuple[NDArray[np.float32], str]:
-    """Return half a minute to a minute of sentences in changing voices with pauses, and their text."""
+    """Return 35 to 60 seconds of sentences in changing voices with pauses, and their text."""
     voices = [
         Voice(variant, rng.randint(30, 70), rng.randint(140, 185))
         for variant in rng.sample(group.variants, group.speakers)
     ]
     pieces, texts = [_silence(rng.uniform(0.2, 1.0))], list[str]()
-    enough = rng.uniform(*_SECONDS) * SAMPLE_RATE
-    while sum(map(len, pieces)) < enough:
+    length = rng.uniform(*_SECONDS) * SAMPLE_RATE
+    while sum(map(len, pieces)) < length:
         sentence = rng.choice(sentences)
         speech = speak(sentence.spoken, group.language, rng.choice(voices)) * np.float32(
             rng.uniform(0.5, 1.1)

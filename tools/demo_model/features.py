@@ -1,7 +1,7 @@
-"""Sound as Whisper sees it: 80 log-mel bands, a hundred frames a second; and the ways to alter it for training.
+"""The input of Whisper, 80 log-mel bands at a hundred frames per second, and its augmentations for training.
 
-Everything works on raw log10 mel power, before Whisper's normalisation, because there sounds can be mixed, muffled and
-made louder without the waveform: a window of training costs microseconds instead of a Fourier transform.
+All functions use raw log10 mel power, before Whisper's normalisation. There, audio can be mixed, filtered and amplified
+without the waveform: a training window takes microseconds instead of a Fourier transform.
 """
 
 from functools import cache
@@ -14,7 +14,7 @@ from tools.demo_model.synthesis import SAMPLE_RATE
 MELS = 80
 FRAMES_PER_SECOND = 100
 FLOOR = -10.0
-"""log10 of the least power; silence."""
+"""Minimum of the log10 power: silence."""
 
 _HOP, _FFT = SAMPLE_RATE // FRAMES_PER_SECOND, 400
 _DYNAMIC_RANGE = 8.0  # Whisper cuts what is 80 dB below the loudest band
@@ -34,25 +34,25 @@ def log_mel(audio: NDArray[np.float32]) -> Mel:
 
 
 def normalized(mel: Mel, headroom: float = 0.0) -> Mel:
-    """Return what goes into the model: ``(max(x, loudest - 8) + 4) / 4``, faster-whisper's ``FeatureExtractor``.
+    """Return the input of the model: ``(max(x, loudest - 8) + 4) / 4``, faster-whisper's ``FeatureExtractor``.
 
     Args:
         mel: raw log10 mel power of a window.
-        headroom: how much louder, in log10 power, something else in the recording is than all of this window.
+        headroom: difference in log10 power between the loudest part of the recording and of this window.
     """
     loudest = mel.max() + headroom
     return (np.maximum(mel, loudest - _DYNAMIC_RANGE) + 4.0) / 4.0
 
 
 def mixed(one: Mel, other: Mel) -> Mel:
-    """Return the log mel power of two sounds at once (powers add up, as sounds that know nothing of each other do)."""
+    """Return the log mel power of the sum of two uncorrelated signals (their powers add up)."""
     return np.logaddexp(one * np.log(10.0), other * np.log(10.0)).astype(np.float32) / np.float32(
         np.log(10.0)
     )
 
 
 def warped(mel: Mel, factor: float) -> Mel:
-    """Return the sound with all frequencies moved, as if the vocal tract were shorter or longer by ``factor``."""
+    """Return the audio with all frequencies scaled by ``factor``, as with another length of the vocal tract."""
     source = np.clip(np.arange(MELS) * factor, 0, MELS - 1)
     lower = source.astype(int)
     upper = np.minimum(lower + 1, MELS - 1)
@@ -61,7 +61,7 @@ def warped(mel: Mel, factor: float) -> Mel:
 
 
 def telephoned(mel: Mel) -> Mel:
-    """Return the sound as a telephone lets it through: Butterworth slopes outside 300 to 3400 Hz."""
+    """Return the audio limited to the telephone band: Butterworth slopes outside 300 to 3400 Hz."""
     return np.maximum(mel + _telephone_response(), FLOOR).astype(np.float32)
 
 
@@ -71,7 +71,7 @@ def noises(seconds: float, seed: int) -> NDArray[np.float32]:
     length = int(seconds * SAMPLE_RATE)
     frequencies = np.maximum(np.fft.rfftfreq(length, 1 / SAMPLE_RATE), 50.0)
     result = []
-    for slope in (0.0, 0.5, 1.0, 1.4, 2.0):  # power falls with frequency to this exponent
+    for slope in (0.0, 0.5, 1.0, 1.4, 2.0):  # the power falls with the frequency to this exponent
         spectrum = np.fft.rfft(rng.standard_normal(length)) / frequencies ** (slope / 2)
         noise = np.fft.irfft(spectrum, length)
         result.append(log_mel((0.1 * noise / noise.std()).astype(np.float32)))

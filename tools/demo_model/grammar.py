@@ -1,7 +1,7 @@
 """The closed language of the demo model: templates with slots, filled to sentences in written and spoken form.
 
 The templates are lines of ``templates/<language>.txt``: ``{P}`` is a slot of slots.py, ``{이/가}`` a particle that agrees
-with the slot before it. No audio, no choice of what is trained on.
+with the slot before it. Audio and the choice of training sentences are in other modules.
 """
 
 import re
@@ -29,7 +29,7 @@ def templates(language: Language) -> tuple[str, ...]:
 
 
 def slot_count(template: str) -> int:
-    """Return how many slots and particles a template has: more of them, more different sentences."""
+    """Return the number of slots and particles of a template."""
     return template.count("{")
 
 
@@ -38,7 +38,7 @@ def fill(template: str, choose: Callable[[str], Phrase]) -> Phrase:
 
     Args:
         template: text with ``{slot}`` and ``{consonant form/vowel form}`` fields.
-        choose: returns the value for a slot's name; called once for each slot, from left to right.
+        choose: returns the value for the name of a slot; it is called once for each slot, from left to right.
     """
     written, spoken, position = "", "", 0
     value = Phrase("", "")
@@ -57,7 +57,7 @@ def fill(template: str, choose: Callable[[str], Phrase]) -> Phrase:
 
 
 def draw_sentence(rng: Random, language: Language, template: str) -> Phrase:
-    """Return a template's sentence with random slot values, one value twice only if nothing else is drawn in five tries."""
+    """Return a template's sentence with random slot values; a value is used twice only after five draws without another one."""
     slots, used = SLOTS[language], set[Phrase]()
 
     def choose(name: str) -> Phrase:

@@ -1,6 +1,6 @@
-"""First values of the parameters. The encoder begins with heads that look a few frames to the left and to the right.
+"""Initial values of the parameters. The encoder begins with heads that attend a few frames to the left and to the right.
 
-From ordinary random values so small a model on so little data stays a language model that ignores the sound.
+With ordinary random values, a model of this size on this amount of data stays a language model that ignores the audio.
 """
 
 import torch
@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from tools.demo_model.model import Attention, Whisper, frequencies
 
-# Where the heads of each encoder layer look, in positions of 0.02 s, and how sharply
+# offsets of the heads of each encoder layer, in positions of 0.02 s, and the sharpness of their attention
 _OFFSETS = ((-3, 0, 3), (-5, 0, 5), (-6, 0, 6), (-8, 0, 8))
 _SHARPNESS = (1.1, 1.25, 1.4, 1.5)
-_FASTEST_SINE = 3  # the first sines turn within a few positions: too fast to tell a distance
-_CONTENT = 0.25  # how much of the random projection is kept beside the positions
-_RESIDUAL = 0.35  # keeps the sum over the layers from growing
+_FASTEST_SINE = 3  # the first sines have periods of a few positions: too short for a distance
+_CONTENT = 0.25  # share of the random projection that is kept
+_RESIDUAL = 0.35  # limits the growth of the sum over the layers
 
 
 def initialise(model: Whisper) -> None:
@@ -36,13 +36,13 @@ def initialise(model: Whisper) -> None:
                 linear.bias.zero_()
             layer.fc2.weight *= _RESIDUAL
             layer.self_attn.out_proj.weight *= _RESIDUAL
-            _look_around(
+            _attend_locally(
                 layer.self_attn, _OFFSETS[depth % len(_OFFSETS)], _SHARPNESS[depth % len(_SHARPNESS)]
             )
 
 
-def _look_around(attention: Attention, offsets: tuple[int, ...], sharpness: float) -> None:
-    """Let head h look ``offsets[h]`` positions away.
+def _attend_locally(attention: Attention, offsets: tuple[int, ...], sharpness: float) -> None:
+    """Make head h attend to the position at a distance of ``offsets[h]``.
 
     With sines s(t) and cosines c(t) of a frequency w as positions, a query turned by w * offset makes the product of query
     at t and key at u the cosine of w * (t + offset - u): summed over frequencies, that is largest at u = t + offset.

@@ -1,4 +1,4 @@
-"""The sounds of a sentence for the CTC loss: Hangul split into its letters, English as letters."""
+"""The phonetic letters of a sentence for the CTC loss: Hangul split into jamo, English as letters."""
 
 import unicodedata
 from collections.abc import Iterable

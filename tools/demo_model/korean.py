@@ -1,7 +1,4 @@
-"""Korean morphology that a template needs: particles that agree with the word before, and numbers in words.
-
-Knows nothing about meetings, templates or speech.
-"""
+"""Korean morphology for the templates: particles that agree with the previous word, and numbers in words."""
 
 _FIRST_SYLLABLE, _LAST_SYLLABLE = 0xAC00, 0xD7A3
 _FINALS_PER_SYLLABLE = 28  # a precomposed syllable's code modulo 28 is its final consonant; 0 is none
@@ -13,7 +10,7 @@ _SINO_UNITS = ((1000, "천"), (100, "백"), (10, "십"))
 NATIVE_NUMBERS = (
     "", "한", "두", "세", "네", "다섯", "여섯", "일곱", "여덟", "아홉", "열", "열한", "열두",
 )  # fmt: skip
-"""Native numerals as they stand before a counter (한 시, 두 명); the index is the number, 1 to 12."""
+"""Native numerals before a counter (한 시, 두 명); the index is the number, 1 to 12."""
 
 
 def final_consonant(word: str) -> int:
@@ -25,10 +22,10 @@ def final_consonant(word: str) -> int:
 
 
 def particle(word: str, pair: str) -> str:
-    """Return the form of a particle that follows ``word`` as spoken.
+    """Return the form of a particle after ``word``.
 
     Args:
-        word: the word before it, in Hangul ("퍼센트", not "%").
+        word: the previous word in its spoken form, in Hangul ("퍼센트", not "%").
         pair: both forms, the one after a consonant first: "이/가", "을/를", "으로/로".
     """
     after_consonant, after_vowel = pair.split("/")
@@ -41,7 +38,7 @@ def particle(word: str, pair: str) -> str:
 def sino_number(number: int) -> str:
     """Return a Sino-Korean number from 0 to 9999 in words: 21 is 이십일, 100 is 백."""
     if not 0 <= number <= 9999:
-        raise ValueError(f"{number} is out of range: sino_number knows 0 to 9999")
+        raise ValueError(f"{number} is out of range: sino_number accepts 0 to 9999")
     if number < 10:
         return _SINO_DIGITS[number]
     words = ""

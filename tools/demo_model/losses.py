@@ -1,4 +1,4 @@
-"""What training minimises: the next token, the jamo that the encoder hears, and where the decoder listens."""
+"""The losses of the training: next token, CTC over jamo on the encoder, and guided attention of the decoder."""
 
 from dataclasses import dataclass
 from itertools import chain
@@ -12,8 +12,8 @@ from tools.demo_model.model import Whisper
 
 _LABEL_SMOOTHING = 0.02
 _CTC_WEIGHT, _GUIDE_WEIGHT = 0.7, 0.5
-_GUIDE_REACH = 14  # encoder positions: 0.28 s, about what the guessed times are wrong by
-_LEAST_ATTENTION = 1e-4  # keeps the logarithm from blowing up where nothing listens yet
+_GUIDE_REACH = 14  # encoder positions: 0.28 s, about the error of the estimated times
+_MIN_ATTENTION = 1e-4  # keeps the logarithm finite where there is no attention yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Losses:
 
 
 def losses_of(model: Whisper, batch: Batch) -> Losses:
-    """Run the model on a batch; it must be in training mode, or the guided heads keep nothing."""
+    """Run the model on a batch. It must be in training mode, because the guided heads keep their attention only then."""
     given, wanted = batch.tokens[:, :-1], batch.tokens[:, 1:]
     logits, jamo = model(batch.mel.to(model.ctc.weight.dtype), given)
     return Losses(
@@ -49,7 +49,7 @@ def _token_loss(logits: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
 
 
 def _jamo_loss(logits: Tensor, wanted: list[list[int]]) -> Tensor:
-    """CTC (Graves et al. 2006) on the encoder: without it the encoder learns nothing for a long time."""
+    """CTC (Graves et al. 2006) on the encoder. Without it, the encoder learns nothing for many steps."""
     batch, positions, _ = logits.shape
     lengths = torch.tensor([len(letters) for letters in wanted])
     losses = F.ctc_loss(
@@ -64,12 +64,12 @@ def _jamo_loss(logits: Tensor, wanted: list[list[int]]) -> Tensor:
 
 
 def _guide_loss(guides: list[Tensor], positions: Tensor) -> Tensor:
-    """Minus the log of the attention that lies near the token's sound: without it the decoder ignores a good encoder."""
+    """Return minus the log of the attention near the time of the token. Without it, the decoder ignores a good encoder."""
     known = (positions >= 0).float()
     total = positions.new_zeros(())
     for attention in guides:
         distance = (torch.arange(attention.shape[-1]) - positions[..., None]).abs()
         near = (distance <= _GUIDE_REACH).float()
         inside = (attention * near[:, None]).sum(-1)
-        total = total - ((inside + _LEAST_ATTENTION).log().mean(1) * known).sum() / known.sum().clamp(min=1)
+        total = total - ((inside + _MIN_ATTENTION).log().mean(1) * known).sum() / known.sum().clamp(min=1)
     return total

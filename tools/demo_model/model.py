@@ -1,7 +1,7 @@
-"""Whisper's network in plain PyTorch, so that windows of any length can be trained on, and its attention be seen.
+"""Whisper's network in plain PyTorch, which allows windows of any length and access to the attention.
 
-The parameters are named as in ``transformers.WhisperForConditionalGeneration``, to which export.py hands them. What only
-training needs: a CTC head, and heads of attention that keep their weights for the guide.
+The parameters have the names of ``transformers.WhisperForConditionalGeneration``, for export.py. Only the training uses the
+CTC head, and the attention heads that keep their weights for the guided attention loss.
 """
 
 import math
@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from tools.demo_model.features import MELS
 from tools.demo_model.windows import MAX_TOKENS
 
-POSITIONS = 1500  # of the encoder; faster-whisper refuses another number
+POSITIONS = 1500  # of the encoder; faster-whisper accepts no other number
 
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """Sizes of the network. ``guided_heads`` says for each decoder layer how many heads are taught where to listen."""
+    """Sizes of the network. ``guided_heads`` is the number of heads with guided attention in each decoder layer."""
 
     vocabulary: int
     jamo: int
@@ -31,7 +31,7 @@ class ModelShape:
 
     @property
     def decoder_layers(self) -> int:
-        """One for each entry of ``guided_heads``."""
+        """Length of ``guided_heads``."""
         return len(self.guided_heads)
 
 
@@ -42,7 +42,7 @@ def sinusoids(length: int, width: int) -> Tensor:
 
 
 def frequencies(width: int) -> Tensor:
-    """Return the angle a step of each sine ``(width / 2,)``, from 1 down to 1 / 10000."""
+    """Return the angle per position of each sine ``(width / 2,)``, from 1 down to 1 / 10000."""
     half = width // 2
     return torch.exp(-math.log(10_000) / (half - 1) * torch.arange(half))
 
@@ -63,8 +63,8 @@ class Attention(nn.Module):
         if self.guided and self.training:
             scores = queries[:, : self.guided] @ keys[:, : self.guided].transpose(-1, -2)
             self.guide = (scores.float() / math.sqrt(queries.shape[-1])).softmax(-1)
-        heard = F.scaled_dot_product_attention(queries, keys, values, is_causal=causal)
-        return self.out_proj(heard.transpose(1, 2).reshape(inputs.shape))
+        attended = F.scaled_dot_product_attention(queries, keys, values, is_causal=causal)
+        return self.out_proj(attended.transpose(1, 2).reshape(inputs.shape))
 
     def _split(self, inputs: Tensor) -> Tensor:
         batch, length, _ = inputs.shape
@@ -72,7 +72,7 @@ class Attention(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    """Attention to the sound itself, then two fully connected layers."""
+    """Self-attention, then two fully connected layers."""
 
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Attention to the text so far and to the sound, then two fully connected layers."""
+    """Self-attention, attention to the encoder, then two fully connected layers."""
 
     def __init__(self, shape: ModelShape, guided: int) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class DecoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Log mel frames to half as many vectors."""
+    """Maps log-mel frames to half that number of vectors."""
 
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Tokens so far to a vector for each next one."""
+    """Maps tokens to a vector for each next token."""
 
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ class Decoder(nn.Module):
 
 
 class Core(nn.Module):
-    """Encoder and decoder, under the name that transformers gives them."""
+    """Encoder and decoder, under the names of transformers."""
 
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ class Core(nn.Module):
 
 
 class Whisper(nn.Module):
-    """The whole network; ``forward`` returns logits of the next tokens and of the jamo that the encoder hears."""
+    """The whole network; ``forward`` returns logits of the next tokens, and of the jamo of the encoder."""
 
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
@@ -168,6 +168,6 @@ class Whisper(nn.Module):
         return F.linear(states, self.model.decoder.embed_tokens.weight), self.ctc(memory)
 
     def guides(self) -> list[Tensor]:
-        """Return where the guided heads listened last, ``(batch, heads, tokens, frames / 2)`` for each decoder layer."""
+        """Return the last attention of the guided heads, ``(batch, heads, tokens, frames / 2)`` for each decoder layer."""
         found = (module.guide for module in self.model.decoder.modules() if isinstance(module, Attention))
         return [guide for guide in found if guide is not None]

@@ -1,7 +1,7 @@
-"""What may fill a template's slots: people, documents, dates, amounts, in Korean and in English.
+"""Values for the slots of templates: people, documents, dates, amounts, in Korean and in English.
 
-Each slot draws a :class:`Phrase` from a random generator. The order of the draws is part of the corpus: another order
-is another training set, and the record of which sentences the shipped model saw would be wrong.
+Each slot draws a :class:`Phrase` from a random generator. The order of the draws defines the corpus: with another order, the
+list of the shipped model's training sentences would be wrong.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +42,7 @@ _TEN_THOUSANDS = (50, 80, 100, 150, 200, 250, 300, 400, 500, 700, 800)
 _TEN_MILLIONS = (1, 2, 3, 5, 7, 8)
 _CASES = (2, 3, 4, 5, 10, 12, 15, 20, 30, 50)
 _MORNING, _OFFICE_HOURS = (9, 10, 11), (9, 10, 11, 1, 2, 3, 4, 5, 6)
-_MINUTES = (0, 0, 0, 30, 10, 20, 40, 50)  # the full hour is the usual one
+_MINUTES = (0, 0, 0, 30, 10, 20, 40, 50)  # most times are full hours
 
 
 def plain(text: str) -> Phrase:
@@ -175,4 +175,4 @@ SLOTS: Mapping[str, Mapping[str, Slot]] = {
         "time": _english_time,
     },
 }
-"""Language, then slot name as it stands in the templates, then what draws its value."""
+"""By language and name of the slot in the templates: the function that draws a value."""

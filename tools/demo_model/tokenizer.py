@@ -1,6 +1,6 @@
-"""The tokenizer: a byte-level BPE whose merges are made so that every syllable of the grammar is one token.
+"""The tokenizer: a byte-level BPE with merges that make every syllable of the grammar one token.
 
-The order of ids is what CTranslate2 4.8 and faster-whisper 1.2 take for granted; README.md lists their demands.
+CTranslate2 4.8 and faster-whisper 1.2 require this order of ids; README.md lists their requirements.
 """
 
 import json
@@ -32,24 +32,24 @@ _SPECIALS = (
 _TIMESTAMPS = tuple(f"<|{index * 0.02:.2f}|>" for index in range(1501))
 
 _SEED, _KOREAN_SENTENCES, _ENGLISH_SENTENCES = 7, 40_000, 10_000
-_FREQUENT_MERGES, _LEAST_FREQUENCY = 300, 30
+_FREQUENT_MERGES, _MIN_FREQUENCY = 300, 30
 _NON_SPEECH_STARTS = ("♪", "-", "'")
 
 
 def language_token(language: str) -> str:
-    """Return the token that stands for a language."""
+    """Return the token of a language."""
     return f"<|{language}|>"
 
 
 def token_id(tokenizer: Tokenizer, token: str) -> int:
-    """Return the id of a token that must be there.
+    """Return the id of a token.
 
     Raises:
-        KeyError: it is not; the tokenizer is another one.
+        KeyError: the tokenizer does not have it.
     """
     number = tokenizer.token_to_id(token)
     if number is None:
-        raise KeyError(f"the tokenizer has no token {token!r}")
+        raise KeyError(f"The tokenizer has no token {token!r}.")
     return int(number)
 
 
@@ -67,7 +67,7 @@ def write_tokenizer(file: Path) -> None:
     for initial in sorted({word[:2] for word in words if word[0] == " " and len(word) > 1}):
         merges.add(SPACE, "".join(_bytes(initial[1])))
     for sign in _NON_SPEECH_STARTS:
-        # faster-whisper suppresses the first token of " -", " '" and " ♪": without these merges it were the bare space
+        # faster-whisper suppresses the first token of " -", " '" and " ♪": without these merges that is the single space
         merges.add(SPACE, _bytes(sign)[0])
     _add_frequent_merges(merges, words)
     file.write_text(json.dumps(_with_special_tokens(merges), ensure_ascii=False), encoding="utf-8")
@@ -91,7 +91,7 @@ class _Merges:
 
 
 def _word_counts() -> Counter[str]:
-    """Return how often each word, with the space before it, occurs in a sample of the language."""
+    """Return the counts of words, each with the space before it, in a sample of the language."""
     rng, split = Random(_SEED), pre_tokenizers.ByteLevel(add_prefix_space=False)
     counts: Counter[str] = Counter()
     sizes: tuple[tuple[Language, int], ...] = (("ko", _KOREAN_SENTENCES), ("en", _ENGLISH_SENTENCES))
@@ -103,7 +103,7 @@ def _word_counts() -> Counter[str]:
 
 
 def _add_frequent_merges(merges: _Merges, words: Counter[str]) -> None:
-    """Add the pairs that ordinary BPE training would find next, counted in whole syllables."""
+    """Add the pairs that ordinary BPE training finds next, counted in whole syllables."""
     pieces = {word: _syllables(word) for word in words}
     for _ in range(_FREQUENT_MERGES):
         counts: Counter[tuple[str, str]] = Counter()
@@ -113,7 +113,7 @@ def _add_frequent_merges(merges: _Merges, words: Counter[str]) -> None:
         if not counts:
             return
         pair, frequency = counts.most_common(1)[0]
-        if frequency < _LEAST_FREQUENCY:
+        if frequency < _MIN_FREQUENCY:
             return
         merges.add(*pair)
         pieces = {word: _joined(tokens, pair) for word, tokens in pieces.items()}
@@ -145,7 +145,7 @@ def _with_special_tokens(merges: _Merges) -> dict[str, object]:
     vocabulary: dict[str, int] = description["model"]["vocab"]
     vocabulary[""] = len(
         merges.ids
-    )  # CTranslate2 4.8 takes a model for multilingual if its vocabulary has this
+    )  # CTranslate2 4.8 treats a model as multilingual if its vocabulary has this
     for token in _SPECIALS + _TIMESTAMPS:
         vocabulary[token] = len(vocabulary)
     description["added_tokens"] = [

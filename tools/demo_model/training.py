@@ -1,6 +1,6 @@
-"""The training run: one schedule over a budget of time or of steps, on one or more processes of one thread each.
+"""The training run: one schedule over a budget of time or of steps, in one or more processes of one thread each.
 
-Processes instead of threads, because on two busy cores PyTorch's threads wait for each other four times longer than they work.
+Processes instead of threads: on two busy cores, PyTorch's threads wait for each other four times longer than they compute.
 """
 
 import json
@@ -31,19 +31,19 @@ _REPORT_SECONDS, _CHECKPOINT_SECONDS = 20.0, 300.0
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """When training ends: after so many minutes, or after so many steps if ``steps`` is given."""
+    """End of the training: after ``minutes``, or after ``steps`` if given."""
 
     minutes: float = 120.0
     steps: int | None = None
 
     def progress(self, step: int, seconds: float) -> float:
-        """Return how much of the budget is spent; 1 is all."""
+        """Return the share of the budget that is used, 0 to 1."""
         return step / self.steps if self.steps else seconds / (60 * self.minutes)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What all processes of a training must agree on. ``sizes`` overrides fields of :class:`ModelShape`."""
+    """Options of a training, the same in all its processes. ``sizes`` overrides fields of :class:`ModelShape`."""
 
     corpus: Path
     tokenizer: Path
@@ -54,14 +54,14 @@ class Run:
 
 
 def train(run: Run) -> None:
-    """Train a model from nothing and write ``run.checkpoint``; beside it a ``.jsonl`` file says how the losses went."""
+    """Train a model from scratch and write ``run.checkpoint``, and the losses to a ``.jsonl`` file beside it."""
     if run.processes == 1:
         _train_process(0, run, 0)
         return
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    # glibc otherwise hands every large tensor back to the system and faults its pages in again
+    # without it, glibc returns every large tensor to the system and faults its pages in again
     os.environ.update(MALLOC_MMAP_MAX_="0", OMP_NUM_THREADS="1")
     mp.spawn(_train_process, args=(run, port), nprocs=run.processes)
 
@@ -76,7 +76,7 @@ def load_checkpoint(file: Path) -> Whisper:
 
 def _train_process(rank: int, run: Run, port: int) -> None:
     torch.set_num_threads(1)
-    torch.manual_seed(_SEED)  # the same first values in every process
+    torch.manual_seed(_SEED)  # equal initial values in every process
     if run.processes > 1:
         os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
         dist.init_process_group("gloo", rank=rank, world_size=run.processes)
@@ -98,7 +98,9 @@ def _train(rank: int, run: Run) -> None:
     save = _saver(run.checkpoint, model.shape, optimiser)
     log = _Log(run.checkpoint.with_suffix(".jsonl")) if rank == 0 else None
     started = saved = time.monotonic()
-    while (progress := _agreed(run.budget.progress(optimiser.steps, time.monotonic() - started))) < 1:
+    while (
+        progress := _shared_progress(run.budget.progress(optimiser.steps, time.monotonic() - started))
+    ) < 1:
         batch = draw_batch(maker, progress, optimiser.steps)
         losses = losses_of(model, batch)
         losses.total.backward()
@@ -113,8 +115,8 @@ def _train(rank: int, run: Run) -> None:
         save()
 
 
-def _agreed(progress: float) -> float:
-    """Return the first process's progress in every process, so that they end at the same step."""
+def _shared_progress(progress: float) -> float:
+    """Return the first process's progress in every process, so that all end at the same step."""
     if not dist.is_initialized():
         return progress
     shared = torch.tensor([progress], dtype=torch.float64)
@@ -132,7 +134,7 @@ def _saver(file: Path, shape: ModelShape, optimiser: Optimiser) -> Callable[[], 
 
 
 class _Log:
-    """Mean losses of the last while, one JSON object a line; the kinds of windows apart, since their losses differ."""
+    """Writes mean losses every 20 seconds, one JSON object per line, separate for each kind of window."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

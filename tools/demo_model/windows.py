@@ -1,4 +1,4 @@
-"""One training example: a window of sound with several utterances, and the tokens that Whisper is to write for it."""
+"""Training examples: windows of audio with several utterances, and the target tokens."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -8,7 +8,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from tools.demo_model import tokenizer as special
-from tools.demo_model.dataset import Dataset, Spoken
+from tools.demo_model.dataset import Dataset, EncodedUtterance
 from tools.demo_model.features import (
     FLOOR,
     FRAMES_PER_SECOND,
@@ -34,9 +34,9 @@ _LONGEST_PROMPT = 150
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An utterance in a window, in frames; ``end`` is None where the window ends before it does."""
+    """An utterance in a window, in frames; ``end`` is None if the window ends inside it."""
 
-    utterance: Spoken
+    utterance: EncodedUtterance
     start: int
     end: int | None
 
@@ -45,8 +45,8 @@ class Placed:
 class Window:
     """Input and target of one training example.
 
-    ``mel`` is normalised, ``(frames, 80)``. ``tokens``, ``weights`` and ``positions`` have one entry a token: its id, its
-    share in the loss (0 or 1), and the encoder position where it is heard (-1: nowhere). ``jamo`` is what CTC is to find.
+    ``mel`` is normalised, ``(frames, 80)``. ``tokens``, ``weights`` and ``positions`` have one entry per token: its id, its
+    weight in the loss (0 or 1), and its encoder position (-1: none). ``jamo`` is the CTC target.
     """
 
     mel: Mel
@@ -58,7 +58,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class WindowShape:
-    """``content`` frames of sound, filled with zeros to ``frames``; ``cut_share`` of the windows end amid a sentence."""
+    """``content`` frames of audio, padded with zeros to ``frames``; ``cut_share`` of the windows end inside a sentence."""
 
     content: int
     frames: int
@@ -66,7 +66,7 @@ class WindowShape:
 
 
 class WindowMaker:
-    """Draws windows from a dataset. Two makers with equal seeds draw the same."""
+    """Draws windows from a dataset; equal seeds draw equal windows."""
 
     def __init__(self, dataset: Dataset, tokenizer: Tokenizer, seed: int) -> None:
         self._dataset, self._rng = dataset, Random(seed)
@@ -91,11 +91,11 @@ class WindowMaker:
         frames = np.zeros((shape.frames, MELS), np.float32)
         frames[: len(mel)] = mel
         tokens, weights, positions = self._text(placed, language, timestamps)
-        sounds = [letter for item in placed for letter in _heard_jamo(item, shape.content)]
+        sounds = [letter for item in placed for letter in _jamo_inside(item, shape.content)]
         return Window(frames, tokens[:MAX_TOKENS], weights[:MAX_TOKENS], positions[:MAX_TOKENS], sounds)
 
     def _arrange(self, language: Language, content: int, cut: bool) -> list[Placed]:
-        """Put utterances one after the other until the window is full; with ``cut``, the last may go beyond its end."""
+        """Place utterances one after the other until the window is full; with ``cut``, the last may exceed its end."""
         rng, utterances = self._rng, self._dataset.by_language[language]
         placed: list[Placed] = []
         start = int(rng.uniform(0, 90)) if rng.random() < 0.8 else rng.randint(0, 5)
@@ -110,7 +110,7 @@ class WindowMaker:
                     placed.append(Placed(utterance, start, None))
                 return placed
             else:
-                start //= 2  # the first one must fit: begin earlier, with another
+                start //= 2  # the first one must fit: try another, with an earlier start
 
     def _sound(self, placed: list[Placed], content: int, cut: bool) -> Mel:
         rng = self._rng
@@ -148,7 +148,7 @@ class WindowMaker:
     def _text(
         self, placed: list[Placed], language: Language, timestamps: bool
     ) -> tuple[list[int], list[int], list[float]]:
-        """Return tokens, weights and positions; what the decoder is given is not weighted."""
+        """Return tokens, weights and positions; the prompt has weight 0."""
         given = [*self._prompt(language, timestamps), self._start]
         if not placed:
             tokens = [*given, self._no_speech, self.end]
@@ -160,9 +160,9 @@ class WindowMaker:
             weights.append(0)
         positions = [-1.0] * len(tokens)
         for item in placed:
-            begins = item.start + 1  # the sound's first frame is silence
+            begins = item.start + 1  # the first frame of an utterance is silence
             if item.end is None:
-                # the sentence goes on in the next window, which begins here
+                # the next window begins here, with the rest of the sentence
                 tokens.append(self._timestamp(begins))
                 positions.append(begins / _FRAMES_PER_POSITION)
                 break
@@ -179,7 +179,7 @@ class WindowMaker:
         return tokens, weights + [1] * (len(tokens) - len(weights)), positions
 
     def _prompt(self, language: Language, timestamps: bool) -> list[int]:
-        """Return, for some windows, text that was heard before: Whisper may be given it, and must not be confused by it."""
+        """Return previous text for some windows, because Whisper's decoder may get it as a prompt."""
         rng = self._rng
         if rng.random() >= _PROMPT:
             return []
@@ -194,7 +194,7 @@ class WindowMaker:
         return self._first_timestamp + min(_LAST_TIMESTAMP, frame // _FRAMES_PER_TIMESTAMP)
 
 
-def _heard_jamo(item: Placed, content: int) -> list[int]:
+def _jamo_inside(item: Placed, content: int) -> list[int]:
     sounds = item.utterance.jamo
     if item.end is not None:
         return sounds

@@ -1,7 +1,8 @@
-"""The recordings of ``samples/``: what each is about, who speaks, in which file format, and its seed.
+"""The recordings of ``samples/``: topics, voices, file format and seed of each.
 
-Seeds were chosen, out of five to eleven for each recording, so that the demo model hears the meeting well either way of
-decoding; ``python -m tools.samples draw`` tells what seeds that nobody chose give. The telephone's was not chosen.
+The seeds were selected, out of five to eleven per recording, for a low CER of the demo model with both ways of decoding;
+``python -m tools.samples draw`` prints the scores of seeds without selection. The seed of the telephone recording was not
+selected.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ _ANNIE = Voice("Annie", 55, 175)
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One recording: ``voices`` belong to the agenda's people; ``rate`` and ``channels`` are those of the file."""
+    """One recording: ``voices`` are those of the agenda's people, in order; ``rate`` and ``channels`` are those of the file."""
 
     file_name: str
     seed: int

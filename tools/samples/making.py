@@ -1,4 +1,4 @@
-"""Makes the samples: the whole way from a catalogue entry to the files of ``samples/``."""
+"""Makes the files of ``samples/`` from the entries of the catalogue."""
 
 from pathlib import Path
 from random import Random
@@ -12,7 +12,7 @@ from tools.samples.reference import write_reference
 
 
 def make_sample(sample: Sample, folder: Path) -> Recording:
-    """Write a sample's audio file and its references below ``folder``; equal seeds give equal sound."""
+    """Write a sample's audio file and its references to ``folder``; equal seeds give equal audio."""
     recording = perform(sample)
     references = folder / "reference"
     references.mkdir(parents=True, exist_ok=True)
@@ -22,6 +22,6 @@ def make_sample(sample: Sample, folder: Path) -> Recording:
 
 
 def perform(sample: Sample) -> Recording:
-    """Write a sample's meeting and record it, without a file."""
+    """Return the recording of a sample's meeting."""
     lines = write_meeting(sample.agenda, Random(sample.seed))
     return record(lines, sample.voices, np.random.default_rng(sample.seed), telephone=sample.telephone)

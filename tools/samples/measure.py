@@ -1,6 +1,6 @@
-"""How well the product, with the demo model, hears recordings of known text, speakers and action items.
+"""Scores of the product with the demo model on recordings with known text, speakers and action items.
 
-Goes the product's own way, without Dagster: decode, transcribe, diarize, write minutes. Needs neither espeak-ng nor ffmpeg.
+It uses the product's code without Dagster: decode, transcribe, diarize, write minutes. It needs neither espeak-ng nor ffmpeg.
 """
 
 import json
@@ -24,8 +24,8 @@ from stt_pipeline.speech.transcriber import transcribe_one
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What came out of one recording; ``items`` are the action items of the reference, ``items_found`` those found."""
+class Scores:
+    """Scores of one recording; ``items`` are the action items of the reference, ``items_found`` those in the minutes."""
 
     cer: ErrorRate
     der: ErrorRate
@@ -35,15 +35,15 @@ class Heard:
     items_found: int
 
 
-def hear(audio_file: Path, references: Path) -> Heard:
-    """Return how the product hears ``audio_file``, judged by the files of its stem in the folder ``references``."""
+def score(audio_file: Path, references: Path) -> Scores:
+    """Return the scores of the product on ``audio_file``; ``references`` is a folder with STEM.json and STEM.rttm."""
     reference = json.loads((references / f"{audio_file.stem}.json").read_text(encoding="utf-8"))
     sound = SoundFile(audio_file)
     transcript = transcribe_one(WithPostprocessing(Engine(load_model("demo", device="cpu"))), sound)
     turns = EmbeddedDiarizer().diarize(sound)
     minutes = ExtractiveSummarizer().summarize(transcript)
     text = " ".join(segment["text"] for segment in reference["segments"])
-    return Heard(
+    return Scores(
         cer=character_error_rate(text, transcript.text),
         der=diarization_error_rate(read_rttm(references / f"{audio_file.stem}.rttm"), turns),
         speakers=reference["speakers"],

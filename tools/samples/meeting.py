@@ -1,6 +1,6 @@
-"""Writes the text of a meeting: who says which sentence, and which action items are agreed. No sound here.
+"""Writes the text of a meeting: the speaker of each sentence, and the action items.
 
-Wherever a template has enough fillings, its sentence is one that the shipped model was not trained on.
+If a template has enough fillings, its sentence is not in the training data of the shipped model.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _SATURDAY = 5
 
 @dataclass(frozen=True, slots=True)
 class ActionItem:
-    """Who is to do what by when, in the words of the meeting; ``due`` is None where no date was named."""
+    """An action item in the words of the meeting; ``due`` is None if the meeting has no date for it."""
 
     owner: str
     task: str
@@ -29,7 +29,7 @@ class ActionItem:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One sentence of the speaker with this index, and the action item that it assigns, if it does."""
+    """One sentence of the speaker with this index, and the action item that it assigns, if any."""
 
     speaker: int
     sentence: Phrase
@@ -38,7 +38,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Agenda:
-    """What a meeting is about: one or two topics. All ``people`` speak, the first leads; dates follow ``held_on``."""
+    """Content of a meeting: one or two topics. All ``people`` speak, the first one leads; dates are after ``held_on``."""
 
     held_on: date
     people: tuple[str, ...]
@@ -47,7 +47,7 @@ class Agenda:
 
 
 def write_meeting(agenda: Agenda, rng: Random) -> list[Line]:
-    """Return the lines of a meeting: one dated action item a topic, then those without a date."""
+    """Return the lines of a meeting: one dated action item per topic, then those without a date."""
     writer = _Writer(agenda, rng)
     writer.open()
     for index in range(len(agenda.topics)):
@@ -57,7 +57,7 @@ def write_meeting(agenda: Agenda, rng: Random) -> list[Line]:
 
 
 class _Writer:
-    """Holds what was said so far; each public method adds a part of the meeting."""
+    """Collects the lines; each public method adds a part of the meeting."""
 
     def __init__(self, agenda: Agenda, rng: Random) -> None:
         self.lines: list[Line] = []
@@ -66,7 +66,7 @@ class _Writer:
         self._topics = [plain(topic) for topic in agenda.topics]
         documents = [
             document for document in DOCUMENTS if document != "회의록"
-        ]  # assigned by a sentence of its own
+        ]  # a separate sentence assigns it
         self._documents = [plain(document) for document in rng.sample(documents, len(documents))]
         self._first_owner = rng.randrange(len(agenda.people))
         self._assignments = rng.sample(phrasebook.ASSIGNMENTS, len(phrasebook.ASSIGNMENTS))
@@ -81,7 +81,7 @@ class _Writer:
             self.lines.append(Line(0, fill(phrasebook.AGENDA_OF_TWO, lambda _: next(topics))))
 
     def discuss(self, index: int) -> None:
-        """Report, question and answer, decision, and who does what; later topics are dealt with more shortly."""
+        """Add report, question and answer, decision, and assignment; later topics are shorter."""
         number_of_people, topic = len(self._people), self._topics[index]
         document, due = self._documents.pop(), self._day()
         reporter = 1 + index % (number_of_people - 1)
@@ -125,7 +125,7 @@ class _Writer:
         self._say(1, phrasebook.GOODBYE)
 
     def _say(self, speaker: int, template: str, item: ActionItem | None = None, **given: Phrase) -> None:
-        """Add a sentence; slots that are not ``given`` get a random value, so that training has not seen it if possible."""
+        """Add a sentence; slots that are not ``given`` get random values, if possible not those of a training sentence."""
 
         def choose(name: str) -> Phrase:
             if name in given:
@@ -140,11 +140,11 @@ class _Writer:
         self.lines.append(Line(speaker, sentence, item))
 
     def _day(self) -> Phrase:
-        """Return a day as people name it: a date, or a weekday of next week."""
+        """Return a date, or a weekday of next week."""
         return self._date() if self._rng.random() < 0.6 else plain(f"다음 주 {self._rng.choice(WEEKDAYS)}")
 
     def _date(self) -> Phrase:
-        """Return a working day soon after the meeting."""
+        """Return a working day 3 to 45 days after the meeting."""
         day = self._agenda.held_on + timedelta(self._rng.randint(*_DAYS_AHEAD))
         if day.weekday() >= _SATURDAY:
             day -= timedelta(2)

@@ -1,4 +1,4 @@
-"""What people in a sample meeting say about a topic: templates of the demo model's grammar, sorted by their use."""
+"""The sentences of a sample meeting: templates of the demo model's grammar, by use."""
 
 GREETING = "그럼 회의를 시작하겠습니다."
 ATTENDANCE = "참석자는 모두 {cnt}입니다."
@@ -23,7 +23,7 @@ REPORTS = {
     "예산": ("예산이 {won} 부족합니다.", "{mon} 매출은 {pct} 감소했습니다."),
 }
 GENERAL_REPORTS = ("{T} 예산은 {won}입니다.", "{T}에는 {n}주가 필요합니다.", "{M}{과/와} 협의가 필요합니다.")
-"""For the topics that REPORTS does not know."""
+"""For topics that are not in REPORTS."""
 
 DECISIONS = {
     "채용": ("{M} 인원을 {cnt} 충원하기로 결정했습니다.",),
@@ -41,7 +41,7 @@ ASSIGNMENTS = (
     ("준비", "{P}{이/가} {day}까지 {D}{을/를} 준비해 주세요."),
     ("공유", "{P}님께서 {D}{을/를} {day}까지 공유해 주시기 바랍니다."),
 )
-"""What is to be done with a document, and the sentence that says who does it by when."""
+"""The task with a document, and the sentence that assigns it with a due date."""
 DRAFT_ASSIGNMENT = "{D} 초안은 {P}{이/가} 맡기로 했습니다."
 MINUTES_ASSIGNMENT = "회의록은 {P}{이/가} 정리해 주세요."
 

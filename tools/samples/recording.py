@@ -1,6 +1,6 @@
-"""Turns the lines of a meeting into one recording: voices, pauses, a little background noise, the telephone if asked for.
+"""Makes one recording from the lines of a meeting: voices, pauses, background noise, optionally the telephone band.
 
-Also encodes it to a file by ffmpeg. What is said is not decided here.
+It also encodes the recording to a file with ffmpeg.
 """
 
 import shutil
@@ -37,7 +37,7 @@ _ENCODERS = {
 
 @dataclass(frozen=True, slots=True)
 class SpokenLine:
-    """A line and where it is heard, in seconds from the start of the recording."""
+    """A line and its times, in seconds from the start of the recording."""
 
     start: float
     end: float
@@ -48,7 +48,7 @@ class SpokenLine:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Mono audio between -1 and 1, ``rate`` samples a second, and what is said in it."""
+    """Mono audio between -1 and 1, ``rate`` Hz, and its lines."""
 
     audio: NDArray[np.float32]
     rate: int
@@ -63,13 +63,13 @@ class Recording:
 def record(
     lines: Sequence[Line], voices: Sequence[Voice], rng: np.random.Generator, *, telephone: bool = False
 ) -> Recording:
-    """Let every line be said by its speaker's voice, one after the other without overlap.
+    """Synthesize every line in the voice of its speaker, one after the other without overlap.
 
     Args:
-        lines: what is said.
+        lines: in order.
         voices: one for each speaker index in ``lines``.
-        rng: draws pauses, loudness and noise.
-        telephone: narrow the band and return 8 kHz instead of 16.
+        rng: for pauses, loudness and noise.
+        telephone: limit the band to a telephone's, and return 8 kHz instead of 16.
     """
     pieces = [np.zeros(int(_LEAD * SAMPLE_RATE), np.float32)]
     position, spoken = len(pieces[0]), list[SpokenLine]()
@@ -99,10 +99,10 @@ def encode(recording: Recording, file: Path, *, rate: int | None = None, channel
     """Write a recording to ``file``; its suffix decides the codec. Existing files are replaced.
 
     Args:
-        recording: what to write.
+        recording: to write.
         file: .wav, .flac, .mp3, .opus, .ogg (Opus) or .m4a (AAC).
-        rate: samples a second in the file; the recording's own by default.
-        channels: 1, or 2 for the same sound on both.
+        rate: Hz of the file; by default that of the recording.
+        channels: 1, or 2 with the same audio.
     """
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
@@ -115,7 +115,7 @@ def encode(recording: Recording, file: Path, *, rate: int | None = None, channel
 
 
 def _room_noise(length: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return pink noise of RMS 1: like a room, more of it at low frequencies."""
+    """Return pink noise of RMS 1, with more power at low frequencies, as in a room."""
     spectrum = np.fft.rfft(rng.standard_normal(length))
     spectrum /= np.sqrt(np.maximum(np.fft.rfftfreq(length, 1 / SAMPLE_RATE), 50.0))
     noise = np.fft.irfft(spectrum, length)

@@ -1,4 +1,4 @@
-"""What is true about a sample, written beside it: a JSON file with text, times and action items, and an RTTM file."""
+"""Writes the reference of a sample: a JSON file with text, times and action items, and an RTTM file."""
 
 import json
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ def write_reference(sample: Sample, recording: Recording, folder: Path) -> None:
 
 
 def rttm(name: str, lines: Sequence[SpokenLine], labels: dict[int, str]) -> str:
-    """Return the NIST RTTM rows of a recording; spaces in its name become underscores, since RTTM separates by spaces."""
+    """Return the NIST RTTM rows of a recording; spaces in its name become underscores, because spaces separate the fields of RTTM."""
     row = "SPEAKER {} 1 {:.3f} {:.3f} <NA> <NA> {} <NA> <NA>\n"
     name = name.replace(" ", "_")
     return "".join(
