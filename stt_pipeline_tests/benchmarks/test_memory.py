@@ -1,4 +1,4 @@
-"""The benchmark of memory: a process' peak is its own."""
+"""The memory benchmark: each process has its own peak."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from benchmarks.memory import peak_mb
 CHECKOUT = Path(__file__).parents[2]
 
 
-def test_the_peak_of_a_child_is_not_that_of_its_parent() -> None:
+def test_the_peak_of_a_child_process_excludes_its_parent() -> None:
     large = b"\1" * (400 << 20)
     command = [sys.executable, "-c", "from benchmarks.memory import peak_mb; print(peak_mb())"]
     ended = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=True)

@@ -1,4 +1,4 @@
-"""The demo model's training, on a few sentences and a tiny network: it learns, and faster-whisper runs what comes out."""
+"""The training of the demo model on few sentences with a tiny network: losses fall, and faster-whisper runs the export."""
 # ruff: noqa: E402 (the skips come first: without the extra these imports fail)
 
 import shutil
@@ -26,6 +26,8 @@ from tools.demo_model.synthesis import SAMPLE_RATE, Voice, speak
 from tools.demo_model.tokenizer import load_tokenizer, write_tokenizer
 from tools.demo_model.training import Budget, Run, load_checkpoint, train
 from tools.demo_model.windows import WindowMaker, WindowShape
+
+pytestmark = pytest.mark.slow
 
 TINY = {"width": 48, "feed_forward": 96, "encoder_layers": 2}
 
@@ -59,7 +61,7 @@ def shape(work: Path) -> ModelShape:
     return ModelShape(tokenizer.get_vocab_size(), Dataset(work / "corpus", tokenizer).jamo_size, **TINY)
 
 
-def test_the_dataset_keeps_text_and_sound_together(work: Path) -> None:
+def test_the_dataset_has_text_and_mel_of_each_utterance(work: Path) -> None:
     tokenizer = load_tokenizer(work / "tokenizer.json")
     dataset = Dataset(work / "corpus", tokenizer)
     corpus = draw_corpus(32, 8).training
@@ -75,7 +77,7 @@ def test_the_dataset_keeps_text_and_sound_together(work: Path) -> None:
     assert dataset.utterances[-1].frames == int(seconds * 100)
 
 
-def test_windows_say_what_is_heard_and_when(work: Path, maker: WindowMaker) -> None:
+def test_windows_have_text_and_times_of_their_utterances(work: Path, maker: WindowMaker) -> None:
     tokenizer = load_tokenizer(work / "tokenizer.json")
     texts = {utterance.sentence.written for utterance in draw_corpus(32, 8).training}
     seen = set()
@@ -94,8 +96,8 @@ def test_windows_say_what_is_heard_and_when(work: Path, maker: WindowMaker) -> N
         seen.add("timestamps" if "<|notimestamps|>" not in target else "plain")
         seen.update({"prompt"} if written.startswith("<|startofprev|>") else ())
         assert any(text in target for text in texts)
-        heard = [position for position in window.positions if position >= 0]
-        assert heard == sorted(heard) and heard[-1] <= 500
+        positions = [position for position in window.positions if position >= 0]
+        assert positions == sorted(positions) and positions[-1] <= 500
     assert seen >= {"timestamps", "plain", "prompt"}
 
 
@@ -112,11 +114,11 @@ def test_the_curriculum_covers_the_whole_run(maker: WindowMaker) -> None:
     assert {draw_batch(maker, 1.0, step).kind for step in range(30)} == {"short", "middle", "full"}
 
 
-def test_first_heads_look_where_they_are_told(shape: ModelShape) -> None:
+def test_initial_heads_attend_at_their_offsets(shape: ModelShape) -> None:
     torch.manual_seed(0)
     model = Whisper(
         ModelShape(shape.vocabulary, shape.jamo)
-    )  # the real sizes: a tiny width blurs the positions
+    )  # the real sizes: with a tiny width the positions overlap
     initialise(model)
     attention = model.model.encoder.layers[0].self_attn
     positions = model.model.encoder.embed_positions.weight[:200]
@@ -124,8 +126,8 @@ def test_first_heads_look_where_they_are_told(shape: ModelShape) -> None:
         projection(positions).view(200, attention.heads, -1).transpose(0, 1)
         for projection in (attention.q_proj, attention.k_proj)
     )
-    looks_at = (queries @ keys.transpose(1, 2)).softmax(-1).argmax(-1)[:, 100]
-    assert [int(position) - 100 for position in looks_at] == pytest.approx([-3, 0, 3], abs=1)
+    attended = (queries @ keys.transpose(1, 2)).softmax(-1).argmax(-1)[:, 100]
+    assert [int(position) - 100 for position in attended] == pytest.approx([-3, 0, 3], abs=1)
 
 
 def test_every_loss_falls_on_one_batch(maker: WindowMaker, shape: ModelShape) -> None:
@@ -146,7 +148,7 @@ def test_every_loss_falls_on_one_batch(maker: WindowMaker, shape: ModelShape) ->
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_what_is_trained_runs_in_faster_whisper(work: Path, tmp_path: Path, processes: int) -> None:
+def test_faster_whisper_runs_the_exported_model(work: Path, tmp_path: Path, processes: int) -> None:
     from faster_whisper import WhisperModel
 
     checkpoint = tmp_path / "checkpoint.pt"

@@ -1,4 +1,4 @@
-"""The demo model's language: particles, numbers, and the very corpus that the shipped model was trained on."""
+"""The language of the demo model: particles, numbers, and the training corpus of the shipped model."""
 
 import hashlib
 from random import Random
@@ -11,7 +11,7 @@ from tools.demo_model.korean import particle, sino_number
 from tools.demo_model.slots import SLOTS, date_phrase, plain
 from tools.demo_model.synthesis import HELD_OUT_VARIANTS
 
-# SHA-256 of all 18,500 sentences, one a line, written down when the shipped model's own training set was at hand
+# SHA-256 of all 18,500 sentences of the shipped model's training set, one per line
 _SHIPPED_CORPUS = "d09ff25145d93a6bffbcf6b6a7f42026ea90111af4a08d626b192ae2a918534e"
 
 
@@ -29,7 +29,7 @@ _SHIPPED_CORPUS = "d09ff25145d93a6bffbcf6b6a7f42026ea90111af4a08d626b192ae2a9185
         ("Kim", "은/는", "는"),
     ],
 )
-def test_particles_agree_with_the_word_before(word: str, pair: str, form: str) -> None:
+def test_particles_agree_with_the_previous_word(word: str, pair: str, form: str) -> None:
     assert particle(word, pair) == form
 
 
@@ -54,12 +54,12 @@ def test_sino_korean_numbers(number: int, words: str) -> None:
 
 
 @pytest.mark.parametrize("number", [-1, 10_000])
-def test_numbers_out_of_range_are_refused(number: int) -> None:
+def test_numbers_out_of_range_are_errors(number: int) -> None:
     with pytest.raises(ValueError, match="0 to 9999"):
         sino_number(number)
 
 
-def test_months_that_are_read_irregularly() -> None:
+def test_irregular_months() -> None:
     assert date_phrase(6, 3).spoken == "유월 삼일"
     assert date_phrase(10, 21).spoken == "시월 이십일일"
     assert date_phrase(12, 1).spoken == "십이월 일일"
@@ -83,12 +83,14 @@ def test_every_template_can_be_filled_and_spoken_without_digits_in_korean(langua
             assert not any(character.isdigit() or character == "%" for character in sentence.spoken)
 
 
+@pytest.mark.slow
 def test_the_corpus_is_the_one_of_the_shipped_model() -> None:
     sentences = "\n".join(utterance.sentence.written for utterance in draw_corpus().training)
     assert hashlib.sha256(sentences.encode()).hexdigest() == _SHIPPED_CORPUS
 
 
-def test_nothing_held_out_is_trained_on() -> None:
+@pytest.mark.slow
+def test_training_excludes_held_out_sentences() -> None:
     corpus = draw_corpus()
     held_out = {sentence.written for sentence in corpus.held_out["ko"]}
     assert len(held_out) == 400

@@ -1,4 +1,4 @@
-"""The files of ``samples/`` agree with their references, and the references with the program that wrote them."""
+"""The files of ``samples/`` match their references, and the references match the program that writes them."""
 
 import json
 from collections import Counter
@@ -35,7 +35,7 @@ def test_the_folder_holds_the_catalogue_and_nothing_else() -> None:
     assert stems == {Path(sample.file_name).stem: 2 for sample in SAMPLES}
 
 
-def test_formats_and_lengths_that_the_demo_is_to_show() -> None:
+def test_the_samples_have_the_formats_and_lengths_of_the_demo() -> None:
     assert {Path(sample.file_name).suffix for sample in SAMPLES} == {
         ".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a",
     }  # fmt: skip
@@ -45,7 +45,7 @@ def test_formats_and_lengths_that_the_demo_is_to_show() -> None:
 
 
 @MEETINGS
-def test_the_sound_has_the_length_and_the_rate_of_its_reference(sample: Sample) -> None:
+def test_the_audio_has_the_length_and_the_rate_of_its_reference(sample: Sample) -> None:
     reference, info = reference_of(sample), probe(FOLDER / sample.file_name)
     assert 40 <= reference["duration"] <= 180
     assert info.duration == pytest.approx(reference["duration"], abs=0.15)  # codecs add a frame or two
@@ -55,7 +55,7 @@ def test_the_sound_has_the_length_and_the_rate_of_its_reference(sample: Sample) 
 
 
 @MEETINGS
-def test_somebody_speaks_in_the_segments_and_nobody_between(sample: Sample) -> None:
+def test_segments_have_speech_and_pauses_are_silent(sample: Sample) -> None:
     audio = decode(FOLDER / sample.file_name)
     segments = reference_of(sample)["segments"]
     pauses = [(before["end"] + 0.1, after["start"] - 0.1) for before, after in pairwise(segments)]
@@ -68,7 +68,7 @@ def test_somebody_speaks_in_the_segments_and_nobody_between(sample: Sample) -> N
 
 
 @MEETINGS
-def test_segments_follow_one_another_within_the_recording(sample: Sample) -> None:
+def test_segments_are_in_order_and_within_the_recording(sample: Sample) -> None:
     reference = reference_of(sample)
     times = [time for segment in reference["segments"] for time in (segment["start"], segment["end"])]
     assert times == sorted(times)
@@ -76,7 +76,7 @@ def test_segments_follow_one_another_within_the_recording(sample: Sample) -> Non
 
 
 @MEETINGS
-def test_the_rttm_says_what_the_segments_say(sample: Sample) -> None:
+def test_the_rttm_has_the_turns_of_the_segments(sample: Sample) -> None:
     turns = read_rttm(FOLDER / "reference" / f"{Path(sample.file_name).stem}.rttm")
     segments = reference_of(sample)["segments"]
     assert [turn.speaker for turn in turns] == [segment["speaker"] for segment in segments]
@@ -88,7 +88,7 @@ def test_the_rttm_says_what_the_segments_say(sample: Sample) -> None:
 
 
 @MEETINGS
-def test_every_speaker_speaks_several_times_and_is_numbered_by_appearance(sample: Sample) -> None:
+def test_speakers_are_numbered_by_appearance_and_have_several_segments(sample: Sample) -> None:
     reference = reference_of(sample)
     sentences = Counter(segment["speaker"] for segment in reference["segments"])
     assert list(sentences) == [f"SPEAKER_{index:02d}" for index in range(reference["speakers"])]
@@ -97,25 +97,25 @@ def test_every_speaker_speaks_several_times_and_is_numbered_by_appearance(sample
 
 
 @MEETINGS
-def test_action_items_are_said_in_one_sentence_each(sample: Sample) -> None:
+def test_each_action_item_is_in_one_sentence(sample: Sample) -> None:
     reference = reference_of(sample)
     texts = [segment["text"] for segment in reference["segments"]]
     assert 2 <= len(reference["action_items"]) <= 5
     assert any(item["due"] for item in reference["action_items"])
     for item in reference["action_items"]:
         subject = item["task"].rsplit(" ", 1)[0]
-        said = [
+        matching = [
             text
             for text in texts
             if item["owner"] in text and subject in text and (item["due"] or "") in text
         ]
-        assert said, f"{item} is in no sentence"
+        assert matching, f"{item} is in no sentence"
         if item["due"]:
-            assert not shipped_training_sentences().intersection(said)
+            assert not shipped_training_sentences().intersection(matching)
 
 
 @MEETINGS
-def test_the_program_still_writes_what_the_files_say(sample: Sample) -> None:
+def test_the_program_writes_the_text_of_the_references(sample: Sample) -> None:
     lines = write_meeting(sample.agenda, Random(sample.seed))
     reference = reference_of(sample)
     assert [line.sentence.written for line in lines] == [segment["text"] for segment in reference["segments"]]
@@ -125,7 +125,7 @@ def test_the_program_still_writes_what_the_files_say(sample: Sample) -> None:
     ]
 
 
-def test_the_phrasebook_uses_no_sentence_that_the_model_cannot_know() -> None:
+def test_the_phrasebook_has_only_sentences_of_the_grammar() -> None:
     phrases: list[str] = []
 
     def collect(value: object) -> None:
