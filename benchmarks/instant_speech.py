@@ -7,10 +7,11 @@ All else is real.
 from stt_pipeline.audio.sound import Sound
 from stt_pipeline.batches.requests.backend_choice import FixedBackend
 from stt_pipeline.definitions import build_definitions
-from stt_pipeline.minutes.model import ActionItem, Minutes
+from stt_pipeline.minutes.model import ActionItem
+from stt_pipeline.minutes.summarizer import FixedSummarizer
 from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerCount
 from stt_pipeline.speech.transcriber import FixedTranscriber
-from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Transcript, Word
+from stt_pipeline.speech.transcript import Segment, SpeakerTurn, Word
 
 _SENTENCE = (
     "다음",
@@ -42,7 +43,7 @@ _TURNS = tuple(SpeakerTurn(4.0 * n, 4.0 * n + 4.0, f"SPEAKER_{n % 2:02d}") for n
 
 
 class InstantDiarizer:
-    """Returns the same turns of two speakers for every recording."""
+    """Returns the same turns of two speakers for every recording, unlike a real one even for silence."""
 
     name = "instant"
 
@@ -51,29 +52,17 @@ class InstantDiarizer:
         return _TURNS
 
 
-class InstantSummarizer:
-    """Returns the same minutes for every transcript."""
-
-    name = "instant"
-    concurrency = 1
-
-    def summarize(self, transcript: Transcript) -> Minutes:
-        """Return the minutes; the transcript is not used."""
-        return Minutes(
-            title="주간 회의",
-            summary="보고서 초안을 다음 주 금요일까지 보내기로 했다.",
-            topics=("보고서",),
-            decisions=("초안을 모두에게 보낸다.",),
-            action_items=(ActionItem("보고서 초안을 보낸다", "SPEAKER_00", "다음 주 금요일", 4.0),),
-            keywords=("보고서", "초안", "금요일"),
-            model=self.name,
-        )
-
+_SUMMARIZER = FixedSummarizer(
+    "주간 회의",
+    "보고서 초안을 다음 주 금요일까지 보내기로 했다.",
+    topics=("보고서",),
+    action_items=(ActionItem("보고서 초안을 보낸다", "SPEAKER_00", "다음 주 금요일", 0.4),),
+)
 
 defs = build_definitions(
     {
         "transcriber_for": FixedBackend(FixedTranscriber(_SEGMENTS, model="instant")),
-        "diarizer_for": lambda options: InstantDiarizer(),
-        "summarizer_for": lambda options: InstantSummarizer(),
+        "diarizer_for": FixedBackend(InstantDiarizer()),
+        "summarizer_for": FixedBackend(_SUMMARIZER),
     }
 )

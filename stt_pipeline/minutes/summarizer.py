@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from stt_pipeline.minutes.model import Minutes
+from stt_pipeline.minutes.model import ActionItem, Minutes
 from stt_pipeline.speech.transcript import Transcript
 
 
@@ -29,7 +29,7 @@ class Summarizer(Protocol):
 
 
 class FixedSummarizer:
-    """Returns the same minutes for every transcript, for tests.
+    """Returns the same minutes for every transcript, for tests and benchmarks.
 
     Attributes:
         transcripts: those that were summarized, in order.
@@ -38,9 +38,18 @@ class FixedSummarizer:
     name = "fixed"
     concurrency = 1
 
-    def __init__(self, title: str = "Title", summary: str = "Summary.") -> None:
-        """Use this title and summary."""
-        self._minutes = Minutes(title=title, summary=summary, model=self.name)
+    def __init__(
+        self,
+        title: str = "Title",
+        summary: str = "Summary.",
+        *,
+        topics: tuple[str, ...] = (),
+        action_items: tuple[ActionItem, ...] = (),
+    ) -> None:
+        """Use these parts; the minutes have no others."""
+        self._minutes = Minutes(
+            title=title, summary=summary, topics=topics, action_items=action_items, model=self.name
+        )
         self.transcripts: list[Transcript] = []
 
     def summarize(self, transcript: Transcript) -> Minutes:
