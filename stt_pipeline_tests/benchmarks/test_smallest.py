@@ -22,7 +22,7 @@ SMALLEST = {
     "scale": "--files 20000",
     "search": "--transcripts 300 --words 375 --paragraphs 300 --calls 200",
     "startup": "--rounds 1",
-    "transcription": "--kinds short,long --part 0.005 --rounds 1",
+    "transcription": "--kinds short --part 0.005 --rounds 1",
 }
 
 pytestmark = pytest.mark.slow
@@ -33,7 +33,7 @@ def test_it_prints_finite_figures(name: str) -> None:
     if name == "command_lines" and not WHISPERX.exists():
         pytest.skip("needs whisperx: sh tools/setup_whisperx.sh")
     command = [sys.executable, "-m", f"benchmarks.{name}", *SMALLEST[name].split()]
-    ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=300)
+    ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=600)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     result = json.loads(ended.stdout.splitlines()[-1])
     assert isinstance(result, dict)
@@ -45,7 +45,6 @@ def test_no_benchmark_is_missing() -> None:
     runnable = {
         path.stem
         for path in (CHECKOUT / "benchmarks").glob("*.py")
-        if "JSON" in path.read_text() or "json.dumps" in path.read_text()
         if '__name__ == "__main__"' in path.read_text()
     }
     assert runnable - {"listing_server"} == set(SMALLEST)
