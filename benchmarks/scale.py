@@ -17,7 +17,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import text
@@ -49,7 +49,7 @@ class CallCenter(MemorySource):
 
     def list_objects(self, after: str = "", *, wait: bool = False) -> Iterator[SourceObject]:
         """Yield every object; ``after`` is not supported."""
-        modified_at = datetime.now(timezone.utc)
+        modified_at = datetime.now(UTC)
         for number in range(self._count):
             if number % 1_000_000 == 0:
                 print_status(f"{number:,} objects listed")

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import text
@@ -122,7 +122,7 @@ def _indexing_ms(database: Database, blocks: int) -> dict[str, float]:
         made = transcript_blocks(Transcript("ko", 1.0, 10.0 * len(segments), "none", tuple(segments)))
         analysed = time.perf_counter()
         with database.begin() as connection:
-            one = store.Indexed(number, datetime(2026, 1, 1, tzinfo=timezone.utc), 1, "transcript", made)
+            one = store.Indexed(number, datetime(2026, 1, 1, tzinfo=UTC), 1, "transcript", made)
             store.replace(connection, [one])
         writing.append(time.perf_counter() - analysed)
         analysis.append(analysed - started)

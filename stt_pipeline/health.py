@@ -2,7 +2,7 @@
 
 import socket
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -85,7 +85,7 @@ def dispatcher(last: datetime | None) -> Check:
     )
     if last is None:
         return Check("dispatcher", "warn", "has never ticked", advice)
-    age = datetime.now(timezone.utc) - last
+    age = datetime.now(UTC) - last
     if age > STALE_AFTER:
         return Check("dispatcher", "warn", f"last ticked {last.astimezone():%Y-%m-%d %H:%M:%S}", advice)
     return Check("dispatcher", "ok", f"ticked {age.total_seconds():.0f} s ago")

@@ -4,7 +4,7 @@ Tests use it for states that the code under test does not reach by itself, inste
 """
 
 import itertools
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, delete, insert, null, select, text, update
@@ -29,7 +29,7 @@ class Rows:
             "source_path": "file:///meetings",
             "status": "processing",
             "stage": "shards",
-            "scanned_at": datetime.now(timezone.utc),
+            "scanned_at": datetime.now(UTC),
         }
         return self._insert(batches, defaults | values)
 
@@ -63,7 +63,7 @@ class Rows:
         )
         with self._database.begin() as connection:
             file = connection.execute(select(*columns).where(audio_files.c.id == audio_file_id)).one_or_none()
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         defaults = {
             "batch_id": 1,
             "audio_file_id": audio_file_id,

@@ -6,7 +6,7 @@ A key has 256 random bits, so one round of SHA-256 protects it; slow hashes are 
 import hashlib
 import hmac
 import secrets
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store.access import api_keys, audit
@@ -60,10 +60,7 @@ def verify(database: Database, key: str) -> ApiKey | None:
         is_valid = hmac.compare_digest(found.hash if found else bytes(32), _hash(key))
         if found is None or not is_valid:
             return None
-        if (
-            found.last_used_at is None
-            or datetime.now(timezone.utc) - found.last_used_at > _LAST_USED_PRECISION
-        ):
+        if found.last_used_at is None or datetime.now(UTC) - found.last_used_at > _LAST_USED_PRECISION:
             api_keys.note_use(connection, found.id)
     return found
 

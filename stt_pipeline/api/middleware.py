@@ -88,7 +88,7 @@ class BodyLimit:
                 return await receive()
             try:
                 message = await asyncio.wait_for(receive(), self._body_seconds)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 raise HTTPException(408, "The body did not arrive.") from None
             received += len(message.get("body", b""))
             if received > MAX_BODY_BYTES:

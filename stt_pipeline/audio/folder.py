@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from stt_pipeline.audio.access import SourceAccess
@@ -266,7 +266,7 @@ def _check_file(path: Path, etag: str) -> None:
 
 def _described(path: Path, status: os.stat_result) -> SourceObject:
     # a file that is moved here keeps its mtime
-    modified_at = datetime.fromtimestamp(max(status.st_mtime, status.st_ctime), tz=timezone.utc)
+    modified_at = datetime.fromtimestamp(max(status.st_mtime, status.st_ctime), tz=UTC)
     return SourceObject(str(Address.of_path(path)), status.st_size, _etag(status), modified_at)
 
 

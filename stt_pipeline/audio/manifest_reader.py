@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote_plus
@@ -261,7 +261,7 @@ def _size(value: object) -> int:
 def _time(value: object) -> datetime:
     try:
         time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-        return time.replace(tzinfo=time.tzinfo or timezone.utc).astimezone(timezone.utc)
+        return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"{str(value)[:50]!r} is not a time.") from None
 

@@ -4,7 +4,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from stt_pipeline.audio.address import Address
@@ -33,7 +33,7 @@ class MemorySource:
         self.in_progress_count = 0
         self._address = Address.parse(address).folder
         self._pattern = FilePattern(file_pattern)
-        self._modified_at = datetime.now(timezone.utc)
+        self._modified_at = datetime.now(UTC)
 
     @property
     def uri(self) -> str:

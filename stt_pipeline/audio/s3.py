@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timezone
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -137,5 +137,5 @@ class S3Prefix:
             str(Address("s3", self._bucket, entry["Key"])),
             entry["Size"],
             entry["ETag"].strip('"'),
-            entry["LastModified"].astimezone(timezone.utc),
+            entry["LastModified"].astimezone(UTC),
         )

@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timezone
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class S3Objects:
         uri = str(address)
         with aws_errors(uri, S3):
             found = head_object(self.client(), address.authority, address.key)
-        modified_at = found["LastModified"].astimezone(timezone.utc)
+        modified_at = found["LastModified"].astimezone(UTC)
         return SourceObject(uri, found["ContentLength"], found["ETag"].strip('"'), modified_at)
 
     @contextmanager

@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html.
 
 import json
 from dataclasses import dataclass
-from datetime import timezone
+from datetime import UTC
 from typing import Annotated, Any
 from urllib.parse import unquote_plus
 
@@ -144,7 +144,7 @@ def _arrival(bucket: str, key: str, size: int, etag: str, at: AwareDatetime, seq
     if at.year < _MIN_YEAR:
         raise InvalidRequestError(f"The notification has the year {at.year}, before S3 existed.")
     try:
-        modified_at = at.astimezone(timezone.utc)
+        modified_at = at.astimezone(UTC)
     except (OverflowError, ValueError) as error:  # the last hours of the year 9999, west of Greenwich
         raise InvalidRequestError(
             f"The notification has the time {at.isoformat()}, which is not valid in UTC."

@@ -1,6 +1,6 @@
 """The warning that commands print when the dispatcher does not run. It starts nothing."""
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT, STALE_AFTER
 from stt_pipeline.cli.terminal import print_status
@@ -10,7 +10,7 @@ from stt_pipeline.store.queue import heartbeats
 
 def stale_warning(last_tick: datetime | None) -> str | None:
     """Return a warning if the last tick is too old, so that a stopped daemon does not look like a slow batch."""
-    if last_tick is not None and datetime.now(timezone.utc) - last_tick < STALE_AFTER:
+    if last_tick is not None and datetime.now(UTC) - last_tick < STALE_AFTER:
         return None
     since = f"since {last_tick.astimezone():%Y-%m-%d %H:%M:%S}" if last_tick else "yet"
     return f"The dispatcher has not ticked {since}: batches do not progress until `stt up` runs."

@@ -1,6 +1,6 @@
 """Batches over HTTP: the rows and the response of each call, and the requests that it rejects."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +157,7 @@ def test_a_list_is_paged_and_filtered(client: TestClient, client_for: ClientFor,
     assert listed(status="pending", priority="normal") == ids[::-1]
     assert listed(status="paused") == []
     assert listed(created_by="a operator (API key 2)") == [other]
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     assert len(listed(created_from=(now - timedelta(hours=1)).isoformat())) == 6
     assert listed(created_before=(now - timedelta(hours=1)).isoformat()) == []
 

@@ -1,6 +1,6 @@
 """Search over HTTP in transcripts and minutes that the stages wrote."""
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from stt_pipeline_tests.batches.recordings import OneByOne, OneSpeaker, scanned,
 from stt_pipeline_tests.cli.processed_batches import process
 from stt_pipeline_tests.rows import Rows
 
-DAY = datetime(2026, 1, 1, tzinfo=timezone.utc)
+DAY = datetime(2026, 1, 1, tzinfo=UTC)
 LINES = (
     "정기회의를 시작하겠습니다.",
     "예산안은 다음 주 회의에서 확정하기로 했습니다.",

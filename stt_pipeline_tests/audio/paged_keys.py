@@ -5,7 +5,7 @@ It answers as S3 does by its documentation; servers differ in one thing, which c
 
 import threading
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -68,5 +68,5 @@ def _entry(key: str) -> dict[str, Any]:
         "Key": key,
         "Size": 1,
         "ETag": '"e"',
-        "LastModified": datetime(2026, 11, 23, tzinfo=timezone.utc),
+        "LastModified": datetime(2026, 11, 23, tzinfo=UTC),
     }

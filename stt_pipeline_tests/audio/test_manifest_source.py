@@ -4,7 +4,7 @@ import gzip
 import json
 import tracemalloc
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -96,7 +96,7 @@ def test_every_format_of_a_list(
     # in the list's order
     assert [item.uri for item in found] == [f"s3://{bucket}/{key}" for key in AUDIO]
     assert [item.size for item in found] == [len(key.encode()) for key in AUDIO]
-    assert {item.modified_at for item in found} == {datetime(2026, 11, 20, 1, 2, 3, tzinfo=timezone.utc)}
+    assert {item.modified_at for item in found} == {datetime(2026, 11, 20, 1, 2, 3, tzinfo=UTC)}
     lend_all(source, found)
     assert source.uri == (address if where == "s3" else path.as_uri())
     assert list(open_source(source.uri).list_objects()) == found
@@ -221,7 +221,7 @@ class TestInventory:
         source = open_source(address)
         found = list(source.list_objects())
         assert [item.uri for item in found] == [f"s3://{bucket}/{key}" for key in AUDIO]
-        assert found[0].modified_at == datetime(2026, 11, 20, 1, 2, 3, tzinfo=timezone.utc)
+        assert found[0].modified_at == datetime(2026, 11, 20, 1, 2, 3, tzinfo=UTC)
         lend_all(source, found)
 
     def test_orc_and_other_manifests_are_refused(self, bucket: str, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import unicodedata
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -74,10 +74,10 @@ def test_keys_are_decoded_for_each_sender() -> None:
 def test_objects_have_the_values_of_a_listing() -> None:
     (of_record,) = arrivals(json.dumps({"Records": [record("a.wav", eTag='"abc-7"', sequencer="0A")]}))
     assert (of_record.found.size, of_record.found.etag, of_record.sequencer) == (1024, "abc-7", "0A")
-    assert of_record.found.modified_at == datetime(2026, 3, 1, 1, 2, 3, 456_000, timezone.utc)
+    assert of_record.found.modified_at == datetime(2026, 3, 1, 1, 2, 3, 456_000, UTC)
     (of_event,) = arrivals(json.dumps(event("a.wav")))
     assert (of_event.found.size, of_event.found.etag) == (5, "abc-2")
-    assert of_event.found.modified_at == datetime(2026, 3, 1, 1, 2, 3, tzinfo=timezone.utc)
+    assert of_event.found.modified_at == datetime(2026, 3, 1, 1, 2, 3, tzinfo=UTC)
 
 
 def test_only_created_objects_are_returned() -> None:

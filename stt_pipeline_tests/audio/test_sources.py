@@ -8,7 +8,7 @@ import pwd
 import tempfile
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -128,8 +128,8 @@ class TestContract:
 
     def test_times_are_utc(self, open_with: OpenWith) -> None:
         [item] = open_with({"a.mp3": b""}, "").list_objects()
-        assert item.modified_at.tzinfo is timezone.utc
-        assert abs(datetime.now(timezone.utc) - item.modified_at) < timedelta(minutes=5)
+        assert item.modified_at.tzinfo is UTC
+        assert abs(datetime.now(UTC) - item.modified_at) < timedelta(minutes=5)
 
     @pytest.mark.parametrize(
         "name",
@@ -308,7 +308,7 @@ class TestFolder:
         write(tmp_path, {"old.mp3": b"1"})
         os.utime(tmp_path / "old.mp3", (0, 0))
         [item] = open_source(str(tmp_path)).list_objects()
-        assert datetime.now(timezone.utc) - item.modified_at < timedelta(minutes=5)
+        assert datetime.now(UTC) - item.modified_at < timedelta(minutes=5)
 
     def test_an_unreadable_folder_is_refused(self, as_ordinary_user: Path) -> None:
         write(as_ordinary_user, {"closed/a.mp3": b""})

@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from stt_pipeline.audio.allowed import AllowedSources
@@ -78,7 +78,7 @@ class EventQueue:
 
     def notify(self, *keys: str, etag: str = "1", sequencer: str = "") -> None:
         """Send S3's event notification of new objects, all in one message."""
-        at = datetime.now(timezone.utc).isoformat()
+        at = datetime.now(UTC).isoformat()
         records = [
             {
                 "eventName": "ObjectCreated:Put",

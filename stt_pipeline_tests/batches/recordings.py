@@ -5,7 +5,7 @@ import uuid
 import wave
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +127,7 @@ class Bucket:
         self._at_object = at_object
 
     def list_objects(self, after: str = "", *, wait: bool = False) -> Iterator[SourceObject]:
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         for number in range(self._count):
             self._at_object(number)
             uri = f"{self.uri}{number // 1000:04d}/call-{number:07d}.wav"

@@ -1,6 +1,6 @@
 """The table of what each step does with a file: every combination of status and results."""
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from itertools import pairwise, product
 from typing import get_args
 
@@ -17,7 +17,7 @@ ORDER = {results: place for place, results in enumerate(RESULTS)}
 
 
 def audio_file(status: FileStatus, duration: float | None) -> AudioFile:
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     return AudioFile(1, 1, 1, "file:///a.wav", 1, "", now, status, 0, None, None, duration)
 
 

@@ -1,7 +1,7 @@
 """New objects of watches: they are added once, to the day's batch or a new one, also after a crash at any point."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -53,7 +53,7 @@ def test_a_day_has_one_batch_which_ends_after_the_day(database: Database, tmp_pa
     assert batch.options == {"language": "ko"}
     assert batch.open_until == datetime.combine(
         now.date() + timedelta(days=1), datetime.min.time(), SEOUL
-    ).astimezone(timezone.utc)
+    ).astimezone(UTC)
     assert entry.who == batch.created_by == f"watch {watch.id} (통화 녹음)"
     # each file is a shard of its own, known to Dagster in order
     assert watch.partitions == [

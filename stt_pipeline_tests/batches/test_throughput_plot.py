@@ -1,7 +1,7 @@
 """The plot of a batch's throughput, from a minute to months."""
 
 import struct
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ from PIL import Image
 
 from stt_pipeline.batches.queries.throughput_plot import throughput_png
 
-START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+START = datetime(2026, 1, 1, tzinfo=UTC)
 LEFT, RIGHT = 84, 686  # where the time axis begins and ends, in pixels
 FILES, HOURS = (0x00, 0x72, 0xB2), (0xE6, 0x9F, 0x00)
 

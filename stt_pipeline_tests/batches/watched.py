@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 from zoneinfo import ZoneInfo
@@ -34,7 +34,7 @@ class Keys:
 
     def __init__(self, *keys: str) -> None:
         self.etags: dict[str, str] = {}
-        self.modified_at = datetime.now(timezone.utc)
+        self.modified_at = datetime.now(UTC)
         self.listed = 0
         self.add(*keys)
 

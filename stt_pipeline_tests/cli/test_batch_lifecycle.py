@@ -1,7 +1,7 @@
 """`stt batch pause|resume|retry|cancel|delete` on a real database, with and without a terminal."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -182,7 +182,7 @@ def test_a_stale_dispatcher_is_reported(
     stt_on_database: Stt, database: Database, batch_id: int, command: str
 ) -> None:
     _fail(database, batch_id, {"a.wav": "download"})
-    Rows(database).change(tables.heartbeats, beat_at=datetime.now(timezone.utc) - timedelta(minutes=5))
+    Rows(database).change(tables.heartbeats, beat_at=datetime.now(UTC) - timedelta(minutes=5))
     ended = stt_on_database("batch", command, batch_id, *(["--yes"] if command == "cancel" else []))
     assert ended.code == 0
     assert ended.err.startswith("The dispatcher has not ticked since 20")

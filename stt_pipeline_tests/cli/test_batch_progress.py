@@ -2,7 +2,7 @@
 
 import json
 import threading
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -81,7 +81,7 @@ def test_progress_of_an_active_batch_estimates_its_end(
     for row in ("completed 1", "pending 60", "done 1.6 %", "files per minute 1.0 recently", "in 1 h 0 min"):
         assert row in shown
     figures = json.loads(stt_on_database("batch", "progress", batch.id, "--json").out)
-    left = datetime.fromisoformat(figures["estimated_completion"]) - datetime.now(timezone.utc)
+    left = datetime.fromisoformat(figures["estimated_completion"]) - datetime.now(UTC)
     assert timedelta(minutes=59) < left <= timedelta(minutes=60)
     assert figures["files_per_minute"] == 1.0
     lifecycle.pause(database, batch.id)
@@ -112,7 +112,7 @@ def test_progress_reports_a_stale_dispatcher(
     ended = stt_on_database("batch", "progress", batch.id)
     assert ended.err == ""
     assert "dispatcher ticked 20" in ended.shown
-    Rows(database).change(tables.heartbeats, beat_at=datetime.now(timezone.utc) - timedelta(minutes=5))
+    Rows(database).change(tables.heartbeats, beat_at=datetime.now(UTC) - timedelta(minutes=5))
     assert stt_on_database("batch", "progress", batch.id).err.startswith(
         "The dispatcher has not ticked since 20"
     )

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import create_engine, inspect, make_url, text
@@ -46,7 +46,7 @@ def test_upgrade_creates_the_tables_and_can_run_again(stt: Stt, empty_url: str) 
         tables = set(inspect(connection).get_table_names())
     database.dispose()
     assert set(metadata.tables) <= tables
-    assert f"stt_transcriptions_{datetime.now(timezone.utc):%Y_%m}" in tables
+    assert f"stt_transcriptions_{datetime.now(UTC):%Y_%m}" in tables
     assert stt("batch", "list").code == 0
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import boto3
@@ -136,7 +136,7 @@ def test_doctor_shows_the_last_tick_of_the_dispatcher(
     state, found = dispatcher()
     assert state == "ok"
     assert re.fullmatch(r"ticked \d s ago", found)
-    Rows(database).change(tables.heartbeats, beat_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc))
+    Rows(database).change(tables.heartbeats, beat_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     state, found = dispatcher()
     assert state == "warn"
     assert found.startswith("last ticked 2026-01-0")

@@ -2,7 +2,7 @@
 
 import json
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
@@ -149,7 +149,7 @@ def test_an_open_batch_shows_until_when_it_accepts_files(stt_on_database: Stt, d
     )
     assert "open accepts new files until" in stt_on_database("batch", "progress", batch_id).shown
     until = json.loads(stt_on_database("batch", "progress", batch_id, "--json").out)["open_until"]
-    assert timedelta() < datetime.fromisoformat(until) - datetime.now(timezone.utc) <= timedelta(days=1)
+    assert timedelta() < datetime.fromisoformat(until) - datetime.now(UTC) <= timedelta(days=1)
     stt_on_database("watch", "remove", watch.id)
     assert (
         f"open no: new files of watch {watch.id} go into another batch"

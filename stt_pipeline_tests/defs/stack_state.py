@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -98,7 +98,7 @@ def wait_for_dispatcher_stop(store: Database) -> None:
     while True:
         with store.begin() as connection:
             last = heartbeats.last_beat(connection, HEARTBEAT)
-        if last is None or datetime.now(timezone.utc) - last > timedelta(seconds=3):
+        if last is None or datetime.now(UTC) - last > timedelta(seconds=3):
             return
         time.sleep(0.2)
 

@@ -1,6 +1,6 @@
 """The jobs that no asset shows: a batch from the launchpad, its deletion, and the daily maintenance."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,7 @@ def test_maintenance_retires_what_ended_long_ago_and_a_retry_brings_it_back(
         ended = "UPDATE stt_batches SET completed_at = now() - make_interval(days => :days) WHERE id = :id"
         _execute(product, ended, id=batch_id, days=days)
     product.queue(dg.RunRequest(job_name="scan_source", tags={"stt/batch": str(busy)}))
-    month = f"stt_transcriptions_{datetime.now(timezone.utc) + timedelta(days=31):%Y_%m}"
+    month = f"stt_transcriptions_{datetime.now(UTC) + timedelta(days=31):%Y_%m}"
     _execute(product, f"ALTER TABLE stt_transcriptions DETACH PARTITION {month}")
     _execute(product, f"DROP TABLE {month}")
     before = {batch_id: _traces(product, batch_id) for batch_id in (old, recent, busy)}

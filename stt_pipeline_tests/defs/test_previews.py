@@ -1,7 +1,7 @@
 """The metadata of a batch report."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from stt_pipeline.batches.queries.progress import Progress
 from stt_pipeline.batches.queries.review import ToReview
@@ -10,7 +10,7 @@ from stt_pipeline.defs.previews import report_preview
 from stt_pipeline.speech.quality import Figures
 from stt_pipeline.store.results.review import FileQuality
 
-CREATED = datetime(2026, 3, 4, 5, 6, tzinfo=timezone.utc)
+CREATED = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
 PROGRESS = Progress(
     batch_id=12,
     name="meetings",

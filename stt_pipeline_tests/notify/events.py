@@ -1,11 +1,11 @@
 """One event of each kind, for tests of notifiers."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from stt_pipeline.minutes.model import ActionItem, Minutes
 from stt_pipeline.notify.events import BatchEnded, MinutesReady
 
-CREATED = datetime(2026, 11, 22, 9, 0, tzinfo=timezone.utc)
+CREATED = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
 MINUTES_READY = MinutesReady(
     id="7",

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 from sqlalchemy.exc import DataError, DBAPIError
@@ -208,7 +208,7 @@ class _Consumer:
 
         A recent error about messages stays: the messages are hidden at the moment, and are delivered again.
         """
-        recent = datetime.now(timezone.utc) - _ERROR_RETENTION
+        recent = datetime.now(UTC) - _ERROR_RETENTION
         for state in self._states:
             watch = state.watch
             is_recent = watch.looked_at is not None and watch.looked_at > recent

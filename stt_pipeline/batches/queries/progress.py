@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
@@ -164,4 +164,4 @@ def _overview(batch: Batch, sums: FileCounts | ShardSums) -> Overview:
 def _estimate(batch: Batch, pending: int, files_per_minute: float | None) -> datetime | None:
     if batch.status != "processing" or not pending or not files_per_minute:
         return None
-    return datetime.now(timezone.utc) + timedelta(minutes=pending / files_per_minute)
+    return datetime.now(UTC) + timedelta(minutes=pending / files_per_minute)

@@ -1,7 +1,7 @@
 """The chart of a batch's throughput over time, for its report. It draws figures; it computes none of them."""
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from io import BytesIO
 from itertools import accumulate
 from math import ceil, floor, log10
@@ -93,7 +93,7 @@ def _x_axis(draw: "ImageDraw", font: "FreeTypeFont | ImageFont", start: datetime
             draw.line((x, top + _PANEL, x, top + _PANEL + 4), _INK)
             if top == _TOPS[-1]:
                 draw.text((x, top + _PANEL + 8), f"{tick}", _INK, font, anchor="mt")
-    label = f"{unit} since {start.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+    label = f"{unit} since {start.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     draw.text(((_LEFT + _RIGHT) / 2, _HEIGHT - 8), label, _INK, font, anchor="ms")
 
 

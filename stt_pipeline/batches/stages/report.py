@@ -1,7 +1,7 @@
 """The end of a batch: its report, one mail to each of its ``notify_emails``, and its final status."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Literal
 
 from stt_pipeline.audio.address import display_name
@@ -55,7 +55,7 @@ def close_batch(claim: BatchClaim, notifier_for: NotifierFor, *, max_attempts: i
     database, batch = claim.database, claim.batch
     with database.begin() as connection:
         claim.verify(connection)
-        waits = batch.open_until is not None and batch.open_until > datetime.now(timezone.utc)
+        waits = batch.open_until is not None and batch.open_until > datetime.now(UTC)
         is_open = waits or batch.stage == "scan" or shards.has_open(connection, batch.id)
         if is_open and batch.stage == "report":
             transitions.set_stage(connection, batch.id, "shards")
@@ -68,7 +68,7 @@ def close_batch(claim: BatchClaim, notifier_for: NotifierFor, *, max_attempts: i
     if is_open or figures.total_files is None:
         return _report(database, figures, examples, {})
     status: Literal["completed", "failed"] = "completed" if figures.completed else "failed"
-    figures = replace(figures, status=status, completed_at=figures.completed_at or datetime.now(timezone.utc))
+    figures = replace(figures, status=status, completed_at=figures.completed_at or datetime.now(UTC))
     errors = _deliver_report(database, batch, figures, examples, notifier_for)
     if errors and batch.tries < max_attempts:
         raise EmailError("; ".join(f"{recipient}: {error}" for recipient, error in errors.items()))

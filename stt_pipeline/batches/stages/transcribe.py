@@ -6,7 +6,7 @@ A file that fails in one step is recorded there, and the next steps skip it.
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import partial
 from typing import cast
 
@@ -99,7 +99,7 @@ def transcribe_files(
 
         @contextmanager
         def fetched() -> Iterator[Sound]:
-            opened_at.setdefault(file.id, datetime.now(timezone.utc))
+            opened_at.setdefault(file.id, datetime.now(UTC))
             with source.open_local(file.uri, file.etag) as path:
                 yield SoundFile(path)
 

@@ -1,7 +1,7 @@
 """Formats times, durations, rates and percentages for tables and messages."""
 
 import math
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from stt_pipeline.durations import format_rough_duration
 
@@ -13,7 +13,7 @@ def local_time(moment: datetime, *, seconds: bool = False) -> str:
 
 def until(moment: datetime) -> str:
     """Return the time from now until a moment."""
-    return format_rough_duration((moment - datetime.now(timezone.utc)).total_seconds())
+    return format_rough_duration((moment - datetime.now(UTC)).total_seconds())
 
 
 def percent(percentage: float) -> str:

@@ -6,7 +6,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from itertools import accumulate
 
 from stt_pipeline.speech.hallucination.audio_evidence import AudioEvidence, SpeechStats
@@ -15,7 +15,7 @@ from stt_pipeline.speech.hallucination.repetition import compresses_too_well, le
 from stt_pipeline.speech.transcript import Segment
 
 
-class Reason(str, Enum):
+class Reason(StrEnum):
     """Why a segment may be a hallucination; the values of `Segment.hallucination_reasons`."""
 
     COMPRESSION = "compression"
