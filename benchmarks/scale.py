@@ -1,4 +1,4 @@
-"""One batch of millions of files: its intake, and the time of queries and dispatcher ticks when half of the batch is done.
+"""One batch of millions of files: its scan, and the time of queries and dispatcher ticks when half of the batch is done.
 
 A process scans a synthetic source with the product's own code, as in production, into a real Postgres (embedded, or
 --database-url) that Dagster's instance shares; there are small batches, too. Then SQL marks half of the shards as done.
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def _measure(database: Database, folder: Path, files: int) -> dict[str, object]:
-    # imported here, so that the process of the intake is not forked from a large one
+    # imported here, so that the process of the scan is not forked from a large one
     from stt_pipeline_tests.store import large_store
 
     source = folder / "source"
@@ -133,7 +133,7 @@ def _scan(batch_id: int, files: int) -> dict[str, float]:
             process.kill()
             raise
     if process.returncode:
-        raise SystemExit(f"The intake ended with code {process.returncode}; see above.")
+        raise SystemExit(f"The scan ended with code {process.returncode}; see above.")
     figures: dict[str, float] = json.loads(output.splitlines()[-1])
     return figures
 

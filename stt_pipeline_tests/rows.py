@@ -24,7 +24,7 @@ class Rows:
 
     def batch(self, **values: Any) -> int:
         """Insert a scanned batch without shards, and return its id."""
-        defaults = {
+        defaults: dict[str, Any] = {
             "name": "meetings",
             "source_path": "file:///meetings",
             "status": "processing",
@@ -64,7 +64,7 @@ class Rows:
         with self._database.begin() as connection:
             file = connection.execute(select(*columns).where(audio_files.c.id == audio_file_id)).one_or_none()
         now = datetime.now(UTC)
-        defaults = {
+        defaults: dict[str, Any] = {
             "batch_id": 1,
             "audio_file_id": audio_file_id,
             "audio_file_path": "file:///meetings/a.wav",
@@ -88,7 +88,7 @@ class Rows:
             created_at = connection.scalar(
                 select(transcriptions.c.created_at).where(transcriptions.c.id == transcription_id)
             )
-        defaults = {
+        defaults: dict[str, Any] = {
             "transcription_id": transcription_id,
             "transcription_created_at": created_at,
             "title": "회의",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import ClassVar, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from stt_pipeline.notify.events import Event
 from stt_pipeline.notify.recipients import Recipient
@@ -21,7 +21,7 @@ class Notifier(Protocol):
     """
 
     name: str
-    example: ClassVar[str]
+    example: str
 
     @staticmethod
     def normalize(address: str) -> str:

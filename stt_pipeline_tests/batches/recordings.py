@@ -3,7 +3,7 @@
 import time
 import uuid
 import wave
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,7 +58,7 @@ class OneByOne:
 
     def transcribe(
         self, recordings: Iterable[Recording], *, progress: Progress | None = None
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome, None, None]:
         for recording in recordings:
             started = time.monotonic()
             result: Transcript | Exception

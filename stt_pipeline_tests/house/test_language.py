@@ -42,6 +42,7 @@ IDIOMS = {
 ALLOWED = {
     "stt_pipeline/speech/hallucination/phrases.py",  # sentences that Whisper writes
     "stt_pipeline/minutes/extractive/english_actions.py",  # English words that the rules look for
+    "CHANGELOG.md",  # old names
 }
 
 
@@ -69,7 +70,11 @@ def modules() -> list[Path]:
     "room", sorted({path.relative_to(PACKAGE).parts[0] for path in modules()} | {"pages"})
 )
 def test_the_text_has_no_idiom_of_the_list(room: str) -> None:
-    paths = PAGES if room == "pages" else [p for p in modules() if p.relative_to(PACKAGE).parts[0] == room]
+    paths = (
+        [p for p in PAGES if p.name not in ALLOWED]
+        if room == "pages"
+        else [p for p in modules() if p.relative_to(PACKAGE).parts[0] == room]
+    )
     found = [
         f"{path.relative_to(ROOT)}:{number}: {match[0]!r}: write {instead}"
         for path in paths

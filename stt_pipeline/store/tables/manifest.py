@@ -47,7 +47,7 @@ audio_files = Table(
     "stt_audio_files",
     metadata,
     id_column(),
-    # no foreign key: the shard has one, and checking two costs a fifth of the intake of millions
+    # no foreign key: the shard has one, and checking two would take a fifth of the scan of millions
     Column("batch_id", BigInteger, nullable=False),
     Column("shard_id", ForeignKey("stt_shards.id", ondelete="CASCADE"), nullable=False),
     Column("uri", Text, nullable=False),
