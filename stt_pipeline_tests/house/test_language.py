@@ -20,7 +20,7 @@ IDIOMS = {
     r"\banew\b": "again",
     r"\b(lend|lends|lent|lending)\b": "open, return",
     r"\bwish(es|ed)?\b": "option, request",
-    r"\b(taken?|takes|took|taking|put|puts|have|has|had) (\w+ )?in hand\b|\bin hand\b": "active, in progress",
+    r"\b(taken?|takes|took|taking|put|puts|have|has|had) (\w+ )?in hand\b|\bin hand\b(?!-)": "active, in progress",
     r"\b(leave|leaves|left|leaving) (\w+ )?alone\b": "skip",
     r"\ball the same\b": "anyway",
     r"\b(and|or) the like\b": "and similar",
