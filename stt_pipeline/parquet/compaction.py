@@ -21,9 +21,23 @@ FILE_BYTES = 256 << 20
 """Size at which the next file begins: large enough that the time to open a file is negligible, also in S3, and small
 enough that several workers of DuckDB or Spark can share a batch."""
 
-_READ_BYTES = 32 << 20  # compressed size of the shard files in memory; a larger file is read alone
-_READ_FILES = 64
-_DECODED_BYTES = 8 << 20  # of decoded rows in memory
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """How much of the shard files is in memory.
+
+    Attributes:
+        files: shard files that are read at a time.
+        read_bytes: their compressed size; a larger file is read alone.
+        decoded_bytes: size of decoded rows.
+    """
+
+    files: int = 64
+    read_bytes: int = 32 << 20
+    decoded_bytes: int = 8 << 20
+
+
+LIMITS = ReadLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +64,7 @@ def compact(
     batch_key: str,
     *,
     file_bytes: int = FILE_BYTES,
+    limits: ReadLimits = LIMITS,
     verify: Callable[[], None] = lambda: None,
 ) -> Compacted:
     """Write the rows of all shards of a batch, in order, to ``part-00000.parquet`` and so on.
@@ -60,6 +75,7 @@ def compact(
     Args:
         root: the data folder.
         file_bytes: a file of this size gets no more rows.
+        limits: how much is in memory.
         verify: called before each change; raises if the caller lost its lease on the batch.
 
     Raises:
@@ -69,7 +85,7 @@ def compact(
     """
     shards = files.sizes(datasets.shards_folder(root, dataset, batch_key))
     folder = datasets.compacted_folder(root, dataset, batch_key)
-    groups = datasets.grouped(_decoded(shards, dataset))
+    groups = datasets.grouped(_decoded(shards, dataset, limits))
     rows = size = 0
     written: list[UPath] = []
     group = next(groups, None)
@@ -102,19 +118,21 @@ def is_current(root: UPath, dataset: Dataset, batch_key: str) -> bool:
     return not shards or (bool(large) and min(large) > max(shards))
 
 
-def _decoded(shards: dict[UPath, int], dataset: Dataset) -> Iterator[pa.RecordBatch]:
+def _decoded(shards: dict[UPath, int], dataset: Dataset, limits: ReadLimits) -> Iterator[pa.RecordBatch]:
     """Yield the rows of shard files in batches."""
-    for paths in _groups(shards):
+    for paths in _groups(shards, limits):
         try:
             for path, content in zip(paths, files.read_each(paths), strict=True):
-                yield from _decoded_file(path, content, dataset)
+                yield from _decoded_file(path, content, dataset, limits.decoded_bytes)
         except FileNotFoundError as error:
             raise SourceUnavailableError(
                 f"{error.filename} was deleted during the compaction of its batch. Compact the batch again."
             ) from error
 
 
-def _decoded_file(path: UPath, content: bytes, dataset: Dataset) -> Iterator[pa.RecordBatch]:
+def _decoded_file(
+    path: UPath, content: bytes, dataset: Dataset, decoded_bytes: int
+) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -122,19 +140,19 @@ def _decoded_file(path: UPath, content: bytes, dataset: Dataset) -> Iterator[pa.
         file = pq.ParquetFile(pa.BufferReader(content))
         size = sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups))
         rows = file.metadata.num_rows
-        batch_size = max(1, rows * _DECODED_BYTES // max(1, size))
+        batch_size = max(1, rows * decoded_bytes // max(1, size))
         for batch in file.iter_batches(batch_size=batch_size):
             yield datasets.in_current_schema(batch, dataset)
     except (pa.ArrowException, OSError) as error:
         raise SttError(f"{path} is broken: {error} Materialize its shard again.") from error
 
 
-def _groups(shards: dict[UPath, int]) -> Iterator[list[UPath]]:
+def _groups(shards: dict[UPath, int], limits: ReadLimits) -> Iterator[list[UPath]]:
     """Split files, given with their sizes in bytes, into groups that fit into memory."""
     group: list[UPath] = []
     size = 0
     for path, its_size in shards.items():
-        if group and (size + its_size > _READ_BYTES or len(group) == _READ_FILES):
+        if group and (size + its_size > limits.read_bytes or len(group) == limits.files):
             yield group
             group, size = [], 0
         group.append(path)

@@ -15,8 +15,13 @@ import pytest
 from sqlalchemy import text
 
 from stt_pipeline.backends import FORMATS
-from stt_pipeline.batches.queries import export
-from stt_pipeline.batches.queries.export import export_batch, export_transcription, recordings
+from stt_pipeline.batches.queries.export import (
+    ReadLimits,
+    export_batch,
+    export_transcription,
+    recordings,
+    with_transcript,
+)
 from stt_pipeline.batches.queries.zip_stream import zipped
 from stt_pipeline.errors import ConflictError, NotFoundError
 from stt_pipeline.parquet import datasets
@@ -74,8 +79,7 @@ def test_parquet_is_what_pandas_and_duckdb_read(
 ) -> None:
     batch = processed_batch(database, tmp_path / "in", NAMES, files_per_shard=2)
     monkeypatch.setattr(datasets, "ROW_GROUP_BYTES", 1)
-    monkeypatch.setattr(export, "_FILES_AT_A_TIME", 2)
-    exported = export_batch(database, batch.id, "parquet", dataset)
+    exported = export_batch(database, batch.id, "parquet", dataset, limits=ReadLimits(files=2))
     assert exported.name == f"batch-{batch.id:06d}-{dataset}.parquet"
     path = tmp_path / exported.name
     path.write_bytes(b"".join(exported.chunks))
@@ -120,11 +124,10 @@ def test_no_transaction_is_open_between_chunks_and_after_the_last(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = processed_batch(database, tmp_path / "in", NAMES)
-    monkeypatch.setattr("stt_pipeline.batches.queries.zip_stream._BLOCK", 1)
     monkeypatch.setattr(datasets, "ROW_GROUP_BYTES", 1)
-    monkeypatch.setattr(export, "_FILES_AT_A_TIME", 1)
+    limits = ReadLimits(files=1, block_bytes=1)
     for format in ("txt", "parquet"):
-        chunks: Any = export_batch(database, batch.id, format).chunks
+        chunks: Any = export_batch(database, batch.id, format, limits=limits).chunks
         for _ in range(2):
             assert next(chunks)
             assert open_transactions(database) == 0
@@ -149,10 +152,8 @@ def test_a_batch_that_is_deleted_meanwhile_does_not_look_complete(
     reason: str,
 ) -> None:
     batch = processed_batch(database, tmp_path / "in", NAMES)
-    monkeypatch.setattr("stt_pipeline.batches.queries.zip_stream._BLOCK", 1)
     monkeypatch.setattr(datasets, "ROW_GROUP_BYTES", 1)
-    monkeypatch.setattr(export, "_FILES_A_PAGE", 1)
-    chunks = export_batch(database, batch.id, format).chunks
+    chunks = export_batch(database, batch.id, format, limits=ReadLimits(page=1, block_bytes=1)).chunks
     sent = next(chunks)
     with database.begin() as connection:
         connection.execute(text("DELETE FROM stt_email_logs"))
@@ -165,27 +166,25 @@ def test_a_batch_that_is_deleted_meanwhile_does_not_look_complete(
         reader(io.BytesIO(sent))
 
 
-def test_long_recordings_are_read_in_smaller_groups(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_long_recordings_are_read_in_smaller_groups(database: Database, tmp_path: Path) -> None:
     batch = processed_batch(database, tmp_path / "in", NAMES)
-    monkeypatch.setattr(export, "_SECONDS_AT_A_TIME", 2.05)
-    assert [len(some) for some in export._with_transcript(database, batch.id)] == [2, 1]
+    groups = with_transcript(database, batch.id, ReadLimits(seconds=2.05))
+    assert [len(some) for some in groups] == [2, 1]
 
 
 def peak_of_zip(files: int) -> int:
     """Return the peak of memory, in bytes, while a zip of this number of files is created."""
     tracemalloc.start()
     try:
-        for _ in zipped((f"{number:08d}-회의.wav.txt", b"0" * 500) for number in range(files)):
+        members = ((f"{number:08d}-회의.wav.txt", b"0" * 500) for number in range(files))
+        for _ in zipped(members, memory_bytes=1 << 16):
             pass
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
 
-def test_a_zip_of_many_files_needs_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stt_pipeline.batches.queries.zip_stream._IN_MEMORY", 1 << 16)
+def test_a_zip_of_many_files_needs_no_more_memory() -> None:
     peak_of_zip(10)
     # an entry of zipfile has about 600 bytes
     assert peak_of_zip(4_000) - peak_of_zip(500) < 100_000

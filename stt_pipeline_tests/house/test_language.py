@@ -137,3 +137,15 @@ def test_imports_have_no_circle() -> None:
     graph = grimp.build_graph("stt_pipeline")
     circles = graph.nominate_cycle_breakers("stt_pipeline")
     assert not circles
+
+
+def test_tests_patch_no_private_name() -> None:
+    pattern = re.compile(r"""setattr\(\s*[^,]*?(?:,\s*)?["'](?:[\w.]+\.)?_[a-zA-Z]""")
+    tests = sorted((ROOT / "stt_pipeline_tests").rglob("*.py"))
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in tests
+        for line in path.read_text().splitlines()
+        if pattern.search(line)
+    ]
+    assert not found, "pass a fake or a parameter"

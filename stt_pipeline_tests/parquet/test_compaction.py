@@ -29,12 +29,13 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> UPath:
     return data_folder(Settings(), f"s3://{request.getfixturevalue('bucket')}/data")
 
 
+SMALL = compaction.ReadLimits(files=3, decoded_bytes=5_000)
+
+
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reduce the sizes of row groups and reads, so that little data has many of them."""
+    """Reduce the size of row groups, so that little data has many of them. `SMALL` does the same for reads."""
     monkeypatch.setattr(datasets, "ROW_GROUP_BYTES", 20_000)
-    monkeypatch.setattr(compaction, "_READ_FILES", 3)
-    monkeypatch.setattr(compaction, "_DECODED_BYTES", 5_000)
 
 
 def row(batch: int, file: int) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def files_of(shards: int, rows: int = 10) -> list[int]:
 def test_compacted_files_have_all_rows_in_order_and_are_deterministic(root: UPath, dataset: Dataset) -> None:
     write_shards(root, 12, 10)
     before = files.sizes(datasets.shards_folder(root, dataset, "000012"))
-    done = compaction.compact(root, dataset, "000012", file_bytes=3_000)
+    done = compaction.compact(root, dataset, "000012", file_bytes=3_000, limits=SMALL)
     found = parts(root, dataset)
     assert done == Compacted(
         str(root / "compacted" / dataset / "batch=000012"),
@@ -97,11 +98,11 @@ def test_compacted_files_have_all_rows_in_order_and_are_deterministic(root: UPat
     assert pa.concat_tables(tables)["audio_file_id"].to_pylist() == files_of(10)
     # all but the last one have the requested size, or slightly more
     assert all(3_000 <= len(content) < 25_000 for content in list(found.values())[:-1])
-    assert compaction.compact(root, dataset, "000012", file_bytes=3_000) == done
+    assert compaction.compact(root, dataset, "000012", file_bytes=3_000, limits=SMALL) == done
     assert parts(root, dataset) == found
     assert files.sizes(datasets.shards_folder(root, dataset, "000012")) == before
 
-    assert compaction.compact(root, dataset, "000012").files == 1
+    assert compaction.compact(root, dataset, "000012", limits=SMALL).files == 1
     (content,) = parts(root, dataset).values()
     assert pq.read_table(io.BytesIO(content))["audio_file_id"].to_pylist() == files_of(10)
 
@@ -159,12 +160,12 @@ def test_compacted_files_in_s3_are_read_as_one_table(aws: str, bucket: str) -> N
 @pytest.mark.usefixtures("small_pieces")
 def test_a_shard_that_ran_again_is_in_the_next_compaction_once(root: UPath) -> None:
     write_shards(root, 12, 6)
-    first = compaction.compact(root, "transcripts", "000012", file_bytes=3_000)
+    first = compaction.compact(root, "transcripts", "000012", file_bytes=3_000, limits=SMALL)
     again = datasets.shard_path(root, "transcripts", "000012", "000012-000001")
     datasets.write(again, "transcripts", [{"batch_id": 12, "audio_file_id": 10, "text": "다시"}])
     for shard in (4, 5):
         files.delete(datasets.shard_path(root, "transcripts", "000012", f"000012-{shard:06d}"))
-    second = compaction.compact(root, "transcripts", "000012", file_bytes=3_000)
+    second = compaction.compact(root, "transcripts", "000012", file_bytes=3_000, limits=SMALL)
     assert second.files < first.files
     found = parts(root)
     assert len(found) == second.files
@@ -194,7 +195,7 @@ def test_a_shard_file_that_is_deleted_or_broken_is_named(
     with pytest.raises(
         SttError, match=f"000012-{shard:06d}.parquet is broken: .*Materialize its shard again"
     ):
-        compaction.compact(root, "transcripts", "000012")
+        compaction.compact(root, "transcripts", "000012", limits=SMALL)
     sizes = files.sizes
 
     def then_deleted(folder: UPath) -> dict[UPath, int]:
@@ -204,7 +205,7 @@ def test_a_shard_file_that_is_deleted_or_broken_is_named(
 
     monkeypatch.setattr(files, "sizes", then_deleted)
     with pytest.raises(SourceUnavailableError, match=f"000012-{shard:06d}.parquet was deleted"):
-        compaction.compact(root, "transcripts", "000012")
+        compaction.compact(root, "transcripts", "000012", limits=SMALL)
 
 
 def test_a_shard_written_in_the_same_second_needs_another_compaction(tmp_path: Path) -> None:
@@ -236,8 +237,7 @@ def test_a_run_that_lost_its_lease_changes_nothing(root: UPath) -> None:
 
 def test_memory_does_not_grow_with_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets, "ROW_GROUP_BYTES", 500_000)
-    monkeypatch.setattr(compaction, "_READ_BYTES", 100_000)
-    monkeypatch.setattr(compaction, "_DECODED_BYTES", 50_000)
+    limits = compaction.ReadLimits(read_bytes=100_000, decoded_bytes=50_000)
     root = UPath(tmp_path)
     for shard in range(12):
         rows = [{"audio_file_id": n, "text": os.urandom(10_000).hex()} for n in range(100)]
@@ -254,7 +254,7 @@ def test_memory_does_not_grow_with_the_batch(tmp_path: Path, monkeypatch: pytest
             yield group
 
     monkeypatch.setattr(datasets, "grouped", watched)
-    assert compaction.compact(root, "transcripts", "000012", file_bytes=10_000).rows == 1_200
+    assert compaction.compact(root, "transcripts", "000012", file_bytes=10_000, limits=limits).rows == 1_200
     assert len(held) > 40
     assert max(held) < 8_000_000  # of 24 MB in total; a shard file has 1 MB
 

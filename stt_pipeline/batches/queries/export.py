@@ -35,9 +35,25 @@ if TYPE_CHECKING:
 else:
     BatchFormat = choice_of(FORMATS, PARQUET)
 
-_FILES_A_PAGE = 1_000  # rows of the manifest
-_FILES_AT_A_TIME = 50  # whose text is read at a time
-_SECONDS_AT_A_TIME = 2 * 3600.0  # of audio: an hour with its words takes about 10 MB
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """How much of a batch is read at a time.
+
+    Attributes:
+        page: rows of the manifest in one transaction.
+        files: recordings whose text is in memory.
+        seconds: audio of these recordings; an hour with its words takes about 10 MB.
+        block_bytes: size of the chunks of a zip; the API switches threads for each chunk.
+    """
+
+    page: int = 1_000
+    files: int = 50
+    seconds: float = 2 * 3600.0
+    block_bytes: int = 1 << 16
+
+
+LIMITS: Final = ReadLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +136,12 @@ def export_transcription(database: Database, transcription_id: int, format: Form
 
 
 def export_batch(
-    database: Database, batch_id: int, format: BatchFormat, dataset: Dataset = "transcripts"
+    database: Database,
+    batch_id: int,
+    format: BatchFormat,
+    dataset: Dataset = "transcripts",
+    *,
+    limits: ReadLimits = LIMITS,
 ) -> ExportedBatch:
     """Return a batch as one file: a zip with a file for each recording, or Parquet with a row for each recording.
 
@@ -142,25 +163,25 @@ def export_batch(
             )
     stem = f"batch-{BatchKey(batch_id)}"
     if format == PARQUET:
-        chunks = datasets.stream(dataset, dataset_rows(database, batch_id, dataset))
+        chunks = datasets.stream(dataset, dataset_rows(database, batch_id, dataset, limits))
         return ExportedBatch(f"{stem}-{dataset}.parquet", "application/vnd.apache.parquet", chunks)
     members = (
         (f"{recording.stem}.{format}", recording.exported(format))
-        for recording in recordings(database, batch_id)
+        for recording in recordings(database, batch_id, limits)
         if _can_be(format, recording.stored)
     )
-    chunks = zipped(members, compress=export_format(format).is_text)
+    chunks = zipped(members, compress=export_format(format).is_text, block_bytes=limits.block_bytes)
     return ExportedBatch(f"{stem}-{format}.zip", "application/zip", chunks)
 
 
-def recordings(database: Database, batch_id: int) -> Iterator[ExportedRecording]:
+def recordings(database: Database, batch_id: int, limits: ReadLimits = LIMITS) -> Iterator[ExportedRecording]:
     """Iterate over the recordings of a batch with a transcript, in order of the manifest.
 
     Raises:
         NotFoundError: there is no such batch any more.
         ConflictError: the batch is being deleted.
     """
-    for some in _with_transcript(database, batch_id):
+    for some in with_transcript(database, batch_id, limits):
         with database.begin() as connection:
             stored = transcriptions.of_files(connection, some)
             minutes = summaries.of_files(connection, some)
@@ -172,24 +193,31 @@ def recordings(database: Database, batch_id: int) -> Iterator[ExportedRecording]
 
 
 def dataset_rows(
-    database: Database, batch_id: int, dataset: Dataset
+    database: Database, batch_id: int, dataset: Dataset, limits: ReadLimits = LIMITS
 ) -> Iterator[Sequence[dict[str, object]]]:
     """Iterate over the rows of a batch's dataset in groups; raises as :func:`recordings` does."""
     rows_of = {"transcripts": transcriptions.rows_of_files, "minutes": summaries.rows_of_files}[dataset]
-    for some in _with_transcript(database, batch_id):
+    for some in with_transcript(database, batch_id, limits):
         with database.begin() as connection:
             rows = rows_of(connection, some)
         yield rows
 
 
-def _with_transcript(database: Database, batch_id: int) -> Iterator[list[AudioFile]]:
-    """Yield files with a transcript in groups whose text fits into memory, however long the recordings are."""
+def with_transcript(
+    database: Database, batch_id: int, limits: ReadLimits = LIMITS
+) -> Iterator[list[AudioFile]]:
+    """Yield files with a transcript in groups whose text fits into memory, however long the recordings are.
+
+    Raises:
+        NotFoundError: there is no such batch any more.
+        ConflictError: the batch is being deleted.
+    """
     last = 0
     while True:
         with database.begin() as connection:
             # the export of a batch that is deleted meanwhile must not end as if it were complete
             _require(connection, batch_id)
-            page = files.page(connection, batch_id, after=last, limit=_FILES_A_PAGE)
+            page = files.page(connection, batch_id, after=last, limit=limits.page)
             statuses = transcriptions.statuses(connection, page) if page else {}
         if not page:
             return
@@ -200,7 +228,7 @@ def _with_transcript(database: Database, batch_id: int) -> Iterator[list[AudioFi
                 continue
             some.append(file)
             seconds += file.duration or 0.0
-            if len(some) == _FILES_AT_A_TIME or seconds >= _SECONDS_AT_A_TIME:
+            if len(some) == limits.files or seconds >= limits.seconds:
                 yield some
                 some, seconds = [], 0.0
         if some:

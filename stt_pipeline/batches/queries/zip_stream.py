@@ -10,19 +10,24 @@ from typing import IO
 
 from zipstream import ZIP_DEFLATED, ZIP_STORED, ZipStream, ZipStreamInfo
 
-_IN_MEMORY = 1 << 20  # bytes of the directory, about 10,000 files
-_BLOCK = 1 << 16
 
-
-def zipped(files: Iterable[tuple[str, bytes]], *, compress: bool = True) -> Iterator[bytes]:
+def zipped(
+    files: Iterable[tuple[str, bytes]],
+    *,
+    compress: bool = True,
+    block_bytes: int = 1 << 16,
+    memory_bytes: int = 1 << 20,
+) -> Iterator[bytes]:
     """Yield the bytes of a zip of ``files``, given as (name, content); one file is in memory at a time.
 
     Args:
         compress: False for files that are compressed already.
+        block_bytes: smaller chunks are joined to blocks of this size.
+        memory_bytes: a larger directory moves to a temporary file; 1 MiB holds about 10,000 entries.
     """
-    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as directory:
+    with tempfile.SpooledTemporaryFile(max_size=memory_bytes) as directory:
         archive = ZipStream(compress_type=ZIP_DEFLATED if compress else ZIP_STORED)
-        archive._filelist = _Directory(directory)
+        archive._filelist = _Directory(directory, block_bytes)
 
         def chunks() -> Iterator[bytes]:
             for name, content in files:
@@ -30,15 +35,14 @@ def zipped(files: Iterable[tuple[str, bytes]], *, compress: bool = True) -> Iter
                 yield from archive.all_files()
             yield from archive.footer()
 
-        yield from _in_blocks(chunks())
+        yield from _in_blocks(chunks(), block_bytes)
 
 
-def _in_blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Join small chunks, because the API switches threads for each chunk."""
+def _in_blocks(chunks: Iterable[bytes], block_bytes: int) -> Iterator[bytes]:
     block = bytearray()
     for chunk in chunks:
         block += chunk
-        if len(block) >= _BLOCK:
+        if len(block) >= block_bytes:
             yield bytes(block)
             block.clear()
     if block:
@@ -48,8 +52,9 @@ def _in_blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
 class _Directory:
     """Replaces ``ZipStream``'s list of entries: stores each entry in its final form, and returns blocks of them."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], block_bytes: int) -> None:
         self._written = file
+        self._block_bytes = block_bytes
         self._entries = 0
 
     def append(self, entry: ZipStreamInfo) -> None:
@@ -61,7 +66,7 @@ class _Directory:
 
     def __iter__(self) -> "Iterator[_Block]":
         self._written.seek(0)
-        while block := self._written.read(_BLOCK):
+        while block := self._written.read(self._block_bytes):
             yield _Block(block)
 
 
