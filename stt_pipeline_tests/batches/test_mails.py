@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.stages.publish import notify, write_minutes
-from stt_pipeline.errors import (
-    EmailError,
-)
+from stt_pipeline.batches.stages.report import close_batch
+from stt_pipeline.errors import ConfigurationError, EmailError
 from stt_pipeline.mail.notifier import MailNotifier
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.notify.events import Event
@@ -115,6 +115,51 @@ def test_a_report_that_cannot_be_mailed_is_tried_again_before_the_batch_is_close
     )
     ended = report(database, batch.id, broken, max_attempts=0)
     assert (ended.progress.status, list(ended.mail_errors)) == ("completed", ["kim@example.com"])
+
+
+def test_a_wrong_mail_setting_keeps_the_batch_open(
+    database: Database, tmp_path: Path, notifier: Notifier
+) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    batch, _, keys = scanned(
+        database, tmp_path / "in", notify_emails=["kim@example.com"], options={"mail_minutes": False}
+    )
+    transcribe(database, keys, CountingTranscriber())
+    publish(database, keys, notifier)
+
+    def misconfigured(recipient: Recipient) -> Notifier:
+        raise ConfigurationError("STT_SMTP_URL has an invalid port.")
+
+    with (
+        pytest.raises(ConfigurationError, match="STT_SMTP_URL"),
+        claimed_batch(database, batch.id, run_id="one", token=None, lease_seconds=60) as claim,
+    ):
+        close_batch(claim, misconfigured, max_attempts=0)
+    figures = progress(database, batch.id)
+    assert (figures.status, figures.error) == ("processing", "STT_SMTP_URL has an invalid port.")
+    ended = report(database, batch.id, notifier)
+    assert (ended.progress.status, ended.emails_sent) == ("completed", 1)
+
+
+def test_a_recipient_of_another_version_is_shown_and_fails_no_file(
+    database: Database, tmp_path: Path, notifier: Notifier
+) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    batch, _, keys = scanned(database, tmp_path / "in", notify_emails=["kim@example.com"])
+    transcribe(database, keys, CountingTranscriber())
+    with database.begin() as connection:
+        connection.execute(text("UPDATE stt_batches SET notify_emails = ARRAY['pager:42']"))
+    with pytest.raises(ConfigurationError, match="'pager:42' cannot be notified"):
+        publish(database, keys, notifier)
+    assert "pager:42" in (progress(database, batch.id).error or "")
+    assert statuses_of(database, batch.id) == {"a.wav": "transcribed"}
+    with database.begin() as connection:
+        connection.execute(text("UPDATE stt_batches SET notify_emails = ARRAY['kim@example.com']"))
+    publish(database, keys, notifier)
+    with database.begin() as connection:
+        connection.execute(text("UPDATE stt_batches SET notify_emails = ARRAY['pager:42']"))
+    ended = report(database, batch.id, notifier)
+    assert (ended.progress.status, list(ended.mail_errors)) == ("completed", ["pager:42"])
 
 
 def test_files_that_are_reopened_during_the_report_keep_the_batch_open(

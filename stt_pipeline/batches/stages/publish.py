@@ -13,7 +13,7 @@ from stt_pipeline.batches.ingest.scan import ONE_FILE_SHARDS
 from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.batches.stages.file_states import is_to_process, results_of
 from stt_pipeline.batches.stages.search_index import indexed_minutes
-from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.errors import ConfigurationError, InvalidRequestError
 from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.minutes.summarizer import Summarizer
 from stt_pipeline.notify.events import Event, MinutesReady
@@ -91,7 +91,7 @@ def notify(claims: ShardClaims, notifier_for: NotifierFor) -> None:
 
     Raises:
         InvalidRequestError: no file has minutes yet.
-        ConfigurationError: the settings of a notifier are wrong; no file fails.
+        ConfigurationError: a recipient or the settings of a notifier are wrong; no file fails.
     """
 
     def read(
@@ -139,8 +139,15 @@ def _require_results(claims: ShardClaims) -> None:
 
 
 def recipients_of(batch: Batch) -> list[Recipient]:
-    """Return the recipients of a batch."""
-    return [Recipient.parse(text) for text in batch.notify_emails]
+    """Return the recipients of a batch.
+
+    Raises:
+        ConfigurationError: no notifier of this installation accepts one of them.
+    """
+    try:
+        return [Recipient.parse(text) for text in batch.notify_emails]
+    except InvalidRequestError as error:  # another version accepted it, or had a notifier for it
+        raise ConfigurationError(f"Batch {batch.id} has a recipient that is not valid now. {error}") from error
 
 
 def _deliver_minutes(
@@ -197,14 +204,16 @@ def deliver_once(
         summary_id: the minutes that the event is about; None for the batch's report.
 
     Raises:
+        ConfigurationError: the settings of the notifier are wrong; the log is as before.
         EmailError: it was not delivered; the log has the error, and a later try delivers it.
     """
+    notifier = notifier_for(recipient)
     with database.begin() as connection:
         log_id = emails.begin(connection, batch_id=batch_id, summary_id=summary_id, recipient=str(recipient))
     if log_id is None:
         return False
     try:
-        note = notifier_for(recipient).deliver(event, recipient)
+        note = notifier.deliver(event, recipient)
     except Exception as error:
         with database.begin() as connection:
             emails.finish(connection, log_id, sent=False, note=str(error))

@@ -8,10 +8,11 @@ from stt_pipeline.audio.address import display_name
 from stt_pipeline.batches.execution.batch_claim import BatchClaim
 from stt_pipeline.batches.queries.progress import Progress, progress
 from stt_pipeline.batches.queries.review import ToReview, review
-from stt_pipeline.batches.stages.publish import deliver_once, recipients_of
-from stt_pipeline.errors import EmailError, SttError
+from stt_pipeline.batches.stages.publish import deliver_once
+from stt_pipeline.errors import ConfigurationError, EmailError, SttError
 from stt_pipeline.notify.events import BatchEnded
 from stt_pipeline.notify.notifier import NotifierFor
+from stt_pipeline.notify.recipients import Recipient
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.queue import batch_stats, shards, transitions
@@ -49,6 +50,7 @@ def close_batch(claim: BatchClaim, notifier_for: NotifierFor, *, max_attempts: i
     batch is closed, so that a completed batch has sent its mails.
 
     Raises:
+        ConfigurationError: the settings of a notifier are wrong. The batch stays open until they are corrected.
         EmailError: the mail server did not accept a mail, and there are tries left. After the last one the batch is
             closed, and the report names the addresses.
     """
@@ -110,9 +112,12 @@ def _deliver_report(
         completed_at=figures.completed_at,
     )
     errors = {}
-    for recipient in recipients_of(batch):
+    for text in batch.notify_emails:
         try:
+            recipient = Recipient.parse(text)
             deliver_once(database, notifier_for, event, recipient, batch_id=batch.id, summary_id=None)
+        except ConfigurationError:  # it is about all recipients
+            raise
         except SttError as error:
-            errors[str(recipient)] = str(error)
+            errors[text] = str(error)
     return errors
