@@ -59,7 +59,7 @@ class Registry(Mapping[str, Backend]):
         self.setting = setting
         self._backends = dict(backends)
         self._instances: dict[Hashable, Any] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a factory may create another backend of its registry
 
     def __getitem__(self, name: str) -> Backend:
         """Return the entry of that name.

@@ -45,11 +45,21 @@ class Counter:
         self.created.append(model)
 
 
+class Wrapper:
+    """A backend whose factory creates another backend of the same registry."""
+
+    registry: ClassVar[Registry]
+
+    def __init__(self) -> None:
+        self.wrapped = self.registry.create("counter", SimpleNamespace(model="small"))
+
+
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.setattr(Counter, "created", [])
     entries = {
         "counter": Backend(f"{__name__}:Counter", "counts", settings=("model",)),
+        "wrapper": Backend(f"{__name__}:Wrapper", "wraps a counter"),
         "missing": Backend("no_such_package.module:Nothing", "is not installed", extra="whisperx"),
     }
     return Registry("counter", "STT_COUNTER", entries)
@@ -84,6 +94,15 @@ def test_threads_that_need_a_backend_at_once_get_one_instance(registry: Registry
     assert len(instances) == 2
 
 
+def test_a_factory_can_create_another_backend_of_its_registry(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Wrapper, "registry", registry, raising=False)
+    with ThreadPoolExecutor(1) as pool:
+        wrapper = pool.submit(registry.create, "wrapper", None).result(timeout=60)
+    assert wrapper.wrapped is registry.create("counter", SimpleNamespace(model="small"))
+
+
 def test_instances_differ_by_the_settings_that_the_backend_takes(registry: Registry) -> None:
     one = SimpleNamespace(model="small", home="a")
     assert registry.key("counter", one) == registry.key("counter", SimpleNamespace(model="small", home="b"))
@@ -92,7 +111,7 @@ def test_instances_differ_by_the_settings_that_the_backend_takes(registry: Regis
 
 def test_an_unknown_name_is_refused_with_the_known_ones(registry: Registry) -> None:
     with pytest.raises(
-        ConfigurationError, match=r"counter 'other'. Set STT_COUNTER to one of: counter, missing"
+        ConfigurationError, match=r"counter 'other'. Set STT_COUNTER to one of: counter, wrapper, missing"
     ):
         registry.create("other", None)
 
@@ -109,9 +128,9 @@ def test_a_field_with_a_choice_accepts_the_names_of_the_registry(registry: Regis
         counter: choice_of(registry, "") = ""  # type: ignore[valid-type]
 
     assert Options(counter="missing").counter == "missing"
-    with pytest.raises(ValidationError, match="'counter' or 'missing'"):
+    with pytest.raises(ValidationError, match="'counter', 'wrapper' or 'missing'"):
         Options(counter="other")
-    assert Options.model_json_schema()["properties"]["counter"]["enum"] == ["", "counter", "missing"]
+    assert Options.model_json_schema()["properties"]["counter"]["enum"] == ["", "counter", "wrapper", "missing"]
 
 
 def test_the_page_of_backends_is_made_from_the_registries() -> None:
