@@ -4,6 +4,7 @@ No other module defines an error class. A message states what is wrong and what 
 
     SttError
     ├── ConfigurationError     a setting is wrong or missing; nothing was started
+    │   └── ModelNotDownloadedError  the speech model is not on this machine
     ├── InvalidRequestError    a request is invalid
     │   ├── NotFoundError      the object does not exist
     │   └── ConflictError      the state of the object does not allow the request
@@ -40,6 +41,10 @@ class SttError(Exception):
 
 class ConfigurationError(SttError):
     """A setting is wrong or missing; nothing was started."""
+
+
+class ModelNotDownloadedError(ConfigurationError):
+    """The speech model is not on this machine, and a download failed or was not allowed."""
 
 
 class InvalidRequestError(SttError):

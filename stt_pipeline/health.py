@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from stt_pipeline.backends import NOTIFIERS
 from stt_pipeline.batches.execution.dispatch import STALE_AFTER
-from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.errors import ConfigurationError, ModelNotDownloadedError
 from stt_pipeline.mail.smtp import DEFAULT_PORTS
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.models import find_files, resolve_name
@@ -47,15 +47,15 @@ def model(settings: Settings) -> Check:
     where = f"on {'a GPU' if device == 'cuda' else 'the CPU'}"
     try:
         folder = find_files(name, local_files_only=True)
-    except ConfigurationError as error:
-        if error.__cause__ is None:  # a wrong name or folder
-            return Check("speech model", "fail", str(error))
+    except ModelNotDownloadedError:
         return Check(
             "speech model",
             "warn",
             f"{name} {where}; not on this machine yet, so it is downloaded at the first use",
             "Without access to the model hub: download it elsewhere and set STT_MODEL to its folder.",
         )
+    except ConfigurationError as error:
+        return Check("speech model", "fail", str(error))
     return Check("speech model", "ok", f"{name} {where}, from {folder}")
 
 

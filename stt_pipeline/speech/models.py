@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.errors import ConfigurationError, ModelNotDownloadedError
 from stt_pipeline.process_cache import once_per_process
 from stt_pipeline.speech import whisper_internals
 
@@ -110,8 +110,8 @@ def find_files(name: str, *, local_files_only: bool = False) -> Path:
         local_files_only: never download.
 
     Raises:
-        ConfigurationError: the model does not exist, files are missing, or the hub cannot be reached. If the model has a
-            valid name and is only not on this machine, the error has a ``__cause__``.
+        ConfigurationError: the model does not exist, or files of its folder are missing.
+        ModelNotDownloadedError: it is not on this machine, and the hub cannot be reached or ``local_files_only`` is set.
     """
     if name == DEMO:
         return _check_complete(Path(str(resources.files("stt_pipeline.speech") / "demo_model")))
@@ -175,7 +175,7 @@ def _from_hub(name: str, repository: str, *, local_files_only: bool) -> Path:
         return _check_complete(Path(download_model(repository, local_files_only=True)))
     except (LocalEntryNotFoundError, ConfigurationError) as error:  # never downloaded, or not completely
         if local_files_only:
-            raise ConfigurationError(f"{not_here}. {elsewhere}") from error
+            raise ModelNotDownloadedError(f"{not_here}. {elsewhere}") from error
     try:
         HfApi().model_info(repository, timeout=HUB_TIMEOUT_SECONDS)
         _log.info("Downloading the speech model %s (%s), once.", name, repository)
@@ -188,7 +188,7 @@ def _from_hub(name: str, repository: str, *, local_files_only: bool) -> Path:
         raise
     except Exception as error:  # the hub's client does not wrap the errors of its HTTP library
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ConfigurationError(f"{not_here} and could not be downloaded: {reason}. {elsewhere}") from error
+        raise ModelNotDownloadedError(f"{not_here} and could not be downloaded: {reason}. {elsewhere}") from error
 
 
 @once_per_process()
