@@ -130,7 +130,12 @@ def test_a_field_with_a_choice_accepts_the_names_of_the_registry(registry: Regis
     assert Options(counter="missing").counter == "missing"
     with pytest.raises(ValidationError, match="'counter', 'wrapper' or 'missing'"):
         Options(counter="other")
-    assert Options.model_json_schema()["properties"]["counter"]["enum"] == ["", "counter", "wrapper", "missing"]
+    assert Options.model_json_schema()["properties"]["counter"]["enum"] == [
+        "",
+        "counter",
+        "wrapper",
+        "missing",
+    ]
 
 
 def test_the_page_of_backends_is_made_from_the_registries() -> None:

@@ -188,7 +188,9 @@ def _from_hub(name: str, repository: str, *, local_files_only: bool) -> Path:
         raise
     except Exception as error:  # the hub's client does not wrap the errors of its HTTP library
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelNotDownloadedError(f"{not_here} and could not be downloaded: {reason}. {elsewhere}") from error
+        raise ModelNotDownloadedError(
+            f"{not_here} and could not be downloaded: {reason}. {elsewhere}"
+        ) from error
 
 
 @once_per_process()

@@ -147,7 +147,9 @@ def recipients_of(batch: Batch) -> list[Recipient]:
     try:
         return [Recipient.parse(text) for text in batch.notify_emails]
     except InvalidRequestError as error:  # another version accepted it, or had a notifier for it
-        raise ConfigurationError(f"Batch {batch.id} has a recipient that is not valid now. {error}") from error
+        raise ConfigurationError(
+            f"Batch {batch.id} has a recipient that is not valid now. {error}"
+        ) from error
 
 
 def _deliver_minutes(
