@@ -70,3 +70,32 @@ def test_a_careful_run_processes_one_file_at_a_time(database: Database, tmp_path
     summarizer = Meeting(concurrency=FILES, meet=1)
     assert summarized(database, keys, summarizer).is_careful
     assert summarizer.most == 1
+
+
+@pytest.mark.parametrize("files_per_shard", [1, FILES])
+def test_a_file_that_fails_in_a_thread_fails_alone(
+    database: Database, tmp_path: Path, files_per_shard: int
+) -> None:
+    for number in range(FILES):
+        write_tone(tmp_path / "in" / f"{number}.wav", 0.1)
+    _, _, keys = scanned(database, tmp_path / "in", files_per_shard=files_per_shard)
+    transcribe(database, keys, CountingTranscriber())
+
+    class Failing(Meeting):
+        calls = 0
+
+        def summarize(self, transcript: Transcript) -> Minutes:
+            with self.lock:
+                self.calls += 1
+                is_second = self.calls == 2
+            minutes = super().summarize(transcript)
+            if is_second:
+                raise ValueError("no minutes")
+            return minutes
+
+    claims = summarized(database, keys, Failing(concurrency=FILES, meet=FILES))
+    assert sum(shard.done for shard in claims.shards) == FILES - 1
+    (failure,) = [failure for shard in claims.shards for failure in shard.failures]
+    assert (failure.error_class, failure.error) == ("internal", "ValueError: no minutes")
+    with database.begin() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM stt_summaries")) == FILES - 1
