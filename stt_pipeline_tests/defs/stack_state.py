@@ -46,7 +46,7 @@ def running_stack(s3_server: str, home: Path) -> Iterator[Stack]:
 
 
 def launch_batch(ui: DagsterUI, folder: Path, **fields: object) -> str:
-    config = {"source": str(folder), **fields}
+    config = {"source_path": str(folder), **fields}
     return ui.launch_job("create_batch", {"ops": {"write_batch_row": {"config": config}}})
 
 

@@ -133,7 +133,7 @@ def test_a_batch_from_the_launchpad_with_every_kind_of_bad_file(
     transcripts = ui.metadata("transcripts", keys["주간 회의 (사본).m4a"])
     assert (transcripts["files"], transcripts["files failed"], transcripts["language"]) == (1, 0, "ko")
     assert transcripts["real-time factor"] > 0
-    assert "nothing but its vocabulary" in transcripts["note"]
+    assert "knows only the vocabulary" in transcripts["note"]
     assert "| owner | task | due |" in ui.metadata("meeting_minutes", keys["🎤 launch.mp3"])["minutes"]
     report = ui.metadata("batch_report", f"{batch_id:06d}")
     assert "text.mp3" in report["failures"]
