@@ -68,9 +68,15 @@ def _copy(source: Path) -> str:
 
 def _merged_file(source: Path, override: Path) -> str:
     try:
-        values = yaml.safe_load(override.read_text()) or {}
+        values = yaml.safe_load(override.read_text())
+    except OSError as error:
+        raise ConfigurationError(
+            f"{override} cannot be read: {error.strerror}. Give this user read permission."
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{override} is not valid YAML: {error}") from None
+    if values is None:  # an empty file
+        values = {}
     if not isinstance(values, dict):
         raise ConfigurationError(f"{override} must be a mapping, in the form of {source}.")
     merged = _merged(yaml.safe_load(source.read_text()), values)

@@ -45,8 +45,23 @@ def test_another_class_replaces_the_whole_mapping(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("a: [", "is not valid YAML"), ("- a", "must be a mapping, in the form of")]
+    ("text", "message"),
+    [
+        ("a: [", "is not valid YAML"),
+        ("- a", "must be a mapping, in the form of"),
+        ("[]", "must be a mapping, in the form of"),
+    ],
 )
 def test_a_broken_override_stops_the_start(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=message):
         prepared(tmp_path, text)
+
+
+def test_an_empty_override_changes_nothing(tmp_path: Path) -> None:
+    assert prepared(tmp_path, "# nothing yet\n") == SHIPPED
+
+
+def test_an_unreadable_override_is_named(tmp_path: Path) -> None:
+    (tmp_path / "dagster.override.yaml").mkdir()
+    with pytest.raises(ConfigurationError, match=r"dagster\.override\.yaml cannot be read"):
+        prepared(tmp_path)
