@@ -41,7 +41,7 @@ _CREDENTIALS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class AwsService:
     """The parts of messages that differ between AWS services.
 
     Attributes:
@@ -58,7 +58,7 @@ class Service:
     missing: dict[str, str]
 
 
-S3 = Service(
+S3 = AwsService(
     "S3",
     endpoint="STT_S3_ENDPOINT_URL",
     region="Set STT_S3_REGION to the bucket's region, and check STT_S3_ENDPOINT_URL.",
@@ -66,7 +66,7 @@ S3 = Service(
     missing={"NoSuchBucket": "The bucket does not exist: {place}. Check its spelling."},
 )
 _NO_QUEUE = "The queue {place} does not exist. Check its address and its region."
-SQS = Service(
+SQS = AwsService(
     "SQS",
     endpoint="STT_SQS_ENDPOINTS",
     region="Check the queue's address.",
@@ -77,7 +77,7 @@ SQS = Service(
 
 
 @contextmanager
-def aws_errors(place: str, service: Service) -> Iterator[None]:
+def aws_errors(place: str, service: AwsService) -> Iterator[None]:
     """Turn the errors of boto3 into the product's own.
 
     Args:
@@ -114,7 +114,7 @@ def has_bad_credentials(error: BaseException | None) -> bool:
     return error_code(error)[0] in _BAD_CREDENTIALS
 
 
-def explain(error: Exception, place: str, service: Service = S3) -> SttError:
+def explain(error: Exception, place: str, service: AwsService = S3) -> SttError:
     """Return the product's error for an error of boto3, or of another library that is built on botocore."""
     code, status = error_code(error)
     if not status and not code:
@@ -142,7 +142,7 @@ def explain(error: Exception, place: str, service: Service = S3) -> SttError:
     return _refused(place, code, status, reason, service)
 
 
-def _without_answer(error: Exception, place: str, service: Service) -> SttError:
+def _without_answer(error: Exception, place: str, service: AwsService) -> SttError:
     from botocore import exceptions
     from botocore.parsers import ResponseParserError
 
@@ -159,13 +159,13 @@ def _without_answer(error: Exception, place: str, service: Service) -> SttError:
     return ConfigurationError(f"{place} cannot be opened: {error}. {_CREDENTIALS}")
 
 
-def _not_the_service(place: str, reason: object, service: Service) -> SttError:
+def _not_the_service(place: str, reason: object, service: AwsService) -> SttError:
     return ConfigurationError(
         f"{place}: the server does not speak {service.name} ({reason}). Check {service.endpoint} and proxies."
     )
 
 
-def _refused(place: str, code: str, status: int, reason: str, service: Service) -> SttError:
+def _refused(place: str, code: str, status: int, reason: str, service: AwsService) -> SttError:
     if code in service.missing:
         return InvalidRequestError(service.missing[code].format(place=place))
     if code == "InvalidObjectState":

@@ -46,7 +46,7 @@ Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ListedRow:
     """A row of a file list; missing values are None. ``place`` is the position of the row, for messages."""
 
     address: Address
@@ -71,7 +71,7 @@ def is_file_list(address: str) -> bool:
     return name == MANIFEST or name.endswith(LIST_ENDINGS)
 
 
-def rows_of_list(path: Path, name: str) -> Iterator[Row]:
+def rows_of_list(path: Path, name: str) -> Iterator[ListedRow]:
     """Yield the rows of the list at ``path``; ``name`` gives its format and appears in messages.
 
     Raises:
@@ -89,7 +89,7 @@ def rows_of_list(path: Path, name: str) -> Iterator[Row]:
             yield from _row(values, place)
 
 
-def rows_of_inventory(path: Path, name: str, inventory: Inventory) -> Iterator[Row]:
+def rows_of_inventory(path: Path, name: str, inventory: Inventory) -> Iterator[ListedRow]:
     """Yield the rows of one data file of an inventory: latest versions only, without delete markers.
 
     Raises:
@@ -187,14 +187,14 @@ def _parquet(path: Path, name: str) -> Iterator[tuple[str, Values]]:
         raise InvalidRequestError(f"{name} cannot be read as Parquet ({error}): write it again.") from error
 
 
-def _row(values: Values, place: str) -> Iterator[Row]:
+def _row(values: Values, place: str) -> Iterator[ListedRow]:
     """Yield the row, or nothing for a folder."""
     try:
         address = _address(values)
         size = _value(values, "size")
         etag = _value(values, "etag")
         modified_at = _value(values, "lastmodified", "lastmodifieddate")
-        row = Row(
+        row = ListedRow(
             address,
             _size(size) if size is not None else None,
             _etag(str(etag)) if etag is not None else None,

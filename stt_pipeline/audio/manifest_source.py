@@ -8,7 +8,13 @@ from itertools import islice
 from pathlib import Path
 
 from stt_pipeline.audio.address import Address
-from stt_pipeline.audio.manifest_reader import MANIFEST, Row, read_manifest, rows_of_inventory, rows_of_list
+from stt_pipeline.audio.manifest_reader import (
+    MANIFEST,
+    ListedRow,
+    read_manifest,
+    rows_of_inventory,
+    rows_of_list,
+)
 from stt_pipeline.audio.patterns import FilePattern
 from stt_pipeline.audio.sources import ObjectReader, SourceObject
 from stt_pipeline.errors import DownloadError, InvalidRequestError, SourceUnavailableError
@@ -102,10 +108,10 @@ class ManifestSource:
         except KeyError:
             raise InvalidRequestError(f"{address} is not inside the source {self.uri}.") from None
 
-    def _matching(self) -> Iterator[Row]:
+    def _matching(self) -> Iterator[ListedRow]:
         return (row for row in self._rows() if self._is_allowed(row))
 
-    def _is_allowed(self, row: Row) -> bool:
+    def _is_allowed(self, row: ListedRow) -> bool:
         """Return whether a row matches; a row that matches but is not allowed ends the listing with an error."""
         if not self._matches(row.address):
             return False
@@ -115,7 +121,7 @@ class ManifestSource:
             raise InvalidRequestError(f"{row.place}: {error}") from error
         return True
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self) -> Iterator[ListedRow]:
         """Yield the rows of the list, or of all data files of an inventory."""
         name = self._address.name
         with self._list_file(self._address) as path:
@@ -142,7 +148,7 @@ class ManifestSource:
     def _matches(self, address: Address) -> bool:
         return self._pattern.matches(address.key.removeprefix("/") if address.is_local else address.key)
 
-    def _object(self, row: Row) -> SourceObject:
+    def _object(self, row: ListedRow) -> SourceObject:
         """Return the object of a row; a request is made if the row has no size or etag."""
         address = row.address
         found = SourceObject(str(address), row.size or 0, row.etag or "", row.modified_at or self._written_at)

@@ -10,7 +10,7 @@ _DOUBT = " (?)"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TranscriptLine:
     """One segment with text: ``time`` as ``[m:ss]``, the speaker's label or "", the text on one line.
 
     ``doubt`` marks a possible hallucination, else it is ""; plain text does not show it.
@@ -26,10 +26,10 @@ class Line:
         return f"{self.time} {speaker}{self.text}"
 
 
-def transcript_lines(transcript: Transcript) -> Iterator[Line]:
+def transcript_lines(transcript: Transcript) -> Iterator[TranscriptLine]:
     """Yield the lines of a transcript in order; segments without text are skipped."""
     for segment in transcript.segments:
         text = " ".join(segment.text.split())
         if text:
             doubt = _DOUBT if segment.hallucination_reasons else ""
-            yield Line(f"[{clock(segment.start)}]", segment.speaker or "", text, doubt)
+            yield TranscriptLine(f"[{clock(segment.start)}]", segment.speaker or "", text, doubt)
