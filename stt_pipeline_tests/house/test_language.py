@@ -50,10 +50,11 @@ ALLOWED_STRINGS = {'"heard"'}  # the old JSON key of raw_text
 
 
 def prose_of(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the line and text of each comment and string of a module; of a page, of each line."""
+    """Yield the line and text of each comment and string of a module; of a page, of each line without its code."""
     text = path.read_text()
     if path.suffix != ".py":
-        yield from enumerate(text.splitlines(), start=1)
+        for number, line in enumerate(text.splitlines(), start=1):
+            yield number, re.sub("`[^`]*`", "", line)
         return
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         is_word = token.string in ALLOWED_STRINGS
