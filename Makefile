@@ -1,4 +1,4 @@
-# The whole way of working, in a few recipes. `make` alone prints them.
+# The commands for development. `make` alone prints them.
 # A fresh machine needs Python 3.11 to 3.13, make and a package index; the first target that needs .venv makes it.
 
 BIN := .venv/bin
@@ -11,9 +11,9 @@ help:  ## Print these lines
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED)  ## Make .venv and install the locked packages (again when they change)
-	@echo "Everything is in .venv; its commands are $(BIN)/stt and the like."
+	@echo "Everything is in .venv; its commands are in $(BIN), such as $(BIN)/stt."
 
-# a stamp, so that nothing happens while the lock is the same
+# a stamp file: nothing is installed while the lock is unchanged
 $(INSTALLED): pyproject.toml requirements/dev.txt tools/setup.sh tools/lock_lines.sh
 	@PYTHON="$(PYTHON)" sh tools/setup.sh
 	@touch $@
@@ -21,10 +21,10 @@ $(INSTALLED): pyproject.toml requirements/dev.txt tools/setup.sh tools/lock_line
 demo: $(INSTALLED)  ## Transcribe the sample meetings through a whole Dagster instance and score the result
 	$(BIN)/stt demo
 
-up: $(INSTALLED)  ## Start Postgres, the Dagster UI and its daemon here; Ctrl-C ends all
+up: $(INSTALLED)  ## Start Postgres, the Dagster UI, its daemon and the admin API; Ctrl-C stops them
 	$(BIN)/stt up
 
-# whole files, each in one process: their tests share servers. The slowest begin (stt_pipeline_tests/conftest.py)
+# each test file runs in one process, because its tests share servers. The slowest files start first (conftest.py)
 SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: $(INSTALLED)  ## Run every test

@@ -17,7 +17,7 @@ _MARK = "STT_SUPERVISED_BY"  # in the environment of every child, and inherited 
 
 
 class Child:
-    """One process in a session of its own, with its output in a log file.
+    """One process in its own session, with its output in a log file.
 
     Attributes:
         service: what it runs.

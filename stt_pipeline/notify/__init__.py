@@ -1,4 +1,4 @@
-"""Events, recipients, and the interface of a notifier. The notifiers are in rooms of their own, such as `mail`.
+"""Events, recipients, and the interface of a notifier. The notifiers are in their own packages, such as `mail`.
 
 Nothing here reads a database; the delivery log is in `store`.
 """
