@@ -40,8 +40,9 @@ def open_source(
             f"{str(source_path)!r}: {address.scheme}:// is not a known kind of source. Known kinds: {SOURCES.help()}."
         )
     access = access or replace(SourceAccess.of(Settings()), quiet_period_seconds=0.0)
-    if is_file_list(address.key) and not (address.is_local and not address.path.is_file()):
-        readers: dict[str, ObjectReader] = {"file": LocalFiles(), "s3": S3Objects(access.s3, access.cache)}
+    readers: dict[str, ObjectReader] = {"file": LocalFiles(), "s3": S3Objects(access.s3, access.cache)}
+    is_missing = address.is_local and not address.path.is_file()
+    if address.scheme in readers and is_file_list(address.key) and not is_missing:
         return ManifestSource(address, pattern, readers, check)
     opened: Source = SOURCES[address.scheme].load()(address, pattern, access)
     return opened
