@@ -55,7 +55,13 @@ def prepare_dagster_home(settings: Settings) -> None:
     target = settings.dagster_home / "dagster.yaml"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(_merged_file(source, override) if override.exists() else _copy(source))
+        if override.exists():
+            text = _merged_file(source, override)
+            target.touch()
+            target.chmod(override.stat().st_mode & 0o777 | 0o600)  # the override can contain secrets
+        else:
+            text = _copy(source)
+        target.write_text(text)
     except OSError as error:
         raise ConfigurationError(
             f"DAGSTER_HOME {target.parent} cannot be written: {error.strerror}. Set STT_HOME to a folder of yours."

@@ -65,3 +65,11 @@ def test_an_unreadable_override_is_named(tmp_path: Path) -> None:
     (tmp_path / "dagster.override.yaml").mkdir()
     with pytest.raises(ConfigurationError, match=r"dagster\.override\.yaml cannot be read"):
         prepared(tmp_path)
+
+
+def test_a_private_override_gives_a_private_file(tmp_path: Path) -> None:
+    override = tmp_path / "dagster.override.yaml"
+    override.touch(mode=0o400)
+    for _ in range(2):  # the second start replaces the file of the first
+        assert prepared(tmp_path) == SHIPPED
+        assert (tmp_path / "dagster" / "dagster.yaml").stat().st_mode & 0o777 == 0o600
