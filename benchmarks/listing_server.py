@@ -123,9 +123,9 @@ def _main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("keys", type=int)
     arguments.add_argument("latency", type=float)
-    wishes = arguments.parse_args()
-    _Bucket.keys = [key_of(number) for number in range(wishes.keys)]
-    _Bucket.latency = wishes.latency
+    options = arguments.parse_args()
+    _Bucket.keys = [key_of(number) for number in range(options.keys)]
+    _Bucket.latency = options.latency
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Bucket)
     print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
     server.serve_forever()

@@ -20,8 +20,8 @@ from stt_pipeline_tests.rows import Rows
 BATCHES = f"{ADMIN}/stt-batches"
 
 
-def made(client: TestClient, recordings: Path, **wishes: Any) -> dict[str, Any]:
-    answer = client.post(BATCHES, json={"source_path": recordings.as_uri(), **wishes})
+def made(client: TestClient, recordings: Path, **fields: Any) -> dict[str, Any]:
+    answer = client.post(BATCHES, json={"source_path": recordings.as_uri(), **fields})
     assert answer.status_code == 201, answer.text
     body: dict[str, Any] = answer.json()
     return body

@@ -25,7 +25,7 @@ def _client_of(client: TestClient, database: Database, **settings: Any) -> TestC
 
 def test_a_watch_is_added_as_it_was_asked_for(client: TestClient, database: Database, bucket: str) -> None:
     of_bucket = _client_of(client, database, allowed_sources=f"s3://{bucket}/calls")
-    wishes = {
+    fields = {
         "source_path": f"s3://{bucket}/calls",
         "file_pattern": "**/*.wav",
         "name": "통화",
@@ -35,11 +35,11 @@ def test_a_watch_is_added_as_it_was_asked_for(client: TestClient, database: Data
         "notify_emails": ["kim@example.com"],
         "new_only": True,
     }
-    answer = of_bucket.post(WATCHES, json={**wishes, "options": {"language": "ko"}})
+    answer = of_bucket.post(WATCHES, json={**fields, "options": {"language": "ko"}})
     assert answer.status_code == 201, answer.text
     watch = answer.json()
-    new_only = wishes.pop("new_only")
-    assert {name: watch[name] for name in wishes} == wishes
+    new_only = fields.pop("new_only")
+    assert {name: watch[name] for name in fields} == fields
     assert (watch["options"]["language"], bool(watch["since"])) == ("ko", new_only)
     assert watch["created_by"].startswith("a admin (API key")
     assert (watch["files"], watch["looked_at"], watch["error"]) == (0, None, None)
