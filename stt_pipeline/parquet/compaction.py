@@ -23,7 +23,7 @@ enough that several workers of DuckDB or Spark can share a batch."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReadLimits:
+class CompactionLimits:
     """How much of the shard files is in memory.
 
     Attributes:
@@ -37,7 +37,7 @@ class ReadLimits:
     decoded_bytes: int = 8 << 20
 
 
-LIMITS = ReadLimits()
+LIMITS = CompactionLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def compact(
     batch_key: str,
     *,
     file_bytes: int = FILE_BYTES,
-    limits: ReadLimits = LIMITS,
+    limits: CompactionLimits = LIMITS,
     verify: Callable[[], None] = lambda: None,
 ) -> Compacted:
     """Write the rows of all shards of a batch, in order, to ``part-00000.parquet`` and so on.
@@ -118,7 +118,9 @@ def is_current(root: UPath, dataset: Dataset, batch_key: str) -> bool:
     return not shards or (bool(large) and min(large) > max(shards))
 
 
-def _decoded(shards: dict[UPath, int], dataset: Dataset, limits: ReadLimits) -> Iterator[pa.RecordBatch]:
+def _decoded(
+    shards: dict[UPath, int], dataset: Dataset, limits: CompactionLimits
+) -> Iterator[pa.RecordBatch]:
     """Yield the rows of shard files in batches."""
     for paths in _groups(shards, limits):
         try:
@@ -147,7 +149,7 @@ def _decoded_file(
         raise SttError(f"{path} is broken: {error} Materialize its shard again.") from error
 
 
-def _groups(shards: dict[UPath, int], limits: ReadLimits) -> Iterator[list[UPath]]:
+def _groups(shards: dict[UPath, int], limits: CompactionLimits) -> Iterator[list[UPath]]:
     """Split files, given with their sizes in bytes, into groups that fit into memory."""
     group: list[UPath] = []
     size = 0

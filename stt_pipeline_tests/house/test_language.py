@@ -125,6 +125,15 @@ def test_no_module_is_too_long_or_has_an_empty_name() -> None:
     assert not [path for path in paths if path.stem in ("utils", "helpers", "common", "base")]
 
 
+def test_a_public_class_has_a_name_of_its_own() -> None:
+    modules_of: dict[str, list[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                modules_of.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert not {name: modules for name, modules in modules_of.items() if len(modules) > 1}
+
+
 def test_the_picture_of_the_rooms_is_of_this_code() -> None:
     from tools.rooms import PAGE, renewed
 

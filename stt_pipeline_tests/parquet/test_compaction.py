@@ -29,7 +29,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> UPath:
     return data_folder(Settings(), f"s3://{request.getfixturevalue('bucket')}/data")
 
 
-SMALL = compaction.ReadLimits(files=3, decoded_bytes=5_000)
+SMALL = compaction.CompactionLimits(files=3, decoded_bytes=5_000)
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ def test_a_run_that_lost_its_lease_changes_nothing(root: UPath) -> None:
 
 def test_memory_does_not_grow_with_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets, "ROW_GROUP_BYTES", 500_000)
-    limits = compaction.ReadLimits(read_bytes=100_000, decoded_bytes=50_000)
+    limits = compaction.CompactionLimits(read_bytes=100_000, decoded_bytes=50_000)
     root = UPath(tmp_path)
     for shard in range(12):
         rows = [{"audio_file_id": n, "text": os.urandom(10_000).hex()} for n in range(100)]
