@@ -93,6 +93,7 @@ _OLD_ROWS = (
         }]', 'completed', 'ko', 1, 1.5, 'large-v3', now(), 1, 0.5, 1.5, 0.25, 1
     FROM stt_audio_files
     """,
+    "INSERT INTO stt_batches (name, source_path, stage) VALUES ('new', 'file:///new', 'intake')",
 )
 
 
@@ -105,7 +106,8 @@ def test_data_of_the_version_before_the_renamed_columns_is_kept(
             connection.execute(text(statement))
     migrate(database_url, command.upgrade, "0007")
     with database.begin() as connection:
-        assert connection.scalar(text("SELECT crashes FROM stt_batches")) == 1
+        stages = connection.execute(text("SELECT stage, crashes FROM stt_batches ORDER BY id")).all()
+        assert stages == [("shards", 1), ("scan", 0)]
         shard = shards.get(connection, 1)
         assert (shard.crashes, shard.active_file_id) == (2, 1)
         transcript = transcriptions.get(connection, 1).transcript
@@ -124,6 +126,7 @@ def test_data_of_the_version_before_the_renamed_columns_is_kept(
 
     migrate(database_url, command.downgrade, "0006")
     with database.begin() as connection:
+        assert connection.scalar(text("SELECT stage FROM stt_batches WHERE name = 'new'")) == "intake"
         crashed = connection.execute(text("SELECT deaths, file_in_hand FROM stt_shards")).one()
         missing = connection.scalar(text("SELECT speech_seconds_without_text FROM stt_transcriptions"))
     assert (*crashed, missing) == (2, 1, 0.25)
