@@ -150,9 +150,9 @@ def test_options_of_an_older_version_stop_their_batch_alone(database: Database, 
         connection.execute(text("""UPDATE stt_batches SET options = '{"language": "korean"}' WHERE id = 1"""))
     with _work(database, keys) as work:
         assert [shard.key for shard in work.shards] == keys[1:]
-        assert "language: 'korean' is no language code" in work.refused[keys[0]]
+        assert "language: 'korean' is not a language code" in work.refused[keys[0]]
     first, second = _errors(database)
-    assert "language: 'korean' is no language code" in str(first)
+    assert "language: 'korean' is not a language code" in str(first)
     assert second is None
     assert _waits(database)[0]
 

@@ -93,8 +93,8 @@ def test_invalid_arguments(stt: Stt, folder: Path, tmp_path: Path) -> None:
         ([tmp_path / "bare"], "No recording in"),
         ([tmp_path / "none"], "is not a folder"),
         ([folder, "--hypotheses", tmp_path / "none"], "is not a folder: give one with results"),
-        ([folder, "--language", "kr"], "Invalid --option: language: 'kr' is no language code"),
-        ([folder, "--option", "modle=demo"], "Invalid --option: modle: there is no such option."),
+        ([folder, "--language", "kr"], "Invalid --option: language: 'kr' is not a language code"),
+        ([folder, "--option", "modle=demo"], "Invalid --option: modle: there is no such option"),
     ):
         ended = stt("evaluate", *arguments)
         assert (ended.code, ended.out) == (2, "")

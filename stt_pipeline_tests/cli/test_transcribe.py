@@ -145,7 +145,7 @@ def test_names_that_differ_only_in_their_extension(stt: Stt, tmp_path: Path) -> 
         (["a.wav", "--model", "lrage"], "STT_MODEL=lrage is neither a folder nor a known model."),
         (["a.wav", "--model", "/no/such"], "/no/such does not exist"),
         (["a.wav", "--language", "ja"], "does not know the language 'ja'. It knows en, ko"),
-        (["a.wav", "--language", "kr"], "Invalid --option: language: 'kr' is no language code"),
+        (["a.wav", "--language", "kr"], "Invalid --option: language: 'kr' is not a language code"),
         (["a.wav", "--language", "ko", "--multilingual"], "leave out one."),
         (
             ["a.wav", "--model", "small", "--option", "model=demo"],
@@ -153,7 +153,7 @@ def test_names_that_differ_only_in_their_extension(stt: Stt, tmp_path: Path) -> 
         ),
         (["a.wav", "--option", "diarizer=best"], "Invalid --option: diarizer: "),
         (["a.wav", "--option", "model"], "--option needs NAME=VALUE, not 'model'."),
-        (["a.wav", "--option", "modle=demo"], "Invalid --option: modle: there is no such option."),
+        (["a.wav", "--option", "modle=demo"], "Invalid --option: modle: there is no such option"),
         (["a.wav", "--option", "terms=API"], "--option terms needs JSON"),
         (["a.wav", "--option", "max_speakers=0"], "Invalid --option: max_speakers: "),
         (["a.wav", "--option", "model=lrage"], "STT_MODEL=lrage is neither a folder nor a known model."),
