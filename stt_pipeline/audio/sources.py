@@ -35,7 +35,11 @@ class SourceObject:
 
 
 class Source(Protocol):
-    """A folder, bucket prefix or file list, with a pattern that selects objects."""
+    """A folder, bucket prefix or file list, with a pattern that selects objects.
+
+    The module of a registered kind may define ``example_source(objects)``: it stores the objects, given as names and bytes,
+    and returns the address of a source that has them. The contract test calls it.
+    """
 
     @property
     def uri(self) -> str:

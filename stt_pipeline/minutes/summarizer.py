@@ -7,9 +7,10 @@ from stt_pipeline.speech.transcript import Transcript
 
 
 class Summarizer(Protocol):
-    """Writes the minutes of a transcript. Must accept an empty transcript and any language.
+    """Writes the minutes of a transcript.
 
-    One instance serves all threads of a process.
+    It must accept an empty transcript and any language, and return a title and a summary that are not empty. One instance
+    serves all threads of a process. Both attributes are required.
 
     Attributes:
         name: stored with the minutes, as their ``model``.
@@ -17,7 +18,7 @@ class Summarizer(Protocol):
     """
 
     name: str
-    concurrency: int = 1
+    concurrency: int
 
     def summarize(self, transcript: Transcript) -> Minutes:
         """Return the minutes of ``transcript``.

@@ -9,6 +9,7 @@ import tempfile
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import quote
 
@@ -91,9 +92,17 @@ BUILDERS: dict[str, Callable[[pytest.FixtureRequest], OpenWith]] = {
 
 @pytest.fixture(params=sorted({"path", "fake", *SOURCES}))
 def open_with(request: pytest.FixtureRequest) -> OpenWith:
-    if request.param not in BUILDERS:
-        pytest.fail(f"The kind of source {request.param!r} is not tested: add it to BUILDERS.")
-    return BUILDERS[request.param](request)
+    if request.param in BUILDERS:
+        return BUILDERS[request.param](request)
+    module = SOURCES[request.param].factory.partition(":")[0]
+    example = getattr(import_module(module), "example_source", None)
+    if example is None:
+        pytest.fail(f"{module} has no example_source(objects), so {request.param}: is not tested.")
+
+    def open_(objects: Objects, pattern: str) -> Source:
+        return open_source(example(objects), pattern)
+
+    return open_
 
 
 def address_in(source: Source, name: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from stt_pipeline.backends import FORMATS
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
@@ -205,7 +206,7 @@ def test_export_of_a_batch_without_transcripts(
     [
         (
             ("--format", "pdf"),
-            "--format knows txt, srt, vtt, json, md, docx, rttm, separated by commas, not pdf.\n",
+            f"--format knows {', '.join(FORMATS)}, separated by commas, not pdf.\n",
         ),
         (("--output-dir", "file/out"), "The folder file/out cannot be written: Not a directory. "),
     ],

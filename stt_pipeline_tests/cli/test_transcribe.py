@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from stt_pipeline.audio.sound import Sound
+from stt_pipeline.backends import FORMATS
 from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline_tests.cli.conftest import Stt
 from stt_pipeline_tests.cli.terminals import Terminal
@@ -134,7 +135,7 @@ def test_names_that_differ_only_in_their_extension(stt: Stt, tmp_path: Path) -> 
     [
         (
             ["a.wav", "--format", "pdf,txt"],
-            "--format knows txt, srt, vtt, json, md, docx, rttm, separated by commas, not pdf.",
+            f"--format knows {', '.join(FORMATS)}, separated by commas, not pdf.",
         ),
         (["a.wav", "--format", ","], "not nothing."),
         (["a.wav", "b.wav", "c.wav"], "Not a file: b.wav, c.wav. Nothing was transcribed."),

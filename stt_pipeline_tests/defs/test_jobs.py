@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 from sqlalchemy import text
 
+from stt_pipeline.backends import DIARIZERS
 from stt_pipeline.batches.execution.dispatch import runs_ended
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests import lifecycle
@@ -192,7 +193,7 @@ def test_allowed_sources_hold_for_the_launchpad_and_for_every_run(
         ({"options": {"min_speakers": "two"}}, "min_speakers"),
         (
             {"options": {"diarizer": "magic"}},
-            "Literal['', 'auto', 'pyannote', 'segmentation', 'embedded', 'channel', 'none']",
+            f"Literal[{', '.join(map(repr, ['', *DIARIZERS]))}]",
         ),
         ({"priority": "urgent"}, "Literal['high', 'normal', 'low']"),
     ],

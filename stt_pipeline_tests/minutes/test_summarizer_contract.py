@@ -37,6 +37,7 @@ def summarizer(request: pytest.FixtureRequest) -> Summarizer:
 def test_any_transcript_gives_minutes_that_can_be_stored(
     summarizer: Summarizer, transcript: Transcript
 ) -> None:
+    assert summarizer.concurrency >= 1
     minutes = summarizer.summarize(transcript)
     assert minutes.title and minutes.summary and minutes.model
     assert minutes.tokens_used >= 0

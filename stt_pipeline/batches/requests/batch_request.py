@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from stt_pipeline.audio.address import display_name
 from stt_pipeline.audio.allowed import MAX_ADDRESS_LENGTH
 from stt_pipeline.audio.patterns import MAX_PATTERN_LENGTH
+from stt_pipeline.backends import NOTIFIERS, SOURCES
 from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.batches.requests.recipients import Recipients
 from stt_pipeline.store.manifest.watches import Batching
@@ -39,8 +40,7 @@ class SourceRequest(BaseModel):
     source_path: str = Field(
         min_length=1,
         max_length=MAX_ADDRESS_LENGTH,
-        description="Where the recordings are: a folder (/data/meetings, file:///data/meetings) or a bucket's prefix "
-        "(s3://recordings/2026); under one of STT_ALLOWED_SOURCES.",
+        description=f"Where the recordings are, under one of STT_ALLOWED_SOURCES. {SOURCES.help()}.",
         examples=["file:///data/meetings/2026-03"],
     )
     file_pattern: str = Field(
@@ -66,7 +66,7 @@ class BatchRequest(SourceRequest):
     priority: Priority = Field("normal", description="Batches of higher priority go first.")
     notify_emails: Recipients = Field(
         [],
-        description="Recipients of the minutes and the batch's report: email addresses, or SCHEME:ADDRESS of another notifier.",
+        description=f"Recipients of the minutes and the batch's report. {NOTIFIERS.help()}.",
     )
 
     def row(self, uri: str) -> dict[str, Any]:
