@@ -24,7 +24,7 @@ class MemorySource:
     def __init__(
         self,
         contents: Mapping[str, bytes],
-        file_pattern: str = DEFAULT_PATTERN,
+        file_pattern: str | FilePattern = DEFAULT_PATTERN,
         *,
         address: str = "memory://recordings",
     ) -> None:
@@ -32,7 +32,7 @@ class MemorySource:
         self.contents = dict(contents)
         self.in_progress_count = 0
         self._address = Address.parse(address).folder
-        self._pattern = FilePattern(file_pattern)
+        self._pattern = FilePattern(file_pattern) if isinstance(file_pattern, str) else file_pattern
         self._modified_at = datetime.now(UTC)
 
     @property
