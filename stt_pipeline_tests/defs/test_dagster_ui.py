@@ -49,6 +49,8 @@ from stt_pipeline_tests.defs.stack_state import (
     wait_for_status,
 )
 
+pytestmark = pytest.mark.slow
+
 COUNTS = {"one": 55, "two": 46}  # files of the batches that are backfilled
 SHARD_ASSETS = [asset for assets in STAGE_ASSETS.values() for asset in assets]
 

@@ -38,6 +38,8 @@ STORE = (
     watches,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def queries_of(module: ModuleType) -> set[str]:
     """Return the names of the public functions of a module of the store that take a connection."""
