@@ -17,7 +17,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import text
@@ -28,6 +28,7 @@ from stt_pipeline.audio.sources import Source, SourceObject
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.settings import Settings
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from tools.query_plans import Statement, recorded, wasteful_scans
 
@@ -259,14 +260,12 @@ def _timed_ticks(database: Database, batch_id: int, files: int) -> tuple[list[fl
 
 def _finish_active(database: Database) -> None:
     """Move all active shards to the next stage, as their runs would."""
-    with database.begin() as connection:
-        connection.execute(
-            text("""
-                UPDATE stt_shards SET token = NULL, run_id = NULL, lease_until = NULL, stage = 'publish',
-                    not_before = now() + interval '1 day'
-                WHERE token IS NOT NULL
-            """)
-        )
+    from stt_pipeline_tests.rows import Rows
+
+    active = tables.shards.c.token.is_not(None)
+    later = datetime.now(UTC) + timedelta(days=1)
+    free = {"token": None, "run_id": None, "lease_until": None}
+    Rows(database).change(tables.shards, active, stage="publish", not_before=later, **free)
 
 
 def _bad_plans(

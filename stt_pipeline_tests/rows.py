@@ -4,10 +4,10 @@ Tests use it for states that the code under test does not reach by itself, inste
 """
 
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, delete, insert, null, select, text, update
+from sqlalchemy import ColumnElement, Select, Table, delete, insert, literal, null, select, text, update
 
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.migrations import VERSION_TABLE
@@ -121,6 +121,21 @@ class Rows:
         """Delete all rows of a table, or those that match all conditions."""
         with self._database.begin() as connection:
             connection.execute(delete(table).where(*where))
+
+    def insert_each(self, table: Table, query: Select[Any], **values: Any) -> None:
+        """Insert a row for each row of a query, with its columns by name and the same ``values`` in all."""
+        same = (literal(value, table.c[name].type).label(name) for name, value in values.items())
+        rows = query.add_columns(*same)
+        with self._database.begin() as connection:
+            connection.execute(insert(table).from_select(rows.selected_columns.keys(), rows))
+
+    def expire_leases(self, table: Table) -> None:
+        """Let all leases on batches or shards expire, as when the heartbeats of their runs stopped."""
+        expired = datetime.now(UTC) - timedelta(seconds=1)
+        with self._database.begin() as connection:
+            connection.execute(
+                update(table).where(table.c.lease_until.is_not(None)).values(lease_until=expired)
+            )
 
     def set_schema_version(self, version: str) -> None:
         """Set the version of the schema that the database claims to have."""

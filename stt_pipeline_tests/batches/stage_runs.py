@@ -12,9 +12,11 @@ from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, t
 from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.notify.notifier import Notifier
 from stt_pipeline.speech.transcriber import Transcriber
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline_tests.batches.recordings import OneSpeaker
+from stt_pipeline_tests.rows import Rows
 
 
 def claim_shards(database: Database, keys: list[str], *, max_attempts: int = 2, **how: object) -> ShardClaims:
@@ -48,8 +50,7 @@ def statuses_of(database: Database, batch_id: int) -> dict[str, str]:
 def dispatched(database: Database) -> str:
     """Write a token to the shards, as the dispatcher does, and return it."""
     token = str(uuid.uuid4())
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_shards SET token = :token"), {"token": token})
+    Rows(database).change(tables.shards, token=token)
     return token
 
 

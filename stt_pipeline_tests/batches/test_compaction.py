@@ -5,6 +5,7 @@ import shutil
 import time
 import uuid
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -25,8 +26,10 @@ from stt_pipeline.errors import (
 )
 from stt_pipeline.parquet import datasets
 from stt_pipeline.parquet import files as parquet_files
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import batches
+from stt_pipeline_tests.rows import Rows
 
 
 def claimed(
@@ -55,12 +58,9 @@ def batch_id(database: Database, root: UPath) -> int:
 
 
 def made_batch(database: Database, root: UPath) -> int:
-    statement = """
-        INSERT INTO stt_batches (name, source_path, status, stage, total_files, completed_at)
-        VALUES ('made', 'file:///made/', 'completed', 'done', 2, now()) RETURNING id
-    """
-    with database.begin() as connection:
-        batch_id = int(connection.scalar(text(statement)) or 0)
+    batch_id = Rows(database).batch(
+        status="completed", stage="done", total_files=2, completed_at=datetime.now(UTC)
+    )
     for dataset in ("transcripts", "minutes"):
         for shard in range(2):
             path = datasets.shard_path(root, dataset, f"{batch_id:06d}", f"{batch_id:06d}-{shard:06d}")  # type: ignore[arg-type]
@@ -101,10 +101,7 @@ def test_a_finished_batch_is_compacted_and_its_row_stays_the_same(
 
 @pytest.mark.parametrize("stage", ["scan", "shards", "report"])
 def test_an_unfinished_batch_is_skipped(database: Database, root: UPath, batch_id: int, stage: str) -> None:
-    with database.begin() as connection:
-        connection.execute(
-            text("UPDATE stt_batches SET status = 'processing', stage = :stage"), {"stage": stage}
-        )
+    Rows(database).change(tables.batches, status="processing", stage=stage)
     done = compact_batch(claimed(database, batch_id), root)
     assert (done.datasets, done.batch.status, large_files(root)) == ({}, "processing", [])
 
@@ -147,8 +144,8 @@ def test_a_run_that_lost_its_lease_writes_nothing(
 
     def stolen(paths: list[UPath]) -> object:
         found = list(read(paths))
+        Rows(database).change(tables.batches, token=None, run_id=None, lease_until=None)
         with database.begin() as connection:
-            connection.execute(text("UPDATE stt_batches SET token = NULL, run_id = NULL, lease_until = NULL"))
             batches.delete(connection, batch_id)
         shutil.rmtree(root)
         return iter(found)
@@ -175,8 +172,7 @@ def test_missing_and_old_files_are_compacted_again(database: Database, root: UPa
     assert compact() == [batch_id]
     (large,) = Path(root).glob("compacted/minutes/*/*")
     assert pd.read_parquet(large)["title"].to_list()[1] == "다시"
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_batches SET status = 'processing', stage = 'shards'"))
+    Rows(database).change(tables.batches, status="processing", stage="shards")
     assert compact() == []
 
 

@@ -3,10 +3,11 @@
 import threading
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text, true
 from upath import UPath
 
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
@@ -15,7 +16,9 @@ from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.parquet.datasets import shard_path
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
+from stt_pipeline_tests.rows import Rows
 
 FILES_PER_SHARD = 100
 TABLES = (
@@ -27,60 +30,97 @@ TABLES = (
     "stt_email_logs",
     "stt_throughput",
 )
+FILE = {"size": 1000, "etag": "x", "status": "success", "duration": 60.0}
+TRANSCRIPT = {
+    "transcription_text": "text",
+    "segments": [],
+    "status": "completed",
+    "language": "ko",
+    "language_probability": 1.0,
+    "duration": 60.0,
+    "model": "none",
+}
+MINUTES = {
+    "title": "title",
+    "summary_text": "text",
+    "topics": [],
+    "decisions": [],
+    "keywords": [],
+    "action_items": [],
+    "llm_model": "none",
+}
+MAIL = {"recipient_email": "kim@example.com", "status": "sent"}
 
 
 def _batch(database: Database, root: Path, shards: int) -> int:
     """Write a completed batch with every kind of row and a Parquet file for each shard, and return its id."""
+    rows = Rows(database)
+    batch_id = rows.batch(
+        status="completed",
+        stage="done",
+        total_files=shards * FILES_PER_SHARD,
+        files_per_shard=FILES_PER_SHARD,
+        completed_at=datetime.now(UTC),
+    )
+    counts = {"total": FILES_PER_SHARD, "completed": FILES_PER_SHARD}
+    for number in range(shards):
+        rows.shard(batch_id, number=number, stage="done", **counts)
+    _insert_results(rows, batch_id)
     with database.begin() as connection:
-        batch_id = connection.scalar(
-            text("""
-                INSERT INTO stt_batches (name, source_path, status, stage, total_files, files_per_shard, completed_at)
-                VALUES ('made', 'file:///made/', 'completed', 'done', :shards * :size, :size, now()) RETURNING id
-            """),
-            {"shards": shards, "size": FILES_PER_SHARD},
-        )
-        for statement in (
-            """
-            INSERT INTO stt_shards (batch_id, number, key, registered, total, completed, stage)
-            SELECT :batch, n, CAST(:key AS text) || to_char(n, '-fm000000'), true, :size, :size, 'done'
-            FROM generate_series(0, :shards - 1) n
-            """,
-            """
-            INSERT INTO stt_audio_files (batch_id, shard_id, uri, size, etag, status, duration)
-            SELECT :batch, s.id, format('file:///made/%s-%s.wav', s.number, n), 1000, 'x', 'success', 60
-            FROM stt_shards s, generate_series(1, :size) n WHERE s.batch_id = :batch
-            """,
-            """
-            INSERT INTO stt_transcriptions (batch_id, audio_file_id, audio_file_path, transcription_text, segments, status,
-                                            language, language_probability, duration, model, created_at)
-            SELECT batch_id, id, uri, 'text', '[]', 'completed', 'ko', 1, 60, 'm', created_at
-            FROM stt_audio_files WHERE batch_id = :batch
-            """,
-            """
-            INSERT INTO stt_summaries (transcription_id, transcription_created_at, title, summary_text, topics, decisions,
-                                       keywords, action_items, llm_model)
-            SELECT id, created_at, 't', 's', '{}', '{}', '{}', '[]', 'm'
-            FROM stt_transcriptions WHERE batch_id = :batch
-            """,
-            """
-            INSERT INTO stt_email_logs (batch_id, summary_id, recipient_email, status)
-            SELECT :batch, s.id, 'kim@example.com', 'sent'
-            FROM stt_summaries s JOIN stt_transcriptions t ON t.id = s.transcription_id WHERE t.batch_id = :batch
-            UNION ALL SELECT :batch, NULL, 'kim@example.com', 'sent'
-            """,
-            "INSERT INTO stt_throughput (batch_id, minute, files) SELECT :batch, now(), 1",
-        ):
-            values = {"batch": batch_id, "key": f"{batch_id:06d}", "shards": shards, "size": FILES_PER_SHARD}
-            connection.execute(text(statement), values)
         keys = connection.scalars(
-            text("SELECT key FROM stt_shards WHERE batch_id = :batch"), {"batch": batch_id}
-        )
+            select(tables.shards.c.key).where(tables.shards.c.batch_id == batch_id)
+        ).all()
     for key in keys:
         for dataset in ("transcripts", "minutes"):
             path = shard_path(UPath(root), dataset, f"{batch_id:06d}", key)  # type: ignore[arg-type]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-    return int(batch_id)
+    return batch_id
+
+
+def _insert_results(rows: Rows, batch_id: int) -> None:
+    """Insert the files of a batch's shards, a transcript, minutes and a mail of each, a report and throughput."""
+    shards, audio_files, transcriptions = tables.shards, tables.audio_files, tables.transcriptions
+    numbers = func.generate_series(1, FILES_PER_SHARD).table_valued("number").render_derived()
+    rows.insert_each(
+        audio_files,
+        select(
+            shards.c.batch_id,
+            shards.c.id.label("shard_id"),
+            func.format("file:///made/%s-%s.wav", shards.c.number, numbers.c.number).label("uri"),
+        )
+        .join_from(shards, numbers, true())
+        .where(shards.c.batch_id == batch_id),
+        **FILE,
+    )
+    rows.insert_each(
+        transcriptions,
+        select(
+            audio_files.c.batch_id,
+            audio_files.c.id.label("audio_file_id"),
+            audio_files.c.uri.label("audio_file_path"),
+            audio_files.c.created_at,
+        ).where(audio_files.c.batch_id == batch_id),
+        **TRANSCRIPT,
+    )
+    rows.insert_each(
+        tables.summaries,
+        select(
+            transcriptions.c.id.label("transcription_id"),
+            transcriptions.c.created_at.label("transcription_created_at"),
+        ).where(transcriptions.c.batch_id == batch_id),
+        **MINUTES,
+    )
+    rows.insert_each(
+        tables.email_logs,
+        select(transcriptions.c.batch_id, tables.summaries.c.id.label("summary_id"))
+        .join(tables.summaries, tables.summaries.c.transcription_id == transcriptions.c.id)
+        .where(transcriptions.c.batch_id == batch_id),
+        **MAIL,
+    )
+    its_id = select(tables.batches.c.id.label("batch_id")).where(tables.batches.c.id == batch_id)
+    rows.insert_each(tables.email_logs, its_id, **MAIL)
+    rows.insert_each(tables.throughput, its_id, minute=datetime.now(UTC), files=1)
 
 
 def _left(database: Database, root: Path) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,14 @@ from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.batches.requests.validation import validated
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
 from stt_pipeline.store.queue import batches, shards
 from stt_pipeline.store.queue.batches import Priority
 from stt_pipeline_tests.batches.recordings import Bucket, for_each_file, scan, scanned
+from stt_pipeline_tests.rows import Rows
 
 
 def _tick(database: Database, in_flight: int = 1_000) -> list[Order]:
@@ -42,12 +45,7 @@ def _run(database: Database, keys: Sequence[str], order: Order, run_id: str) -> 
 def _kill(database: Database, work: ShardClaims) -> None:
     """End a run as a kill does: heartbeats stop, the shards are not released, and then the lease expires."""
     work.heartbeat.stop()
-    _execute(database, "UPDATE stt_shards SET lease_until = now() - interval '1 second'")
-
-
-def _execute(database: Database, statement: str) -> None:
-    with database.begin() as connection:
-        connection.execute(text(statement))
+    Rows(database).expire_leases(tables.shards)
 
 
 def test_a_new_batch_is_scanned_first_and_an_order_repeats_until_it_is_claimed(
@@ -118,7 +116,7 @@ class _KilledError(BaseException):
 
 def test_a_file_that_crashes_its_run_fails_alone(database: Database, tmp_path: Path) -> None:
     batch = create_batch(database, BatchRequest(source_path=str(_folder(tmp_path / "in", 5))))
-    _execute(database, "UPDATE stt_batches SET files_per_shard = 5")
+    Rows(database).change(tables.batches, files_per_shard=5)
     with database.begin() as connection:
         batch = batches.get(connection, batch.id)
     keys: list[str] = []
@@ -158,7 +156,7 @@ def test_an_order_whose_run_failed_to_start_is_repeated_after_a_while(
     revoke_order(database, order, "Run X ended before it began to work.")
     assert _tick(database) == []
     assert progress(database, order.batch_id).error == "Run X ended before it began to work."
-    _execute(database, "UPDATE stt_shards SET not_before = now()")
+    Rows(database).change(tables.shards, not_before=datetime.now(UTC))
     (force,) = _tick(database)
     assert force.keys == order.keys
     assert force.token != order.token
@@ -169,17 +167,17 @@ def test_an_order_whose_run_failed_to_start_is_repeated_after_a_while(
 
 def test_a_paused_batch_waits(database: Database, tmp_path: Path) -> None:
     scanned(database, _folder(tmp_path / "in", 2))
-    _execute(database, "UPDATE stt_batches SET status = 'paused'")
+    Rows(database).change(tables.batches, status="paused")
     assert _tick(database) == []
-    _execute(database, "UPDATE stt_batches SET status = 'processing'")
+    Rows(database).change(tables.batches, status="processing")
     assert len(_tick(database)) == 1
 
 
 def test_a_batch_is_reported_when_its_last_shard_is_done(database: Database, tmp_path: Path) -> None:
     batch, _, _ = scanned(database, _folder(tmp_path / "in", 2))
-    _execute(database, "UPDATE stt_shards SET stage = 'done' WHERE number = 0")
+    Rows(database).change(tables.shards, tables.shards.c.number == 0, stage="done")
     assert {order.job for order in _tick(database)} == {"transcribe"}
-    _execute(database, "UPDATE stt_shards SET stage = 'done', token = NULL")
+    Rows(database).change(tables.shards, stage="done", token=None)
     (order,) = _tick(database)
     assert (order.job, order.batch_id) == ("report", batch.id)
 
@@ -189,7 +187,7 @@ def test_runs_that_fail_to_start_are_not_crashes(database: Database, tmp_path: P
     for _ in range(5):
         (order,) = _tick(database)
         revoke_order(database, order, "it could not start")
-        _execute(database, "UPDATE stt_shards SET not_before = now()")
+        Rows(database).change(tables.shards, not_before=datetime.now(UTC))
     (order,) = _tick(database)
     work = _run(database, keys, order, "run")
     work.__enter__()
@@ -252,10 +250,8 @@ def test_the_number_of_active_batches_is_limited(database: Database, tmp_path: P
     urgent = _bucket(database, tmp_path, 3, priority="high")
     assert active() == {ids[1], ids[2], urgent}
     # a batch that only waits for a retry is not active
-    _execute(
-        database,
-        f"UPDATE stt_shards SET token = NULL, not_before = now() + interval '1 h' WHERE batch_id <> {ids[0]}",
-    )
+    later = datetime.now(UTC) + timedelta(hours=1)
+    Rows(database).change(tables.shards, tables.shards.c.batch_id != ids[0], token=None, not_before=later)
     assert active() == {ids[0]}
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from sqlalchemy import text
 
 from stt_pipeline.audio.allowed import ALLOW_ALL, AllowedSources
 from stt_pipeline.audio.folder import LocalFolder
@@ -25,8 +24,10 @@ from stt_pipeline.batches.requests.estimate import (
 )
 from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.errors import ConflictError, InvalidRequestError, UnreadableError
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, scanned, write_tone
+from stt_pipeline_tests.rows import Rows
 
 
 def write_mp3(path: Path, seconds: float, *, bit_rate: int = 32_000) -> Path:
@@ -108,14 +109,8 @@ def test_the_speed_is_measured_with_the_same_model(database: Database, tmp_path:
     write_tone(tmp_path / "in" / "a.wav", 36.0)
     for model, busy in (("", 180), ("demo", 90)):
         batch, _, _ = scanned(database, tmp_path / "in", options={"model": model})
-        with database.begin() as connection:
-            connection.execute(
-                text(
-                    "UPDATE stt_shards SET stage = 'done', audio_seconds = 1800, busy_seconds = :busy "
-                    "WHERE batch_id = :batch"
-                ),
-                {"busy": busy, "batch": batch.id},
-            )
+        its = tables.shards.c.batch_id == batch.id
+        Rows(database).change(tables.shards, its, stage="done", audio_seconds=1800, busy_seconds=busy)
     by_model = {
         model: estimated(database, tmp_path / "in", model=model) for model in ("", "demo", "large-v3")
     }

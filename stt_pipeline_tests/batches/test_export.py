@@ -26,9 +26,11 @@ from stt_pipeline.batches.queries.zip_stream import zipped
 from stt_pipeline.errors import ConflictError, NotFoundError
 from stt_pipeline.parquet import datasets
 from stt_pipeline.parquet.datasets import Dataset
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.exported_batches import HOSTILE, processed_batch
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
+from stt_pipeline_tests.rows import Rows
 
 NAMES = ["a/회의.wav", "b/회의.wav", HOSTILE]
 
@@ -96,12 +98,9 @@ def test_parquet_is_what_pandas_and_duckdb_read(
 def test_unfinished_recordings_are_skipped(database: Database, tmp_path: Path) -> None:
     batch = processed_batch(database, tmp_path / "in", NAMES)
     first, second, _ = recordings(database, batch.id)
-    with database.begin() as connection:
-        for status, recording in (("outdated", first), ("transcribed", second)):
-            connection.execute(
-                text("UPDATE stt_transcriptions SET status = :status WHERE id = :id"),
-                {"status": status, "id": recording.stored.id},
-            )
+    for status, recording in (("outdated", first), ("transcribed", second)):
+        its = tables.transcriptions.c.id == recording.stored.id
+        Rows(database).change(tables.transcriptions, its, status=status)
     assert len(opened(database, batch.id, "txt").namelist()) == 2
     # without speaker turns it would mean no speech
     assert len(opened(database, batch.id, "rttm").namelist()) == 1
@@ -137,27 +136,26 @@ def test_no_transaction_is_open_between_chunks_and_after_the_last(
 
 
 @pytest.mark.parametrize(
-    ("format", "change", "reason"),
-    [
-        ("txt", "UPDATE stt_batches SET status = 'deleting'", "is being deleted"),
-        ("parquet", "DELETE FROM stt_batches", "Batch .* does not exist"),
-    ],
+    ("format", "is_gone", "reason"),
+    [("txt", False, "is being deleted"), ("parquet", True, "Batch .* does not exist")],
 )
 def test_a_batch_that_is_deleted_meanwhile_does_not_look_complete(
     database: Database,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     format: str,
-    change: str,
+    is_gone: bool,
     reason: str,
 ) -> None:
     batch = processed_batch(database, tmp_path / "in", NAMES)
     monkeypatch.setattr(datasets, "ROW_GROUP_BYTES", 1)
     chunks = export_batch(database, batch.id, format, limits=ReadLimits(page=1, block_bytes=1)).chunks
     sent = next(chunks)
-    with database.begin() as connection:
-        connection.execute(text("DELETE FROM stt_email_logs"))
-        connection.execute(text(change))
+    Rows(database).delete(tables.email_logs)
+    if is_gone:
+        Rows(database).delete(tables.batches)
+    else:
+        Rows(database).change(tables.batches, status="deleting")
     with pytest.raises((ConflictError, NotFoundError), match=reason):
         for chunk in chunks:
             sent += chunk

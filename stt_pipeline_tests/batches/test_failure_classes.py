@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-from sqlalchemy import text
 
 from stt_pipeline.audio.address import display_name
 from stt_pipeline.audio.decode import SAMPLE_RATE, decode
@@ -38,6 +37,7 @@ from stt_pipeline.speech.engine.chunks import Cutter
 from stt_pipeline.speech.engine.decoding import DecodeOptions, Decoder
 from stt_pipeline.speech.models import LoadedModel, load_model
 from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
@@ -47,6 +47,7 @@ from stt_pipeline_tests.batches.recordings import report, scan
 from stt_pipeline_tests.conftest import SAMPLES
 from stt_pipeline_tests.defs.bad_files import write_silent_video
 from stt_pipeline_tests.mail.smtp_servers import Inbox, smtp_server
+from stt_pipeline_tests.rows import Rows
 
 MAX_ATTEMPTS = 3
 MAX_BYTES = 500_000
@@ -185,8 +186,7 @@ def _faulty(loaded: LoadedModel, faults: dict[Path, Fault]) -> LoadedModel:
 def _work_until_done(database: Database, engine: Engine, notifier: MailNotifier) -> None:
     """Do what the dispatcher orders, without the waiting, until it orders nothing more."""
     while True:
-        with database.begin() as connection:
-            connection.execute(text("UPDATE stt_shards SET not_before = NULL"))
+        Rows(database).change(tables.shards, not_before=None)
         orders = dispatch.tick(
             database, max_shards_in_flight=99, max_active_batches=9, max_attempts=MAX_ATTEMPTS
         )

@@ -11,9 +11,11 @@ from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaim
 from stt_pipeline.batches.stages.publish import write_minutes
 from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.speech.transcript import Transcript
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, scanned, write_tone
 from stt_pipeline_tests.batches.stage_runs import transcribe
+from stt_pipeline_tests.rows import Rows
 
 FILES = 3
 
@@ -65,8 +67,7 @@ def test_a_careful_run_processes_one_file_at_a_time(database: Database, tmp_path
         write_tone(tmp_path / "in" / f"{number}.wav", 0.1)
     _, _, keys = scanned(database, tmp_path / "in", files_per_shard=FILES)
     transcribe(database, keys, CountingTranscriber())
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_shards SET crashes = 1"))
+    Rows(database).change(tables.shards, crashes=1)
     summarizer = Meeting(concurrency=FILES, meet=1)
     assert summarized(database, keys, summarizer).is_careful
     assert summarizer.most == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from stt_pipeline.batches.execution.batch_claim import BatchClaim, claimed_batch
@@ -17,11 +17,13 @@ from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.errors import LeaseLostError
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.queue import batches, shards
 from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, Bucket, scan
+from stt_pipeline_tests.rows import Rows
 
 _FILES = 1_250  # 100 a shard
 
@@ -87,8 +89,7 @@ def test_it_survives_kill_nine(database: Database, database_url: str, tmp_path: 
     ]
     batch = _new_batch(database, tmp_path)
     for kind, number in [*crashes, ("never", 0)]:
-        with database.begin() as connection:
-            connection.execute(text("UPDATE stt_batches SET lease_until = now() - interval '1 second'"))
+        Rows(database).expire_leases(tables.batches)
         arguments = [database_url, str(tmp_path), str(batch.id), str(count), kind, str(number)]
         ended = subprocess.run(
             [sys.executable, "-m", "stt_pipeline_tests.batches.killed_scan", *arguments],
@@ -111,8 +112,7 @@ def test_a_scan_that_lost_its_lease_writes_nothing(database: Database, tmp_path:
     def overtake(number: int) -> None:
         """Let another run do the whole scan in the middle of this one."""
         if number == 700:
-            with database.begin() as connection:
-                connection.execute(text("UPDATE stt_batches SET lease_until = now() - interval '1 second'"))
+            Rows(database).expire_leases(tables.batches)
             results.append(scan(database, batch, keys, source=Bucket(_FILES)))
 
     with (

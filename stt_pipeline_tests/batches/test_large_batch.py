@@ -5,18 +5,19 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from sqlalchemy import text
 
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.ingest.scan import scan_batch
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
 from stt_pipeline.store.queue import shards
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, Bucket, scan
+from stt_pipeline_tests.rows import Rows
 
 _FILES = 100_000
 _CLASSES = ("download", "model", "unreadable")
@@ -56,15 +57,9 @@ def test_every_file_is_on_one_page_and_in_order(
     # in order of shards, and within these in order of the listing
     assert [file.shard_id for file in found] == [shard.id for shard in cut for _ in range(shard.total)]
 
-    with database.begin() as connection:
-        connection.execute(
-            text("""
-                UPDATE stt_audio_files SET status = 'failed', error_class = (CAST(:classes AS text[]))[1 + id / 25 % 3]
-                WHERE id % 25 = 0
-            """),
-            {"classes": list(_CLASSES)},
-        )
-        shards.count_files(connection, [shard.id for shard in cut])
+    file_id = tables.audio_files.c.id
+    for number, name in enumerate(_CLASSES):
+        Rows(database).fail(file_id % 25 == 0, file_id // 25 % 3 == number, error_class=name)
     expected = [file.id for file in found if file.id % 25 == 0]
     of_class = {name: [id for id in expected if _CLASSES[id // 25 % 3] == name] for name in _CLASSES}
     for name in _CLASSES:

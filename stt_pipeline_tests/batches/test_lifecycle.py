@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import get_args
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import ColumnElement
 
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
 from stt_pipeline.batches.execution.dispatch import Order, tick
@@ -19,6 +20,7 @@ from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.batches.requests.retry import retry
 from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
@@ -26,6 +28,7 @@ from stt_pipeline.store.queue import batches, shards
 from stt_pipeline.store.queue.batches import Batch, Status
 from stt_pipeline.store.queue.transitions import TRANSITIONS, Move
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, Bucket, for_each_file, scan
+from stt_pipeline_tests.rows import Rows
 
 ACTIONS: dict[Move, Callable[[Database, int], object]] = {
     "paused": lifecycle.pause,
@@ -44,20 +47,10 @@ def _batch(database: Database, folder: Path, count: int = 3, *, size: int = 1_00
     return batch, keys
 
 
-def _execute(database: Database, statement: str) -> None:
-    with database.begin() as connection:
-        connection.execute(text(statement))
-
-
-def _fail(database: Database, condition: str, error_class: str) -> None:
-    """Fail files of all batches as a run would, and close their shards."""
-    _execute(
-        database,
-        f"UPDATE stt_audio_files SET status = 'failed', error_class = '{error_class}', error = 'x' WHERE {condition}",
-    )
-    with database.begin() as connection:
-        shards.count_files(connection, list(connection.scalars(text("SELECT id FROM stt_shards"))))
-        connection.execute(text("UPDATE stt_shards SET stage = 'done'"))
+def _fail(database: Database, *where: ColumnElement[bool], error_class: str = "download") -> None:
+    """Fail files of all batches as a run would, and close all shards."""
+    Rows(database).fail(*where, error_class=error_class)
+    Rows(database).change(tables.shards, stage="done")
 
 
 def _status(database: Database, batch_id: int) -> Status:
@@ -78,12 +71,9 @@ def test_only_transitions_of_the_table_are_allowed(database: Database, tmp_path:
     for move, act in ACTIONS.items():
         for status in get_args(Status):
             batch, _ = _batch(database, tmp_path)
-            _fail(database, "true", "download")
+            _fail(database)
             stage = "done" if status in ("completed", "failed", "cancelled") else "shards"
-            _execute(
-                database,
-                f"UPDATE stt_batches SET status = '{status}', stage = '{stage}' WHERE id = {batch.id}",
-            )
+            Rows(database).change(tables.batches, tables.batches.c.id == batch.id, status=status, stage=stage)
             if status in TRANSITIONS[move]:
                 act(database, batch.id)
                 assert (
@@ -209,7 +199,7 @@ def test_a_scan_ends_when_its_batch_is_cancelled(database: Database, tmp_path: P
 
 def test_a_batch_with_an_active_run_is_not_deleted(database: Database, tmp_path: Path) -> None:
     batch, keys = _batch(database, tmp_path)
-    _execute(database, "UPDATE stt_batches SET status = 'completed', stage = 'done'")
+    Rows(database).change(tables.batches, status="completed", stage="done")
     claim = ClaimRequest(keys[:1], "transcribe", "by hand")
     with (
         ShardClaims(database, claim, lease_seconds=60, max_attempts=3),
@@ -224,11 +214,11 @@ def test_a_batch_with_an_active_run_is_not_deleted(database: Database, tmp_path:
 
 def test_one_class_is_retried_and_the_others_stay(database: Database, tmp_path: Path) -> None:
     batch, _ = _batch(database, tmp_path, 1_500)
-    _fail(database, "id % 3 = 0", "download")
-    _fail(database, "id % 3 = 1", "unreadable")
-    _execute(database, "UPDATE stt_audio_files SET status = 'success' WHERE status = 'pending'")
-    _fail(database, "false", "internal")
-    _execute(database, "UPDATE stt_batches SET status = 'completed', stage = 'done', completed_at = now()")
+    third = tables.audio_files.c.id % 3
+    Rows(database).change(tables.audio_files, third == 2, status="success")
+    _fail(database, third == 0, error_class="download")
+    _fail(database, third == 1, error_class="unreadable")
+    Rows(database).change(tables.batches, status="completed", stage="done", completed_at=datetime.now(UTC))
     assert progress(database, batch.id).failures_by_class == {"download": 500, "unreadable": 500}
     assert retry(database, batch.id, max_file_bytes=MAX_BYTES, error_class="download") == 500
     figures = progress(database, batch.id)
@@ -244,8 +234,8 @@ def test_one_class_is_retried_and_the_others_stay(database: Database, tmp_path: 
 
 def test_a_retry_revokes_an_order_for_another_stage(database: Database, tmp_path: Path) -> None:
     batch, keys = _batch(database, tmp_path, 1)
-    _fail(database, "true", "download")
-    _execute(database, "UPDATE stt_shards SET stage = 'publish'")
+    _fail(database)
+    Rows(database).change(tables.shards, stage="publish")
     (publish,) = _tick(database)
     assert publish.job == "publish"
     retry(database, batch.id, max_file_bytes=MAX_BYTES)
@@ -277,7 +267,7 @@ def test_users_runs_and_dispatch_never_deadlock(database: Database, tmp_path: Pa
     def cancel() -> None:
         lifecycle.pause(database, batch.id)
         lifecycle.cancel(database, batch.id)
-        _execute(database, "UPDATE stt_batches SET status = 'processing', stage = 'shards'")
+        Rows(database).change(tables.batches, status="processing", stage="shards")
 
     def run(number: int) -> None:
         # runs of a user, over shards in another order than they were created

@@ -5,7 +5,7 @@ from email.policy import default
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select
 
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.queries.progress import progress
@@ -17,6 +17,7 @@ from stt_pipeline.minutes.extractive import ExtractiveSummarizer
 from stt_pipeline.notify.events import Event
 from stt_pipeline.notify.notifier import Notifier
 from stt_pipeline.notify.recipients import Recipient
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.results import transcriptions
@@ -27,6 +28,7 @@ from stt_pipeline_tests.batches.stage_runs import (
     statuses_of,
     transcribe,
 )
+from stt_pipeline_tests.rows import Rows
 
 
 @pytest.fixture
@@ -81,13 +83,9 @@ def test_a_mail_of_a_killed_process_is_not_sent_again_and_is_shown(
     transcribe(database, keys, CountingTranscriber())
     with claim_shards(database, keys, stage="publish", last_step=False, run_id="one") as work:
         write_minutes(work, lambda options: ExtractiveSummarizer())
-    with database.begin() as connection:
-        connection.execute(
-            text(
-                "INSERT INTO stt_email_logs (batch_id, summary_id, recipient_email, status)"
-                " SELECT 1, id, 'kim@example.com', 'sending' FROM stt_summaries"
-            )
-        )
+    minutes = select(tables.summaries.c.id.label("summary_id"))
+    mail = {"batch_id": 1, "recipient_email": "kim@example.com", "status": "sending"}
+    Rows(database).insert_each(tables.email_logs, minutes, **mail)
     with claim_shards(database, keys, stage="publish", run_id="one") as work:
         notify(work, lambda recipient: notifier)
     assert not (tmp_path / "outbox").exists()
@@ -147,17 +145,14 @@ def test_a_recipient_of_another_version_is_shown_and_fails_no_file(
     write_tone(tmp_path / "in" / "a.wav")
     batch, _, keys = scanned(database, tmp_path / "in", notify_emails=["kim@example.com"])
     transcribe(database, keys, CountingTranscriber())
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_batches SET notify_emails = ARRAY['pager:42']"))
+    Rows(database).change(tables.batches, notify_emails=["pager:42"])
     with pytest.raises(ConfigurationError, match="'pager:42' cannot be notified"):
         publish(database, keys, notifier)
     assert "pager:42" in (progress(database, batch.id).error or "")
     assert statuses_of(database, batch.id) == {"a.wav": "transcribed"}
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_batches SET notify_emails = ARRAY['kim@example.com']"))
+    Rows(database).change(tables.batches, notify_emails=["kim@example.com"])
     publish(database, keys, notifier)
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_batches SET notify_emails = ARRAY['pager:42']"))
+    Rows(database).change(tables.batches, notify_emails=["pager:42"])
     ended = report(database, batch.id, notifier)
     assert (ended.progress.status, list(ended.mail_errors)) == ("completed", ["pager:42"])
 

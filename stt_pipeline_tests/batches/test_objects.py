@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
 
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.execution.dispatch import tick
@@ -14,11 +13,13 @@ from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.batches.requests.create import remove_watch
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.mail.notifier import MailNotifier
+from stt_pipeline.store import tables
 from stt_pipeline.store.access import audit
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import batches, shards
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, report
 from stt_pipeline_tests.batches.watched import SEOUL, Keys, Watched
+from stt_pipeline_tests.rows import Rows
 
 
 def _jobs(database: Database) -> list[str]:
@@ -26,15 +27,11 @@ def _jobs(database: Database) -> list[str]:
     return [order.job for order in orders]
 
 
-def _execute(database: Database, statement: str) -> None:
-    with database.begin() as connection:
-        connection.execute(text(statement))
-
-
 def _finish(database: Database) -> None:
     """Complete every file and close every shard, as runs would."""
-    _execute(database, "UPDATE stt_audio_files SET status = 'success'")
-    _execute(database, "UPDATE stt_shards SET stage = 'done', completed = total, token = NULL, run_id = NULL")
+    Rows(database).change(tables.audio_files, status="success")
+    total = tables.shards.c.total
+    Rows(database).change(tables.shards, stage="done", completed=total, token=None, run_id=None)
 
 
 def test_a_day_has_one_batch_which_ends_after_the_day(database: Database, tmp_path: object) -> None:
@@ -64,7 +61,7 @@ def test_a_day_has_one_batch_which_ends_after_the_day(database: Database, tmp_pa
     # a report by a user does not close it
     report(database, batch_id, MailNotifier("", tmp_path, "stt@localhost"))  # type: ignore[arg-type]
     assert progress(database, batch_id).status == "processing"
-    _execute(database, "UPDATE stt_batches SET open_until = now() - interval '1 second'")
+    Rows(database).change(tables.batches, open_until=datetime.now(UTC) - timedelta(seconds=1))
     assert _jobs(database) == ["report"]
     bucket.add("d.wav")
     watch.poll()
@@ -99,7 +96,7 @@ def test_a_cancelled_batch_gets_no_more_files(database: Database, ended: str) ->
     watch.poll()
     lifecycle.cancel(database, watch.batch_ids[0])
     if ended == "deleting":
-        _execute(database, "UPDATE stt_batches SET stage = 'done'")
+        Rows(database).change(tables.batches, stage="done")
         lifecycle.delete(database, watch.batch_ids[0])
     bucket.add("b.wav")
     watch.poll()
@@ -160,7 +157,7 @@ def test_an_interrupted_poll_is_finished_by_the_dispatcher(database: Database) -
     watch.config = replace(watch.config, add_partitions=fails)
     with pytest.raises(StorageError):
         watch.poll()
-    _execute(database, "UPDATE stt_batches SET not_before = NULL")
+    Rows(database).change(tables.batches, not_before=None)
     assert _jobs(database) == ["scan"]
     (batch_id,) = watch.batch_ids
     bucket.add("c.wav")

@@ -17,8 +17,10 @@ from stt_pipeline.batches.stages import transcribe
 from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.speech.diarization import ANY_NUMBER, SpeakerCount
 from stt_pipeline.speech.transcript import SpeakerTurn
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
+from stt_pipeline_tests.rows import Rows
 
 
 def _scanned(database: Database, folder: Path, count: int) -> list[str]:
@@ -43,10 +45,8 @@ def test_queued_tasks_of_a_lost_shard_do_not_start(
         def diarize(self, sound: Sound, speaker_count: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
             begun.append(time.monotonic())
             if len(begun) == 1:
-                with database.begin() as connection:
-                    connection.execute(
-                        text("UPDATE stt_shards SET token = gen_random_uuid() WHERE number = 0")
-                    )
+                lost = tables.shards.c.number == 0
+                Rows(database).change(tables.shards, lost, token=str(uuid.uuid4()))
             time.sleep(0.1)
             return super().diarize(sound)
 

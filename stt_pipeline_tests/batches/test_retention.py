@@ -1,15 +1,16 @@
 """What Dagster keeps of ended batches goes after a while, once, and not from under anybody's work."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-from sqlalchemy import text
 
 from stt_pipeline.batches.maintenance.retention import retire_batches
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import batches, transitions
+from stt_pipeline_tests.rows import Rows
 
 
 def _ended(database: Database, folder: Path, days: int) -> int:
@@ -17,10 +18,8 @@ def _ended(database: Database, folder: Path, days: int) -> int:
     lifecycle.cancel(database, batch.id)
     with database.begin() as connection:
         transitions.finish_cancel(connection, batch.id)
-        connection.execute(
-            text("UPDATE stt_batches SET completed_at = now() - make_interval(days => :days) WHERE id = :id"),
-            {"days": days, "id": batch.id},
-        )
+    ended = datetime.now(UTC) - timedelta(days=days)
+    Rows(database).change(tables.batches, tables.batches.c.id == batch.id, completed_at=ended)
     return batch.id
 
 
@@ -52,10 +51,7 @@ def test_a_batch_that_is_taken_back_into_work_meanwhile_is_not_retired(
     batch_id = _ended(database, tmp_path, 31)
 
     def reopen(batch_id: int) -> bool:
-        with database.begin() as connection:
-            connection.execute(
-                text("UPDATE stt_batches SET stage = 'shards', status = 'processing', completed_at = NULL")
-            )
+        Rows(database).change(tables.batches, stage="shards", status="processing", completed_at=None)
         return True
 
     retire_batches(database, days=30, delete_records=reopen)

@@ -17,8 +17,10 @@ from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, t
 from stt_pipeline.errors import ConfigurationError, SourceUnavailableError
 from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Transcript
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
+from stt_pipeline_tests.rows import Rows
 
 UNAVAILABLE = "S3 does not answer. Try again later."
 
@@ -146,8 +148,7 @@ def test_an_order_whose_source_is_unavailable_is_repeated_later(database: Databa
 
 def test_options_of_an_older_version_stop_their_batch_alone(database: Database, tmp_path: Path) -> None:
     keys = _two_batches(database, tmp_path)
-    with database.begin() as connection:
-        connection.execute(text("""UPDATE stt_batches SET options = '{"language": "korean"}' WHERE id = 1"""))
+    Rows(database).change(tables.batches, tables.batches.c.id == 1, options={"language": "korean"})
     with _work(database, keys) as work:
         assert [shard.key for shard in work.shards] == keys[1:]
         assert "language: 'korean' is not a language code" in work.refused[keys[0]]
@@ -179,10 +180,7 @@ def test_a_wrong_setting_is_shown_on_its_batch_and_earlier_results_are_kept(
             return OneSpeaker()
         raise ConfigurationError("It is not installed.")
 
-    with database.begin() as connection:
-        connection.execute(
-            text("""UPDATE stt_batches SET options = '{"diarizer": "pyannote"}' WHERE id = 2""")
-        )
+    Rows(database).change(tables.batches, tables.batches.c.id == 2, options={"diarizer": "pyannote"})
     with pytest.raises(ConfigurationError), _work(database, keys) as work:
         find_speakers(work, diarizer_for)
     assert _errors(database) == [None, "It is not installed."]

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from stt_pipeline.audio.sources import SourceObject
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
@@ -14,10 +13,12 @@ from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.batches.requests.validation import validated
 from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.queue import batches, shards, transitions
 from stt_pipeline_tests.batches.recordings import Bucket, scan, scanned, write_tone
+from stt_pipeline_tests.rows import Rows
 
 
 def _touch(folder: Path, *names: str) -> None:
@@ -149,9 +150,10 @@ def test_a_scan_that_dies_is_dispatched_again_and_a_paused_batch_stays_paused(
         raise KeyboardInterrupt
     with database.begin() as connection:
         assert batches.get(connection, batch.id).status == "scanning"
-        connection.execute(text("UPDATE stt_batches SET not_before = NULL"))
+    Rows(database).change(tables.batches, not_before=None)
+    with database.begin() as connection:
         assert batches.ready(connection) == [batch.id]
-        connection.execute(text("UPDATE stt_batches SET status = 'paused'"))
+    Rows(database).change(tables.batches, status="paused")
     scan(database, batch, keys)
     assert progress(database, batch.id).status == "paused"
 

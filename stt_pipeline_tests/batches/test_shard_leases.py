@@ -1,5 +1,6 @@
 """Leases of shards: which run may process and write, and what happens when a run ends."""
 
+import uuid
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,12 @@ from stt_pipeline.errors import (
 )
 from stt_pipeline.mail.notifier import MailNotifier
 from stt_pipeline.notify.notifier import Notifier
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import shards
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, report, scanned, write_tone
 from stt_pipeline_tests.batches.stage_runs import claim_shards, statuses_of, transcribe
+from stt_pipeline_tests.rows import Rows
 
 
 @pytest.fixture
@@ -48,11 +51,8 @@ def test_a_run_that_lost_its_lease_writes_nothing(database: Database, tmp_path: 
     batch, _, keys = scanned(database, tmp_path / "in")
     with claim_shards(database, keys) as zombie:
         probe_files(zombie)
-        with database.begin() as connection:
-            connection.execute(
-                text("UPDATE stt_shards SET run_id = 'other', token = gen_random_uuid() WHERE key = :key"),
-                {"key": keys[0]},
-            )
+        lost = tables.shards.c.key == keys[0]
+        Rows(database).change(tables.shards, lost, run_id="other", token=str(uuid.uuid4()))
         transcribe_files(zombie, lambda options: CountingTranscriber())
         find_speakers(zombie, lambda options: OneSpeaker())
     assert list(zombie.refused) == [keys[0]]
@@ -70,9 +70,8 @@ def test_a_user_may_start_a_run_on_a_finished_batch(
 ) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     batch, _, keys = scanned(database, tmp_path / "in")
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_audio_files SET status = 'failed', error_class = 'internal'"))
-        connection.execute(text("UPDATE stt_shards SET stage = 'done', failed = 1"))
+    Rows(database).fail(error_class="internal")
+    Rows(database).change(tables.shards, stage="done")
     report(database, batch.id, notifier)
     assert progress(database, batch.id).status == "failed"
     with claim_shards(database, keys, run_id="of a user", last_step=False):
@@ -87,8 +86,7 @@ def test_a_user_may_start_a_run_on_a_finished_batch(
 def test_a_cancelled_batch_cannot_be_claimed(database: Database, tmp_path: Path) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     batch, _, keys = scanned(database, tmp_path / "in")
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_batches SET status = 'cancelled'"))
+    Rows(database).change(tables.batches, status="cancelled")
     with claim_shards(database, keys) as work:
         assert work.refused == {keys[0]: f"batch {batch.id} is cancelled"}
     with (

@@ -21,9 +21,11 @@ from stt_pipeline.errors import ConfigurationError, UnreadableError
 from stt_pipeline.speech.recordings import Outcome, Progress, Recording
 from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.speech.whisperx_extra import is_installed
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
+from stt_pipeline_tests.rows import Rows
 
 
 class SideBySide(CountingTranscriber):
@@ -62,14 +64,13 @@ def _work(database: Database, keys: list[str], *, max_attempts: int = 3, **how: 
     return ShardClaims(database, claim, lease_seconds=60, max_attempts=max_attempts)
 
 
-def _execute(database: Database, statement: str, **values: object) -> list[tuple[object, ...]]:
+def _read(database: Database, query: str) -> list[tuple[object, ...]]:
     with database.begin() as connection:
-        result = connection.execute(text(statement), values)
-        return [tuple(row) for row in result] if result.returns_rows else []
+        return [tuple(row) for row in connection.execute(text(query))]
 
 
 def _transcribed(database: Database) -> list[tuple[object, ...]]:
-    return _execute(database, "SELECT audio_file_path, duration FROM stt_transcriptions ORDER BY 1")
+    return _read(database, "SELECT audio_file_path, duration FROM stt_transcriptions ORDER BY 1")
 
 
 def test_files_of_several_shards_are_transcribed_together(database: Database, tmp_path: Path) -> None:
@@ -117,11 +118,8 @@ def test_late_results_of_a_lost_shard_are_dropped(database: Database, tmp_path: 
     _, _, keys = scanned(database, _folder(tmp_path / "in", 6), files_per_shard=3)
 
     def lose(taken: list[Recording]) -> None:
-        _execute(
-            database,
-            "UPDATE stt_shards SET run_id = 'other', token = gen_random_uuid() WHERE key = :key",
-            key=keys[0],
-        )
+        lost = tables.shards.c.key == keys[0]
+        Rows(database).change(tables.shards, lost, run_id="other", token=str(uuid.uuid4()))
 
     transcriber = SideBySide(2, lose)
     with _work(database, keys) as work:
@@ -147,9 +145,7 @@ def test_recordings_go_to_the_model_of_their_batch(database: Database, tmp_path:
     small = scanned(database, _folder(tmp_path / "a", 2), options={"model": "small"})[2]
     other = scanned(database, _folder(tmp_path / "b", 1))[2]
     done = scanned(database, _folder(tmp_path / "c", 1), options={"model": "never"})[2]
-    _execute(
-        database, "UPDATE stt_audio_files SET status = 'failed', error_class = 'model' WHERE batch_id = 3"
-    )
+    Rows(database).fail(tables.audio_files.c.batch_id == 3, error_class="model")
     transcribers = {"small": SideBySide(), "": SideBySide()}
 
     def transcriber_for(options: BatchOptions) -> SideBySide:
@@ -247,11 +243,11 @@ def test_a_file_of_many_shards_that_crashes_its_run_fails_alone(database: Databa
         with pytest.raises(_KilledError):
             transcribe_files(work, lambda options: transcriber)
         work.heartbeat.stop()
-        _execute(database, "UPDATE stt_shards SET lease_until = now() WHERE token IS NOT NULL")
+        Rows(database).expire_leases(tables.shards)
     (order,) = dispatch.tick(database, max_shards_in_flight=99, max_active_batches=9, max_attempts=3)
-    assert [
-        crashes for (crashes,) in _execute(database, "SELECT crashes FROM stt_shards ORDER BY number")
-    ] == [*(2, 0, 2)]
+    assert [crashes for (crashes,) in _read(database, "SELECT crashes FROM stt_shards ORDER BY number")] == [
+        *(2, 0, 2)
+    ]
     with _work(database, keys, token=order.token) as work:
         probe_files(work)
         transcribe_files(work, lambda options: transcriber)

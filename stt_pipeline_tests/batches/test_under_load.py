@@ -28,6 +28,7 @@ from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import leases, shards
 from stt_pipeline.store.tables import shards as shards_table
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
+from stt_pipeline_tests.rows import Rows
 
 FILES, FILES_PER_SHARD, RUNS = 1_000, 25, 8
 
@@ -136,8 +137,7 @@ def _at_once(
 
 def _waiting(database: Database, stage: str) -> list[str]:
     """Return the shards that wait for a stage, those of a dead run included, as a later tick would find them."""
-    with database.begin() as connection:
-        connection.execute(text("UPDATE stt_shards SET lease_until = now() WHERE token IS NOT NULL"))
+    Rows(database).expire_leases(shards_table)
     with database.begin() as connection:
         leases.release_expired(connection, shards_table)
         return list(

@@ -6,12 +6,12 @@ One stack serves all tests of this module, so they use different batches.
 import math
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote
 
 import pandas as pd
 import pytest
-from sqlalchemy import text
 
 from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
@@ -24,6 +24,7 @@ from stt_pipeline.batches.requests.create import create_batch, create_watch
 from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.defs.stages import STAGE_ASSETS
 from stt_pipeline.settings import Settings
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files, watches
 from stt_pipeline.store.queue import batches
@@ -48,6 +49,7 @@ from stt_pipeline_tests.defs.stack_state import (
     wait_for_runs,
     wait_for_status,
 )
+from stt_pipeline_tests.rows import Rows
 
 pytestmark = pytest.mark.slow
 
@@ -176,8 +178,7 @@ def test_one_partition_is_materialized_again(
     assert ui.wait_for_run(run) == "SUCCESS"
     assert "real-time factor" in ui.metadata("transcripts", key)
     # after a minute the dispatcher takes the file through the rest
-    with store.begin() as connection:
-        connection.execute(text("UPDATE stt_shards SET not_before = now()"))
+    Rows(store).change(tables.shards, not_before=datetime.now(UTC))
     mails = mails_of(stack)
     figures = wait_for_status(store, bad_batch, {"completed"})
     assert figures.completed == sum(expected is None for expected in EXPECTED.values())

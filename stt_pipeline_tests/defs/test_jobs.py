@@ -17,9 +17,11 @@ from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.batches.requests.retry import retry
 from stt_pipeline.definitions import defs
 from stt_pipeline.settings import Settings
+from stt_pipeline.store import tables
 from stt_pipeline.store.queue import batches
 from stt_pipeline_tests.batches.recordings import MAX_BYTES, scanned, write_tone
 from stt_pipeline_tests.defs.conftest import Product
+from stt_pipeline_tests.rows import Rows
 
 BY_BATCH = {
     "files": "SELECT count(*) FROM stt_audio_files WHERE batch_id = :id",
@@ -66,9 +68,9 @@ def _cancelled(product: Product, folder: Path) -> int:
     return batch.id
 
 
-def _execute(product: Product, statement: str, **values: object) -> None:
+def _execute(product: Product, statement: str) -> None:
     with product.database.begin() as connection:
-        connection.execute(text(statement), values)
+        connection.execute(text(statement))
 
 
 def test_a_deleted_batch_leaves_no_trace_and_another_one_stays_as_it_is(
@@ -113,8 +115,8 @@ def test_maintenance_retires_what_ended_long_ago_and_a_retry_brings_it_back(
     old = _completed(product, tmp_path / "old")
     recent, busy = (_cancelled(product, tmp_path / "old") for _ in range(2))
     for batch_id, days in ((old, 91), (recent, 89), (busy, 91)):
-        ended = "UPDATE stt_batches SET completed_at = now() - make_interval(days => :days) WHERE id = :id"
-        _execute(product, ended, id=batch_id, days=days)
+        ended = datetime.now(UTC) - timedelta(days=days)
+        Rows(product.database).change(tables.batches, tables.batches.c.id == batch_id, completed_at=ended)
     product.queue(dg.RunRequest(job_name="scan_source", tags={"stt/batch": str(busy)}))
     month = f"stt_transcriptions_{datetime.now(UTC) + timedelta(days=31):%Y_%m}"
     _execute(product, f"ALTER TABLE stt_transcriptions DETACH PARTITION {month}")

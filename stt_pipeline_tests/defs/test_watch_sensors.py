@@ -21,9 +21,11 @@ from stt_pipeline.defs.sensors.s3_events import read_queues, s3_event_sensor
 from stt_pipeline.defs.sensors.time_limit import within
 from stt_pipeline.errors import SourceUnavailableError
 from stt_pipeline.settings import Settings
+from stt_pipeline.store import tables
 from stt_pipeline.store.manifest import watches
 from stt_pipeline.store.manifest.watches import Watch
 from stt_pipeline_tests.defs.conftest import Product
+from stt_pipeline_tests.rows import Rows
 
 
 def _sources() -> AllowedSources:
@@ -143,8 +145,7 @@ def test_what_is_wrong_with_one_watch_is_noted_and_others_are_looked_at(
 ) -> None:
     _put(bucket, "a.wav")
     gone = create_watch(product.database, WatchRequest(source_path=f"s3://{bucket}"), allowed=_sources())
-    with product.database.begin() as connection:
-        connection.exec_driver_sql("UPDATE stt_watches SET source_path = 's3://no-such-bucket'")
+    Rows(product.database).change(tables.watches, source_path="s3://no-such-bucket")
     good = create_watch(
         product.database, WatchRequest(source_path=f"s3://{bucket}", name="good"), allowed=_sources()
     )

@@ -10,11 +10,13 @@ import pytest
 from sqlalchemy import Inspector, text
 
 from stt_pipeline.batches.requests.batch_request import WatchRequest
+from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files, staging, watches
 from stt_pipeline.store.queue import batch_stats, batches, crashes, heartbeats, leases, shards, transitions
 from stt_pipeline.store.results import emails, review, search, summaries, transcriptions
 from stt_pipeline.store.tables import metadata
+from stt_pipeline_tests.rows import Rows
 from stt_pipeline_tests.store import large_store
 from stt_pipeline_tests.store.every_query import run_every_query
 from stt_pipeline_tests.store.large_store import LARGE_TABLES
@@ -118,7 +120,8 @@ def test_a_review_does_not_read_outdated_transcripts(database: Database) -> None
     with database.begin() as connection:
         batch_id = large_store.add_batches(connection, 1, files=2_000, files_per_shard=100)[0]
         large_store.do_half(connection, [batch_id], transcripts=1_000)
-        connection.execute(text("UPDATE stt_transcriptions SET quality = 0.5, status = 'outdated'"))
+    Rows(database).change(tables.transcriptions, quality=0.5, status="outdated")
+    with database.begin() as connection:
         connection.execute(text("ANALYZE"))
         connection.execute(text("SET LOCAL enable_seqscan = off"))
         with recorded() as statements:

@@ -1,11 +1,20 @@
-"""All SQL is in the store: other rooms get connections and tables, and pass them on."""
+"""All SQL is in the store: other rooms get connections and tables, and pass them on.
+
+Tests may read by SQL. They write with the builder in ``stt_pipeline_tests.rows``.
+"""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "stt_pipeline"
 PASSED_ON = {"Connection", "Table"}
+TESTS = Path(__file__).parents[1]
+WRITE_BY_SQL = {
+    "store/large_store.py": "fills the tables with millions of rows",
+    "store/test_migrations.py": "writes rows of older schemas",
+}
 
 
 def sqlalchemy_names(source: str) -> Iterator[str]:
@@ -27,3 +36,13 @@ def test_other_rooms_build_no_sql() -> None:
         and (names := set(sqlalchemy_names(path.read_text(encoding="utf-8"))) - PASSED_ON)
     }
     assert found == {}
+
+
+def test_tests_write_rows_with_the_builder() -> None:
+    write = re.compile(
+        r"\b(insert\s+into|update|delete\s+from|truncate)\s+(only\s+|table\s+)?stt_", re.IGNORECASE
+    )
+    writers = {
+        str(path.relative_to(TESTS)) for path in TESTS.rglob("*.py") if write.search(path.read_text("utf-8"))
+    }
+    assert writers == WRITE_BY_SQL.keys(), "use stt_pipeline_tests.rows.Rows, or remove the entry"
