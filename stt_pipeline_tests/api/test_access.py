@@ -36,6 +36,7 @@ def test_every_endpoint_is_in_the_table_of_roles(app: FastAPI) -> None:
     assert set(endpoints(app)) == set(ROLES) | {"get_health"}
 
 
+@pytest.mark.slow
 def test_each_role_has_exactly_the_rights_of_the_table(app: FastAPI, client_for: ClientFor) -> None:
     clients = {role: client_for(role) for role in (None, *RANKS)}
     for name, (method, path) in endpoints(app).items():

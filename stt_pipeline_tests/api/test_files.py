@@ -45,6 +45,7 @@ def pages(client: TestClient, path: str, **query: Any) -> Iterator[list[dict[str
             return
 
 
+@pytest.mark.slow
 def test_the_fields_of_a_file(client: TestClient, database: Database, tmp_path: Path) -> None:
     batch = processed_batch(database, tmp_path / "in", ["팀 a/회의.wav"])
     bad, good = client.get(f"{BASE}/{batch.id}/files").json()["items"]
@@ -66,6 +67,7 @@ def test_the_fields_of_a_file(client: TestClient, database: Database, tmp_path: 
     assert client.get(f"{BASE}/{batch.id}/failures").json() == {"items": [bad], "next_cursor": None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [None, "pending", "transcribed", "success", "failed"])
 def test_pages_together_are_all_files_of_a_status_once(
     client: TestClient, database: Database, half_done: int, status: str | None

@@ -47,6 +47,7 @@ def test_the_fields_are_those_of_progress(client: TestClient, batch_id: int) -> 
     assert (answer["batch_id"], answer["total_files"], answer["pending"]) == (batch_id, 2, 2)
 
 
+@pytest.mark.slow
 def test_a_stream_has_the_changes_until_the_batch_ends(
     client: TestClient, server: str, database: Database, batch_id: int
 ) -> None:
@@ -114,6 +115,7 @@ def test_streams_share_a_poll_until_it_expires(counting: CountingDatabase, batch
     asyncio.run(poll_again())
 
 
+@pytest.mark.slow
 def test_many_streams_of_a_batch_poll_once_a_second(
     app: FastAPI, client: TestClient, counting: CountingDatabase, server: str, batch_id: int
 ) -> None:

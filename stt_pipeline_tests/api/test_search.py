@@ -145,6 +145,7 @@ def test_a_batch_alone(client: TestClient, database: Database) -> None:
     assert found(client, "회의", batch_id=3) == {"items": [], "next_cursor": None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "q", ["&", "그리고", '""', "x" * 201, "\x00", "", "!회의 | :*" + chr(0), "<->"], ids=repr
 )

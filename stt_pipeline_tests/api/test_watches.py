@@ -94,6 +94,7 @@ def test_a_queue_of_another_server_wants_a_setting(
     assert named.post(WATCHES, json=body).status_code == 201
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["stt-watches", "stt-batches", "stt-batches/estimate"])
 def test_a_bucket_that_cannot_be_opened_is_said(
     client: TestClient, database: Database, bucket: str, path: str, monkeypatch: pytest.MonkeyPatch

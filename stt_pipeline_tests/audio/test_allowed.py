@@ -122,6 +122,7 @@ def test_unusual_names_are_allowed(meetings: Path, name: str, write: str) -> Non
     assert Address.parse(source.uri).path == folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "address", ["s3://audio-files/2026", "s3://audio-files/2026/", "S3://audio-files/2026/a b/%2e"]
 )

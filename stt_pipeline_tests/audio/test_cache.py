@@ -168,6 +168,7 @@ def _size(inside: Path) -> int:
         return 0
 
 
+@pytest.mark.slow
 def test_processes_share_the_cache_and_its_limit(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     log = tmp_path / "log"

@@ -37,6 +37,7 @@ def test_a_long_recording_of_many_channels_has_no_seams(tmp_path: Path) -> None:
     assert np.abs(decode(path) - one).max() < 0.001
 
 
+@pytest.mark.slow
 def test_the_mix_contains_each_microphone(tmp_path: Path) -> None:
     for speaker in range(16):
         sound = np.zeros((8000, 16), np.float32)
@@ -44,6 +45,7 @@ def test_the_mix_contains_each_microphone(tmp_path: Path) -> None:
         assert level(decode(write_channels(tmp_path / "a.wav", sound, 0))) == pytest.approx(1 / 16, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "codec"),
     [(suffix, CODECS[suffix]) for suffix in ("flac", "mp3", "ogg", "m4a")]

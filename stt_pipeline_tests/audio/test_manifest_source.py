@@ -388,6 +388,7 @@ def test_a_list_in_s3_contains_no_local_files_unless_they_are_allowed(bucket: st
     assert len(list(allowed.list_objects())) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["list.csv", "list.parquet"])
 def test_memory_does_not_grow_with_the_list(aws: str, tmp_path: Path, name: str) -> None:
     def listed(number: int) -> int:
@@ -406,6 +407,7 @@ def test_memory_does_not_grow_with_the_list(aws: str, tmp_path: Path, name: str)
     assert listed(40_000) < 1.5 * few + 200_000
 
 
+@pytest.mark.slow
 def test_objects_are_described_in_parallel_and_in_order(bucket: str, aws: str, tmp_path: Path) -> None:
     client = boto3.client("s3")
     keys = [f"{n:03}.mp3" for n in range(60)]

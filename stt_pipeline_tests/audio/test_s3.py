@@ -59,6 +59,7 @@ def keys_of(source: Source, bucket: str, **arguments: Any) -> list[str]:
 
 
 class TestListing:
+    @pytest.mark.slow
     def test_twenty_thousand_objects_are_listed_in_order_and_in_parallel(
         self, bucket: str, proxy: FaultyProxy, tmp_path: Path
     ) -> None:
@@ -194,6 +195,7 @@ class TestReading:
                     assert path.read_bytes() == b"a.mp3"
         assert len([request for request in proxy.requests if "a.mp3" in request]) == 1
 
+    @pytest.mark.slow
     def test_a_broken_download_is_resumed(
         self, bucket: str, client: Any, proxy: FaultyProxy, tmp_path: Path
     ) -> None:
@@ -207,6 +209,7 @@ class TestReading:
             assert path.read_bytes() == content
         assert len([request for request in proxy.requests if "a.mp3" in request]) == 4
 
+    @pytest.mark.slow
     def test_an_object_that_changes_during_the_download_is_not_mixed(
         self, bucket: str, client: Any, proxy: FaultyProxy, tmp_path: Path
     ) -> None:
@@ -319,6 +322,7 @@ class TestOpening:
                 list(source.list_objects())
         assert keys_of(source, bucket) == ["a.mp3"]
 
+    @pytest.mark.slow
     def test_throttling_errors_and_broken_connections_are_retried(
         self, bucket: str, client: Any, proxy: FaultyProxy, tmp_path: Path
     ) -> None:

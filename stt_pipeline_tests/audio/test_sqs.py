@@ -39,6 +39,7 @@ def deliver_again(client: Any, queue_url: str, message: Message) -> None:
     client.change_message_visibility(QueueUrl=queue_url, ReceiptHandle=message.receipt, VisibilityTimeout=0)
 
 
+@pytest.mark.slow
 def test_messages_are_delivered_until_they_are_deleted(
     access: QueueAccess, client: Any, queue_url: str
 ) -> None:
@@ -55,6 +56,7 @@ def test_messages_are_delivered_until_they_are_deleted(
     assert (again.id, again.receives) == (second[1].id, 2)
 
 
+@pytest.mark.slow
 def test_receiving_waits_for_a_message_and_no_longer(
     access: QueueAccess, client: Any, queue_url: str
 ) -> None:
@@ -176,6 +178,7 @@ def test_errors_without_an_answer_say_what_to_do(
         access.open(f"{aws}/123456789012/nowhere").receive()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "status", "kind", "words"),
     [

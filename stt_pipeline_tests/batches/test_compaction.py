@@ -176,6 +176,7 @@ def test_missing_and_old_files_are_compacted_again(database: Database, root: UPa
     assert compact() == []
 
 
+@pytest.mark.slow
 def test_a_batch_that_fails_does_not_stop_the_others(
     database: Database, root: UPath, batch_id: int, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -169,6 +169,7 @@ def _end_waiting(database: Database) -> int:
         )
 
 
+@pytest.mark.slow
 def test_a_deletion_that_dies_in_the_middle_goes_on(database: Database, tmp_path: Path) -> None:
     batch_id = _batch(database, tmp_path, shards=120)
     lifecycle.delete(database, batch_id)

@@ -80,6 +80,7 @@ def test_high_priority_goes_first(database: Database, tmp_path: Path) -> None:
     assert (order.batch_id, order.priority) == (high.id, "high")
 
 
+@pytest.mark.slow
 def test_two_dispatchers_at_once_order_each_shard_once(database: Database, tmp_path: Path) -> None:
     for number in range(4):
         scanned(database, _folder(tmp_path / str(number), 30))
@@ -226,6 +227,7 @@ def test_higher_priority_takes_first() -> None:
     assert _shares(1, priorities, {}, 5) == {3: 1}
 
 
+@pytest.mark.slow
 def test_a_small_batch_does_not_wait_behind_a_huge_one(database: Database, tmp_path: Path) -> None:
     huge = _bucket(database, tmp_path, 20_000)
     first = _tick(database, in_flight=100)
@@ -255,6 +257,7 @@ def test_the_number_of_active_batches_is_limited(database: Database, tmp_path: P
     assert active() == {ids[0]}
 
 
+@pytest.mark.slow
 def test_two_dispatchers_at_once_stay_within_the_limit(database: Database, tmp_path: Path) -> None:
     for _ in range(3):
         _bucket(database, tmp_path, 200)

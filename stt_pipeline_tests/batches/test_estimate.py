@@ -53,6 +53,7 @@ def estimated(
     return estimate(database, request, **{"allowed": ALLOW_ALL, "max_file_bytes": MAX_BYTES, **limits})
 
 
+@pytest.mark.slow
 def test_hours_come_from_bytes_of_each_extension(database: Database, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     for number in range(30):
@@ -169,6 +170,7 @@ class TestRoughDuration:
         assert rough_duration(path, seconds=60.0) == exact
         assert rough_duration(path, seconds=0.0) == pytest.approx(exact, rel=0.1)
 
+    @pytest.mark.slow
     def test_it_does_not_read_the_whole_file_when_the_time_is_over(self, tmp_path: Path) -> None:
         path = write_mp3(tmp_path / "a.mp3", 60.0, bit_rate=64_000)
         path.write_bytes(

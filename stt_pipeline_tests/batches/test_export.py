@@ -53,6 +53,7 @@ def open_transactions(database: Database) -> int:
     return int(found or 0)
 
 
+@pytest.mark.slow
 def test_a_zip_has_a_file_for_each_recording_that_has_a_transcript(
     database: Database, tmp_path: Path
 ) -> None:
@@ -75,6 +76,7 @@ def test_a_zip_has_a_file_for_each_recording_that_has_a_transcript(
                 assert b"SPEAKER" in content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", get_args(Dataset))
 def test_parquet_is_what_pandas_and_duckdb_read(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: Dataset
@@ -95,6 +97,7 @@ def test_parquet_is_what_pandas_and_duckdb_read(
     assert found == [(batch.id, {"transcripts": 2, "minutes": "extractive"}[dataset])]
 
 
+@pytest.mark.slow
 def test_unfinished_recordings_are_skipped(database: Database, tmp_path: Path) -> None:
     batch = processed_batch(database, tmp_path / "in", NAMES)
     first, second, _ = recordings(database, batch.id)
@@ -119,6 +122,7 @@ def test_a_batch_without_transcripts_and_an_unknown_batch_are_refused_before_any
         export_batch(database, 77, "txt")
 
 
+@pytest.mark.slow
 def test_no_transaction_is_open_between_chunks_and_after_the_last(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +139,7 @@ def test_no_transaction_is_open_between_chunks_and_after_the_last(
         assert next(chunks, None) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("format", "is_gone", "reason"),
     [("txt", False, "is being deleted"), ("parquet", True, "Batch .* does not exist")],
@@ -164,6 +169,7 @@ def test_a_batch_that_is_deleted_meanwhile_does_not_look_complete(
         reader(io.BytesIO(sent))
 
 
+@pytest.mark.slow
 def test_long_recordings_are_read_in_smaller_groups(database: Database, tmp_path: Path) -> None:
     batch = processed_batch(database, tmp_path / "in", NAMES)
     groups = with_transcript(database, batch.id, ReadLimits(seconds=2.05))
@@ -182,12 +188,14 @@ def peak_of_zip(files: int) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_a_zip_of_many_files_needs_no_more_memory() -> None:
     peak_of_zip(10)
     # an entry of zipfile has about 600 bytes
     assert peak_of_zip(4_000) - peak_of_zip(500) < 100_000
 
 
+@pytest.mark.slow
 def test_a_zip_of_more_files_than_the_old_format_counts() -> None:
     files = ((str(number), b"") for number in range(66_000))
     archive = zipfile.ZipFile(io.BytesIO(b"".join(zipped(files, compress=False))))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import pytest
 
 from stt_pipeline.audio.address import display_name
 from stt_pipeline.audio.decode import SAMPLE_RATE, decode
@@ -210,6 +211,7 @@ def _files(database: Database, batch: Batch) -> dict[str, AudioFile]:
         return {display_name(file.uri): file for file in files.of_batch(connection, batch.id)}
 
 
+@pytest.mark.slow
 def test_each_class_is_raised_by_a_file_and_those_beside_it_succeed(
     database: Database, tmp_path: Path
 ) -> None:

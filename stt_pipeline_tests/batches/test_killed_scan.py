@@ -48,6 +48,7 @@ def _assert_whole(database: Database, batch_id: int, count: int, keys: list[str]
     assert (figures.status, figures.total_files, figures.pending) == ("processing", count, count)
 
 
+@pytest.mark.slow
 def test_it_continues_after_a_crash_at_any_statement(database: Database, tmp_path: Path) -> None:
     numbers = count()
     deadly = -1
@@ -75,6 +76,7 @@ def test_it_continues_after_a_crash_at_any_statement(database: Database, tmp_pat
         event.remove(Engine, "before_cursor_execute", before)
 
 
+@pytest.mark.slow
 def test_it_survives_kill_nine(database: Database, database_url: str, tmp_path: Path) -> None:
     count = 60_000
     dagster_url = database_url.replace("+psycopg:", "+psycopg2:")

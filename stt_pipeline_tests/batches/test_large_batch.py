@@ -32,6 +32,7 @@ def instance(database_url: str, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
+@pytest.mark.slow
 def test_every_file_is_on_one_page_and_in_order(
     database: Database, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ def _run(database: Database, order: Order, run_id: str = "run", *, last_step: bo
     return ShardClaims(database, claim, lease_seconds=60, max_attempts=3)
 
 
+@pytest.mark.slow
 def test_only_transitions_of_the_table_are_allowed(database: Database, tmp_path: Path) -> None:
     for move, act in ACTIONS.items():
         for status in get_args(Status):
@@ -99,6 +100,7 @@ def test_an_unknown_batch_is_refused(database: Database) -> None:
             act(database, 77)
 
 
+@pytest.mark.slow
 def test_a_pause_revokes_orders_that_no_run_has_begun_and_finishes_the_rest(
     database: Database, tmp_path: Path
 ) -> None:
@@ -261,6 +263,7 @@ def test_an_unknown_class_is_refused_with_the_known_ones(database: Database, tmp
         retry(database, batch.id, max_file_bytes=MAX_BYTES, error_class="timeout")
 
 
+@pytest.mark.slow
 def test_users_runs_and_dispatch_never_deadlock(database: Database, tmp_path: Path) -> None:
     batch, keys = _batch(database, tmp_path, 150)
 

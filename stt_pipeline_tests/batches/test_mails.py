@@ -139,6 +139,7 @@ def test_a_wrong_mail_setting_keeps_the_batch_open(
     assert (ended.progress.status, ended.emails_sent) == ("completed", 1)
 
 
+@pytest.mark.slow
 def test_a_recipient_of_another_version_is_shown_and_fails_no_file(
     database: Database, tmp_path: Path, notifier: Notifier
 ) -> None:

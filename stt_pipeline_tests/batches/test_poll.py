@@ -41,6 +41,7 @@ def test_a_changed_object_is_a_new_one(database: Database) -> None:
     assert watch.keys == ["a.wav", "b.wav", "a.wav"]
 
 
+@pytest.mark.slow
 def test_a_poll_is_bounded_and_a_large_source_is_listed_in_parts(database: Database) -> None:
     limits = PollLimits(max_objects=100, seconds=600.0, look_back=10)
     bucket = Keys(*_numbered(*range(0, 1_000, 2)))
@@ -71,6 +72,7 @@ def test_a_poll_is_bounded_and_a_large_source_is_listed_in_parts(database: Datab
     assert watch.row.swept_at is not None
 
 
+@pytest.mark.slow
 def test_the_time_of_a_poll_is_bounded_and_a_slow_source_is_listed_completely(database: Database) -> None:
     limits = PollLimits(seconds=0.0, look_back=30, page=10)
     bucket = Keys(*_numbered(*range(50)))

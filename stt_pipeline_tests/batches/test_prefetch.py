@@ -33,6 +33,7 @@ def _claim(keys: list[str]) -> ClaimRequest:
     return ClaimRequest(keys, "transcribe", str(uuid.uuid4()), first_step=False)
 
 
+@pytest.mark.slow
 def test_queued_tasks_of_a_lost_shard_do_not_start(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,6 +60,7 @@ def test_queued_tasks_of_a_lost_shard_do_not_start(
     assert len(begun) < 16
 
 
+@pytest.mark.slow
 def test_a_source_is_opened_once_and_outside_of_transactions(database: Database, tmp_path: Path) -> None:
     keys = _scanned(database, tmp_path / "in", 10)
     seen: list[object] = []

@@ -34,6 +34,7 @@ def events(database: Database, aws: str) -> Iterator[EventQueue]:
     client.delete_queue(QueueUrl=url)
 
 
+@pytest.mark.slow
 def test_messages_become_one_batch_and_leave_the_queue(events: EventQueue) -> None:
     watch = events.watch(batching="arrival")
     for number in range(23):
@@ -52,6 +53,7 @@ def test_messages_become_one_batch_and_leave_the_queue(events: EventQueue) -> No
     assert watch.row.looked_at > found_at  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_duplicates_are_added_once_and_of_two_contents_the_latest(events: EventQueue) -> None:
     watch = events.watch()
     events.notify("a.wav")
@@ -106,6 +108,7 @@ def test_each_watch_of_a_queue_gets_the_files_that_it_matches(events: EventQueue
     assert events.waiting == 0
 
 
+@pytest.mark.slow
 def test_a_source_that_cannot_be_opened_loses_no_file_and_blocks_no_watch(events: EventQueue) -> None:
     calls, meetings = events.watch("calls/"), events.watch("meetings/")
     events.closed.add(calls.row.source_path)
@@ -198,6 +201,7 @@ def test_messages_that_could_not_be_deleted_are_delivered_again_and_no_file_is_a
     assert len(watch.batch_ids) == 1
 
 
+@pytest.mark.slow
 def test_an_unavailable_database_loses_no_file(events: EventQueue) -> None:
     watch = events.watch()
     events.notify("a.wav")

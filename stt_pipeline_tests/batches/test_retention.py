@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from stt_pipeline.batches.maintenance.retention import retire_batches
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.batches.requests.batch_request import BatchRequest
@@ -38,6 +40,7 @@ def test_batches_leave_in_order_of_their_end_and_once(database: Database, tmp_pa
     assert open_one not in forgotten
 
 
+@pytest.mark.slow
 def test_more_batches_than_are_read_at_a_time(database: Database, tmp_path: Path) -> None:
     ids = [_ended(database, tmp_path, 31) for _ in range(105)]
     busy = set(ids[::2])

@@ -86,6 +86,7 @@ def _diarize(work: ShardClaims) -> None:
     find_speakers(work, lambda options: OneSpeaker())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failing_step", [_probe, _transcribe, _diarize])
 def test_an_unavailable_source_postpones_its_shards_and_fails_no_file(
     database: Database, tmp_path: Path, failing_step: Callable[[ShardClaims], None]

@@ -77,6 +77,7 @@ def test_a_scan_that_died_before_its_partitions_is_completed_by_the_next(
         assert len({file.shard_id for file in files.of_batch(connection, batch.id)}) == 30
 
 
+@pytest.mark.slow
 def test_large_batches_share_shards(database: Database, tmp_path: Path) -> None:
     _touch(tmp_path / "in", *(f"{number:05d}.wav" for number in range(1_050)))
     batch, result, keys = scanned(database, tmp_path / "in")
@@ -119,6 +120,7 @@ def test_a_removed_folder_fails_the_batch_with_a_reason(database: Database, tmp_
     assert "does not exist" in result.error
 
 
+@pytest.mark.slow
 def test_files_over_the_limit_are_recorded_and_never_processed(database: Database, tmp_path: Path) -> None:
     write_tone(tmp_path / "in" / "big.wav")
     _touch(tmp_path / "in", "small.wav")
@@ -241,6 +243,7 @@ def test_a_small_batch_that_grows_by_thousands_does_not_get_a_shard_for_each(
     assert (again.new_files, again.new_shards, len(keys)) == (5_000, 50, 60)
 
 
+@pytest.mark.slow
 def test_the_progress_of_a_batch_stays_correct_during_a_second_scan(
     database: Database, tmp_path: Path
 ) -> None:

@@ -82,6 +82,7 @@ def meetings(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_scores_add_up_with_the_telephone_kept_apart(
     database: Database, meetings: Path, tmp_path: Path
 ) -> None:

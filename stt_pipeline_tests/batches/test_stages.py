@@ -41,6 +41,7 @@ def notifier(tmp_path: Path) -> Notifier:
     return MailNotifier("", tmp_path / "outbox", "stt@example.com")
 
 
+@pytest.mark.slow
 def test_a_batch_from_files_to_report_and_once_more(
     database: Database, tmp_path: Path, notifier: Notifier
 ) -> None:

@@ -185,6 +185,7 @@ def test_rows_are_written_in_the_callers_thread(database: Database, tmp_path: Pa
     assert {thread.name for thread in threads[1:]} == {"transcriber"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["while it works", "as it requests more"])
 def test_results_are_written_while_a_long_recording_is_decoded(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
@@ -220,6 +221,7 @@ class _KilledError(BaseException):
     """A process that is killed while it has recordings in the transcriber."""
 
 
+@pytest.mark.slow
 def test_a_file_of_many_shards_that_crashes_its_run_fails_alone(database: Database, tmp_path: Path) -> None:
     batch, _, keys = scanned(database, _folder(tmp_path / "in", 6), files_per_shard=2)
 

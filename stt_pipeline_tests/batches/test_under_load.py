@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 from stt_pipeline.audio.sound import Sound
@@ -147,6 +148,7 @@ def _waiting(database: Database, stage: str) -> list[str]:
         )
 
 
+@pytest.mark.slow
 def test_progress_is_right_at_every_moment(database: Database, tmp_path: Path) -> None:
     batch, _, keys = scanned(database, _recordings(tmp_path / "in"), files_per_shard=FILES_PER_SHARD)
     for number in range(2, FILES, 50):

@@ -161,6 +161,7 @@ def test_export_skips_outdated_transcripts(
     assert stt_on_database("export", ended_batch).err.startswith("1 of 4 recordings written to ")
 
 
+@pytest.mark.slow
 def test_export_writes_to_the_data_folder_by_default(
     stt_on_database: Stt, ended_batch: int, tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

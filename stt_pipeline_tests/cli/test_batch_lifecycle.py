@@ -111,6 +111,7 @@ def test_without_a_terminal_yes_is_required(
     assert ended.err.endswith("There is no terminal for the confirmation: add --yes to confirm.\n")
 
 
+@pytest.mark.slow
 def test_on_a_terminal_cancel_and_delete_ask(
     stt_on_database: Stt, batch_id: int, status: Callable[[], str], tmp_path: Path
 ) -> None:

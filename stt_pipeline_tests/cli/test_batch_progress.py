@@ -21,6 +21,7 @@ from stt_pipeline_tests.cli.terminals import Terminal
 from stt_pipeline_tests.rows import Rows
 
 
+@pytest.mark.slow
 def test_progress_of_an_ended_batch(stt_on_database: Stt, ended_batch: int) -> None:
     for watch in ((), ("--watch",)):
         ended = stt_on_database("batch", "progress", ended_batch, *watch)
@@ -118,6 +119,7 @@ def test_progress_reports_a_stale_dispatcher(
     )
 
 
+@pytest.mark.slow
 def test_a_live_bar_stays_while_the_batch_is_paused_and_ends_with_it(
     stt_on_database: Stt, database: Database, tmp_path: Path
 ) -> None:
@@ -137,6 +139,7 @@ def test_a_live_bar_stays_while_the_batch_is_paused_and_ends_with_it(
         assert "status completed" in terminal.shown
 
 
+@pytest.mark.slow
 def test_a_live_bar_is_left_with_ctrl_c(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
     batch, _, _ = scanned(database, write_tone(tmp_path / "in" / "a.wav").parent)
     with Terminal("batch", "progress", batch.id, "--watch") as terminal:
@@ -146,6 +149,7 @@ def test_a_live_bar_is_left_with_ctrl_c(stt_on_database: Stt, database: Database
         assert "Traceback" not in terminal.shown
 
 
+@pytest.mark.slow
 def test_a_lost_server_prints_no_stack_trace(
     stt_on_database: Stt, database: Database, postgres_url: str, tmp_path: Path
 ) -> None:

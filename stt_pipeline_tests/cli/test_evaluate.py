@@ -101,6 +101,7 @@ def test_invalid_arguments(stt: Stt, folder: Path, tmp_path: Path) -> None:
         assert message in ended.err
 
 
+@pytest.mark.slow
 def test_recordings_are_transcribed_and_timed(
     stt: Stt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +140,7 @@ def test_recordings_are_transcribed_and_timed(
     assert other["cer"] > sample["cer"]
 
 
+@pytest.mark.slow
 def test_after_failed_diarization_the_text_is_scored(
     stt: Stt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from stt_pipeline.cli.processes import Child, end, orphans, stop
 from stt_pipeline.cli.restarts import MAX_CRASHES, Restarter
 from stt_pipeline.cli.services import Service
@@ -31,6 +33,7 @@ def never() -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_stop_kills_only_what_ignores_sigterm(tmp_path: Path) -> None:
     stubborn, good = child(tmp_path / "a", STUBBORN), child(tmp_path / "b", PARENT)
     stop([stubborn, good], seconds=0.5, force=never)
@@ -46,6 +49,7 @@ def test_force_kills_at_once(tmp_path: Path) -> None:
     assert time.monotonic() - began < 600
 
 
+@pytest.mark.slow
 def test_orphans_are_only_the_descendants_of_one_home(tmp_path: Path) -> None:
     mine, other = child(tmp_path / "mine", PARENT), child(tmp_path / "other", PARENT)
     found = orphans(tmp_path / "mine")

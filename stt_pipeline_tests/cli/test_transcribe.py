@@ -83,6 +83,7 @@ def test_json_alone_has_minutes_too(stt: Stt, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a.json").read_text())["minutes"]["model"] == "extractive"
 
 
+@pytest.mark.slow
 def test_options_without_a_flag(stt: Stt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Terms are spelled as given, words are aligned, and the number of speakers is limited."""
     aligned = []
@@ -187,6 +188,7 @@ def test_no_database_and_no_home_is_needed(stt: Stt, tmp_path: Path, monkeypatch
     assert stt("transcribe", file).code == 0
 
 
+@pytest.mark.slow
 def test_an_unreachable_hub_prints_no_stack_trace(tmp_path: Path) -> None:
     """In its own process, since the client of the hub reads its environment once."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
@@ -208,6 +210,7 @@ def test_an_unreachable_hub_prints_no_stack_trace(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.txt"))
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_progress_bars(tmp_path: Path) -> None:
     files = [_excerpt(tmp_path / "a.wav", 4), _silence(tmp_path / "b.wav")]
     options = ("--hotwords", "예산, 김 과장", "--diarizer", "none")

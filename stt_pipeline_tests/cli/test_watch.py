@@ -38,6 +38,7 @@ def test_add_writes_the_request(stt_on_database: Stt, database: Database, bucket
     assert entry.who.endswith("(stt watch add)")
 
 
+@pytest.mark.slow
 def test_list_show_and_remove(stt_on_database: Stt, database: Database, tmp_path: Path) -> None:
     assert stt_on_database("watch", "list").err.startswith("No watch exists yet.")
     (tmp_path / "[녹음]").mkdir()
@@ -127,6 +128,7 @@ def test_a_queue_of_another_host_is_not_asked(
     assert stt_on_database(*asked).code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["watch add", "batch create"])
 def test_who_waits_for_a_bucket_is_told_soon_that_nothing_answers(
     stt_on_database: Stt, database: Database, aws: str, command: str, monkeypatch: pytest.MonkeyPatch

@@ -64,6 +64,7 @@ def test_the_jobs_the_sensor_and_the_schedule(snapshot: SnapshotAssertion) -> No
     assert {"jobs": jobs, "sensors": sensors, "schedules": schedules} == snapshot
 
 
+@pytest.mark.slow
 def test_they_load_with_an_empty_environment_and_without_what_is_heavy() -> None:
     """The models are loaded where they are used; the base install has no torch at all."""
     script = (
@@ -79,6 +80,7 @@ def test_they_load_with_an_empty_environment_and_without_what_is_heavy() -> None
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
 
 
+@pytest.mark.slow
 def test_dagster_calls_them_valid() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "dagster", "definitions", "validate", "-m", "stt_pipeline.definitions"],

@@ -73,6 +73,7 @@ def _execute(product: Product, statement: str) -> None:
         connection.execute(text(statement))
 
 
+@pytest.mark.slow
 def test_a_deleted_batch_leaves_no_trace_and_another_one_stays_as_it_is(
     product: Product, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def test_a_deleted_batch_leaves_no_trace_and_another_one_stays_as_it_is(
     assert output.step_key == "delete_batch_data"
 
 
+@pytest.mark.slow
 def test_a_deletion_ends_the_runs_of_its_batch(product: Product, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     batch = create_batch(product.database, BatchRequest(source_path=str(tmp_path / "in")))
@@ -109,6 +111,7 @@ def test_a_deletion_ends_the_runs_of_its_batch(product: Product, tmp_path: Path)
         assert batches.latest(connection, 1) == []
 
 
+@pytest.mark.slow
 def test_maintenance_retires_what_ended_long_ago_and_a_retry_brings_it_back(
     product: Product, tmp_path: Path
 ) -> None:
@@ -168,6 +171,7 @@ def test_the_launchpad_makes_a_batch_with_typed_options(product: Product, tmp_pa
     assert product.partitions("batch") == [f"{batch.id:06d}"]
 
 
+@pytest.mark.slow
 def test_allowed_sources_hold_for_the_launchpad_and_for_every_run(
     product: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

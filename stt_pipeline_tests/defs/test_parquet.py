@@ -48,6 +48,7 @@ def everybody(meeting_minutes: pd.DataFrame) -> list[str]:
     return [str(uri) for uri in meeting_minutes["uri"]]
 
 
+@pytest.mark.slow
 def test_a_batch_to_a_bucket_and_back_into_assets(
     product: Product, tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_batch_to_a_bucket_and_back_into_assets(
     assert "materialize it first" in cause.message
 
 
+@pytest.mark.slow
 def test_compaction_follows_the_report_and_what_is_done_again(product: Product, tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         write_tone(tmp_path / "in" / name, 0.2)

@@ -46,6 +46,7 @@ def bystander(product: Product, tmp_path: Path) -> Batch:
     return create_batch(product.database, BatchRequest(source_path=str(tmp_path / "bystander")))
 
 
+@pytest.mark.slow
 def test_batches_take_turns_in_the_queue_within_their_priority(product: Product, tmp_path: Path) -> None:
     large = _batch(product, tmp_path / "large", 2 * SHARDS_PER_RUN["transcribe"])
     small = _batch(product, tmp_path / "small", 1)
@@ -61,6 +62,7 @@ def test_batches_take_turns_in_the_queue_within_their_priority(product: Product,
     ]
 
 
+@pytest.mark.slow
 def test_cancel_ends_every_run_of_the_batch_wherever_it_stands(
     product: Product, bystander: Batch, tmp_path: Path
 ) -> None:
@@ -92,6 +94,7 @@ def test_cancel_ends_every_run_of_the_batch_wherever_it_stands(
     assert _requests(product, cancelled) == []
 
 
+@pytest.mark.slow
 def test_pause_takes_dispatched_runs_out_of_the_queue(
     product: Product, bystander: Batch, tmp_path: Path
 ) -> None:
@@ -114,6 +117,7 @@ def test_pause_takes_dispatched_runs_out_of_the_queue(
     assert product.instance.get_run_by_id(waiting)
 
 
+@pytest.mark.slow
 def test_runs_of_people_belong_to_their_batch_unless_they_are_about_several(
     product: Product, tmp_path: Path
 ) -> None:
@@ -149,6 +153,7 @@ def _reason(done: dg.ExecuteInProcessResult) -> str:
     return step.step_failure_data.error.message
 
 
+@pytest.mark.slow
 def test_a_run_without_shards_ends_with_the_reason(product: Product, tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         write_tone(tmp_path / "in" / name, 0.2)
@@ -172,6 +177,7 @@ def test_a_run_without_shards_ends_with_the_reason(product: Product, tmp_path: P
         assert connection.scalars(text("SELECT DISTINCT status FROM stt_audio_files")).all() == ["pending"]
 
 
+@pytest.mark.slow
 def test_a_retry_that_somebody_asked_for_is_worked_off(product: Product, tmp_path: Path) -> None:
     batch = _batch(product, tmp_path / "in", 3)
     for request in _requests(product, batch):

@@ -76,6 +76,7 @@ def test_what_lies_in_a_bucket_becomes_a_batch_with_runs(product: Product, bucke
     assert (_row(product, watch).files, _row(product, watch).error) == (2, None)
 
 
+@pytest.mark.slow
 def test_what_a_bucket_tells_its_queue_becomes_a_batch_with_runs(
     product: Product, bucket: str, aws: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +110,7 @@ def test_what_a_bucket_tells_its_queue_becomes_a_batch_with_runs(
     assert progress(product.database, 1).total_files == 1
 
 
+@pytest.mark.slow
 def test_a_queue_that_is_not_there_is_noted_and_others_are_read(
     product: Product, bucket: str, aws: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +142,7 @@ def test_a_queue_that_is_not_there_is_noted_and_others_are_read(
     assert _row(product, there).looked_at
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_one_watch_is_noted_and_others_are_looked_at(
     product: Product, bucket: str
 ) -> None:
@@ -159,6 +162,7 @@ def test_what_is_wrong_with_one_watch_is_noted_and_others_are_looked_at(
     assert _evaluate(product, s3_audio_sensor) == f"Watch {good.id} (good): 1 new files in batch 1."
 
 
+@pytest.mark.slow
 def test_a_source_that_hangs_does_not_block_the_tick(product: Product, bucket: str) -> None:
     watch = create_watch(product.database, WatchRequest(source_path=f"s3://{bucket}"), allowed=_sources())
     answer = threading.Event()
@@ -185,6 +189,7 @@ def test_a_call_within_a_time_gives_what_it_gave() -> None:
     assert within(10, "wrong", lambda: 5) == 5
 
 
+@pytest.mark.slow
 def test_a_look_at_what_does_not_answer_ends_with_the_reason_and_runs_have_patience(
     product: Product, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

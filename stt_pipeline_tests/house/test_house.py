@@ -65,6 +65,7 @@ def test_locks_agree_on_versions() -> None:
     assert set(shipped) <= tested
 
 
+@pytest.mark.slow
 def test_sbom_names_every_package_of_the_product(tmp_path: Path) -> None:
     sbom = tmp_path / "sbom.cdx.json"
     subprocess.run(
@@ -128,6 +129,7 @@ def test_setup_says_which_python_it_wants(tmp_path: Path) -> None:
     assert "No Python from 3.11 to 3.13 found (tried /nowhere/python3)" in ran.stderr
 
 
+@pytest.mark.slow
 def test_definitions_load_in_an_empty_environment_without_what_is_heavy() -> None:
     """Also the proof that the base needs no torch, on a machine that has it."""
     heavy = ["torch", "transformers", "ctranslate2", "faster_whisper", "kiwipiepy", "boto3", "av", "scipy"]
@@ -143,6 +145,7 @@ def test_definitions_load_in_an_empty_environment_without_what_is_heavy() -> Non
     assert ran.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_blas_has_one_thread_unless_somebody_asks_for_more() -> None:
     print_threads = (
         "import threadpoolctl, scipy.linalg;"

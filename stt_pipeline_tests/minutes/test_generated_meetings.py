@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from stt_pipeline.minutes.extractive.action_items import action_items
 from stt_pipeline.minutes.extractive.sentences import sentences_of
 from stt_pipeline.minutes.matching import matched_action_items
@@ -47,6 +49,7 @@ def spoken(template: str, random_: random.Random) -> tuple[str, dict[str, str]]:
     return text, {name: value.written for name, value in values.items()}
 
 
+@pytest.mark.slow
 def test_exactly_the_items_of_generated_meetings_are_found() -> None:
     chance = random.Random(20261122)
     plain = [template for template in templates("ko") if template not in (*PLANTED, *DEPENDENT)]

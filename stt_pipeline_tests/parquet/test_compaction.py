@@ -77,6 +77,7 @@ def files_of(shards: int, rows: int = 10) -> list[int]:
     return [shard * rows + n for shard in range(shards) if shard % 4 != 3 for n in range(rows)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_pieces")
 @pytest.mark.parametrize("dataset", get_args(Dataset))
 def test_compacted_files_have_all_rows_in_order_and_are_deterministic(root: UPath, dataset: Dataset) -> None:
@@ -141,6 +142,7 @@ def test_files_of_shards_and_compacted_files_are_read_as_one_table(tmp_path: Pat
     assert (types["tokens_used"], types["topics"]) == ("INTEGER", "VARCHAR[]")
 
 
+@pytest.mark.slow
 def test_compacted_files_in_s3_are_read_as_one_table(aws: str, bucket: str) -> None:
     root = data_folder(Settings(), f"s3://{bucket}/data")
     for batch in (12, 13):
@@ -157,6 +159,7 @@ def test_compacted_files_in_s3_are_read_as_one_table(aws: str, bucket: str) -> N
     assert found.count_rows(filter=pa.dataset.field("batch") == 13) == 20
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_pieces")
 def test_a_shard_that_ran_again_is_in_the_next_compaction_once(root: UPath) -> None:
     write_shards(root, 12, 6)
@@ -184,6 +187,7 @@ def test_a_batch_without_rows_has_an_empty_file_and_one_without_shards_none(root
     assert (done.shards, done.files, parts(root, "minutes")) == (0, 0, {})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_pieces")
 @pytest.mark.parametrize("shard", [0, 8])
 def test_a_shard_file_that_is_deleted_or_broken_is_named(
@@ -235,6 +239,7 @@ def test_a_run_that_lost_its_lease_changes_nothing(root: UPath) -> None:
     assert parts(root) == before
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets, "ROW_GROUP_BYTES", 500_000)
     limits = compaction.CompactionLimits(read_bytes=100_000, decoded_bytes=50_000)

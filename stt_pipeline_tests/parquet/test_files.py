@@ -65,6 +65,7 @@ def test_files_are_written_listed_read_and_deleted(root: UPath) -> None:
     assert under(root) == names[2:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 40 << 20], ids=["small", "large"])
 def test_a_file_is_not_visible_before_it_is_complete(root: UPath, size: int) -> None:
     def write(error: type[BaseException] | None) -> None:
@@ -84,6 +85,7 @@ def test_a_file_is_not_visible_before_it_is_complete(root: UPath, size: int) -> 
     assert files.sizes(root) == {root / "file": max(2, size)}
 
 
+@pytest.mark.slow
 def test_a_reader_never_sees_an_incomplete_or_mixed_file(root: UPath) -> None:
     path = datasets.shard_path(root, "minutes", "000001", "000001-000000")
 
@@ -233,6 +235,7 @@ def errors_of(root: UPath) -> list[SttError]:
     return errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "code", "said"),
     [
@@ -298,6 +301,7 @@ def test_an_unusable_folder_on_a_disk(tmp_path: Path) -> None:
         files.require_writable(root)
 
 
+@pytest.mark.slow
 def test_a_folder_on_a_disk_does_not_import_s3_libraries(tmp_path: Path) -> None:
     script = """
 import sys

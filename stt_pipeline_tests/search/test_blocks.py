@@ -2,6 +2,8 @@
 
 from itertools import pairwise
 
+import pytest
+
 from stt_pipeline.minutes.model import ActionItem, Minutes
 from stt_pipeline.search.blocks import BLOCK_CHARACTERS, Block, minutes_blocks, transcript_blocks
 from stt_pipeline.search.snippets import hits
@@ -42,6 +44,7 @@ def test_no_text_gives_no_block() -> None:
     assert blocks_of(Segment(0, 1, "  ")) == []
 
 
+@pytest.mark.slow
 def test_no_block_is_too_large_for_any_text() -> None:
     blocks = blocks_of(Segment(0, 100, "회의 " * 20_000), Segment(100, 110, "가나다라마바사" * 5_000))
     assert len(blocks) > 10

@@ -85,6 +85,7 @@ def test_limits_on_the_number_of_speakers_are_kept(
     assert len(speakers_of(turns)) == found
 
 
+@pytest.mark.slow
 def test_the_samples_reach_their_figures() -> None:
     total, speakers_wrong = ErrorRate(), []
     for path in REFERENCES:
@@ -109,6 +110,7 @@ def test_a_real_telephone_call() -> None:
     assert diarization_error_rate(reference, turns, collar=0.25).rate <= 0.06  # measured: 0.029
 
 
+@pytest.mark.slow
 @needs_real_speech
 def test_real_meetings_with_much_overlap() -> None:
     found, one_speaker = ErrorRate(), ErrorRate()
@@ -168,6 +170,7 @@ def test_dual_mono_goes_to_the_fallback(meeting: Samples) -> None:
     assert turns == SingleSpeaker().diarize(SoundInMemory(same))
 
 
+@pytest.mark.slow
 def test_a_silent_channel_is_not_a_speaker_where_two_are_required(meeting: Samples) -> None:
     left = SoundInMemory(np.stack([meeting, np.zeros_like(meeting)], axis=1))
     assert speakers_of(ChannelDiarizer().diarize(left)) == ["SPEAKER_00"]
@@ -195,6 +198,7 @@ def test_a_real_recording_with_two_channels() -> None:
     assert second.start == pytest.approx(2.7, abs=0.3)
 
 
+@pytest.mark.slow
 def test_a_speaker_is_recognized_after_minutes_of_silence() -> None:
     """Three speakers, at most two of them near each other in time; tracks separate only near speakers."""
     samples = decode(sample_of(SAMPLES / "reference" / "product-launch.rttm"))

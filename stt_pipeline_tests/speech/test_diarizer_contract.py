@@ -51,10 +51,12 @@ def diarizer(request: pytest.FixtureRequest) -> Diarizer:
 
 
 class TestEveryDiarizer:
+    @pytest.mark.slow
     def test_it_has_a_name_and_takes_limits(self, diarizer: Diarizer, meeting: Samples) -> None:
         assert diarizer.name in DIARIZERS
         assert len(speakers_of(diarizer.diarize(SoundInMemory(meeting), SpeakerCount(max_speakers=1)))) == 1
 
+    @pytest.mark.slow
     def test_turns_are_ordered_and_inside_the_recording(self, diarizer: Diarizer, meeting: Samples) -> None:
         turns = diarizer.diarize(SoundInMemory(meeting))
         assert turns
@@ -63,13 +65,16 @@ class TestEveryDiarizer:
         types = {type(time) for turn in turns for time in (turn.start, turn.end)}
         assert types == {float}  # not numpy's
 
+    @pytest.mark.slow
     def test_labels_are_numbered_in_order_of_appearance(self, diarizer: Diarizer, meeting: Samples) -> None:
         labels = speakers_of(diarizer.diarize(SoundInMemory(meeting)))
         assert labels == [f"SPEAKER_{i:02d}" for i in range(len(labels))]
 
+    @pytest.mark.slow
     def test_the_same_recording_gives_the_same_turns(self, diarizer: Diarizer, meeting: Samples) -> None:
         assert diarizer.diarize(SoundInMemory(meeting)) == diarizer.diarize(SoundInMemory(meeting.copy()))
 
+    @pytest.mark.slow
     def test_block_boundaries_do_not_matter(self, diarizer: Diarizer, meeting: Samples) -> None:
         class UnevenBlocks(SoundInMemory):
             def blocks(self) -> Iterator[Samples]:
@@ -81,12 +86,14 @@ class TestEveryDiarizer:
 
         assert diarizer.diarize(UnevenBlocks(meeting)) == diarizer.diarize(SoundInMemory(meeting))
 
+    @pytest.mark.slow
     def test_several_threads_get_the_same_turns_as_one(self, diarizer: Diarizer, meeting: Samples) -> None:
         some = [SoundInMemory(meeting[first * SAMPLE_RATE :][: 15 * SAMPLE_RATE]) for first in (0, 12, 25)]
         with ThreadPoolExecutor(len(some)) as threads:
             together = list(threads.map(diarizer.diarize, some))
         assert together == [diarizer.diarize(sound) for sound in some]
 
+    @pytest.mark.slow
     def test_the_samples_are_not_modified(self, diarizer: Diarizer, meeting: Samples) -> None:
         frozen = meeting.copy()
         frozen.setflags(write=False)

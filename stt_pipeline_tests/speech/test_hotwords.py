@@ -87,6 +87,7 @@ def test_nothing_but_the_suggestion_changes() -> None:
     assert segments_from_json([row]) == (after,)
 
 
+@pytest.mark.slow
 def test_other_languages_and_no_names_do_not_load_kiwipiepy() -> None:
     script = (
         "import sys; from stt_pipeline_tests.speech.test_hotwords import suggestions\n"

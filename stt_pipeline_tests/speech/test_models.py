@@ -147,6 +147,7 @@ def silent_hub() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
+@pytest.mark.slow
 def test_a_model_is_downloaded_once_by_its_name(loader: Loader, silent_hub: str) -> None:
     with serve_hub("Systran/faster-whisper-small", DEMO_FOLDER) as hub:
         [(first, _), (unknown, _)] = loader.load(hub, "auto", "nobody/nothing")
@@ -156,6 +157,7 @@ def test_a_model_is_downloaded_once_by_its_name(loader: Loader, silent_hub: str)
     assert again == ["en", "ko"], "files on this machine need no hub"
 
 
+@pytest.mark.slow
 def test_a_hub_that_cannot_be_reached(loader: Loader, silent_hub: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         refusing_hub = f"http://127.0.0.1:{closed.getsockname()[1]}"

@@ -39,6 +39,7 @@ def engine() -> Engine:
     return Engine(load_model("demo", "cpu"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("language", "gain"), [("", 1.0), ("ko", 0.1)])
 def test_each_gives_an_empty_transcript_and_no_failure(language: str, gain: float, engine: Engine) -> None:
     sounds = {name: make() * np.float32(gain) for name, make in SOUNDS.items()}
@@ -48,6 +49,7 @@ def test_each_gives_an_empty_transcript_and_no_failure(language: str, gain: floa
         assert transcript.duration == pytest.approx(len(sounds[name]) / RATE), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOUNDS)
 def test_hallucinations_about_it_are_dropped(name: str) -> None:
     """The demo model writes sentences for nearly all of them, many with a log-probability like that of real ones."""
@@ -68,6 +70,7 @@ def test_hallucinations_about_it_are_dropped(name: str) -> None:
         assert decoded.segments, "the model wrote nothing, so this tests nothing"
 
 
+@pytest.mark.slow
 def test_speech_between_them_survives(engine: Engine) -> None:
     meeting = load_meeting("weekly-budget.wav")
     spoken = decode(meeting.path)
@@ -93,6 +96,7 @@ def test_speech_between_them_survives(engine: Engine) -> None:
     assert transcript.speech_seconds == pytest.approx(len(parts) * alone.speech_seconds, rel=0.1)
 
 
+@pytest.mark.slow
 def test_real_repetition_gets_reasons_and_is_never_dropped(engine: Engine) -> None:
     meeting = load_meeting("weekly-budget.wav")
     said = meeting.segments[0]
@@ -102,6 +106,7 @@ def test_real_repetition_gets_reasons_and_is_never_dropped(engine: Engine) -> No
     assert all("repetition" in segment.hallucination_reasons for segment in transcript.segments)
 
 
+@pytest.mark.slow
 @needs_real_speech
 def test_real_audio_does_not_fail(engine: Engine) -> None:
     """The demo model's text of it is meaningless; only the order and the end are tested."""
@@ -115,6 +120,7 @@ def test_real_audio_does_not_fail(engine: Engine) -> None:
         assert transcript.untranscribed_speech_seconds <= transcript.speech_seconds, name
 
 
+@pytest.mark.slow
 def test_the_samples_are_hardly_ever_decoded_again() -> None:
     """None of 75 chunks is; each attempt costs as much as the chunk."""
 

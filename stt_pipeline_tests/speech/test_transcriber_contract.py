@@ -45,6 +45,7 @@ def transcriber(request: pytest.FixtureRequest) -> Transcriber:
     return found
 
 
+@pytest.mark.slow
 def test_speech(transcriber: Transcriber, beginning: np.ndarray) -> None:
     transcript = transcribe(transcriber, beginning)
     check(transcript, 15)
@@ -56,6 +57,7 @@ def test_speech(transcriber: Transcriber, beginning: np.ndarray) -> None:
     assert not any(segment.raw_text for segment in transcript.segments)
 
 
+@pytest.mark.slow
 def test_post_processing_can_be_added(transcriber: Transcriber, beginning: np.ndarray) -> None:
     wrapped = WithPostprocessing(transcriber)
     transcript = transcribe(wrapped, beginning)
@@ -81,16 +83,19 @@ def test_no_recordings(transcriber: Transcriber) -> None:
     assert list(transcriber.transcribe([])) == []
 
 
+@pytest.mark.slow
 def test_twice_is_the_same(transcriber: Transcriber, beginning: np.ndarray) -> None:
     assert transcribe(transcriber, beginning) == transcribe(transcriber, beginning)
 
 
+@pytest.mark.slow
 def test_the_samples_are_not_changed(transcriber: Transcriber, beginning: np.ndarray) -> None:
     samples = beginning.copy()
     transcribe(transcriber, samples)
     assert np.array_equal(samples, beginning)
 
 
+@pytest.mark.slow
 def test_a_given_language_is_taken(transcriber: Transcriber, beginning: np.ndarray) -> None:
     transcript = transcribe(transcriber, beginning, EN)
     assert (transcript.language, transcript.language_probability) == ("en", 1.0)
@@ -106,18 +111,21 @@ def test_an_unknown_language_blames_no_recording(
         transcribe(transcriber, beginning, options)
 
 
+@pytest.mark.slow
 def test_hotwords(transcriber: Transcriber, beginning: np.ndarray) -> None:
     transcript = transcribe(transcriber, beginning, TranscriptionOptions(hotwords=("이 대리", "예산")))
     check(transcript, 15)
     assert transcript.segments
 
 
+@pytest.mark.slow
 def test_smaller_model_batches_give_text_as_well(transcriber: Transcriber, beginning: np.ndarray) -> None:
     transcript = transcribe_one(transcriber, SoundInMemory(beginning), halvings=9)
     check(transcript, 15)
     assert transcript.segments
 
 
+@pytest.mark.slow
 def test_a_recording_that_cannot_be_read_fails_alone(transcriber: Transcriber, beginning: np.ndarray) -> None:
     @contextmanager
     def unavailable() -> Iterator[Sound]:
@@ -170,6 +178,7 @@ def test_outcomes_come_while_recordings_come_slowly(transcriber: Transcriber) ->
         is_out.set()
 
 
+@pytest.mark.slow
 def test_streams_in_parallel_share_it(transcriber: Transcriber, beginning: np.ndarray) -> None:
     alone = transcribe(transcriber, beginning)
     found: list[Transcript] = []
@@ -183,6 +192,7 @@ def test_streams_in_parallel_share_it(transcriber: Transcriber, beginning: np.nd
     assert found == [alone, alone]
 
 
+@pytest.mark.slow
 def test_recordings_are_requested_when_needed_in_the_callers_thread(
     transcriber: Transcriber, beginning: np.ndarray
 ) -> None:
@@ -203,6 +213,7 @@ def test_recordings_are_requested_when_needed_in_the_callers_thread(
     assert set(threading.enumerate()) <= before
 
 
+@pytest.mark.slow
 def test_closing_ends_the_work_of_a_wrapped_transcriber(
     transcriber: Transcriber, beginning: np.ndarray
 ) -> None:
@@ -219,6 +230,7 @@ def test_closing_ends_the_work_of_a_wrapped_transcriber(
     assert set(threading.enumerate()) <= before
 
 
+@pytest.mark.slow
 def test_progress_is_reported(transcriber: Transcriber, beginning: np.ndarray) -> None:
     seconds: list[float] = []
     list(
@@ -229,6 +241,7 @@ def test_progress_is_reported(transcriber: Transcriber, beginning: np.ndarray) -
     assert seconds and 13 < max(seconds) <= 15
 
 
+@pytest.mark.slow
 def test_an_error_of_the_progress_callback_reaches_the_caller(
     transcriber: Transcriber, beginning: np.ndarray
 ) -> None:

@@ -95,6 +95,7 @@ def test_prompt(loaded: LoadedModel) -> None:
     assert with_hotwords == [tokenizer.sot_prev, *tokenizer.encode(" 예산"), *plain]
 
 
+@pytest.mark.slow
 def test_encode(loaded: LoadedModel, features: np.ndarray) -> None:
     encoded = np.asarray(whisper_internals.encode(loaded.whisper, features))
     assert encoded.shape == (1, 1500, loaded.width)
@@ -116,6 +117,7 @@ def test_split_segments(loaded: LoadedModel) -> None:
     assert seek == 300, "the text behind the last timestamp is to be decoded again"
 
 
+@pytest.mark.slow
 def test_align_words_and_words_of_segments(loaded: LoadedModel, features: np.ndarray) -> None:
     tokenizer = whisper_internals.tokenizer_of(loaded.whisper, "ko")
     encoded = whisper_internals.encode(loaded.whisper, np.stack([features] * 2))

@@ -51,6 +51,7 @@ def server_pid(settings: Settings) -> int:
     return postmaster.pid
 
 
+@pytest.mark.slow
 def test_data_stays_and_no_process_does(settings: Settings) -> None:
     with EmbeddedPostgres(settings) as server:
         pid = server_pid(settings)
@@ -75,6 +76,7 @@ def test_the_last_process_stops_the_server(settings: Settings) -> None:
     assert ends(pid)
 
 
+@pytest.mark.slow
 def test_server_of_a_killed_process_is_joined_and_then_stopped(settings: Settings) -> None:
     script = textwrap.dedent(f"""
         import os, pathlib, signal
@@ -90,6 +92,7 @@ def test_server_of_a_killed_process_is_joined_and_then_stopped(settings: Setting
     assert ends(pid)
 
 
+@pytest.mark.slow
 def test_starts_again_after_kill_9_with_connections_open(settings: Settings) -> None:
     with EmbeddedPostgres(settings) as server:
         connection = connect(server.url)
@@ -103,6 +106,7 @@ def test_starts_again_after_kill_9_with_connections_open(settings: Settings) -> 
         connection.close()
 
 
+@pytest.mark.slow
 def test_stale_pid_file_with_the_pid_of_another_program(settings: Settings) -> None:
     with EmbeddedPostgres(settings):
         pid_file = settings.postgres_folder / "postmaster.pid"
@@ -120,6 +124,7 @@ def test_stale_pid_file_with_the_pid_of_another_program(settings: Settings) -> N
             other.kill()
 
 
+@pytest.mark.slow
 def test_home_with_spaces_quotes_korean_and_150_characters(tmp_path: Path) -> None:
     settings = settings_of(tmp_path / ('회의록 "it\'s", 100 %' + "x" * 130) / ".stt")
     with with_database(settings) as url, connect(url) as connection:
@@ -146,6 +151,7 @@ def as_ordinary_user(script: str, *arguments: str) -> subprocess.CompletedProces
     )
 
 
+@pytest.mark.slow
 def test_ordinary_user(tmp_path: Path) -> None:
     if AS_ROOT:
         for folder in [tmp_path, *tmp_path.parents]:  # only root can read the folders of pytest

@@ -96,6 +96,7 @@ def test_speakers_are_numbered_by_appearance_and_have_several_segments(sample: S
     assert min(sentences.values()) >= 3
 
 
+@pytest.mark.slow
 @MEETINGS
 def test_each_action_item_is_in_one_sentence(sample: Sample) -> None:
     reference = reference_of(sample)

@@ -42,6 +42,7 @@ FOUND_BY_ID = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", IDS, ids=lambda number: number[:20])
 def test_ids(target: Target, number: str) -> None:
     for method, path in FOUND_BY_ID:

@@ -85,6 +85,7 @@ SOURCES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("endpoint", [BATCHES, f"{BATCHES}/estimate", WATCHES])
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: ascii(source[:30]))
 def test_sources(target: Target, source: str, endpoint: str) -> None:

@@ -63,6 +63,7 @@ def test_they_hold_all_speech_and_nothing_else(meeting: np.ndarray) -> None:
     assert sum(chunk.seconds for chunk in chunks) < 0.99 * seconds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("longest", [2.0, 10.0, 30.0])
 @pytest.mark.parametrize("block", [777, FRAME, 50_000])
 def test_the_size_of_the_blocks_makes_no_difference(
@@ -91,6 +92,7 @@ def test_speech_without_a_pause_is_cut_where_speech_is_least_likely(monologue: n
             assert after.probabilities[0] <= half.min() + 1e-6
 
 
+@pytest.mark.slow
 def test_memory_holds_a_chunk_and_a_block(meeting: np.ndarray) -> None:
     cutter = Cutter(10.0)
     held = []

@@ -46,6 +46,7 @@ def words(decoded: Decoded) -> list[tuple[float, float, str]]:
 
 
 class TestTogether:
+    @pytest.mark.slow
     def test_many_give_what_each_gives_alone(self, decoder: Decoder, chunks: list[Chunk]) -> None:
         rows = rows_of(decoder, chunks)
         alone = [decode_rows(decoder, [row])[0] for row in rows]
@@ -61,6 +62,7 @@ class TestTogether:
                 assert words(one) == words(other)
                 assert (one.seek, one.hit_token_limit) == (other.seek, other.hit_token_limit)
 
+    @pytest.mark.slow
     def test_each_row_has_its_own_language(self, decoder: Decoder, chunks: list[Chunk]) -> None:
         rows = [
             decoder.row(chunk, DecodeOptions(), language=code)
@@ -73,6 +75,7 @@ class TestTogether:
             assert [s.text for s in together.segments] == [s.text for s in alone.segments]
             assert words(together) == words(alone)
 
+    @pytest.mark.slow
     def test_an_empty_row_does_not_change_its_neighbours(self, decoder: Decoder, chunks: list[Chunk]) -> None:
         click = Chunk(0, 0, np.zeros(512, np.float32), np.ones(1, np.float32), 0.0)
         rows = rows_of(decoder, [chunks[0], click, chunks[1]])
@@ -80,6 +83,7 @@ class TestTogether:
         assert words(first) == words(decode_rows(decoder, rows[:1])[0])
         assert words(last) == words(decode_rows(decoder, rows[2:])[0])
 
+    @pytest.mark.slow
     def test_the_language_is_detected_from_the_same_encoding(
         self, decoder: Decoder, chunks: list[Chunk]
     ) -> None:
@@ -168,6 +172,7 @@ class TestNoTextIsLost:
         assert segment.end <= chunks[0].seconds
         assert all(word.end <= segment.end for word in segment.words)
 
+    @pytest.mark.slow
     def test_a_chunk_that_reaches_the_token_limit_says_so(
         self, decoder: Decoder, chunks: list[Chunk]
     ) -> None:
@@ -176,6 +181,7 @@ class TestNoTextIsLost:
         assert not self.read(chunks[0], tokens[:200]).hit_token_limit
 
 
+@pytest.mark.slow
 def test_quiet_speech_is_amplified_and_other_speech_unchanged(decoder: Decoder, chunks: list[Chunk]) -> None:
     chunk = chunks[0]
     assert normalized(chunk) is chunk.samples

@@ -69,6 +69,7 @@ class TestSilence:
         assert transcript.segments == ()
         assert transcript.language == language
 
+    @pytest.mark.slow
     def test_it_can_be_stopped_in_the_middle_of_hours_of_silence(
         self, demo: Engine, beginning: np.ndarray
     ) -> None:
@@ -115,6 +116,7 @@ class TestManyTogether:
             "m4a",
         }
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("size", [1, 3])
     def test_other_recordings_in_the_batch_make_no_difference(
         self, size: int, transcribed: dict[str, tuple[Meeting, Transcript]]
@@ -130,6 +132,7 @@ class TestManyTogether:
             (w.start, w.end, w.text) for s in together.segments for w in s.words
         ]
 
+    @pytest.mark.slow
     def test_the_size_of_the_blocks_changes_neither_words_nor_times(
         self, demo: Engine, transcribed: dict[str, tuple[Meeting, Transcript]]
     ) -> None:
@@ -138,12 +141,14 @@ class TestManyTogether:
         in_blocks = transcribe_one(WithPostprocessing(demo), InBlocks(decode(meeting.path), 50_000))
         assert in_blocks.segments == as_a_file.segments
 
+    @pytest.mark.slow
     def test_short_ones_overtake_long_ones(self, beginning: np.ndarray) -> None:
         demo = Engine(load_model("demo", "cpu"), batch_size=1)
         long = np.concatenate([beginning] * 3)
         asked = [recording("long", long, KO), *(recording(n, beginning[: 4 * RATE], KO) for n in range(2))]
         assert [outcome.recording.key for outcome in demo.transcribe(asked)][-1] == "long"
 
+    @pytest.mark.slow
     def test_time_is_counted_for_each(self, demo: Engine, beginning: np.ndarray) -> None:
         asked = [recording("talk", beginning, KO), recording("silence", silence(1), KO)]
         seconds = {outcome.recording.key: outcome.seconds for outcome in demo.transcribe(asked)}
@@ -151,6 +156,7 @@ class TestManyTogether:
 
 
 class TestReading:
+    @pytest.mark.slow
     def test_a_recording_is_read_again_only_as_far_as_needed(
         self, demo: Engine, beginning: np.ndarray, english: np.ndarray
     ) -> None:
@@ -173,6 +179,7 @@ class TestReading:
 class TestLanguages:
     """The demo model is certain about Korean and English, so chunks of both can be mixed."""
 
+    @pytest.mark.slow
     def test_chunks_of_one_language_within_another_follow_the_recording(
         self, demo: Engine, beginning: np.ndarray, english: np.ndarray
     ) -> None:
@@ -185,6 +192,7 @@ class TestLanguages:
         asked = transcribe(demo, mixed, KO)
         assert [s.text for s in transcript.segments] == [s.text for s in asked.segments]
 
+    @pytest.mark.slow
     def test_a_chunk_that_is_detected_wrong_is_decoded_again(self, beginning: np.ndarray) -> None:
         class WrongAtFirst(Decoder):
             """Detects English in the first chunk of a recording."""
@@ -218,6 +226,7 @@ class TestLanguages:
             segment.text for segment in in_korean.segments
         ]
 
+    @pytest.mark.slow
     def test_multilingual_recordings_keep_both(
         self, demo: Engine, beginning: np.ndarray, english: np.ndarray
     ) -> None:
@@ -230,12 +239,14 @@ class TestLanguages:
         assert "The deadline is Wednesday." in " ".join(segment.text for segment in first)
         assert {segment.language for segment in transcript.segments if segment.start > border} == {"ko"}
 
+    @pytest.mark.slow
     def test_only_allowed_languages(self, demo: Engine, beginning: np.ndarray, english: np.ndarray) -> None:
         assert transcribe(demo, english).language == "en"
         assert transcribe(demo, english, TranscriptionOptions(languages=("ko",))).language == "ko"
 
 
 class TestDemo:
+    @pytest.mark.slow
     def test_its_note(self, demo: Engine, beginning: np.ndarray) -> None:
         assert demo.model == "demo"
         assert transcribe(demo, beginning).notes == (DEMO_NOTE,)
@@ -246,11 +257,13 @@ class TestDemo:
         ):
             transcribe(demo, beginning, TranscriptionOptions(language="ja"))
 
+    @pytest.mark.slow
     def test_hotwords_that_do_not_fit_are_in_the_notes(self, demo: Engine, beginning: np.ndarray) -> None:
         names = tuple(f"이름 {number} 부장" for number in range(100))
         notes = transcribe(demo, beginning, TranscriptionOptions(language="ko", hotwords=names)).notes
         assert re.search(r"\d+ of 100 hotwords were not given to the model.*이름 99 부장", " ".join(notes))
 
+    @pytest.mark.slow
     @needs_real_speech
     def test_real_speech_does_not_fail(self, demo: Engine) -> None:
         names = ("jfk.flac", "multilingual.mp3", "two_speakers_phone.wav", "stereo_two_channels.wav")

@@ -73,6 +73,7 @@ def test_a_recording_that_fails_alone(
     assert caught.value.transient
 
 
+@pytest.mark.slow
 def test_one_chunk_that_the_model_cannot_take_fails_its_recording_only(beginning: np.ndarray) -> None:
     poison = beginning[: 5 * RATE] * np.float32(0.5)
 
@@ -97,6 +98,7 @@ def test_one_chunk_that_the_model_cannot_take_fails_its_recording_only(beginning
     assert all(isinstance(transcript, Transcript) for transcript in found.values())
 
 
+@pytest.mark.slow
 def test_without_memory_for_all_it_goes_on_with_less(beginning: np.ndarray, loaded: LoadedModel) -> None:
     decoder = SmallMemory(loaded, 2)
     recordings = [recording(n, beginning[: 3 * RATE], KO) for n in range(12)]
@@ -107,6 +109,7 @@ def test_without_memory_for_all_it_goes_on_with_less(beginning: np.ndarray, load
     assert len(too_large) <= 3, "and does not try again and again"
 
 
+@pytest.mark.slow
 def test_a_size_that_did_not_fit_is_not_tried_again_by_the_next_stream(
     beginning: np.ndarray, loaded: LoadedModel
 ) -> None:
@@ -117,6 +120,7 @@ def test_a_size_that_did_not_fit_is_not_tried_again_by_the_next_stream(
     assert decoder.sizes.count(2) == 1
 
 
+@pytest.mark.slow
 def test_a_fallback_that_does_not_fit_into_memory_leaves_the_first_text(
     beginning: np.ndarray, loaded: LoadedModel
 ) -> None:
@@ -148,6 +152,7 @@ def test_a_fallback_that_does_not_fit_into_memory_leaves_the_first_text(
     assert all("log_probability" in segment.hallucination_reasons for segment in transcript.segments)
 
 
+@pytest.mark.slow
 def test_a_recording_that_breaks_while_others_wait_for_room_does_not_block_them(
     beginning: np.ndarray, loaded: LoadedModel
 ) -> None:

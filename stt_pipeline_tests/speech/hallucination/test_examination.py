@@ -288,6 +288,7 @@ class TestFinalize:
         assert finalize([]) == ()
 
 
+@pytest.mark.slow
 def test_random_text_does_not_fail_and_gives_the_same_result_twice() -> None:
     random = Random(7)
     words = [

@@ -177,6 +177,7 @@ def test_the_raw_text_of_an_earlier_correction_is_kept() -> None:
     assert correct([second], PLAIN) == (second,)
 
 
+@pytest.mark.slow
 def test_any_spaces_and_any_options_keep_the_times() -> None:
     """With any missing or extra spaces, the properties of `check` hold."""
     draw = random.Random(6)
@@ -199,6 +200,7 @@ def test_any_spaces_and_any_options_keep_the_times() -> None:
     assert tried > 300
 
 
+@pytest.mark.slow
 def test_words_may_be_cut_anywhere() -> None:
     """Not every tokenizer splits words at spaces."""
     draw = random.Random(7)
