@@ -132,6 +132,7 @@ def test_a_change_that_is_rejected_in_part_changes_nothing(
     assert len(did(database, batch["id"])) == 1
 
 
+@pytest.mark.slow
 def test_a_list_is_paged_and_filtered(client: TestClient, client_for: ClientFor, recordings: Path) -> None:
     operator = client_for("operator")
     ids = [made(client, recordings, name=f"Board {n} 100%")["id"] for n in range(5)]

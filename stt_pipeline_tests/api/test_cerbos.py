@@ -100,6 +100,7 @@ def test_the_shipped_policy_is_equivalent_to_the_table() -> None:
     assert shipped_rules() == {name: set(RANKS[RANKS.index(role) :]) for name, role in ROLES.items()}
 
 
+@pytest.mark.slow
 def test_the_server_decides(database: Database) -> None:
     with decision_point(by_policy) as (url, asked):
         operator = client(database, url, "operator")

@@ -204,6 +204,7 @@ def test_a_client_that_disconnects_ends_the_download(spec_version: str) -> None:
     assert 4 <= len(made) < 10_000
 
 
+@pytest.mark.slow
 def test_the_files_to_review_come_with_quality_notes(
     client: TestClient, database: Database, tmp_path: Path
 ) -> None:

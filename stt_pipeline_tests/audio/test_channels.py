@@ -14,6 +14,7 @@ def level(samples: np.ndarray) -> float:
     return float(np.sqrt(np.mean(samples[1600:-1600] ** 2)) * 3 * np.sqrt(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("channels", "places"),
     [

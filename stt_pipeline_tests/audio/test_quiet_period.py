@@ -72,7 +72,7 @@ def test_a_growing_file_is_skipped_and_counted_until_it_is_complete(tmp_path: Pa
     assert source.in_progress_count == 1
     assert names(source) == ["a.mp3"]
     assert source.in_progress_count == 1
-    clock.time = growing.stat().st_ctime + quiet
+    clock.time = growing.stat().st_ctime + quiet + 0.001
     assert names(source) == ["a.mp3", "growing.mp3"]
     assert source.in_progress_count == 0
     [_, grown] = source.list_objects()
@@ -106,7 +106,7 @@ def test_a_copy_that_keeps_its_time_is_new_in_the_folder(tmp_path: Path, clock: 
 def test_a_time_in_the_future_does_not_delay_a_file(tmp_path: Path, clock: Clock) -> None:
     (tmp_path / "ahead.mp3").write_bytes(b"")
     os.utime(tmp_path / "ahead.mp3", (time.time() + 1e6, time.time() + 1e6))
-    clock.time = (tmp_path / "ahead.mp3").stat().st_ctime + QUIET
+    clock.time = (tmp_path / "ahead.mp3").stat().st_ctime + QUIET + 0.001
     assert names(opened(tmp_path, clock), wait=False) == ["ahead.mp3"]
 
 

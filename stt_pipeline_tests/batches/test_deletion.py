@@ -142,6 +142,7 @@ def _delete(database: Database, batch_id: int, root: Path, *, forgotten: list[in
         return delete_batch(work, delete_records=forget, data_root=UPath(root))
 
 
+@pytest.mark.slow
 def test_a_batch_is_deleted_and_another_one_is_not_touched(database: Database, tmp_path: Path) -> None:
     other = _batch(database, tmp_path, shards=2)
     before = _left(database, tmp_path)

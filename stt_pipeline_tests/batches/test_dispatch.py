@@ -241,6 +241,7 @@ def test_a_small_batch_does_not_wait_behind_a_huge_one(database: Database, tmp_p
     assert len(first) > 1
 
 
+@pytest.mark.slow
 def test_the_number_of_active_batches_is_limited(database: Database, tmp_path: Path) -> None:
     ids = [_bucket(database, tmp_path, 3, priority=priority) for priority in ("low", "normal", "normal")]
 

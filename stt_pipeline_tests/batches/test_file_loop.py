@@ -49,6 +49,7 @@ def summarized(database: Database, keys: list[str], summarizer: Meeting) -> Shar
     return claims
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files_per_shard", [1, FILES])
 def test_a_summarizer_gets_as_many_files_at_a_time_as_it_takes(
     database: Database, tmp_path: Path, files_per_shard: int

@@ -158,6 +158,7 @@ def test_a_recipient_of_another_version_is_shown_and_fails_no_file(
     assert (ended.progress.status, list(ended.mail_errors)) == ("completed", ["pager:42"])
 
 
+@pytest.mark.slow
 def test_files_that_are_reopened_during_the_report_keep_the_batch_open(
     database: Database, tmp_path: Path
 ) -> None:

@@ -99,6 +99,7 @@ def test_a_message_with_an_unexpected_error_blocks_no_other(events: EventQueue) 
     assert (result.new_files, result.dead_letters, events.waiting, watch.keys) == (1, 1, 0, ["a.wav"])
 
 
+@pytest.mark.slow
 def test_each_watch_of_a_queue_gets_the_files_that_it_matches(events: EventQueue) -> None:
     calls, meetings, both = events.watch("calls/"), events.watch("meetings/"), events.watch()
     events.notify("calls/a.wav", "meetings/b.wav", "else/c.wav")
@@ -143,6 +144,7 @@ def test_the_error_of_a_source_is_cleared_when_it_answers_again_without_messages
     assert watch.row.error is None
 
 
+@pytest.mark.slow
 def test_a_batch_with_an_active_run_keeps_the_messages_in_the_queue(events: EventQueue) -> None:
     watch = events.watch()
     events.notify("a.wav")

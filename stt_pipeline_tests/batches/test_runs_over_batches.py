@@ -159,6 +159,7 @@ def test_options_of_an_older_version_stop_their_batch_alone(database: Database, 
     assert _waits(database)[0]
 
 
+@pytest.mark.slow
 def test_a_wrong_setting_is_shown_on_its_batch_and_earlier_results_are_kept(
     database: Database, tmp_path: Path
 ) -> None:

@@ -231,6 +231,7 @@ def test_an_object_that_a_source_lists_twice_is_one_file(database: Database, tmp
     assert (result.total_files, figures.total_files, figures.pending) == (1_500, 1_500, 1_500)
 
 
+@pytest.mark.slow
 def test_a_small_batch_that_grows_by_thousands_does_not_get_a_shard_for_each(
     database: Database, tmp_path: Path
 ) -> None:

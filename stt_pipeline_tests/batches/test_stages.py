@@ -85,6 +85,7 @@ def test_a_batch_from_files_to_report_and_once_more(
     assert progress(database, batch.id).status == "completed"
 
 
+@pytest.mark.slow
 def test_reprocess_repeats_transcripts_and_sends_no_second_mail(
     database: Database, tmp_path: Path, notifier: Notifier
 ) -> None:

@@ -67,6 +67,7 @@ def test_progress_as_json_prints_only_json(stt_on_database: Stt, ended_batch: in
     assert "T" in figures["created_at"]
 
 
+@pytest.mark.slow
 def test_progress_of_an_active_batch_estimates_its_end(
     stt_on_database: Stt, database: Database, tmp_path: Path
 ) -> None:

@@ -99,6 +99,7 @@ def test_doctor_of_a_broken_machine(
     assert failed == {"Postgres", "speech model", "mail", "data folder"}
 
 
+@pytest.mark.slow
 def test_doctor_writes_to_a_bucket_and_deletes_its_file(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], bucket: str
 ) -> None:

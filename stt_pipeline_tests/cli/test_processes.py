@@ -63,6 +63,7 @@ def test_orphans_are_only_the_descendants_of_one_home(tmp_path: Path) -> None:
     assert other.exit_code is not None
 
 
+@pytest.mark.slow
 def test_end_returns_false_after_a_kill(tmp_path: Path) -> None:
     stubborn = child(tmp_path, STUBBORN)
     assert not end(orphans(tmp_path), seconds=0.3, force=never)

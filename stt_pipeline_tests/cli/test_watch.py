@@ -141,6 +141,7 @@ def test_who_waits_for_a_bucket_is_told_soon_that_nothing_answers(
     assert time.monotonic() - begun < 20  # the retries of a run take half a minute
 
 
+@pytest.mark.slow
 def test_an_open_batch_shows_until_when_it_accepts_files(stt_on_database: Stt, database: Database) -> None:
     watch = Watched(database, Keys("a.wav"))
     watch.poll()

@@ -92,6 +92,7 @@ def test_event_log_storage(product: Product) -> None:
     assert {"asset_key", "event_type", "partitions"} <= parameters(storage.get_latest_storage_id_by_partition)
 
 
+@pytest.mark.slow
 def test_each_function_in_a_real_run(product: Product) -> None:
     instance, key = product.instance, "000001-000000"
     instance.add_dynamic_partitions("audio", [key, "000002-000000"])

@@ -58,6 +58,7 @@ def _put(bucket: str, *keys: str) -> None:
         client.put_object(Bucket=bucket, Key=key, Body=key.encode())
 
 
+@pytest.mark.slow
 def test_what_lies_in_a_bucket_becomes_a_batch_with_runs(product: Product, bucket: str) -> None:
     assert _evaluate(product, s3_audio_sensor, object()) == "No source is watched by polling."
     assert _evaluate(product, s3_event_sensor, object()) == "No source is watched through a queue."

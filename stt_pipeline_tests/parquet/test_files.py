@@ -41,6 +41,7 @@ def under(root: UPath) -> list[str]:
     return sorted(found["Key"].removeprefix(f"{prefix}/") for found in [*objects, *uploads])
 
 
+@pytest.mark.slow
 def test_files_are_written_listed_read_and_deleted(root: UPath) -> None:
     names = ["batch=100000/a.parquet", "batch=100000/b.parquet", "batch=1000001/a.parquet"]
     for name in names:

@@ -124,6 +124,7 @@ def test_real_meetings_with_much_overlap() -> None:
     assert found.rate <= one_speaker.rate
 
 
+@pytest.mark.slow
 def test_many_units_are_clustered_in_parts_with_the_same_result() -> None:
     """Three speakers in 700 units: more than are compared at a time."""
     draw = np.random.default_rng(3)
@@ -163,6 +164,7 @@ def test_one_speaker_a_channel(bleed: float, gain: float) -> None:
     assert diarization_error_rate(reference, turns).rate <= 0.08  # measured: 0.037, 0.058, 0.038
 
 
+@pytest.mark.slow
 def test_dual_mono_goes_to_the_fallback(meeting: Samples) -> None:
     noise = np.random.default_rng(0).standard_normal((len(meeting), 2)) * 1e-4
     same = (np.stack([meeting, 0.5 * meeting], axis=1) + noise).astype(np.float32)

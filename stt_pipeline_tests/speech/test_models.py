@@ -172,6 +172,7 @@ def test_a_hub_that_cannot_be_reached(loader: Loader, silent_hub: str) -> None:
         assert seconds < 10
 
 
+@pytest.mark.slow
 def test_a_folder_needs_no_network(folder: Path) -> None:
     code = (
         "import socket, sys\n"

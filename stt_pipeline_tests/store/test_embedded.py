@@ -67,6 +67,7 @@ def test_data_stays_and_no_process_does(settings: Settings) -> None:
         assert connection.execute("SELECT value FROM kept").fetchone() == ("x",)
 
 
+@pytest.mark.slow
 def test_the_last_process_stops_the_server(settings: Settings) -> None:
     first, second = EmbeddedPostgres(settings), EmbeddedPostgres(settings)
     with second:
@@ -170,6 +171,7 @@ def test_ordinary_user(tmp_path: Path) -> None:
     assert ran.stderr == ""
 
 
+@pytest.mark.slow
 def test_unwritable_home(tmp_path: Path) -> None:
     tmp_path.chmod(0o555)
     ran = as_ordinary_user(

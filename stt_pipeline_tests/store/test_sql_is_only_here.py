@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 PACKAGE = Path(__file__).parents[2] / "stt_pipeline"
 PASSED_ON = {"Connection", "Table"}
 TESTS = Path(__file__).parents[1]
@@ -28,6 +30,7 @@ def sqlalchemy_names(source: str) -> Iterator[str]:
                 yield from (name.name for name in node.names)
 
 
+@pytest.mark.slow
 def test_other_rooms_build_no_sql() -> None:
     found = {
         str(path.relative_to(PACKAGE)): names

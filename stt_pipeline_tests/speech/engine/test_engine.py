@@ -279,6 +279,7 @@ class TestDemo:
 
 
 class TestFiles:
+    @pytest.mark.slow
     def test_a_file_without_audio_fails_alone(
         self, demo: Engine, tmp_path: Path, beginning: np.ndarray
     ) -> None:

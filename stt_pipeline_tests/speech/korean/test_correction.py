@@ -217,6 +217,7 @@ def test_words_may_be_cut_anywhere() -> None:
             check(before, correct([before], PLAIN))
 
 
+@pytest.mark.slow
 def test_many_threads_at_once() -> None:
     segments = [segment_of(spoken) for spoken in SPOKEN]
     with ThreadPoolExecutor(8) as threads:
