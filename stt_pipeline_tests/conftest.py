@@ -1,6 +1,7 @@
 """Shared fixtures: real Postgres servers for the whole session, and an empty migrated database for each test."""
 
 import itertools
+import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,13 @@ from stt_pipeline.store.migrations import upgrade
 from stt_pipeline.store.server.embedded import EmbeddedPostgres
 from stt_pipeline_tests import postgres15
 
-SHARED = Path(__file__).parents[2] / "shared"
+REAL = Path(__file__).parents[2] / "shared" / "audio"
+"""Real recordings, which are not in the repository."""
+
+needs_real_speech = pytest.mark.skipif(
+    not REAL.is_dir() and os.environ.get("CI") != "true",
+    reason=f"no real recordings at {REAL}; CI must have them",
+)
 SAMPLES = Path(__file__).parents[1] / "samples"
 
 _numbers = itertools.count()
@@ -24,8 +31,6 @@ _numbers = itertools.count()
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep a developer's STT_* variables and .env out of the tests."""
-    import os
-
     for name in [name for name in os.environ if name.startswith(("STT_", "DAGSTER_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("STT_QUIET_PERIOD_SECONDS", "0")  # tests write whole files

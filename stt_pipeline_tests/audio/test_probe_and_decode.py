@@ -13,12 +13,10 @@ from stt_pipeline.audio.decode import decode, decode_blocks
 from stt_pipeline.audio.probe import probe
 from stt_pipeline.errors import FileError, NoAudioError, UnreadableError
 from stt_pipeline_tests.audio.sound_files import CODECS, damage, tone, write_film, write_pauses, write_sound
-from stt_pipeline_tests.conftest import SHARED
+from stt_pipeline_tests.conftest import REAL, needs_real_speech
 
-REAL = SHARED / "audio"
 Reader = Callable[[Path], object]
 readers = pytest.mark.parametrize("read", [probe, decode])
-needs_shared = pytest.mark.skipif(not REAL.is_dir(), reason=f"no recordings at {REAL}")
 
 
 def loudness(samples: np.ndarray, start: float, end: float) -> float:
@@ -54,7 +52,7 @@ def test_telephone_rate_is_raised(tmp_path: Path) -> None:
     assert len(decode(path)) == 16_000
 
 
-@needs_shared
+@needs_real_speech
 def test_real_recordings() -> None:
     assert probe(REAL / "jfk.flac").duration == pytest.approx(11.0)
     assert len(decode(REAL / "jfk.flac")) == 11 * 16_000

@@ -24,7 +24,7 @@ from stt_pipeline.speech.diarization.gaussians import Gaussians
 from stt_pipeline.speech.evaluation import ErrorRate, diarization_error_rate, read_rttm
 from stt_pipeline.speech.transcript import Segment, Transcript, Word
 from stt_pipeline.speech.whisperx_extra import is_installed
-from stt_pipeline_tests.conftest import SAMPLES, SHARED
+from stt_pipeline_tests.conftest import REAL, SAMPLES, needs_real_speech
 from stt_pipeline_tests.speech.diarization_samples import (
     REFERENCES,
     TWO_SPEAKERS,
@@ -34,10 +34,6 @@ from stt_pipeline_tests.speech.diarization_samples import (
     speakers_of,
     two_speakers,
 )
-
-REAL = SHARED / "audio"
-
-needs_real_speech = pytest.mark.skipif(not REAL.is_dir(), reason=f"no real recordings at {REAL}")
 
 
 @pytest.fixture(scope="module")

@@ -15,15 +15,11 @@ from stt_pipeline.speech.models import load_model
 from stt_pipeline.speech.recordings import TranscriptionOptions
 from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.speech.voice_activity import VoiceActivity
-from stt_pipeline_tests.conftest import SHARED
+from stt_pipeline_tests.conftest import REAL, needs_real_speech
 from stt_pipeline_tests.speech.engine.sounds import recording, results
 from stt_pipeline_tests.speech.hallucination.chunks import Model
 from stt_pipeline_tests.speech.nonspeech import RATE, SOUNDS
 from stt_pipeline_tests.speech.sample_meetings import load_meeting
-
-needs_real_speech = pytest.mark.skipif(
-    not (SHARED / "audio").is_dir(), reason=f"{SHARED / 'audio'} has the real speech for this test"
-)
 
 
 def transcribe(engine: Engine, samples: Sequence[np.ndarray], language: str = "") -> Iterator[Transcript]:
@@ -111,7 +107,7 @@ def test_real_repetition_gets_reasons_and_is_never_dropped(engine: Engine) -> No
 def test_real_audio_does_not_fail(engine: Engine) -> None:
     """The demo model's text of it is meaningless; only the order and the end are tested."""
     names = ["jfk.flac", "multilingual.mp3", "one_second.wav", "two_speakers_phone.wav", "meetings/dev00.wav"]
-    samples = [decode(SHARED / "audio" / name)[: 12 * RATE] for name in names]
+    samples = [decode(REAL / name)[: 12 * RATE] for name in names]
     for name, transcript in zip(names, transcribe(engine, samples), strict=True):
         assert bool(transcript.segments) == (name != "one_second.wav"), name
         starts = [segment.start for segment in transcript.segments]

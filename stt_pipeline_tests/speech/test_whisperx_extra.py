@@ -26,13 +26,10 @@ from stt_pipeline.speech.evaluation import ErrorRate, diarization_error_rate, re
 from stt_pipeline.speech.speakers import assign_speakers
 from stt_pipeline.speech.transcript import Segment, Transcript, Word
 from stt_pipeline.speech.whisperx_extra import one_torch_thread
-from stt_pipeline_tests.conftest import SAMPLES, SHARED
+from stt_pipeline_tests.conftest import REAL, SAMPLES, needs_real_speech
 from stt_pipeline_tests.speech.whisperx_extra import build_pipeline, needs_whisperx, of_threads
 
 pytestmark = needs_whisperx
-
-REAL = SHARED / "audio"
-needs_real_speech = pytest.mark.skipif(not REAL.is_dir(), reason=f"no real recordings at {REAL}")
 
 
 @pytest.fixture(scope="module")

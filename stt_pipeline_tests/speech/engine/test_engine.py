@@ -25,7 +25,7 @@ from stt_pipeline.speech.postprocess import WithPostprocessing
 from stt_pipeline.speech.recordings import Recording, TranscriptionOptions
 from stt_pipeline.speech.transcriber import transcribe_one
 from stt_pipeline.speech.transcript import Transcript
-from stt_pipeline_tests.conftest import SAMPLES, SHARED
+from stt_pipeline_tests.conftest import REAL, SAMPLES, needs_real_speech
 from stt_pipeline_tests.speech.engine.sounds import (
     KO,
     NOISE,
@@ -39,10 +39,6 @@ from stt_pipeline_tests.speech.engine.sounds import (
     transcribe,
 )
 from stt_pipeline_tests.speech.sample_meetings import Meeting, all_meetings
-
-REAL = SHARED / "audio"
-
-needs_real_speech = pytest.mark.skipif(not REAL.is_dir(), reason=f"no recordings at {REAL}")
 
 
 @pytest.fixture(scope="module")
