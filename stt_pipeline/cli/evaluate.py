@@ -16,7 +16,7 @@ from stt_pipeline.audio.address import display_name
 from stt_pipeline.audio.sound import SoundFile
 from stt_pipeline.batches.requests.backend_choice import diarizer_for, transcriber_for
 from stt_pipeline.batches.requests.options import BatchOptions, speaker_count, transcription_options
-from stt_pipeline.cli.speech_options import DiarizerFlag, SpeechOptions, speech_options
+from stt_pipeline.cli.speech_options import DiarizerFlag, OptionPairs, speech_options
 from stt_pipeline.cli.terminal import err, out, print_status
 from stt_pipeline.cli.transcription_bars import TranscriptionBars
 from stt_pipeline.errors import ConfigurationError, FileError, InvalidRequestError
@@ -63,7 +63,7 @@ def evaluate(
     as_json: Annotated[
         bool, typer.Option("--json", help="End with one JSON object of figures on stdout.")
     ] = False,
-    option: SpeechOptions = None,
+    option: OptionPairs = None,
 ) -> None:
     """Transcribe the recordings of FOLDER and score them against their references, the worst first.
 

@@ -12,7 +12,7 @@ from stt_pipeline.batches.requests.validation import explanation
 from stt_pipeline.cli.batch.arguments import parsed_options
 from stt_pipeline.errors import InvalidRequestError
 
-SpeechOptions = Annotated[
+OptionPairs = Annotated[
     list[str] | None,
     typer.Option(
         "--option",

@@ -15,7 +15,7 @@ from stt_pipeline.audio.sound import Sound, SoundFile
 from stt_pipeline.batches.requests.backend_choice import diarizer_for, summarizer_for, transcriber_for
 from stt_pipeline.batches.requests.options import BatchOptions, speaker_count, transcription_options
 from stt_pipeline.cli.formats import FORMATS_HELP, made_folder, parsed_formats, write_formats
-from stt_pipeline.cli.speech_options import DiarizerFlag, SpeechOptions, speech_options
+from stt_pipeline.cli.speech_options import DiarizerFlag, OptionPairs, speech_options
 from stt_pipeline.cli.terminal import print_status
 from stt_pipeline.cli.transcription_bars import TranscriptionBars
 from stt_pipeline.durations import format_duration
@@ -65,7 +65,7 @@ def transcribe(
             min=0, help="Speech chunks decoded together; 0: STT_MODEL_BATCH_SIZE, or as many as memory holds."
         ),
     ] = 0,
-    option: SpeechOptions = None,
+    option: OptionPairs = None,
 ) -> None:
     """Transcribe FILE... without Dagster or a database, and write NAME.FORMAT for each.
 

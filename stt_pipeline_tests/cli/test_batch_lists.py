@@ -102,7 +102,7 @@ def test_show_of_a_finished_batch(stt_on_database: Stt, ended_batch: int, tmp_pa
         assert row in ended.shown
     page = json.loads(stt_on_database("batch", "show", ended_batch, "--json").out)
     assert page["source_path"] == (tmp_path / "in").as_uri()
-    assert page["shards"] == {"done": {"shards": 4, "dispatched": 0, "in_work": 0}}
+    assert page["shards"] == {"done": {"shards": 4, "dispatched": 0, "in_progress": 0}}
     assert (page["mails_sent"], page["notify_emails"], page["retired_at"]) == (3, ["kim@example.com"], None)
 
 

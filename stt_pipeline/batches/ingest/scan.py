@@ -191,7 +191,7 @@ def _end_without_files(claim: BatchClaim, before: int, error: str, in_progress_c
     with claim.database.begin() as connection:
         claim.verify(connection)
         if before:
-            transitions.give_up_scan(connection, claim.batch.id, error)
+            transitions.fail_scan(connection, claim.batch.id, error)
         else:
             transitions.fail(connection, claim.batch.id, error)
     return ScanResult(before, 0, 0, error, in_progress_count)

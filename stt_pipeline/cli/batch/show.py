@@ -54,7 +54,7 @@ def _facts(batch: Batch, shards: Mapping[str, StageCount], mails: int) -> dict[s
 
 
 def _shards(stage: str, count: StageCount) -> str:
-    active = {"dispatched": count.dispatched, "in progress": count.in_work}
+    active = {"dispatched": count.dispatched, "in progress": count.in_progress}
     by_state = ", ".join(f"{shards:,} {state}" for state, shards in active.items() if shards)
     return f"{count.shards:,} {stage}" + (f" ({by_state})" if by_state else "")
 

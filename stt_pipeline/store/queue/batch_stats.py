@@ -85,7 +85,7 @@ class StageCount:
 
     shards: int
     dispatched: int
-    in_work: int
+    in_progress: int
 
 
 def stages(connection: Connection, batch_id: int) -> dict[str, StageCount]:

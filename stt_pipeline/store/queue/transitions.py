@@ -79,7 +79,7 @@ def finish_scan(connection: Connection, batch_id: int, total_files: int) -> None
     )
 
 
-def give_up_scan(connection: Connection, batch_id: int, error: str) -> None:
+def fail_scan(connection: Connection, batch_id: int, error: str) -> None:
     """Continue with the files of earlier scans, and show the error of this scan."""
     batch = check(connection, batch_id, "worked on")
     _set(connection, batch_id, _unless_paused(batch, "processing"), stage="shards", error=error)
