@@ -40,7 +40,7 @@ def outcomes_of(
             except Empty:
                 while_waiting()
                 continue
-            if isinstance(message, _NextPlease):
+            if isinstance(message, _NextRequested):
                 worker.supplied.put(next(recordings, None))
             elif isinstance(message, Outcome):
                 yield message
@@ -52,7 +52,7 @@ def outcomes_of(
         worker.stop()
 
 
-class _NextPlease:
+class _NextRequested:
     """The transcriber requests a recording."""
 
 
@@ -67,7 +67,7 @@ class _StoppedError(Exception):
 
 class _Worker:
     def __init__(self, transcriber: Transcriber) -> None:
-        self.messages: SimpleQueue[Outcome | _NextPlease | _Ended] = SimpleQueue()
+        self.messages: SimpleQueue[Outcome | _NextRequested | _Ended] = SimpleQueue()
         self.supplied: SimpleQueue[Recording | None] = SimpleQueue()
         self.thread = threading.Thread(target=self._run, name="transcriber", daemon=True)
         self._transcriber = transcriber
@@ -93,7 +93,7 @@ class _Worker:
 
     def _recordings(self) -> Iterator[Recording]:
         while not self._stopped.is_set():
-            self.messages.put(_NextPlease())
+            self.messages.put(_NextRequested())
             recording = self.supplied.get()
             if recording is None:
                 return
