@@ -20,8 +20,10 @@ from rich.table import Table
 
 from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.audio.sound import SoundFile, SoundInMemory, all_samples
+from stt_pipeline.backends import DIARIZERS
 from stt_pipeline.errors import ConfigurationError
-from stt_pipeline.speech.diarization import Diarizer, load_diarizer
+from stt_pipeline.settings import Settings
+from stt_pipeline.speech.diarization import Diarizer
 from stt_pipeline.speech.evaluation import ErrorRate, diarization_error_rate, read_rttm
 
 _SAMPLES = Path(__file__).parents[1] / "samples"
@@ -63,7 +65,7 @@ def main() -> None:
     result: dict[str, Any] = {}
     for name in _NAMES:
         try:
-            diarizer = load_diarizer(name)
+            diarizer = DIARIZERS.create(name, Settings())
         except ConfigurationError as error:
             print(f"{name} is skipped: {error}")
             continue
@@ -106,7 +108,7 @@ def _leave_one_out(name: str, paths: Sequence[Path]) -> dict[str, float]:
     rates = []
     for setting in _settings(_GRIDS[name]):
         with setting:
-            diarizer = load_diarizer(name)
+            diarizer = DIARIZERS.create(name, Settings())
             rates.append(
                 [
                     diarization_error_rate(reference, diarizer.diarize(sound))

@@ -22,6 +22,7 @@ from pathlib import Path
 from benchmarks.instances import closing_database, own_database, print_status
 from benchmarks.spliced_speech import splice
 from stt_pipeline.audio.sound import Sound, SoundFile
+from stt_pipeline.backends import DIARIZERS
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.batches.ingest.scan import scan_batch
@@ -29,7 +30,7 @@ from stt_pipeline.batches.requests.backend_choice import FixedBackend
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
-from stt_pipeline.speech.diarization import load_diarizer
+from stt_pipeline.settings import Settings
 from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.models import load_model
 from stt_pipeline.speech.postprocess import WithPostprocessing
@@ -69,7 +70,7 @@ def _shards(folder: Path, count: int, server: str) -> dict[str, object]:
     with own_database(folder, server) as settings, closing_database(settings.database_url) as database:
         keys = _scanned(database, folder / "recordings")
         engine = Engine(load_model("demo", "cpu"), batch_size=MODEL_BATCH)
-        diarizer = load_diarizer("embedded")
+        diarizer = DIARIZERS.create("embedded", Settings())
         resident = []
         for first in range(0, count, SHARDS_PER_RUN):
             claim = ClaimRequest(keys[first : first + SHARDS_PER_RUN], "transcribe", str(uuid.uuid4()))
@@ -142,7 +143,7 @@ def _in_new_process(path: Path) -> dict[str, float]:
 def _transcribe(path: Path) -> dict[str, float]:
     """Transcribe and diarize one recording, and return the peak memory of this process."""
     engine = Engine(load_model("demo", "cpu"), batch_size=MODEL_BATCH)
-    diarizer = load_diarizer("embedded")
+    diarizer = DIARIZERS.create("embedded", Settings())
 
     @contextmanager
     def opened() -> Iterator[Sound]:

@@ -9,7 +9,9 @@ import pytest
 
 from stt_pipeline.audio.decode import SAMPLE_RATE, decode
 from stt_pipeline.audio.sound import SoundFile, SoundInMemory
+from stt_pipeline.backends import DIARIZERS
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError, ModelError
+from stt_pipeline.settings import Settings
 from stt_pipeline.speech.alignment import align
 from stt_pipeline.speech.diarization import (
     ChannelDiarizer,
@@ -17,7 +19,6 @@ from stt_pipeline.speech.diarization import (
     SegmentationDiarizer,
     SingleSpeaker,
     SpeakerCount,
-    load_diarizer,
 )
 from stt_pipeline.speech.diarization.clustering import PART_SIZE, Part, cluster
 from stt_pipeline.speech.diarization.gaussians import Gaussians
@@ -53,12 +54,12 @@ def test_impossible_limits_are_refused(min_speakers: int, max_speakers: int | No
 
 
 def test_a_diarizer_is_loaded_by_its_name() -> None:
-    assert isinstance(load_diarizer("embedded"), EmbeddedDiarizer)
-    assert isinstance(load_diarizer("none"), SingleSpeaker)
+    assert isinstance(DIARIZERS.create("embedded", Settings()), EmbeddedDiarizer)
+    assert isinstance(DIARIZERS.create("none", Settings()), SingleSpeaker)
     with pytest.raises(
         ConfigurationError, match="STT_DIARIZER to one of: auto, pyannote, segmentation, embedded, ch"
     ):
-        load_diarizer("telepathy")
+        DIARIZERS.create("telepathy", Settings())
 
 
 def test_no_diarizer_means_one_speaker(meeting: Samples) -> None:
@@ -210,10 +211,10 @@ def test_a_speaker_is_recognized_after_minutes_of_silence() -> None:
 def test_without_the_extra_auto_is_embedded_and_other_backends_name_the_extra(
     meeting: Samples,
 ) -> None:
-    assert isinstance(load_diarizer("auto"), EmbeddedDiarizer)
+    assert isinstance(DIARIZERS.create("auto", Settings()), EmbeddedDiarizer)
     for name in ("segmentation", "pyannote"):
         with pytest.raises(ConfigurationError, match=rf"'{name}' needs the whisperx extra.*pip install"):
-            load_diarizer(name)
+            DIARIZERS.create(name, Settings())
     segment = Segment(0.0, 1.0, "네", (Word(0.0, 1.0, " 네", 0.9),))
     with pytest.raises(ConfigurationError, match=r"options\.align\) needs the whisperx extra"):
         align(Transcript("ko", 1.0, 1.0, "demo", (segment,)), SoundInMemory(meeting))

@@ -13,12 +13,13 @@ import pytest
 
 from stt_pipeline.audio.decode import SAMPLE_RATE, decode
 from stt_pipeline.audio.sound import Samples, SoundFile, SoundInMemory
+from stt_pipeline.backends import DIARIZERS
 from stt_pipeline.errors import ConfigurationError
+from stt_pipeline.settings import Settings
 from stt_pipeline.speech.diarization import (
     PyannoteDiarizer,
     SegmentationDiarizer,
     SpeakerCount,
-    load_diarizer,
     pyannote,
     segmentation_model,
 )
@@ -44,7 +45,7 @@ def meeting() -> Samples:
 
 class TestSegmentation:
     def test_auto_selects_it_where_the_extra_is_installed(self) -> None:
-        assert isinstance(load_diarizer("auto"), SegmentationDiarizer)
+        assert isinstance(DIARIZERS.create("auto", Settings()), SegmentationDiarizer)
 
     @needs_real_speech
     def test_real_meetings_with_their_overlaps(self) -> None:
@@ -140,7 +141,7 @@ class TestPyannote:
         assert warnings.filters == filters
 
     def test_a_local_pipeline_finds_turns(self, pipeline: Path, meeting: Samples) -> None:
-        turns = load_diarizer("pyannote", pyannote_pipeline=str(pipeline), device="cpu").diarize(
+        turns = DIARIZERS.create("pyannote", Settings(pyannote_pipeline=str(pipeline), device="cpu")).diarize(
             SoundInMemory(meeting), SpeakerCount(max_speakers=2)
         )
         assert turns
@@ -159,11 +160,11 @@ class TestPyannote:
     def test_missing_models_are_reported(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("HF_TOKEN", raising=False)
         with pytest.raises(ConfigurationError, match=r"set HF_TOKEN, or set STT_PYANNOTE_PIPELINE"):
-            load_diarizer("pyannote")
+            DIARIZERS.create("pyannote", Settings())
         with pytest.raises(ConfigurationError, match="There is no folder /nowhere"):
-            load_diarizer("pyannote", pyannote_pipeline="/nowhere")
+            DIARIZERS.create("pyannote", Settings(pyannote_pipeline="/nowhere"))
         with pytest.raises(ConfigurationError, match="cannot be loaded"):
-            load_diarizer("pyannote", pyannote_pipeline=str(tmp_path), device="cpu")
+            DIARIZERS.create("pyannote", Settings(pyannote_pipeline=str(tmp_path), device="cpu"))
 
     def test_its_overlaps_reach_the_words(self, pipeline: Path, meeting: Samples) -> None:
         import pandas as pd

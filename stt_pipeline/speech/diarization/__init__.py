@@ -3,7 +3,6 @@
 from stt_pipeline.speech.diarization.channel import ChannelDiarizer
 from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, Diarizer, SingleSpeaker, SpeakerCount
 from stt_pipeline.speech.diarization.embedded import EmbeddedDiarizer
-from stt_pipeline.speech.diarization.loading import load_diarizer
 from stt_pipeline.speech.diarization.pyannote import PyannoteDiarizer
 from stt_pipeline.speech.diarization.segmentation import SegmentationDiarizer
 
@@ -16,5 +15,4 @@ __all__ = [
     "SegmentationDiarizer",
     "SingleSpeaker",
     "SpeakerCount",
-    "load_diarizer",
 ]
