@@ -185,6 +185,7 @@ def scan(batch_id: int, files: int) -> None:
 
 def _timed_queries(database: Database, batch_id: int) -> dict[str, float]:
     """Time the queries that users send often."""
+    from stt_pipeline.batches.queries.file_search import find_files
     from stt_pipeline.batches.queries.progress import overviews, progress
     from stt_pipeline.store.manifest import files
 
@@ -198,7 +199,12 @@ def _timed_queries(database: Database, batch_id: int) -> dict[str, float]:
         else:
             last.clear()
 
+    started = time.perf_counter()
+    find_files(database, "absent.wav", batch_id=batch_id, limit=20)
+    absent = time.perf_counter() - started
+    print_status(f"a name that no file has: {absent:.2f} s")
     return {
+        "find_absent_name_s": round(absent, 2),
         "progress_p95_ms": _p95_ms("progress", lambda: progress(database, batch_id)),
         "list_batches_p95_ms": _p95_ms("list", lambda: overviews(database, 20)),
         "failures_page_p95_ms": _p95_ms("a page of failures", next_failures),

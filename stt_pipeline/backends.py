@@ -21,7 +21,7 @@ class Backend:
         factory: a class or function, as ``"package.module:name"``. It takes ``settings`` as keyword arguments.
         help: one line for users, without a full stop.
         settings: attributes of `Settings` that the factory takes, such as ``model`` for STT_MODEL.
-        extra: the extra of this package that it needs, as in ``pip install 'stt_pipeline[whisperx]'``; empty for none.
+        extra: the extra of this package that it needs, as in ``pip install -e '.[whisperx]'``; empty for none.
         pool: the Dagster pool of its runs; empty for the pool ``cpu``. Only transcribers have one.
     """
 
@@ -41,8 +41,10 @@ class Backend:
         try:
             return getattr(import_module(module), name)
         except ModuleNotFoundError as error:
-            wanted = f"stt_pipeline[{self.extra}]" if self.extra else "stt_pipeline"
-            raise ConfigurationError(f"{error.name} is not installed: run pip install '{wanted}'.") from error
+            wanted = f".[{self.extra}]" if self.extra else "."
+            raise ConfigurationError(
+                f"{error.name} is not installed: run pip install -e '{wanted}' in the checkout."
+            ) from error
 
 
 class Registry(Mapping[str, Backend]):

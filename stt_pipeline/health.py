@@ -87,5 +87,5 @@ def dispatcher(last: datetime | None) -> Check:
         return Check("dispatcher", "warn", "has never ticked", advice)
     age = datetime.now(UTC) - last
     if age > STALE_AFTER:
-        return Check("dispatcher", "warn", f"last ticked {last.astimezone():%Y-%m-%d %H:%M:%S}", advice)
+        return Check("dispatcher", "warn", f"last ticked {last.astimezone():%Y-%m-%d %H:%M:%S %Z}", advice)
     return Check("dispatcher", "ok", f"ticked {age.total_seconds():.0f} s ago")

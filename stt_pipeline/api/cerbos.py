@@ -83,6 +83,6 @@ def _client(url: str) -> "CerbosClient":
         from cerbos.sdk.client import CerbosClient
     except ImportError as error:
         raise ConfigurationError(
-            "STT_CERBOS_URL is set, but the package cerbos is not installed: pip install 'stt_pipeline[cerbos]'."
+            "STT_CERBOS_URL is set, but the package cerbos is not installed: pip install -e '.[cerbos]' in the checkout."
         ) from error
     return CerbosClient(url, timeout_secs=_SECONDS, raise_on_error=True)

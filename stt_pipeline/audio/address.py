@@ -123,6 +123,11 @@ class Address:
             return _printable(Path(self.key).name)
         return _printable(str(self).rstrip("/").rpartition("/")[2])
 
+    @property
+    def readable(self) -> str:
+        """The whole address for display: a local path as typed in a shell, other addresses as their text."""
+        return _printable(self.key if self.is_local else str(self))
+
     def display(self, source: "Address") -> str:
         """Return the path within ``source`` for display, or the whole address or path if it is not in there."""
         if not self.is_local:
@@ -148,6 +153,11 @@ def display_name(location: str | PurePath) -> str:
 def display_path(uri: str, source: str) -> str:
     """Return the address of a file as a path within its source, with the characters of :func:`display_name`."""
     return Address.parse(uri).display(Address.from_user(source))
+
+
+def display_source(source: str) -> str:
+    """Return the address of a source for display, with the characters of :func:`display_name`."""
+    return Address.from_user(source).readable
 
 
 def _printable(text: str) -> str:

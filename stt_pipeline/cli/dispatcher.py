@@ -12,7 +12,7 @@ def stale_warning(last_tick: datetime | None) -> str | None:
     """Return a warning if the last tick is too old, so that a stopped daemon does not look like a slow batch."""
     if last_tick is not None and datetime.now(UTC) - last_tick < STALE_AFTER:
         return None
-    since = f"since {last_tick.astimezone():%Y-%m-%d %H:%M:%S}" if last_tick else "yet"
+    since = f"since {last_tick.astimezone():%Y-%m-%d %H:%M:%S %Z}" if last_tick else "yet"
     return f"The dispatcher has not ticked {since}: batches do not progress until `stt up` runs."
 
 

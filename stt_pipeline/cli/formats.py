@@ -51,6 +51,13 @@ def made_folder(folder: Path) -> Path:
     return folder
 
 
+def fitting_name(name: str) -> str:
+    """Return a file name that stays within 255 bytes, the limit of most filesystems, with each format as extension."""
+    longest = 255 - max(len(f".{kind}") for kind in FORMATS)
+    # a cut can leave the beginning of a character
+    return os.fsencode(name)[:longest].decode(errors="ignore") if len(os.fsencode(name)) > longest else name
+
+
 def write_formats(
     stem: UPath | Path,
     kinds: Sequence[str],

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from stt_pipeline.api import keys
 from stt_pipeline.cli.batch.arguments import AsJson, AsJsonLines, valid_id
-from stt_pipeline.cli.batch.formatting import local_time
+from stt_pipeline.cli.batch.formatting import table_time, zone
 from stt_pipeline.cli.connection import actor, connected
 from stt_pipeline.cli.terminal import out, print_json, print_result, print_status
 from stt_pipeline.store.access import api_keys
@@ -90,10 +90,10 @@ def _table(found: Sequence[ApiKey]) -> Table:
     table.add_column("id", justify="right", no_wrap=True)
     table.add_column("role", no_wrap=True)
     table.add_column("key", no_wrap=True)
-    for column in ("created", "last used", "revoked"):
+    for column in (f"created ({zone()})", "last used", "revoked"):
         table.add_column(column, no_wrap=True)
     table.add_column("name", overflow="fold")
     for key in found:
-        times = [local_time(at) if at else "-" for at in (key.created_at, key.last_used_at, key.revoked_at)]
+        times = [table_time(at) for at in (key.created_at, key.last_used_at, key.revoked_at)]
         table.add_row(str(key.id), key.role, f"{key.prefix}_…", *times, key.name)
     return table

@@ -17,6 +17,9 @@ from stt_pipeline.cli.demo import demo
 from stt_pipeline.cli.doctor import doctor
 from stt_pipeline.cli.evaluate import evaluate
 from stt_pipeline.cli.export import export
+from stt_pipeline.cli.files import file, files
+from stt_pipeline.cli.search import search
+from stt_pipeline.cli.show import show
 from stt_pipeline.cli.terminal import print_status
 from stt_pipeline.cli.transcribe import transcribe
 from stt_pipeline.cli.up import env, up
@@ -36,7 +39,11 @@ app.command(rich_help_panel="Run it here")(up)
 app.command(rich_help_panel="Run it here")(transcribe)
 app.command(rich_help_panel="Run it here")(evaluate)
 app.add_typer(batch.app, name="batch", rich_help_panel="Batches")
-app.command(rich_help_panel="Batches")(export)
+app.command(rich_help_panel="Results")(files)
+app.command(rich_help_panel="Results")(file)
+app.command(rich_help_panel="Results")(show)
+app.command(rich_help_panel="Results")(search)
+app.command(rich_help_panel="Results")(export)
 app.add_typer(watch.app, name="watch", rich_help_panel="Batches")
 app.command(rich_help_panel="Operate")(doctor)
 app.add_typer(db.app, name="db", rich_help_panel="Operate")

@@ -14,7 +14,7 @@ from stt_pipeline.audio.address import display_name
 from stt_pipeline.audio.sound import Sound, SoundFile
 from stt_pipeline.batches.requests.backend_choice import diarizer_for, summarizer_for, transcriber_for
 from stt_pipeline.batches.requests.options import BatchOptions, speaker_count, transcription_options
-from stt_pipeline.cli.formats import FORMATS_HELP, made_folder, parsed_formats, write_formats
+from stt_pipeline.cli.formats import FORMATS_HELP, fitting_name, made_folder, parsed_formats, write_formats
 from stt_pipeline.cli.speech_options import DiarizerFlag, OptionPairs, speech_options
 from stt_pipeline.cli.terminal import print_status
 from stt_pipeline.cli.transcription_bars import TranscriptionBars
@@ -180,18 +180,25 @@ def _stems(files: list[Path], output_dir: Path) -> dict[Path, Path]:
     Raises:
         InvalidRequestError: a file does not exist, or two files have the same name.
     """
-    missing = [str(file) for file in files if not file.is_file()]
+    missing = [str(file) for file in files if not _is_file(file)]
     if missing:
         raise InvalidRequestError(f"Not a file: {', '.join(missing)}. Nothing was transcribed.")
     unique = list(dict.fromkeys(files))
     stems = [file.stem for file in unique]
-    names = [file.name if stems.count(file.stem) > 1 else file.stem for file in unique]
+    names = [fitting_name(file.name if stems.count(file.stem) > 1 else file.stem) for file in unique]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InvalidRequestError(
             f"Two files have the name {', '.join(twice)}: transcribe them in two calls with different output folders."
         )
     return {file: output_dir / name for file, name in zip(unique, names, strict=True)}
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # the name is too long for the filesystem
+        return False
 
 
 def _described(name: str, transcript: Transcript) -> str:

@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from stt_pipeline.audio.access import SourceAccess
+from stt_pipeline.audio.address import display_source
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.sqs import QueueAccess
 from stt_pipeline.batches.requests.batch_request import WatchRequest
@@ -27,7 +28,7 @@ from stt_pipeline.cli.batch.arguments import (
     parsed_options,
     valid_id,
 )
-from stt_pipeline.cli.batch.formatting import local_time
+from stt_pipeline.cli.batch.formatting import local_time, table_time, zone
 from stt_pipeline.cli.connection import actor, connected
 from stt_pipeline.cli.dispatcher import warn_if_stale
 from stt_pipeline.cli.terminal import out, print_facts, print_json, print_result, print_status
@@ -88,7 +89,7 @@ def add(
         if as_json:
             print_json({"id": watch.id, "name": watch.name, "source": watch.source_path})
         else:
-            print_result(f"Watch {watch.id} ({watch.name}) is added: {watch.source_path}")
+            print_result(f"Watch {watch.id} ({watch.name}) is added: {display_source(watch.source_path)}")
             print_result(f"See its batches with: stt watch show {watch.id}")
         warn_if_stale(database)
 
@@ -152,7 +153,7 @@ def _facts(watch: Watch, batch_ids: Sequence[int]) -> dict[str, str]:
     options = ", ".join(f"{name}={value}" for name, value in watch.options.items())
     facts = {
         "watch": f"{watch.id} {watch.name}",
-        "source": watch.source_path,
+        "source": display_source(watch.source_path),
         "pattern": watch.file_pattern or "every known audio and video extension",
         "accepts": f"files changed since {local_time(watch.since)}" if watch.since else "all files",
         "found by": watch.queue_url or "listing",
@@ -185,15 +186,15 @@ def _table(found: Sequence[Watch]) -> Table:
     table.add_column("source", overflow="fold")
     table.add_column("found by", overflow="fold")
     for column in ("last poll", "last file"):
-        table.add_column(column, no_wrap=True)
+        table.add_column(f"{column} ({zone()})", no_wrap=True)
     table.add_column("files", justify="right", no_wrap=True)
     for watch in found:
         table.add_row(
             str(watch.id),
             watch.name,
-            watch.source_path,
+            display_source(watch.source_path),
             f"queue {watch.queue_url.rpartition('/')[2]}" if watch.queue_url else "listing",
-            *(local_time(at) if at else "-" for at in (watch.looked_at, watch.found_at)),
+            *(table_time(at) for at in (watch.looked_at, watch.found_at)),
             f"{watch.files:,}",
         )
     return table

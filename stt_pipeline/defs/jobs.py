@@ -6,6 +6,7 @@ import dagster as dg
 from dagster import ResourceParam
 from pydantic import Field
 
+from stt_pipeline.audio.address import display_source
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.execution import dispatch
 from stt_pipeline.batches.keys import BatchKey
@@ -89,8 +90,8 @@ def write_batch_row(
     key = str(BatchKey(batch.id))
     context.instance.add_dynamic_partitions(str(batch_partitions.name), [key])
     tag_batch(context.instance, context.run, [key])
-    context.log.info(f"Batch {batch.id} is created: {batch.source_path}")
-    context.add_output_metadata({"batch": batch.id, "source": batch.source_path})
+    context.log.info(f"Batch {batch.id} is created: {display_source(batch.source_path)}")
+    context.add_output_metadata({"batch": batch.id, "source": display_source(batch.source_path)})
 
 
 @dg.job(description="Start a batch: fill in the source below and launch.")

@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
+from stt_pipeline.audio.address import display_name
 from stt_pipeline.parquet import files
 from stt_pipeline.speech.transcript import SEGMENT_KEYS_BEFORE_SCHEMA_2, WORD_KEYS_BEFORE_SCHEMA_2
 
@@ -79,7 +80,7 @@ def schema(dataset: Dataset) -> pa.Schema:
             "tokens_used": pa.int32(),
         },
     }
-    file = {"batch_id": pa.int64(), "audio_file_id": pa.int64(), "uri": text}
+    file = {"batch_id": pa.int64(), "audio_file_id": pa.int64(), "uri": text, "file_name": text}
     return pa.schema(list((file | columns[dataset]).items()))
 
 
@@ -87,7 +88,10 @@ _Rows = TypeVar("_Rows", "pa.RecordBatch", "pa.Table")
 
 
 def in_current_schema(rows: _Rows, dataset: Dataset) -> _Rows:
-    """Return rows of an older version in the current schema: fields are renamed, missing fields are null."""
+    """Return rows of an older version in the current schema: fields are renamed, missing fields are null.
+
+    ``file_name`` is made from ``uri``.
+    """
     current = schema(dataset)
     if rows.schema.equals(current):
         return rows
@@ -101,6 +105,8 @@ def _with_current_names(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, 
 
 def _renamed_row(row: Mapping[str, Any]) -> Mapping[str, Any]:
     row = _renamed(row, {"speech_seconds_without_text": "untranscribed_speech_seconds"})
+    if "uri" in row:
+        row = {**row, "file_name": display_name(row["uri"])}
     segments = row.get("segments")
     if segments is None:
         return row

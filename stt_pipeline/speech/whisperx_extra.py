@@ -19,8 +19,8 @@ def is_installed() -> bool:
 def missing_extra(feature: str) -> str:
     """Return the error message for a ``feature`` that needs the extra where it is not installed."""
     return (
-        f"The {feature} needs the whisperx extra, which is not installed: pip install 'stt_pipeline[whisperx]' "
-        "(several gigabytes; in a checkout: pip install --no-deps --require-hashes -r requirements/whisperx.txt)."
+        f"The {feature} needs the whisperx extra, which is not installed. In the checkout, run "
+        "pip install --no-deps --require-hashes -r requirements/whisperx.txt (several gigabytes)."
     )
 
 

@@ -173,6 +173,6 @@ def test_an_invalid_address(url: str) -> None:
 
 def test_without_the_package_the_error_has_the_command_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cerbos.sdk.client", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'stt_pipeline\[cerbos\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install -e '\.\[cerbos\]'"):
         load_policy(Settings(cerbos_url="http://127.0.0.1:3592", _env_file=None))  # type: ignore[call-arg]
     assert load_policy(Settings(_env_file=None)) is None  # type: ignore[call-arg]

@@ -141,6 +141,7 @@ def test_names_that_differ_only_in_their_extension(stt: Stt, tmp_path: Path) -> 
         (["a.wav", "--format", ","], "not nothing."),
         (["a.wav", "b.wav", "c.wav"], "Not a file: b.wav, c.wav. Nothing was transcribed."),
         (["."], "Not a file: "),
+        (["a.wav", "n" * 300], "Not a file: nnn"),
         (["a.wav", "other/a.wav"], "Two files have the name a.wav: "),
         (["a.wav", "--output-dir", "a.wav/out"], "The folder a.wav/out cannot be written: Not a directory."),
         (["a.wav", "--output-dir", "a.wav"], "The folder a.wav cannot be written: File exists."),
@@ -179,6 +180,18 @@ def test_invalid_arguments_are_reported_in_one_line(
     assert ended.err.count("\n") == 1
     assert ended.out == ""
     assert not list(tmp_path.rglob("*.txt"))
+
+
+def test_a_name_that_leaves_no_room_for_the_extension_is_cut(stt: Stt, tmp_path: Path) -> None:
+    names = ["a" * 251, "가" * 83 + "a"]  # 255 and 254 bytes with .wav
+    files = [_silence(tmp_path / f"{name}.wav") for name in (*names, "b")]
+    ended = stt("transcribe", *files, "--output-dir", tmp_path / "out", "--format", "json")
+    assert ended.code == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        f"{'a' * 250}.json",
+        f"{'가' * 83}a.json",
+        "b.json",
+    }
 
 
 def test_no_database_and_no_home_is_needed(stt: Stt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ def test_list_show_and_remove(stt_on_database: Stt, database: Database, tmp_path
     assert stt_on_database("watch", "list").err.startswith("No watch exists yet.")
     (tmp_path / "[녹음]").mkdir()
     ended = stt_on_database("watch", "add", "[녹음]", "--name", "calls")
-    source = (tmp_path / "[녹음]").as_uri()
+    source = tmp_path / "[녹음]"
     assert ended.out == (f"Watch 1 (calls) is added: {source}\nSee its batches with: stt watch show 1\n")
     bell = Watched(database, Keys("a.wav", "b.wav"), queue_url=QUEUE, name="bell")
     bell.poll()

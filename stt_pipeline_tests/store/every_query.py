@@ -16,6 +16,7 @@ from stt_pipeline.batches.maintenance.deletion import delete_batch
 from stt_pipeline.batches.maintenance.retention import retire_batches
 from stt_pipeline.batches.queries.export import dataset_rows, export_batch, export_transcription
 from stt_pipeline.batches.queries.file_lists import FileCursor, list_files
+from stt_pipeline.batches.queries.file_search import find_files
 from stt_pipeline.batches.queries.progress import overview, overviews, progress
 from stt_pipeline.batches.queries.results import (
     first_summaries,
@@ -116,6 +117,8 @@ def _read(database: Database, batch_id: int) -> None:
         for place in (None, FileCursor("download" if status == "failed" else 3, file.id)):
             list_files(database, batch_id, 50, status=status, after=place)
     list_files(database, batch_id, 50)
+    find_files(database, "9999.wav", batch_id=batch_id, limit=20)
+    find_files(database, "absent", limit=20)
     for dataset in get_args(Dataset):
         # the first page sends the same statements as the others
         next(dataset_rows(database, batch_id, dataset))

@@ -21,6 +21,9 @@ from stt_pipeline.store.tables import metadata
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
 
 
+SPOKEN = ("네, 알겠습니다.", "예산안을 확정합니다.", "다음 주에 뵙겠습니다.")
+
+
 def section(title: str) -> str:
     """Return the text under a heading, up to the next one."""
     return re.split(rf"^##+ {re.escape(title)}$", PAGE, flags=re.M)[1].partition("\n#")[0]
@@ -87,23 +90,27 @@ def test_every_parquet_field_is_explained_with_its_type(dataset: datasets.Datase
 
 def _write_datasets(root: Path) -> None:
     turns = [{"start": 0.0, "end": 90.0, "speaker": "SPEAKER_00"}]
-    segments = [{"start": 0.0, "end": 90.0, "speaker": "SPEAKER_00", "text": "네, 알겠습니다.", "words": []}]
+    segments = [
+        {"start": start, "end": start + 1, "speaker": "SPEAKER_00", "text": text, "words": []}
+        for start, text in enumerate(SPOKEN)
+    ]
     items = [
         {"task": "예산안 제출", "owner": "김 과장", "due": "금요일", "start": 3.0},
         {"task": "회의록 정리"},
     ]
-    file = {"batch_id": 1, "audio_file_id": 7, "uri": "file:///a.wav"}
+    file = {"batch_id": 1, "audio_file_id": 7, "uri": "file:///%ED%9A%8C%EC%9D%98.wav"}
+    silent = {"batch_id": 1, "audio_file_id": 8, "uri": "file:///silent.wav", "segments": []}
     transcript = file | {
         "duration": 90.0,
         "text": "네, 알겠습니다.",
         "segments": segments,
         "speaker_turns": turns,
     }
-    for dataset, row in (
-        ("transcripts", transcript),
-        ("minutes", file | {"title": "예산", "action_items": items}),
+    for dataset, rows_of_it in (
+        ("transcripts", [transcript, silent, transcript | {"audio_file_id": 9, "uri": "file:///b.wav"}]),
+        ("minutes", [file | {"title": "예산", "action_items": items}]),
     ):
-        for stem, content in (("000001-000000", [row]), ("000001-000001", [])):
+        for stem, content in (("000001-000000", rows_of_it), ("000001-000001", [])):
             path = datasets.shard_path(UPath(root), dataset, "000001", stem)  # type: ignore[arg-type]
             datasets.write(path, dataset, content)  # type: ignore[arg-type]
         compact(UPath(root), dataset, "000001")  # type: ignore[arg-type]
@@ -115,10 +122,10 @@ def test_the_pandas_example_runs(tmp_path: Path, capsys: pytest.CaptureFixture[s
     names: dict[str, Any] = {}
     exec(code, names)
     assert names["both"][["audio_file_id", "title"]].values.tolist() == [[7, "예산"]]
-    assert names["spoken"][["uri", "speaker", "text"]].values.tolist() == [
-        ["file:///a.wav", "SPEAKER_00", "네, 알겠습니다."]
+    assert names["spoken"][["file_name", "start", "text"]].values.tolist() == [
+        [name, float(start), text] for name in ("회의.wav", "b.wav") for start, text in enumerate(SPOKEN)
     ]
-    assert "file:///a.wav" in capsys.readouterr().out
+    assert "회의.wav" in capsys.readouterr().out
 
 
 def test_the_duckdb_example_runs(tmp_path: Path) -> None:
@@ -128,5 +135,5 @@ def test_the_duckdb_example_runs(tmp_path: Path) -> None:
     talked, promised = (
         duckdb.sql(statement).fetchall() for statement in code.split(";") if statement.strip()
     )
-    assert talked == [("file:///a.wav", "SPEAKER_00", 1.5)]
-    assert promised == [("file:///a.wav", "김 과장", "예산안 제출", "금요일")]
+    assert talked == [("b.wav", "SPEAKER_00", 1.5), ("회의.wav", "SPEAKER_00", 1.5)]
+    assert promised == [("회의.wav", "김 과장", "예산안 제출", "금요일")]

@@ -12,7 +12,7 @@ from sqlalchemy import Inspector, text
 from stt_pipeline.batches.requests.batch_request import WatchRequest
 from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.manifest import files, staging, watches
+from stt_pipeline.store.manifest import file_search, files, staging, watches
 from stt_pipeline.store.queue import batch_stats, batches, crashes, heartbeats, leases, shards, transitions
 from stt_pipeline.store.results import emails, review, search, summaries, transcriptions
 from stt_pipeline.store.tables import metadata
@@ -27,6 +27,7 @@ STORE = (
     batch_stats,
     crashes,
     emails,
+    file_search,
     files,
     heartbeats,
     leases,

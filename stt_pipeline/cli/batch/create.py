@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from stt_pipeline.audio.access import SourceAccess
+from stt_pipeline.audio.address import display_source
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
@@ -58,6 +59,6 @@ def create(
         if as_json:
             print_json({"id": batch.id, "status": batch.status, "source": batch.source_path})
         else:
-            print_result(f"Batch {batch.id} is created: {batch.source_path}")
+            print_result(f"Batch {batch.id} is created: {display_source(batch.source_path)}")
             print_result(f"Follow it with: stt batch progress {batch.id} --watch")
         warn_if_stale(database)

@@ -7,8 +7,18 @@ from stt_pipeline.durations import format_rough_duration
 
 
 def local_time(moment: datetime, *, seconds: bool = False) -> str:
-    """Return a moment in this machine's time zone, to the minute or the second."""
-    return f"{moment.astimezone():{'%Y-%m-%d %H:%M:%S' if seconds else '%Y-%m-%d %H:%M'}}"
+    """Return a moment in this machine's time zone, with the zone, to the minute or the second."""
+    return f"{moment.astimezone():{'%Y-%m-%d %H:%M:%S %Z' if seconds else '%Y-%m-%d %H:%M %Z'}}"
+
+
+def table_time(moment: datetime | None) -> str:
+    """Return a moment for a cell of a table, whose header has the zone: :func:`zone`."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}" if moment else "-"
+
+
+def zone() -> str:
+    """Return the name of this machine's time zone, such as ``KST``."""
+    return f"{datetime.now().astimezone():%Z}"
 
 
 def until(moment: datetime) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from stt_pipeline.audio.address import display_source
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.batches.requests.retry import retry as retry_files
 from stt_pipeline.cli.batch.arguments import BatchId, OfClass
@@ -91,7 +92,7 @@ def delete(batch_id: BatchId, yes: Yes = False) -> None:
             batch = _allowed(database, batch_id, "deleted")
             _ask(
                 f"Batch {batch_id} ({batch.name}) is {batch.status}. Its rows, transcripts, minutes and Parquet files, and "
-                f"its partitions and runs in Dagster are deleted permanently. The recordings in {batch.source_path} stay.",
+                f"its partitions and runs in Dagster are deleted permanently. The recordings in {display_source(batch.source_path)} stay.",
                 f"Delete batch {batch_id}?",
             )
         lifecycle.delete(database, batch_id, actor=actor("stt batch delete"))

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from stt_pipeline.batches.queries.progress import Overview, overviews
 from stt_pipeline.cli.batch.arguments import AsJsonLines, valid_id
-from stt_pipeline.cli.batch.formatting import local_time, percent
+from stt_pipeline.cli.batch.formatting import percent, table_time, zone
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.terminal import out, print_json, print_status
 from stt_pipeline.store.queue.batches import Filter, Status
@@ -49,7 +49,7 @@ def _table(page: Sequence[Overview]) -> Table:
     table.add_column("priority", no_wrap=True)
     for column in ("files", "done", "failed"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("created", no_wrap=True)
+    table.add_column(f"created ({zone()})", no_wrap=True)
     table.add_column("name", overflow="fold")
     for batch in page:
         is_scanned = batch.total_files is not None
@@ -60,7 +60,7 @@ def _table(page: Sequence[Overview]) -> Table:
             f"{batch.total_files:,}" if is_scanned else "-",
             percent(batch.progress_percentage) if is_scanned else "-",
             f"{batch.failed:,}" if is_scanned else "-",
-            local_time(batch.created_at),
+            table_time(batch.created_at),
             batch.name,
         )
     return table

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 
+from stt_pipeline.audio.address import display_source
 from stt_pipeline.cli.batch.arguments import AsJson, BatchId
 from stt_pipeline.cli.batch.formatting import local_time
 from stt_pipeline.cli.connection import connected
@@ -34,7 +35,7 @@ def _facts(batch: Batch, shards: Mapping[str, StageCount], mails: int) -> dict[s
         "status": batch.status,
         "stage": batch.stage,
         "priority": batch.priority,
-        "source": batch.source_path,
+        "source": display_source(batch.source_path),
         "pattern": batch.file_pattern or "every known audio and video extension",
         "options": options or "none: those of the settings",
         "mail to": ", ".join(batch.notify_emails) or "none",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 from dagster import ResourceParam
 
+from stt_pipeline.audio.address import display_source
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.ingest.scan import scan_batch
 from stt_pipeline.defs.batch_step import claimed_partition
@@ -43,7 +44,7 @@ def audio_manifest(
         raise dg.Failure(result.error, allow_retries=False)
     return dg.MaterializeResult(
         metadata={
-            "source": claim.batch.source_path,
+            "source": display_source(claim.batch.source_path),
             "pattern": claim.batch.file_pattern or "all known audio and video extensions",
             "files": result.total_files,
             "new files": result.new_files,

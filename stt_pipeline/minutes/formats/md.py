@@ -1,15 +1,13 @@
 """Markdown: the minutes, then the transcript."""
 
 from collections.abc import Mapping
-from typing import Final
 
 from stt_pipeline.durations import clock
 from stt_pipeline.minutes.exports import ExportContent
 from stt_pipeline.minutes.labels import labels
 from stt_pipeline.minutes.lines import transcript_lines
+from stt_pipeline.minutes.markdown import escaped
 from stt_pipeline.minutes.model import Minutes
-
-_ESCAPES: Final = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_|<[]#"})
 
 
 class Md:
@@ -26,24 +24,24 @@ class Md:
         word = labels(transcript.language)
         speakers = ", ".join(transcript.speakers) or word["none"]
         page = [
-            f"# {_escape(minutes.title if minutes else content.name)}",
-            f"- {word['recording']}: {_escape(content.name)}\n"
+            f"# {escaped(minutes.title if minutes else content.name)}",
+            f"- {word['recording']}: {escaped(content.name)}\n"
             f"- {word['length']}: {clock(transcript.duration)}\n"
-            f"- {word['speakers']}: {_escape(speakers)}",
-            *(f"> {_escape(note)}" for note in transcript.notes),
+            f"- {word['speakers']}: {escaped(speakers)}",
+            *(f"> {escaped(note)}" for note in transcript.notes),
         ]
         if minutes:
             page += _minutes_sections(minutes, word)
-        lines = [f"- {_escape(str(line))}{line.doubt}" for line in transcript_lines(transcript)]
+        lines = [f"- {escaped(str(line))}{line.doubt}" for line in transcript_lines(transcript)]
         page += [f"## {word['transcript']}", "\n".join(lines) or word["none"]]
         return ("\n\n".join(page) + "\n").encode()
 
 
 def _minutes_sections(minutes: Minutes, word: Mapping[str, str]) -> list[str]:
-    page = [f"## {word['summary']}", _escape(minutes.summary)]
+    page = [f"## {word['summary']}", escaped(minutes.summary)]
     for label, entries in (("topics", minutes.topics), ("decisions", minutes.decisions)):
         if entries:
-            page += [f"## {word[label]}", "\n".join(f"- {_escape(entry)}" for entry in entries)]
+            page += [f"## {word[label]}", "\n".join(f"- {escaped(entry)}" for entry in entries)]
     if minutes.action_items:
         table = [
             f"| {word['owner']} | {word['task']} | {word['due']} | {word['said_at']} |",
@@ -51,13 +49,8 @@ def _minutes_sections(minutes: Minutes, word: Mapping[str, str]) -> list[str]:
         ]
         for item in minutes.action_items:
             cells = (item.owner or "-", item.task, item.due or "-", clock(item.start))
-            table.append(f"| {' | '.join(_escape(cell) for cell in cells)} |")
+            table.append(f"| {' | '.join(escaped(cell, in_table=True) for cell in cells)} |")
         page += [f"## {word['action_items']}", "\n".join(table)]
     if minutes.keywords:
-        page += [f"## {word['keywords']}", _escape(", ".join(minutes.keywords))]
+        page += [f"## {word['keywords']}", escaped(", ".join(minutes.keywords))]
     return page
-
-
-def _escape(text: str) -> str:
-    """Return ``text`` on one line, because a line break ends a table row, with Markdown's marks escaped."""
-    return " ".join(text.split()).translate(_ESCAPES)
