@@ -47,10 +47,7 @@ def export(
             write_formats(
                 folder / recording.stem,
                 kinds,
-                name=recording.name,
-                transcript=recording.stored.transcript,
-                minutes=recording.minutes,
-                turns=recording.stored.turns,
+                recording.content,
             )
             written += 1
     if not written:

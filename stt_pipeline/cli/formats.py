@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 
 from stt_pipeline.backends import FORMATS
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError
-from stt_pipeline.minutes.exports import export
-from stt_pipeline.minutes.model import Minutes
+from stt_pipeline.minutes.exports import ExportContent, export_format
 from stt_pipeline.parquet import files
-from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -61,11 +59,7 @@ def fitting_name(name: str) -> str:
 def write_formats(
     stem: UPath | Path,
     kinds: Sequence[str],
-    *,
-    name: str,
-    transcript: Transcript,
-    minutes: Minutes | None,
-    turns: Sequence[SpeakerTurn],
+    recording: ExportContent,
 ) -> list[UPath | Path]:
     """Write one recording in each format to ``stem`` plus the format as extension, and return the paths.
 
@@ -79,7 +73,7 @@ def write_formats(
 
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in kinds]
     for kind, path in zip(kinds, paths, strict=True):
-        content = export(kind, name=name, transcript=transcript, minutes=minutes, turns=turns)
+        content = export_format(kind).write(recording)
         try:
             files.write(UPath(path), content)
         except ConfigurationError as error:

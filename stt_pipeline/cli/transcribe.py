@@ -13,14 +13,19 @@ import typer
 from stt_pipeline.audio.address import display_name
 from stt_pipeline.audio.sound import Sound, SoundFile
 from stt_pipeline.batches.requests.backend_choice import diarizer_for, summarizer_for, transcriber_for
-from stt_pipeline.batches.requests.options import BatchOptions, speaker_count, transcription_options
+from stt_pipeline.batches.requests.options import (
+    BatchOptions,
+    document_options,
+    speaker_count,
+    transcription_options,
+)
 from stt_pipeline.cli.formats import FORMATS_HELP, fitting_name, made_folder, parsed_formats, write_formats
 from stt_pipeline.cli.speech_options import DiarizerFlag, OptionPairs, speech_options
 from stt_pipeline.cli.terminal import print_status
 from stt_pipeline.cli.transcription_bars import TranscriptionBars
 from stt_pipeline.durations import format_duration
 from stt_pipeline.errors import ConfigurationError, FileError, InvalidRequestError, SttError
-from stt_pipeline.minutes.exports import export_format
+from stt_pipeline.minutes.exports import ExportContent, export_format
 from stt_pipeline.minutes.summarizer import Summarizer
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.alignment import align
@@ -106,7 +111,7 @@ def transcribe(
                     raise outcome.result
                 transcript, turns = _with_speakers(file, outcome.result, diarize, asked, settings.device)
                 without_speakers += turns is None
-                written = _write(stems[file], kinds, name, transcript, turns, summarizer)
+                written = _write(stems[file], kinds, name, transcript, turns, summarizer, asked)
             except Exception as error:
                 _raise_unless_of_a_file(error)
                 failed += 1
@@ -153,12 +158,14 @@ def _write(
     transcript: Transcript,
     turns: Sequence[SpeakerTurn] | None,
     summarizer: Summarizer,
+    asked: BatchOptions,
 ) -> "list[UPath | Path]":
     if turns is None:
         kinds = [kind for kind in kinds if not export_format(kind).needs_turns]
     with_minutes = any(export_format(kind).has_minutes for kind in kinds)
     minutes = summarizer.summarize(transcript) if with_minutes else None
-    return write_formats(stem, kinds, name=name, transcript=transcript, minutes=minutes, turns=turns or ())
+    content = ExportContent(name, transcript, minutes, turns or (), document_options(asked))
+    return write_formats(stem, kinds, content)
 
 
 def _raise_unless_of_a_file(error: Exception) -> None:

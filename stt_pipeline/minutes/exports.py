@@ -9,7 +9,10 @@ from typing import Protocol
 
 from stt_pipeline.backends import FORMATS
 from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.minutes.meeting_facts import NO_OPTIONS, DocumentOptions, meeting_facts
 from stt_pipeline.minutes.model import Minutes
+from stt_pipeline.minutes.notes import translated_note
+from stt_pipeline.minutes.speaker_names import minutes_with_speaker_names, speaker_name, with_speaker_names
 from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
 
 
@@ -22,12 +25,51 @@ class ExportContent:
         transcript: may be empty.
         minutes: None where there are none yet.
         turns: speaker turns, in order of time.
+        options: language and facts that the recording does not have.
     """
 
     name: str
     transcript: Transcript
     minutes: Minutes | None = None
     turns: Sequence[SpeakerTurn] = ()
+    options: DocumentOptions = NO_OPTIONS
+
+    def document(self) -> "Document":
+        """Return the content as readers see it, in the document's language."""
+        language = self.options.language or self.transcript.language
+        transcript = with_speaker_names(self.transcript, language)
+        minutes = self.minutes and minutes_with_speaker_names(self.minutes, language)
+        return Document(
+            title=minutes.title if minutes else self.name,
+            language=language,
+            facts=meeting_facts(
+                self.name,
+                transcript.duration,
+                [speaker_name(label, language) for label in self.transcript.speakers],
+                self.options,
+                language=language,
+            ),
+            notes=[translated_note(note, language) for note in transcript.notes],
+            transcript=transcript,
+            minutes=minutes,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A recording for readers: speakers have names, and all fixed texts are in one language.
+
+    Attributes:
+        facts: (label, value) of the head: when, where, who, which recording.
+        notes: sentences that a reader must see.
+    """
+
+    title: str
+    language: str
+    facts: Sequence[tuple[str, str]]
+    notes: Sequence[str]
+    transcript: Transcript
+    minutes: Minutes | None
 
 
 class ExportFormat(Protocol):
@@ -69,6 +111,7 @@ def export(
     transcript: Transcript,
     minutes: Minutes | None = None,
     turns: Sequence[SpeakerTurn] = (),
+    options: DocumentOptions = NO_OPTIONS,
 ) -> bytes:
     """Return one recording as the bytes of a file.
 
@@ -78,8 +121,9 @@ def export(
         transcript: may be empty.
         minutes: written by formats with ``has_minutes``.
         turns: written by formats with ``needs_turns``.
+        options: language and facts of documents for readers.
 
     Raises:
         InvalidRequestError: the format is unknown.
     """
-    return export_format(format).write(ExportContent(name, transcript, minutes, turns))
+    return export_format(format).write(ExportContent(name, transcript, minutes, turns, options))

@@ -29,7 +29,7 @@ from stt_pipeline.speech.whisperx_extra import (
 
 _MARGIN = 0.2  # seconds added on each side of a segment, since Whisper's segment times are rough
 
-_NO_ALIGNER = "Words in language {!r} keep Whisper's own times: whisperx has no aligner for it."
+NO_ALIGNER_NOTE = "Words in language '{language}' keep Whisper's own times: whisperx has no aligner for it."
 
 _PUNKT_FILES = ("abbrev_types.txt", "collocations.tab", "ortho_context.tab", "sent_starters.txt")
 
@@ -65,7 +65,7 @@ def align(transcript: Transcript, sound: Sound, device: str = "auto", *, model: 
         segment = aligned[index]
         language = segment.language or transcript.language
         if not (model or language in _languages()):
-            if (note := _NO_ALIGNER.format(language)) not in notes:
+            if (note := NO_ALIGNER_NOTE.format(language=language)) not in notes:
                 notes.append(note)
         elif segment.words:
             # the words must not move into the previous or the next segment

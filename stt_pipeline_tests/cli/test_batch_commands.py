@@ -79,7 +79,7 @@ def test_create_prints_the_next_step(stt_on_database: Stt, database: Database, t
             [".", "--option", "modle=demo"],
             "Invalid request: options.modle: there is no such option (the options are model, language, hotwords, languages, "
             "multilingual, attendees, terms, remove_fillers, align, transcriber, diarizer, summarizer, min_speakers, "
-            "max_speakers, mail_minutes).",
+            "max_speakers, output_language, place, mail_minutes).",
         ),
         ([".", "--option", "max_speakers=many"], "max_speakers: "),
         ([".", "--option", "languages=[ko]"], '--option languages needs JSON, as in languages=["ko", "en"]'),
@@ -150,7 +150,7 @@ def test_export_replaces_an_earlier_export(stt_on_database: Stt, ended_batch: in
     assert (page["file"], page["duration"]) == ("회의 [1].wav", pytest.approx(2.0))
     assert page["segments"][0]["speaker"] == "SPEAKER_00"
     assert page["minutes"]["model"] == "extractive"
-    assert "SPEAKER_00: 네, 알겠습니다." in written[1].read_text()
+    assert "화자 1: 네, 알겠습니다." in written[1].read_text()
     assert "-->" in written[2].read_text()
 
 

@@ -72,7 +72,7 @@ def test_every_format_of_several_files_of_which_one_is_unreadable(stt: Stt, tmp_
     assert "회의" in text
     assert page["minutes"]["summary"]
     assert all(segment["speaker"] for segment in page["segments"])
-    for kind, mark in (("srt", "-->"), ("vtt", "WEBVTT"), ("txt", "SPEAKER_00: "), ("md", "## ")):
+    for kind, mark in (("srt", "-->"), ("vtt", "WEBVTT"), ("txt", "화자 1: "), ("md", "## ")):
         assert mark in written[f"{meeting}.{kind}"]
         assert page["segments"][0]["text"] in written[f"{meeting}.{kind}"]
 

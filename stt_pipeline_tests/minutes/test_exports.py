@@ -51,11 +51,11 @@ def test_txt_has_a_line_for_each_segment_with_text() -> None:
         "회의.wav",
         "* demo 모델은 작은 어휘만 압니다.",
         "",
-        "[0:00] SPEAKER_00: 그럼 회의를 시작하겠습니다.",
-        "[0:02] SPEAKER_01: R&D 예산은 <미정> --> 다음 주",
-        "[0:04] SPEAKER_00: 네.",
+        "[0:00] 화자 1: 그럼 회의를 시작하겠습니다.",
+        "[0:02] 화자 2: R&D 예산은 <미정> --> 다음 주",
+        "[0:04] 화자 1: 네.",
         "[0:07] 두 줄 로 온 말",
-        "[100:00:00] SPEAKER_00: 백 시간째입니다.",
+        "[100:00:00] 화자 1: 백 시간째입니다.",
     ]
 
 
@@ -79,8 +79,8 @@ def test_cues_are_in_order_and_never_empty(format: str) -> None:
 
 def test_srt_is_numbered_and_names_speakers() -> None:
     blocks = export("srt", name="a.wav", transcript=TRANSCRIPT).decode().strip().split("\n\n")
-    assert blocks[0] == "1\n00:00:00,000 --> 00:00:02,000\nSPEAKER_00: 그럼 회의를 시작하겠습니다."
-    assert blocks[1].splitlines()[2] == "SPEAKER_01: R&D 예산은 <미정> -> 다음 주"
+    assert blocks[0] == "1\n00:00:00,000 --> 00:00:02,000\n화자 1: 그럼 회의를 시작하겠습니다."
+    assert blocks[1].splitlines()[2] == "화자 2: R&D 예산은 <미정> -> 다음 주"
     assert blocks[4].splitlines()[:2] == ["5", "100:00:00,500 --> 100:00:02,000"]
     assert [block.splitlines()[0] for block in blocks] == ["1", "2", "3", "4", "5"]
 
@@ -88,7 +88,7 @@ def test_srt_is_numbered_and_names_speakers() -> None:
 def test_vtt_has_voices_and_escapes() -> None:
     blocks = export("vtt", name="a.wav", transcript=TRANSCRIPT).decode().strip().split("\n\n")
     assert blocks[0] == "WEBVTT"
-    assert blocks[2].splitlines()[1] == "<v SPEAKER_01>R&amp;D 예산은 &lt;미정&gt; --&gt; 다음 주</v>"
+    assert blocks[2].splitlines()[1] == "<v 화자 2>R&amp;D 예산은 &lt;미정&gt; --&gt; 다음 주</v>"
     assert blocks[4].splitlines()[1] == "두 줄 로 온 말"
 
 
@@ -154,16 +154,21 @@ def test_docx_has_minutes_table_and_transcript_in_a_korean_font() -> None:
     content = export("docx", name="회의.wav", transcript=TRANSCRIPT, minutes=MINUTES)
     page = docx.Document(io.BytesIO(content))
     paragraphs = [paragraph.text for paragraph in page.paragraphs]
-    assert paragraphs[:5] == ["예산 | 채용", "녹음: 회의.wav", "길이: 100:00:03", "화자: SPEAKER_00, SPEAKER_01", TRANSCRIPT.notes[0]]  # fmt: skip
+    assert paragraphs[:2] == ["예산 | 채용", TRANSCRIPT.notes[0]]
     assert [text for text in paragraphs if text in ("요약", "안건", "결정 사항", "할 일", "핵심어", "녹취록")] == ["요약", "안건", "결정 사항", "할 일", "핵심어", "녹취록"]  # fmt: skip
     assert paragraphs[-5:] == [
-        "[0:00] SPEAKER_00: 그럼 회의를 시작하겠습니다.",
-        "[0:02] SPEAKER_01: R&D 예산은 <미정> --> 다음 주",
-        "[0:04] SPEAKER_00: 네.",
+        "[0:00] 화자 1: 그럼 회의를 시작하겠습니다.",
+        "[0:02] 화자 2: R&D 예산은 <미정> --> 다음 주",
+        "[0:04] 화자 1: 네.",
         "[0:07] 두 줄 로 온 말",
-        "[100:00:00] SPEAKER_00: 백 시간째입니다.",
+        "[100:00:00] 화자 1: 백 시간째입니다.",
     ]
-    (table,) = page.tables
+    head, table = page.tables
+    assert [[cell.text for cell in row.cells] for row in head.rows] == [
+        ["녹음", "회의.wav"],
+        ["길이", "100:00:03"],
+        ["화자", "화자 1, 화자 2"],
+    ]
     assert [[cell.text for cell in row.cells] for row in table.rows] == [
         ["담당", "할 일", "기한", "시각"],
         ["김 과장", "예산안 | 제출", "금요일", "1:05"],
@@ -195,9 +200,9 @@ def test_possible_hallucinations_are_marked_in_documents_and_listed_in_json() ->
     assert segments_from_json(page["segments"]) == said.segments
     assert (page["quality"], page["speech_seconds"], page["untranscribed_speech_seconds"]) == (0.75, 4.0, 1.5)
     md = export("md", name="a.wav", transcript=said).decode()
-    assert "[0:04] SPEAKER_00: 네. (?)\n" in md and md.count("(?)") == 1
+    assert "[0:04] 화자 1: 네. (?)\n" in md and md.count("(?)") == 1
     document = docx.Document(io.BytesIO(export("docx", name="a.wav", transcript=said)))
-    assert [p.text for p in document.paragraphs if "(?)" in p.text] == ["[0:04] SPEAKER_00: 네. (?)"]
+    assert [p.text for p in document.paragraphs if "(?)" in p.text] == ["[0:04] 화자 1: 네. (?)"]
     for kind in ("txt", "srt", "vtt"):
         assert "(?)" not in export(kind, name="a.wav", transcript=said).decode()
 

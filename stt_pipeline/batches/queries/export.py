@@ -14,8 +14,10 @@ from stt_pipeline.audio.address import display_name
 from stt_pipeline.backends import FORMATS, FormatName, choice_of
 from stt_pipeline.batches.keys import BatchKey, clean_name
 from stt_pipeline.batches.queries.zip_stream import zipped
+from stt_pipeline.batches.requests.options import BatchOptions, document_options
 from stt_pipeline.errors import ConflictError, NotFoundError
-from stt_pipeline.minutes.exports import export, export_format
+from stt_pipeline.minutes.exports import ExportContent, export_format
+from stt_pipeline.minutes.meeting_facts import DocumentOptions
 from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.parquet import datasets
 from stt_pipeline.parquet.datasets import Dataset
@@ -23,6 +25,7 @@ from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
 from stt_pipeline.store.queue import batches
+from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline.store.results import summaries, transcriptions
 from stt_pipeline.store.results.summaries import Summary
 from stt_pipeline.store.results.transcriptions import Transcription
@@ -63,6 +66,7 @@ class ExportedRecording:
     file: AudioFile
     stored: Transcription
     minutes: Minutes | None
+    options: DocumentOptions
 
     @property
     def name(self) -> str:
@@ -74,9 +78,10 @@ class ExportedRecording:
         """A file name without extension, unique in the batch: two folders may have recordings of the same name."""
         return f"{self.file.id:08d}-{clean_name(self.name)}"
 
-    def exported(self, format: str) -> bytes:
-        """Return the content of a file in this format."""
-        return _written(format, self.name, self.stored, self.minutes)
+    @property
+    def content(self) -> ExportContent:
+        """What an export format writes."""
+        return _content(self.name, self.stored, self.minutes, self.options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +130,16 @@ def export_transcription(database: Database, transcription_id: int, format: Form
     with database.begin() as connection:
         stored = transcriptions.get(connection, transcription_id)
         summary = summaries.of_transcription(connection, stored)
+        options = _options(batches.get(connection, stored.batch_id))
     if not _can_be(format, stored):
         raise ConflictError(
             f"Transcription {transcription_id} has no speaker turns yet, so {format} cannot be written. Try again when "
             "its status is completed."
         )
     name = display_name(stored.audio_file_path)
-    content = _written(format, name, stored, summary.minutes if summary else None)
-    return ExportedFile(f"{clean_name(name)}.{format}", export_format(format).media_type, content)
+    content = _content(name, stored, summary.minutes if summary else None, options)
+    written = export_format(format)
+    return ExportedFile(f"{clean_name(name)}.{format}", written.media_type, written.write(content))
 
 
 def export_batch(
@@ -166,7 +173,7 @@ def export_batch(
         chunks = datasets.stream(dataset, dataset_rows(database, batch_id, dataset, limits))
         return ExportedBatch(f"{stem}-{dataset}.parquet", "application/vnd.apache.parquet", chunks)
     members = (
-        (f"{recording.stem}.{format}", recording.exported(format))
+        (f"{recording.stem}.{format}", export_format(format).write(recording.content))
         for recording in recordings(database, batch_id, limits)
         if _can_be(format, recording.stored)
     )
@@ -181,6 +188,8 @@ def recordings(database: Database, batch_id: int, limits: ReadLimits = LIMITS) -
         NotFoundError: there is no such batch any more.
         ConflictError: the batch is being deleted.
     """
+    with database.begin() as connection:
+        options = _options(_require(connection, batch_id))
     for some in with_transcript(database, batch_id, limits):
         with database.begin() as connection:
             stored = transcriptions.of_files(connection, some)
@@ -189,7 +198,9 @@ def recordings(database: Database, batch_id: int, limits: ReadLimits = LIMITS) -
             # a retry may have started meanwhile
             if file.id in stored and stored[file.id].status != "outdated":
                 summary = minutes.get(file.id)
-                yield ExportedRecording(file, stored.pop(file.id), summary.minutes if summary else None)
+                yield ExportedRecording(
+                    file, stored.pop(file.id), summary.minutes if summary else None, options
+                )
 
 
 def dataset_rows(
@@ -236,13 +247,21 @@ def with_transcript(
         last = page[-1].id
 
 
-def _require(connection: Connection, batch_id: int) -> None:
-    if batches.get(connection, batch_id).status == "deleting":
+def _require(connection: Connection, batch_id: int) -> Batch:
+    batch = batches.get(connection, batch_id)
+    if batch.status == "deleting":
         raise ConflictError(f"Batch {batch_id} is being deleted.")
+    return batch
 
 
-def _written(format: str, name: str, stored: Transcription, minutes: Minutes | None) -> bytes:
-    return export(format, name=name, transcript=stored.transcript, minutes=minutes, turns=stored.turns)
+def _options(batch: Batch) -> DocumentOptions:
+    return document_options(BatchOptions.model_validate(batch.options))
+
+
+def _content(
+    name: str, stored: Transcription, minutes: Minutes | None, options: DocumentOptions
+) -> ExportContent:
+    return ExportContent(name, stored.transcript, minutes, stored.turns, options)
 
 
 def _can_be(format: str, stored: Transcription) -> bool:

@@ -2,11 +2,12 @@
 
 import unicodedata
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from stt_pipeline.backends import DIARIZERS, SUMMARIZERS, TRANSCRIBERS, choice_of
+from stt_pipeline.minutes.meeting_facts import DocumentOptions
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.diarization import SpeakerCount
 from stt_pipeline.speech.language_codes import LANGUAGE_CODES
@@ -48,6 +49,9 @@ else:  # empty for the backend of the settings
     Summarizer = choice_of(SUMMARIZERS, "")
 
 
+OutputLanguage = Literal["", "ko", "en"]
+
+
 def _distinct(codes: list[str]) -> list[str]:
     return list(dict.fromkeys(code for code in codes if code))
 
@@ -71,7 +75,9 @@ class BatchOptions(BaseModel):
         False, description="Detect the language of each speech region instead of one language a recording."
     )
     attendees: list[Line] = Field(
-        [], max_length=200, description="Names of attendees and other persons; hints for the model."
+        [],
+        max_length=200,
+        description="Names of the attendees, shown at the head of documents, and hints for the model.",
     )
     terms: dict[str, list[str]] = Field(
         {},
@@ -97,6 +103,14 @@ class BatchOptions(BaseModel):
     )
     max_speakers: int | None = Field(
         None, ge=1, le=_MOST_SPEAKERS, description="Maximum number of speakers in each recording."
+    )
+    output_language: OutputLanguage = Field(
+        "",
+        description="Language of the fixed texts in mails and documents: ko or en. "
+        "Empty: the language of each recording, and Korean for the report.",
+    )
+    place: Line = Field(
+        "", max_length=200, description="Place of the meetings, shown at the head of documents."
     )
     mail_minutes: bool | None = Field(
         None,
@@ -171,6 +185,11 @@ def transcription_options(options: BatchOptions, *, language: str = "") -> Trans
         terms=tuple((spelling, tuple(variants)) for spelling, variants in options.terms.items()),
         remove_fillers=options.remove_fillers,
     )
+
+
+def document_options(options: BatchOptions) -> DocumentOptions:
+    """Return the language and facts of the documents of a batch."""
+    return DocumentOptions(options.output_language, options.place, tuple(options.attendees))
 
 
 def speaker_count(options: BatchOptions) -> SpeakerCount:

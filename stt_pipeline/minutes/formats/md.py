@@ -20,19 +20,16 @@ class Md:
 
     def write(self, content: ExportContent) -> bytes:
         """See :meth:`ExportFormat.write`."""
-        transcript, minutes = content.transcript, content.minutes
-        word = labels(transcript.language)
-        speakers = ", ".join(transcript.speakers) or word["none"]
+        document = content.document()
+        word = labels(document.language)
         page = [
-            f"# {escaped(minutes.title if minutes else content.name)}",
-            f"- {word['recording']}: {escaped(content.name)}\n"
-            f"- {word['length']}: {clock(transcript.duration)}\n"
-            f"- {word['speakers']}: {escaped(speakers)}",
-            *(f"> {escaped(note)}" for note in transcript.notes),
+            f"# {escaped(document.title)}",
+            "\n".join(f"- {label}: {escaped(fact)}" for label, fact in document.facts),
+            *(f"> {escaped(note)}" for note in document.notes),
         ]
-        if minutes:
-            page += _minutes_sections(minutes, word)
-        lines = [f"- {escaped(str(line))}{line.doubt}" for line in transcript_lines(transcript)]
+        if document.minutes:
+            page += _minutes_sections(document.minutes, word)
+        lines = [f"- {escaped(str(line))}{line.doubt}" for line in transcript_lines(document.transcript)]
         page += [f"## {word['transcript']}", "\n".join(lines) or word["none"]]
         return ("\n\n".join(page) + "\n").encode()
 

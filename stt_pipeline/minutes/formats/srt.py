@@ -16,7 +16,7 @@ class Srt:
     def write(self, content: ExportContent) -> bytes:
         """See :meth:`ExportFormat.write`."""
         blocks = []
-        for number, cue in enumerate(subtitle_cues(content.transcript), start=1):
+        for number, cue in enumerate(subtitle_cues(content.document().transcript), start=1):
             text = f"{cue.speaker}: {cue.text}" if cue.speaker else cue.text
             times = f"{subtitle_time(cue.start, ',')} --> {subtitle_time(cue.end, ',')}"
             # SubRip has no escapes; a player would parse an arrow in the text as a time line

@@ -5,7 +5,7 @@ from stt_pipeline.minutes.lines import transcript_lines
 
 
 class Txt:
-    """The file name, the notes, and a line ``[m:ss] SPEAKER_00: text`` for each segment."""
+    """The file name, the notes, and a line ``[m:ss] Speaker 1: text`` for each segment."""
 
     media_type = "text/plain"
     is_text = True
@@ -14,5 +14,6 @@ class Txt:
 
     def write(self, content: ExportContent) -> bytes:
         """See :meth:`ExportFormat.write`."""
-        head = [content.name, *(f"* {note}" for note in content.transcript.notes), ""]
-        return ("\n".join([*head, *map(str, transcript_lines(content.transcript))]) + "\n").encode()
+        document = content.document()
+        head = [content.name, *(f"* {note}" for note in document.notes), ""]
+        return ("\n".join([*head, *map(str, transcript_lines(document.transcript))]) + "\n").encode()

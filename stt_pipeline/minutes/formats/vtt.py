@@ -16,7 +16,7 @@ class Vtt:
     def write(self, content: ExportContent) -> bytes:
         """See :meth:`ExportFormat.write`."""
         blocks = ["WEBVTT\n"]
-        for cue in subtitle_cues(content.transcript):
+        for cue in subtitle_cues(content.document().transcript):
             text = _escape(cue.text)
             voice = f"<v {_escape(cue.speaker)}>{text}</v>" if cue.speaker else text
             blocks.append(f"{subtitle_time(cue.start, '.')} --> {subtitle_time(cue.end, '.')}\n{voice}\n")

@@ -4,6 +4,6 @@
 result, `recording_state` collects the results of one recording, `scheduler` runs the threads.
 """
 
-from stt_pipeline.speech.engine.engine import DEMO_NOTE, Engine, local_transcriber
+from stt_pipeline.speech.engine.engine import DEMO_NOTE, HOTWORDS_NOTE, Engine, local_transcriber
 
-__all__ = ["DEMO_NOTE", "Engine", "local_transcriber"]
+__all__ = ["DEMO_NOTE", "HOTWORDS_NOTE", "Engine", "local_transcriber"]

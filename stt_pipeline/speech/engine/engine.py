@@ -17,6 +17,9 @@ DEMO_NOTE = (
     "Transcribed by the demo model, which knows only the vocabulary of synthetic meetings: "
     "its text of other recordings is meaningless."
 )
+HOTWORDS_NOTE = (
+    "{dropped} of {given} hotwords were not given to the model, whose limit is {limit} tokens: {words}."
+)
 
 _MAX_READERS = 8
 
@@ -84,10 +87,13 @@ class Engine:
         fitted = self._fit(options.hotwords)
         notes: tuple[str, ...] = ()
         if fitted.dropped:
-            notes = (
-                f"{len(fitted.dropped)} of {len(options.hotwords)} hotwords were not given to the model, whose limit is "
-                f"{MAX_TOKENS} tokens: {SEPARATOR.join(fitted.dropped)}.",
+            note = HOTWORDS_NOTE.format(
+                dropped=len(fitted.dropped),
+                given=len(options.hotwords),
+                limit=MAX_TOKENS,
+                words=SEPARATOR.join(fitted.dropped),
             )
+            notes = (note,)
         decode_options = DecodeOptions(SEPARATOR.join(fitted.kept), beam_size)
         return RecordingState(recording, decode_options, batch_size, notes)
 

@@ -1,0 +1,29 @@
+"""Notes about a transcript in the language of a document. Transcripts store them in English."""
+
+import re
+from typing import Final
+
+from stt_pipeline.speech.alignment import NO_ALIGNER_NOTE
+from stt_pipeline.speech.engine import DEMO_NOTE, HOTWORDS_NOTE
+
+KOREAN_NOTES: Final = {
+    DEMO_NOTE: "demo 모델로 변환했습니다. 이 모델은 합성한 회의의 어휘만 알기 때문에, 다른 녹음의 글은 뜻이 없습니다.",
+    HOTWORDS_NOTE: "핫워드 {given}개 중 {dropped}개는 모델의 한도({limit} 토큰)를 넘어 쓰지 못했습니다: {words}.",
+    NO_ALIGNER_NOTE: "{language} 단어의 시각은 Whisper가 정한 그대로입니다. whisperx에 이 언어의 정렬 모델이 없습니다.",
+}
+"""Korean text of each note of a transcript, with the same fields."""
+
+_FIELD: Final = re.compile(r"\\{(\w+)\\}")
+_PATTERNS: Final = {
+    re.compile(_FIELD.sub(r"(?P<\1>.+)", re.escape(english)), re.S): korean
+    for english, korean in KOREAN_NOTES.items()
+}
+
+
+def translated_note(note: str, language: str) -> str:
+    """Return a stored note in Korean for "ko"; as it is for other languages, and if it is not a note of ours."""
+    if language == "ko":
+        for pattern, korean in _PATTERNS.items():
+            if found := pattern.fullmatch(note):
+                return korean.format(**found.groupdict())
+    return note
