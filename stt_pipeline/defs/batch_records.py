@@ -10,6 +10,7 @@ from contextlib import suppress
 import dagster as dg
 
 from stt_pipeline.batches.keys import BatchKey
+from stt_pipeline.batches.maintenance.retention import unknown_batches, unknown_shards
 from stt_pipeline.defs.assets import ASSETS
 from stt_pipeline.defs.dagster_private import (
     FINISHED_STATUSES,
@@ -20,6 +21,7 @@ from stt_pipeline.defs.dagster_private import (
 )
 from stt_pipeline.defs.partitions import audio_partitions, batch_partitions
 from stt_pipeline.defs.run_tags import BATCH_TAG, token_of
+from stt_pipeline.store.database import Database
 
 _RUNS_AT_A_TIME = 20  # to end or delete a run takes about 0.1 s, and a sensor tick may take 60 s
 # run monitoring (dagster.yaml) marks a run that does not stop as ended after this time; it checks every 30 s
@@ -85,6 +87,17 @@ def delete_records(instance: dg.DagsterInstance, batch_id: int, *, exclude_run_i
     delete_partitions_with_prefix(instance, audio_partitions, key.shard_prefix)
     instance.delete_dynamic_partition(str(batch_partitions.name), str(key))
     return True
+
+
+def remove_unknown_partitions(instance: dg.DagsterInstance, database: Database) -> list[str]:
+    """Remove the partitions that have no shard and no batch, such as those that a user added in the UI; return their keys."""
+    removed: list[str] = []
+    for partitions, unknown in ((audio_partitions, unknown_shards), (batch_partitions, unknown_batches)):
+        name = str(partitions.name)
+        for key in unknown(database, instance.get_dynamic_partitions(name)):
+            instance.delete_dynamic_partition(name, key)
+            removed.append(key)
+    return removed
 
 
 def _runs(

@@ -28,9 +28,16 @@ def claimed_partition(
         show_error: show an error that ends the block on the batch.
     """
     tag_batch(context.instance, context.run, [context.partition_key])
+    try:
+        batch_id = BatchKey.parse(context.partition_key).batch_id
+    except ValueError as error:  # a user added this partition in the Dagster UI
+        raise dg.Failure(
+            f"{error} Create a batch with the job create_batch; the daily maintenance removes this partition.",
+            allow_retries=False,
+        ) from error
     return claimed_batch(
         database,
-        BatchKey.parse(context.partition_key).batch_id,
+        batch_id,
         run_id=context.run.run_id,
         token=token_of(context.run) if is_ordered else None,
         lease_seconds=settings.lease_seconds,

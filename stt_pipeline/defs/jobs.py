@@ -17,7 +17,11 @@ from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch as write_batch
 from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.batches.requests.validation import validated
-from stt_pipeline.defs.batch_records import delete_records, end_runs_and_delete_records
+from stt_pipeline.defs.batch_records import (
+    delete_records,
+    end_runs_and_delete_records,
+    remove_unknown_partitions,
+)
 from stt_pipeline.defs.batch_step import claimed_partition
 from stt_pipeline.defs.dagster_private import UnresolvedAssetJobDefinition
 from stt_pipeline.defs.partitions import batch_partitions
@@ -135,7 +139,10 @@ def make_months(database: ResourceParam[Database]) -> None:
         transcriptions.ensure_months(connection)
 
 
-@dg.op(description="Delete partitions and runs of batches that ended long ago; rows and Parquet files stay.")
+@dg.op(
+    description="Delete partitions and runs of batches that ended long ago, and partitions that have no shard or batch; "
+    "rows and Parquet files stay."
+)
 def retire_partitions(
     context: dg.OpExecutionContext, database: ResourceParam[Database], settings: ResourceParam[Settings]
 ) -> None:
@@ -146,7 +153,9 @@ def retire_partitions(
         delete_records=lambda batch_id: delete_records(context.instance, batch_id),
     )
     context.log.info(f"Retired batches: {', '.join(map(str, retired)) or 'none'}")
-    context.add_output_metadata({"batches retired": len(retired)})
+    unknown = remove_unknown_partitions(context.instance, database)
+    context.log.info(f"Removed partitions without a shard or batch: {', '.join(unknown) or 'none'}")
+    context.add_output_metadata({"batches retired": len(retired), "partitions removed": len(unknown)})
 
 
 @dg.op(description="Compact the Parquet files of finished batches, where that failed or was interrupted.")

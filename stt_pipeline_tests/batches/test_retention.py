@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stt_pipeline.batches.maintenance.retention import retire_batches
+from stt_pipeline.batches.maintenance.retention import retire_batches, unknown_batches, unknown_shards
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
@@ -60,3 +60,12 @@ def test_a_batch_that_is_taken_back_into_work_meanwhile_is_not_retired(
     retire_batches(database, days=30, delete_records=reopen)
     with database.begin() as connection:
         assert batches.get(connection, batch_id).retired_at is None
+
+
+def test_partitions_without_a_row_are_found(database: Database, tmp_path: Path) -> None:
+    batch_id = create_batch(database, BatchRequest(source_path=str(tmp_path))).id
+    Rows(database).shard(batch_id, number=0, key=f"{batch_id:06d}-000000:a.wav")
+    by_hand = ["board meeting", f"{batch_id:06d}-000000:b.wav", "999999-000000"]
+    assert unknown_shards(database, [*by_hand, f"{batch_id:06d}-000000:a.wav"]) == by_hand
+    by_hand = ["board meeting", "999999", "9" * 30]
+    assert unknown_batches(database, [*by_hand, f"{batch_id:06d}"]) == by_hand

@@ -281,6 +281,11 @@ def set_error(connection: Connection, batch_id: int, error: str | None) -> None:
     )
 
 
+def known_ids(connection: Connection, batch_ids: Collection[int]) -> set[int]:
+    """Return those of ``batch_ids`` that are ids of batches."""
+    return set(connection.scalars(select(batches.c.id).where(batches.c.id.in_(batch_ids))))
+
+
 def lock(connection: Connection, batch_id: int) -> tuple[Batch, LeaseState]:
     """Lock one batch until the end of the transaction and return it with its lease.
 

@@ -80,6 +80,11 @@ def unregistered_keys(connection: Connection, batch_id: int) -> list[str]:
     )
 
 
+def known_keys(connection: Connection, keys: Sequence[str]) -> set[str]:
+    """Return those of ``keys`` that are keys of shards."""
+    return set(connection.scalars(select(shards.c.key).where(shards.c.key.in_(keys))))
+
+
 def mark_registered(connection: Connection, keys: Sequence[str]) -> None:
     """Record that these keys are Dagster partitions."""
     connection.execute(update(shards).where(shards.c.key.in_(keys)).values(registered=True))
