@@ -6,18 +6,28 @@ Other modules take these names from here and import nothing from ``dagster._core
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+    NULL_EVENT_POINTER,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
+    BACKFILL_ID_TAG,
     GRPC_INFO_TAG,
     PRIORITY_TAG,
     RUN_KEY_TAG,
@@ -32,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ASSET_PARTITION_RANGE_END_TAG",
     "ASSET_PARTITION_RANGE_START_TAG",
+    "BACKFILL_ID_TAG",
     "FINISHED_STATUSES",
     "GRPC_INFO_TAG",
     "PRIORITY_TAG",
@@ -39,13 +50,15 @@ __all__ = [
     "AssetCheckEvaluationTargetMaterializationData",
     "DagsterUserCodeUnreachableError",
     "UnresolvedAssetJobDefinition",
-    "add_partition_metadata",
-    "check_targets",
+    "check_target",
     "delete_check_evaluations",
     "delete_partitions_with_prefix",
     "delete_run",
+    "latest_materializations",
+    "output_without_materialization",
     "pool_connections",
     "selected_assets",
+    "version_tags",
 ]
 
 
@@ -66,34 +79,56 @@ def selected_assets(context: dg.AssetExecutionContext) -> set[str]:
     return selected
 
 
-def add_partition_metadata(context: dg.AssetExecutionContext, key: str, metadata: Mapping[str, Any]) -> None:
-    """Add metadata to the materialization of one partition.
+def latest_materializations(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, keys: Collection[str]
+) -> Mapping[str, int]:
+    """Return the storage id of the newest materialization of each partition that has one, in one query.
 
-    ``context.add_asset_metadata`` does the same, but reads all partition keys of the asset at each call.
+    The documented way reads the events themselves, one partition at a time.
     """
-    step = context.get_step_execution_context()
-    step._metadata_accumulator = step._metadata_accumulator.with_additional_asset_metadata(
-        asset_key=context.asset_key, partition_key=key, metadata=metadata
+    return instance.event_log_storage.get_latest_storage_id_by_partition(
+        asset, dg.DagsterEventType.ASSET_MATERIALIZATION, set(keys)
     )
 
 
-def check_targets(
-    context: dg.AssetExecutionContext, keys: Collection[str]
-) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
-    """Return, for each partition, the reference from a check's evaluation to the newest materialization.
+def check_target(
+    context: dg.AssetExecutionContext, storage_id: int | None
+) -> AssetCheckEvaluationTargetMaterializationData | None:
+    """Return the reference from a check's evaluation to a materialization of its partition, or None without one.
 
     ``AssetCheckResult`` loses the partition in a run over several, so evaluations are made one by one. Dagster shows an
     evaluation only while it refers to the newest materialization of its partition.
     """
-    latest = context.instance.event_log_storage.get_latest_storage_id_by_partition(
-        context.asset_key, dg.DagsterEventType.ASSET_MATERIALIZATION, set(keys)
+    if storage_id is None:
+        return None
+    return AssetCheckEvaluationTargetMaterializationData(
+        storage_id=storage_id, run_id=context.run.run_id, timestamp=time.time()
     )
-    return {
-        key: AssetCheckEvaluationTargetMaterializationData(
-            storage_id=latest[key], run_id=context.run.run_id, timestamp=time.time()
-        )
-        for key in keys
-    }
+
+
+def output_without_materialization() -> dg.Output[None]:
+    """Return the output of a step that has logged the materializations of its partitions itself.
+
+    Dagster would log one for each partition of the run at the end of the step, also for those that failed or were
+    skipped. It logs none if the output has this metadata, which it uses for observations of source assets. (An optional
+    output that is not yielded is the documented way, but then Dagster skips the steps downstream.)
+    """
+    return dg.Output(None, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
+
+
+def version_tags(*, code: str, data: str, parents: Mapping[dg.AssetKey, int | None]) -> dict[str, str]:
+    """Return the tags by which Dagster tells whether a materialization is stale; an output gets them by itself.
+
+    Args:
+        parents: the storage id of the materialization of each parent that was used; None for a parent whose new
+            materializations do not make this one stale.
+    """
+    tags = {CODE_VERSION_TAG: code, DATA_VERSION_TAG: data, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
+    for parent, storage_id in parents.items():
+        pointer = NULL_EVENT_POINTER if storage_id is None else str(storage_id)
+        tags[get_input_event_pointer_tag(parent)] = pointer
+        tags[get_input_data_version_tag(parent)] = pointer
+    return tags
 
 
 def delete_partitions_with_prefix(

@@ -1,9 +1,8 @@
-"""The Parquet IO manager: an asset returns rows by shard, and each shard becomes one file of its dataset.
+"""The Parquet IO manager: each shard becomes one file of a dataset, and assets downstream load such files.
 
 Schemas and paths are in ``parquet.datasets``; how files are written to a disk or a bucket is in ``parquet.files``.
 """
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -31,11 +30,12 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     dataset: str
     root: str = ""
 
-    def handle_output(self, context: dg.OutputContext, obj: Iterable[tuple[str, Rows]]) -> None:
-        """Write pairs of (shard key, rows) one by one, so that memory holds the rows of only one shard."""
-        root = self._root()
-        for key, rows in obj:
-            datasets.write(self._path(root, key), self._dataset, rows)
+    def write_shard(self, key: str, rows: Rows) -> None:
+        """Write the file of one shard; a step calls it when the shard is finished, before it is materialized."""
+        datasets.write(self._path(self._root(), key), self._dataset, rows)
+
+    def handle_output(self, context: dg.OutputContext, obj: None) -> None:
+        """Write nothing: the step has written the file of each shard."""
 
     def load_input(self, context: dg.InputContext) -> "pd.DataFrame":
         """Return the rows of all requested partitions as a pandas DataFrame.

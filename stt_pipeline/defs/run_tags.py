@@ -9,6 +9,9 @@ from stt_pipeline.defs.dagster_private import RUN_KEY_TAG
 
 BATCH_TAG = "stt/batch"
 
+FAILED_RECORDINGS_TAG = "stt/failed_recordings"
+"""On a run that did all its work and ends as failed only because recordings failed for good; its value is their number."""
+
 
 def token_of(run: dg.DagsterRun) -> str | None:
     """Return the token of the order that started a run, or None for a run that a user started.

@@ -1,45 +1,46 @@
-"""What all shard assets share: from partition keys to claimed shards, and from their results to Dagster events.
+"""What all shard assets share: their decorator, the claim of a run's shards, and the end of a run.
 
-The work itself is in ``batches``; an asset names the step, its check and its metadata.
+The work itself is in ``batches``; an asset names the step, its check and its metadata. ``shard_events`` makes the events.
 """
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, cast
 
 import dagster as dg
+from pydantic import Field
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
 from stt_pipeline.batches.execution.dispatch import SHARDS_PER_RUN
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.defs.dagster_private import (
-    AssetCheckEvaluationTargetMaterializationData,
-    add_partition_metadata,
-    check_targets,
+    output_without_materialization,
     pool_connections,
     selected_assets,
 )
 from stt_pipeline.defs.partitions import audio_partitions
-from stt_pipeline.defs.run_tags import tag_batch, token_of
-from stt_pipeline.defs.stages import POOL, STAGE_ASSETS, stage_of
+from stt_pipeline.defs.run_tags import FAILED_RECORDINGS_TAG, tag_batch, token_of
+from stt_pipeline.defs.shard_events import ShardEvents, listed, repeat_up_to_date
+from stt_pipeline.defs.stages import CODE_VERSIONS, POOL, STAGE_ASSETS, stage_of
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
-Events = Iterator[dg.Output[Any] | dg.AssetCheckEvaluation]
+Outputs = Iterator[dg.Output[None]]
 
 # Dagster accepts this marker as a type; its annotations do not
 _NO_VALUE = cast(dg.DagsterType, dg.Nothing)
-
-_SHOWN_FAILURES = 20
 
 
 class ShardConfig(dg.Config):
     """How a run that a user starts treats existing results."""
 
-    reprocess: bool = False
-    """Process all files of the shard again, also those that succeeded. Off: only those that did not succeed."""
+    reprocess: bool = Field(
+        False,
+        description="Process every file again, also those that are up to date. Off: only files that failed, are missing, "
+        "or are stale, which means that they were made with another model or other options than are set now. "
+        "Mails are not sent again.",
+    )
 
 
 def shard_asset(
@@ -56,7 +57,7 @@ def shard_asset(
 
     Args:
         check: name of the asset's check, which has an evaluation for each partition.
-        io_manager_key: the IO manager of the asset's value; None for an asset without one.
+        io_manager_key: the IO manager that loads the asset's value; None for an asset without one.
     """
     stage = stage_of(name)
     with warnings.catch_warnings():
@@ -71,6 +72,7 @@ def shard_asset(
             kinds=kinds,
             group_name=stage,
             pool=POOL[stage],
+            code_version=CODE_VERSIONS.get(name),
             backfill_policy=dg.BackfillPolicy.multi_run(SHARDS_PER_RUN[stage]),
             check_specs=[
                 dg.AssetCheckSpec(
@@ -83,47 +85,79 @@ def shard_asset(
         )
 
 
-@contextmanager
-def claimed_shards(
+def run_step(
     context: dg.AssetExecutionContext,
     config: ShardConfig,
     database: Database,
     settings: Settings,
     sources: AllowedSources,
-) -> Iterator[ShardClaims]:
-    """Claim the shards of this run for one step, and release them after the stage's last step in the run.
+    *,
+    work: Callable[[ShardClaims], None],
+    describe: Callable[[ClaimedShard], Mapping[str, Any]],
+    store: Callable[[ClaimedShard], None] | None = None,
+) -> Outputs:
+    """Take the shards of the run through one step, log an event for each as it finishes, and yield the outputs.
+
+    The shards are released after the stage's last step in the run.
+
+    Args:
+        work: takes the claimed shards through the step.
+        describe: returns metadata of a shard, besides the counts and durations that every asset shows.
+        store: stores the results of a shard outside Postgres, before it is materialized.
 
     Raises:
-        dagster.Failure: the run may work on none of the shards; the message gives the reason for each.
+        dagster.Failure: the run may work on none of the shards, and the message gives the reason for each; or, in the
+            last step of the run, recordings have failed for good.
     """
     pool_connections(context.instance)
     # before the claim: a cancellation finds every run that has shards
     tag_batch(context.instance, context.run, context.partition_keys)
+    shard_events = ShardEvents(context, database, describe=describe, store=store)
+    claims = ShardClaims(
+        database,
+        _claim_request(context, config),
+        lease_seconds=settings.lease_seconds,
+        max_attempts=settings.max_attempts,
+        open_source=sources.open,
+        settings=settings,
+        listener=shard_events,
+    )
+    with claims:
+        _require_shards(context, claims)
+        try:
+            work(claims)
+        finally:
+            shard_events.flush()
+        _require_shards(context, claims)
+    shard_events.skip(claims.refused)
+    yield output_without_materialization()
+    for check in context.selected_asset_check_keys:
+        yield dg.Output(None, output_name=f"{check.asset_key.to_python_identifier()}_{check.name}")
+    if not selected_assets(context) & set(_later_assets(context)):
+        _end_run(context, shard_events.failed)
+
+
+def _claim_request(context: dg.AssetExecutionContext, config: ShardConfig) -> ClaimRequest:
     name = context.asset_key.path[-1]
     stage = stage_of(name)
-    order = [asset for assets in STAGE_ASSETS.values() for asset in assets]
     selected = selected_assets(context)
-    request = ClaimRequest(
+    before = selected - {name, *_later_assets(context)}
+    return ClaimRequest(
         keys=context.partition_keys,
         stage=stage,
         run_id=context.run.run_id,
         token=token_of(context.run),
-        first_step=not selected & set(order[: order.index(name)]),
-        last_step=not selected & set(STAGE_ASSETS[stage][STAGE_ASSETS[stage].index(name) + 1 :]),
+        first_step=not before & {asset for assets in STAGE_ASSETS.values() for asset in assets},
+        first_of_stage=not before & set(STAGE_ASSETS[stage]),
+        last_step=not selected & set(_later_assets(context)) & set(STAGE_ASSETS[stage]),
         reprocess=config.reprocess or _reprocesses(context.run),
     )
-    claims = ShardClaims(
-        database,
-        request,
-        lease_seconds=settings.lease_seconds,
-        max_attempts=settings.max_attempts,
-        open_source=sources.open,
-    )
-    with claims:
-        for key, reason in claims.refused.items():
-            context.log.warning(f"{key} is skipped: {reason}.")
-        _require_shards(context, claims)
-        yield claims
+
+
+def _later_assets(context: dg.AssetExecutionContext) -> list[str]:
+    """Return the shard assets downstream of this one, of both stages."""
+    order = [asset for assets in STAGE_ASSETS.values() for asset in assets]
+    return order[order.index(context.asset_key.path[-1]) + 1 :]
 
 
 def _require_shards(context: dg.AssetExecutionContext, claims: ShardClaims) -> None:
@@ -132,101 +166,36 @@ def _require_shards(context: dg.AssetExecutionContext, claims: ShardClaims) -> N
         return
     if token_of(context.run):
         context.instance.report_run_canceling(context.run, "Its order was revoked.")
-    reasons = [f"{key}: {reason}" for key, reason in claims.refused.items()]
-    more = [f"and {len(reasons) - _SHOWN_FAILURES} more"] if len(reasons) > _SHOWN_FAILURES else []
     raise dg.Failure(
-        "\n".join(["There is nothing to do.", *reasons[:_SHOWN_FAILURES], *more]), allow_retries=False
+        "\n".join(["There is nothing to do.", *listed(claims.refused)]),
+        allow_retries=False,
     )
 
 
-def events(
-    context: dg.AssetExecutionContext,
-    claims: ShardClaims,
-    *,
-    describe: Callable[[ClaimedShard], Mapping[str, Any]],
-    value: object = None,
-) -> Events:
-    """Yield the asset's output, with metadata for each partition, and then a check evaluation for each partition.
+def _end_run(context: dg.AssetExecutionContext, failed: Mapping[str, str]) -> None:
+    """Fail the run if recordings have failed for good, after all its steps did their work.
 
-    Evaluations come after the materializations, because they refer to them.
-
-    Args:
-        describe: returns metadata of a shard, besides the counts and durations that every asset shows.
-        value: what the IO manager stores.
-
-    Raises:
-        dagster.Failure: the run has lost every shard, as when the batch is cancelled.
+    Dagster shows a partition as failed only if it is not materialized by a run that failed. So the other partitions of
+    the run are materialized before.
     """
-    _require_shards(context, claims)
-    for shard in claims.shards:
-        add_partition_metadata(context, shard.key, {**_figures(shard), **describe(shard)})
-    for key, reason in claims.refused.items():
-        add_partition_metadata(context, key, {"skipped": reason})
-    yield dg.Output(value)
-    targets = check_targets(context, [shard.key for shard in claims.shards])
-    for check in context.selected_asset_check_keys:
-        for shard in claims.shards:
-            yield _evaluation(check, shard, targets[shard.key])
-        for key, reason in claims.refused.items():
-            yield dg.AssetCheckEvaluation(
-                asset_key=check.asset_key,
-                check_name=check.name,
-                passed=False,
-                partition=key,
-                severity=dg.AssetCheckSeverity.WARN,
-                description=f"This run skipped it: {reason}.",
-            )
-        yield dg.Output(None, output_name=f"{check.asset_key.to_python_identifier()}_{check.name}")
+    if not failed:
+        return
+    repeat_up_to_date(context)
+    context.instance.add_run_tags(context.run.run_id, {FAILED_RECORDINGS_TAG: str(len(failed))})
+    total = len(context.partition_keys)
+    others = " The other partitions are not affected." if total > len(failed) else ""
+    raise dg.Failure(
+        "\n".join(
+            [
+                f"{len(failed)} of {total} partitions have no result, because their recordings failed for good.{others}",
+                *listed(failed),
+            ]
+        ),
+        allow_retries=False,
+    )
 
 
 def _reprocesses(run: dg.DagsterRun) -> bool:
     """Return whether the run config sets ``reprocess`` on any asset: already the first one needs to know."""
     ops = cast(Mapping[str, Any], run.run_config.get("ops", {}))
     return any(op.get("config", {}).get("reprocess", False) for op in ops.values())
-
-
-def _figures(shard: ClaimedShard) -> dict[str, Any]:
-    figures: dict[str, Any] = {
-        "files": shard.shard.total,
-        "files done": shard.done,
-        "files failed": len(shard.failures),
-        "audio minutes": round(shard.audio_seconds / 60, 2),
-        "busy seconds": round(shard.busy_seconds, 2),
-    }
-    if shard.new_audio_seconds:
-        figures["real-time factor"] = round(shard.busy_seconds / shard.new_audio_seconds, 4)
-    if shard.failures:
-        figures["failures"] = dg.MetadataValue.md(_failure_table(shard))
-    return figures
-
-
-def _failure_table(shard: ClaimedShard) -> str:
-    rows = [
-        f"| {_cell(failure.name)} | {failure.error_class} | {_cell(failure.error)} |"
-        for failure in shard.failures[:_SHOWN_FAILURES]
-    ]
-    more = len(shard.failures) - len(rows)
-    return "\n".join(
-        ["| file | class | error |", "|---|---|---|", *rows, *([f"and {more} more"] if more else [])]
-    )
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
-
-
-def _evaluation(
-    check: dg.AssetCheckKey, shard: ClaimedShard, target: AssetCheckEvaluationTargetMaterializationData
-) -> dg.AssetCheckEvaluation:
-    final = any(failure.final for failure in shard.failures)
-    named = "; ".join(f"{failure.name}: {failure.error}" for failure in shard.failures[:_SHOWN_FAILURES])
-    return dg.AssetCheckEvaluation(
-        asset_key=check.asset_key,
-        check_name=check.name,
-        passed=not shard.failures,
-        target_materialization_data=target,
-        partition=shard.key,
-        severity=dg.AssetCheckSeverity.ERROR if final else dg.AssetCheckSeverity.WARN,
-        description=named or f"{shard.done} of {shard.shard.total} files passed.",
-        metadata={"files": shard.shard.total, "files failed": len(shard.failures)},
-    )

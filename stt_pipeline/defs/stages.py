@@ -1,4 +1,4 @@
-"""The shard assets of each stage, in order, and the pools that limit their runs.
+"""The shard assets of each stage, in order, with their code versions, and the pools that limit their runs.
 
 The stages have different run sizes (``batches.execution.dispatch.SHARDS_PER_RUN``) on purpose: a backfill merges
 neighbouring assets of equal backfill policy into one run, and mails must not wait in a run that holds a GPU.
@@ -7,6 +7,8 @@ neighbouring assets of equal backfill policy into one run, and mails must not wa
 from pydantic import ValidationError
 
 from stt_pipeline.backends import TRANSCRIBERS
+from stt_pipeline.batches.requests.fingerprint import fingerprints
+from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.queue.shards import Stage
 
@@ -26,6 +28,20 @@ def _transcribe_pool() -> str:
     except ValidationError:
         return "gpu"
 
+
+def _code_versions() -> dict[str, str]:
+    """Return a version for each asset with results that depend on settings: the fingerprint of the settings.
+
+    Dagster fixes it when it loads the definitions. Options of a batch are in the data version of its partitions.
+    """
+    try:
+        now = fingerprints(Settings(), BatchOptions())
+    except ValidationError:
+        return {}
+    return {"transcripts": now.transcript, "speaker_turns": now.speakers, "meeting_minutes": now.minutes}
+
+
+CODE_VERSIONS = _code_versions()
 
 POOL: dict[Stage, str] = {"transcribe": _transcribe_pool(), "publish": "cpu"}
 

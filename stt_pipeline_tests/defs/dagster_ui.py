@@ -85,6 +85,17 @@ query ($asset: AssetKeyInput!, $partitions: [String!]) {
   }
 }
 """
+_PARTITIONS = """
+query ($asset: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $asset) {
+    ... on AssetNode {
+      assetPartitionStatuses {
+        ... on DefaultPartitionStatuses { materializedPartitions failedPartitions materializingPartitions }
+      }
+    }
+  }
+}
+"""
 _EVENTS = """
 query ($id: ID!) {
   logsForRun(runId: $id) {
@@ -197,6 +208,19 @@ class DagsterUI:
             entry["label"]: next((entry[name] for name in values if name in entry), None)
             for entry in newest["metadataEntries"]
         }
+
+    def partition_statuses(self, asset: str, partitions: Sequence[str]) -> dict[str, str]:
+        """Return how the page of an asset shows each partition: MATERIALIZED, FAILED, MATERIALIZING or MISSING."""
+        found = self.ask(_PARTITIONS, asset={"path": [asset]})["assetNodeOrError"]["assetPartitionStatuses"]
+        shown = {
+            key: status.removesuffix("Partitions").upper() for status, keys in found.items() for key in keys
+        }
+        return {partition: shown.get(partition, "MISSING") for partition in partitions}
+
+    def messages(self, run_id: str) -> list[str]:
+        """Return the messages in a run's log."""
+        events = self.ask(_EVENTS, id=run_id)["logsForRun"]["events"]
+        return [str(event["message"]) for event in events if event.get("message")]
 
     def errors(self, run_id: str) -> str:
         """Return the messages of a run's events about errors."""

@@ -6,20 +6,22 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.execution.context.system import StepExecutionContext
+from dagster._core.execution.plan import execute_step
 from dagster._core.storage.event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, DynamicPartitionsTable
 
 from stt_pipeline.defs import dagster_private
 from stt_pipeline.defs.assets import ASSETS
 from stt_pipeline.defs.dagster_private import (
-    add_partition_metadata,
-    check_targets,
+    check_target,
     delete_check_evaluations,
     delete_partitions_with_prefix,
     delete_run,
+    latest_materializations,
+    output_without_materialization,
     pool_connections,
     selected_assets,
+    version_tags,
 )
 from stt_pipeline.defs.partitions import audio_partitions
 from stt_pipeline_tests.defs.conftest import Product
@@ -37,6 +39,7 @@ def parameters(function: Callable[..., object]) -> set[str]:
         ("PRIORITY_TAG", "dagster/priority"),
         ("RUN_KEY_TAG", "dagster/run_key"),
         ("GRPC_INFO_TAG", ".dagster/grpc_info"),
+        ("BACKFILL_ID_TAG", "dagster/backfill"),
     ],
 )
 def test_names_of_tags(name: str, value: str) -> None:
@@ -68,9 +71,22 @@ def test_methods_that_end_runs(method: str) -> None:
     assert "message" in parameters(getattr(dg.DagsterInstance, method))
 
 
-def test_metadata_accumulator() -> None:
-    source = inspect.getsource(StepExecutionContext)
-    assert "self._metadata_accumulator = self._metadata_accumulator.with_additional_asset_metadata" in source
+def test_metadata_of_an_output_without_materialization() -> None:
+    source = inspect.getsource(execute_step)
+    assert "if SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION in output.metadata:\n        return" in source
+
+
+def test_tags_of_versions() -> None:
+    tags = version_tags(code="1", data="2", parents={dg.AssetKey("a"): 3, dg.AssetKey("b"): None})
+    assert tags == {
+        "dagster/code_version": "1",
+        "dagster/data_version": "2",
+        "dagster/data_version_is_user_provided": "true",
+        "dagster/input_event_pointer/a": "3",
+        "dagster/input_data_version/a": "3",
+        "dagster/input_event_pointer/b": "NULL",
+        "dagster/input_data_version/b": "NULL",
+    }
 
 
 def test_materialization_target_of_a_check_evaluation() -> None:
@@ -102,16 +118,25 @@ def test_each_function_in_a_real_run(product: Product) -> None:
     def one(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]]:
         pool_connections(context.instance)
         seen["selected"] = selected_assets(context)
-        add_partition_metadata(context, key, {"files": 3})
-        yield dg.Output(None)
-        seen["targets"] = check_targets(context, [key])
+        tags = version_tags(code="1", data="2", parents={})
+        context.log_event(dg.AssetMaterialization("one", partition=key, metadata={"files": 3}, tags=tags))
+        seen["latest"] = latest_materializations(context.instance, context.asset_key, [key, "other"])
+        seen["target"] = check_target(context, seen["latest"][key])
+        yield output_without_materialization()
 
-    run = dg.materialize([one], instance=instance, partition_key=key)
-    assert seen["selected"] == {"one"}
-    (materialization,) = run.asset_materializations_for_node("one")
-    assert materialization.metadata["files"].value == 3
+    @dg.asset(partitions_def=audio_partitions, deps=[one])
+    def two() -> None:
+        """Dagster runs it, although the output of the first asset brings no materialization."""
+
+    run = dg.materialize([one, two], instance=instance, partition_key=key)
+    assert seen["selected"] == {"one", "two"}
+    assert len(run.asset_materializations_for_node("two")) == 1
     (stored,) = instance.fetch_materializations(dg.AssetKey("one"), limit=9).records
-    assert seen["targets"][key].storage_id == stored.storage_id
+    assert stored.asset_materialization is not None
+    assert stored.asset_materialization.metadata["files"].value == 3
+    assert seen["latest"] == {key: stored.storage_id}
+    assert seen["target"].storage_id == stored.storage_id
+    assert check_target(None, None) is None  # type: ignore[arg-type]
 
     delete_check_evaluations(
         instance, [check for asset in ASSETS for check in asset.check_specs], [run.dagster_run]

@@ -169,20 +169,36 @@ def test_one_partition_is_materialized_again(
     before = ui.metadata("transcripts", key)
     run = ui.materialize(["transcripts"], key)
     assert ui.wait_for_run(run) == "SUCCESS"
-    again = ui.metadata("transcripts", key)
-    assert again["transcript"] == ui.metadata("speaker_turns", key)["transcript"]
-    assert "real-time factor" in before
-    assert "real-time factor" not in again  # it was not made again
+    assert ui.metadata("transcripts", key) == before  # it is up to date, and not shown as new
+    assert f"{key}: nothing to do: 1 of 1 files are up to date; set reprocess to force." in ui.messages(run)
     config = {"ops": {"transcripts": {"config": {"reprocess": True}}}}
     run = ui.materialize(["transcripts"], key, config)
     assert ui.wait_for_run(run) == "SUCCESS"
-    assert "real-time factor" in ui.metadata("transcripts", key)
+    assert ui.metadata("transcripts", key) != before
     # after a minute the dispatcher takes the file through the rest
     Rows(store).change(tables.shards, not_before=datetime.now(UTC))
     mails = mails_of(stack)
     figures = wait_for_status(store, bad_batch, {"completed"})
     assert figures.completed == sum(expected is None for expected in EXPECTED.values())
     assert mails_of(stack) == mails
+
+
+def test_a_backfill_fails_the_partition_of_a_broken_recording_and_no_other(
+    ui: DagsterUI, store: Database, bad_batch: int
+) -> None:
+    keys = keys_of(store, bad_batch)
+    good, bad = keys["silence.wav"], keys["text.mp3"]
+    assert ui.partition_statuses("transcripts", [good, bad]) == {good: "MATERIALIZED", bad: "FAILED"}
+    assert ui.partition_statuses("meeting_minutes", [good, bad]) == {good: "MATERIALIZED", bad: "MISSING"}
+    backfill = ui.backfill(STAGE_ASSETS["transcribe"], [good, bad])
+    assert ui.wait_for_backfill(backfill) == "COMPLETED_FAILED"
+    for asset in STAGE_ASSETS["transcribe"]:
+        assert ui.partition_statuses(asset, [good, bad]) == {good: "MATERIALIZED", bad: "FAILED"}
+    (run,) = ui.runs(tags=[{"key": "dagster/backfill", "value": backfill}])
+    assert run["tags"]["stt/failed_recordings"] == "1"
+    assert "text.mp3" in ui.errors(run["runId"])
+    Rows(store).change(tables.shards, not_before=datetime.now(UTC))
+    wait_for_status(store, bad_batch, {"completed"})
 
 
 def test_a_backfill_over_two_batches_runs_many_partitions_at_a_time_with_stages_apart(

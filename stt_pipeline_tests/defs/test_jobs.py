@@ -149,6 +149,23 @@ def test_maintenance_retires_what_ended_long_ago_and_a_retry_brings_it_back(
         assert batches.get(connection, old).retired_at is None
 
 
+@pytest.mark.slow
+def test_a_partition_that_a_user_added_fails_with_words_and_is_removed_again(
+    product: Product, tmp_path: Path
+) -> None:
+    batch, _, keys = scanned(product.database, write_tone(tmp_path / "in" / "a.wav", 0.2).parent)
+    product.instance.add_dynamic_partitions("audio", ["board meeting", *keys])
+    product.instance.add_dynamic_partitions("batch", ["board meeting", f"{batch.id:06d}"])
+    for job in ("transcribe_audio", "scan_source"):
+        done = product.run(dg.RunRequest(job_name=job, partition_key="board meeting"))
+        (step, *_) = [event for event in done.all_events if event.is_step_failure]
+        failure = step.step_failure_data.user_failure_data
+        assert failure is not None
+        assert "the daily maintenance removes" in str(failure.description)
+    assert product.run(dg.RunRequest(job_name="maintenance")).success
+    assert (product.partitions("audio"), product.partitions("batch")) == (keys, [f"{batch.id:06d}"])
+
+
 def _launch(product: Product, **config: Any) -> dg.ExecuteInProcessResult:
     job = product.definitions.resolve_job_def("create_batch")
     return job.execute_in_process(

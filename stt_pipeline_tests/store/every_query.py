@@ -13,7 +13,7 @@ from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.batches.ingest.objects import ingest_objects
 from stt_pipeline.batches.maintenance.deletion import delete_batch
-from stt_pipeline.batches.maintenance.retention import retire_batches
+from stt_pipeline.batches.maintenance.retention import retire_batches, unknown_batches, unknown_shards
 from stt_pipeline.batches.queries.export import dataset_rows, export_batch, export_transcription
 from stt_pipeline.batches.queries.file_lists import FileCursor, list_files
 from stt_pipeline.batches.queries.file_search import find_files
@@ -43,7 +43,7 @@ from stt_pipeline.store.manifest import files, watches
 from stt_pipeline.store.manifest.files import FileStatus
 from stt_pipeline.store.queue import batch_stats, batches, leases, shards
 from stt_pipeline.store.queue.batches import Filter
-from stt_pipeline.store.results import emails, summaries, transcriptions
+from stt_pipeline.store.results import emails, staleness, summaries, transcriptions
 from stt_pipeline.store.tables import shards as shards_table
 from stt_pipeline_tests.batches.recordings import (
     MAX_BYTES,
@@ -161,6 +161,7 @@ def _publish_some(database: Database, batch_id: int, notifier: MailNotifier) -> 
         notify(work, lambda recipient: notifier)
         with database.begin() as connection:
             leases.extend(connection, shards_table, [shard.lease for shard in work.shards], 60)
+            staleness.options_of_shards(connection, [shard.shard.id for shard in work.shards])
     assert not any(shard.failures for shard in work.shards)
 
 
@@ -225,3 +226,5 @@ def _end(database: Database, half_done: int, ended: int, folder: Path) -> None:
         ) as work:
             delete_batch(work, delete_records=lambda batch_id: True, data_root=UPath(folder / "data"))
     retire_batches(database, days=90, delete_records=lambda batch_id: True)
+    assert unknown_shards(database, ["000001-000000:none.wav"]) == ["000001-000000:none.wav"]
+    assert unknown_batches(database, ["none"]) == ["none"]

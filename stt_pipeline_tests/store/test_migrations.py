@@ -104,7 +104,7 @@ def test_data_of_the_version_before_the_renamed_columns_is_kept(
     with database.begin() as connection:
         for statement in _OLD_ROWS:
             connection.execute(text(statement))
-    migrate(database_url, command.upgrade, "0007")
+    migrate(database_url, command.upgrade, "head")
     with database.begin() as connection:
         stages = connection.execute(text("SELECT stage, crashes FROM stt_batches ORDER BY id")).all()
         assert stages == [("shards", 1), ("scan", 0)]

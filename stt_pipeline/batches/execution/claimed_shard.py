@@ -13,6 +13,7 @@ from stt_pipeline.audio.address import display_name
 from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.patterns import DEFAULT_PATTERN
 from stt_pipeline.audio.sources import OpenSource, Source
+from stt_pipeline.batches.requests.fingerprint import Fingerprints
 from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError, SttError
 from stt_pipeline.store.manifest.files import AudioFile
@@ -37,11 +38,17 @@ class FileFailure:
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[_Result]):
-    """A step's result for a file, to be written; ``seconds`` is the length of the recording."""
+    """A step's result for a file, to be written.
+
+    Attributes:
+        seconds: length of the recording.
+        busy_seconds: work that was spent on it.
+    """
 
     file: AudioFile
     result: _Result
     seconds: float
+    busy_seconds: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -49,21 +56,28 @@ class ClaimedShard:
     """One claimed shard, with the results of its files in this step.
 
     Attributes:
+        fingerprints: of the batch's options as they are now.
         done: number of files that have passed the step.
-        audio_seconds: their length.
+        new: the part of them that was processed now.
+        audio_seconds: length of the files that have passed.
         new_audio_seconds: the part of it that was processed now.
         busy_seconds: time that this processing took.
+        failures: files that have not passed the step.
+        failed_elsewhere: files that this step leaves out, because they failed for good in another step.
     """
 
     shard: Shard
     lease: Lease
     batch: Batch
     options: BatchOptions
+    fingerprints: Fingerprints
     done: int = 0
+    new: int = 0
     audio_seconds: float = 0.0
     new_audio_seconds: float = 0.0
     busy_seconds: float = 0.0
     failures: list[FileFailure] = field(default_factory=list)
+    failed_elsewhere: list[FileFailure] = field(default_factory=list)
     open_source: OpenSource = open_source
     _source: Source | SttError | None = None
     _opening: threading.Lock = field(default_factory=threading.Lock)
@@ -102,15 +116,22 @@ class ClaimedShard:
     def count(self, file: AudioFile, *, seconds: float | None = None) -> None:
         """Count ``file`` as done in this step; ``seconds`` is its length if it was processed now."""
         self.done += 1
+        self.new += seconds is not None
         self.audio_seconds += file.duration or 0.0 if seconds is None else seconds
         self.new_audio_seconds += seconds or 0.0
 
     def report(self, file: AudioFile, reason: str) -> None:
         """Show why ``file`` has not passed this step, without recording another failure."""
-        self.failures.append(
-            FileFailure(display_name(file.uri), file.error_class or "", reason, final=file.status == "failed")
-        )
+        self.failures.append(_failure(file, reason))
+
+    def leave_out(self, file: AudioFile) -> None:
+        """Note a file that failed for good in another step."""
+        self.failed_elsewhere.append(_failure(file, file.error or ""))
 
     def verify(self, connection: Connection) -> None:
         """Check, before a result is written, that this run still has the lease (see ``leases.verify``)."""
         leases.verify(connection, shards_table, self.lease)
+
+
+def _failure(file: AudioFile, reason: str) -> FileFailure:
+    return FileFailure(display_name(file.uri), file.error_class or "", reason, final=file.status == "failed")

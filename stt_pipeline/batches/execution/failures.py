@@ -4,6 +4,7 @@ import logging
 
 from stt_pipeline.audio.address import display_name
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, FileFailure
+from stt_pipeline.batches.execution.listener import StepListener
 from stt_pipeline.errors import (
     ConfigurationError,
     FileError,
@@ -23,9 +24,10 @@ _log = logging.getLogger(__name__)
 class FailureRecorder:
     """Writes failures of files, and decides whether a file is tried again."""
 
-    def __init__(self, database: Database, *, max_attempts: int) -> None:
+    def __init__(self, database: Database, *, max_attempts: int, listener: StepListener) -> None:
         """A file with a transient error is tried up to ``max_attempts`` times."""
         self._database = database
+        self._listener = listener
         self._max_attempts = max_attempts
 
     def record(self, shard: ClaimedShard, file: AudioFile, error: Exception) -> None:
@@ -57,6 +59,6 @@ class FailureRecorder:
             shards.count_files(connection, [shard.shard.id])
             if status == "failed":
                 batch_stats.add_throughput(connection, shard.batch.id, files=1, audio_seconds=0.0)
-        shard.failures.append(
-            FileFailure(display_name(file.uri), error_class, message, final=status == "failed")
-        )
+        failure = FileFailure(display_name(file.uri), error_class, message, final=status == "failed")
+        shard.failures.append(failure)
+        self._listener.file_failed(shard, failure)

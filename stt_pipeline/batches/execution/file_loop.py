@@ -7,6 +7,7 @@ verifies its lease. The steps are in ``stages``.
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -101,7 +102,7 @@ def _tasks(
                     yield Task(shard, file, partial(_raise, error))
                     continue
                 if work:
-                    yield prefetch.task(shard, file, work)
+                    yield prefetch.task(shard, file, partial(_timed, work))
         except Exception as error:
             yield Task(shard, None, partial(_raise, error))
         else:
@@ -110,6 +111,12 @@ def _tasks(
 
 def _raise(error: Exception) -> None:
     raise error
+
+
+def _timed(work: Work[_Result]) -> Done[_Result]:
+    started = time.monotonic()
+    done = work()
+    return replace(done, busy_seconds=time.monotonic() - started)
 
 
 def _process(
@@ -179,3 +186,4 @@ def write_results(
     else:
         for one in done:
             shard.count(one.file, seconds=one.seconds)
+            claims.listener.file_done(shard, one)

@@ -17,6 +17,8 @@ from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
 from stt_pipeline.batches.execution.crash_guard import CrashGuard
 from stt_pipeline.batches.execution.failures import FailureRecorder
 from stt_pipeline.batches.execution.heartbeat import Heartbeat
+from stt_pipeline.batches.execution.listener import StepListener
+from stt_pipeline.batches.requests.fingerprint import fingerprints
 from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.batches.requests.validation import validated
 from stt_pipeline.errors import (
@@ -25,6 +27,7 @@ from stt_pipeline.errors import (
     LeaseLostError,
     SourceUnavailableError,
 )
+from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
@@ -32,6 +35,7 @@ from stt_pipeline.store.queue import batches, leases, shards, transitions
 from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline.store.queue.leases import Lease, LeaseState
 from stt_pipeline.store.queue.shards import Shard, Stage
+from stt_pipeline.store.results import staleness
 from stt_pipeline.store.tables import shards as shards_table
 
 _FIRST_RETRY_SECONDS = 30.0
@@ -51,6 +55,8 @@ class ClaimRequest:
         token: the token of the order that started the run; None for a run that a user started.
         first_step: no earlier step of this run processes these shards. There, a run that a user started reopens failed
             files.
+        first_of_stage: no earlier step of this run is in the same stage. There, a run that a user started reopens files
+            with stale results of the stage.
         last_step: no later step of this run is in the same stage, so the leases end with this step.
         reprocess: reopen all files, also those that succeeded.
     """
@@ -60,6 +66,7 @@ class ClaimRequest:
     run_id: str
     token: str | None = None
     first_step: bool = True
+    first_of_stage: bool = True
     last_step: bool = True
     reprocess: bool = False
 
@@ -73,6 +80,7 @@ class ShardClaims:
         reprocess: as requested.
         failures: records failures of files.
         crash_guard: marks the active file of a careful run.
+        listener: is called for each file and shard that ends.
     """
 
     def __init__(
@@ -83,13 +91,20 @@ class ShardClaims:
         lease_seconds: int,
         max_attempts: int,
         open_source: OpenSource = open_source,
+        settings: Settings | None = None,
+        listener: StepListener | None = None,
     ) -> None:
-        """Nothing is claimed before the block is entered."""
+        """Nothing is claimed before the block is entered.
+
+        Args:
+            settings: those that the fingerprints of options are made from; None reads the environment.
+        """
         self.database = database
         self.shards: list[ClaimedShard] = []
         self.refused: dict[str, str] = {}
         self.reprocess = request.reprocess
-        self.failures = FailureRecorder(database, max_attempts=max_attempts)
+        self.listener = listener or StepListener()
+        self.failures = FailureRecorder(database, max_attempts=max_attempts, listener=self.listener)
         self.crash_guard = CrashGuard(database, max_attempts=max_attempts)
         self.heartbeat = Heartbeat(
             database, shards_table, lambda: [shard.lease for shard in self.shards], lease_seconds
@@ -97,6 +112,7 @@ class ShardClaims:
         self._request = request
         self._lease_seconds = lease_seconds
         self._open_source = open_source
+        self._settings = settings or Settings()
         self._errors = BatchErrors(database, run_id=request.run_id)
 
     @property
@@ -119,7 +135,10 @@ class ShardClaims:
         self.shards = [shard for shard in claimed if shard is not None]
         self.crash_guard.check(self.shards)
         missing = set(self._request.keys) - {shard.key for shard, _ in found}
-        self.refused |= dict.fromkeys(missing, "no such shard; its batch may be deleted")
+        self.refused |= dict.fromkeys(
+            missing,
+            "no such shard: its batch is deleted, or a user added the partition, and the daily maintenance removes it",
+        )
         self.heartbeat.__enter__()
         return self
 
@@ -143,9 +162,12 @@ class ShardClaims:
             self._postpone(connection, shard, lease, str(error))
             self.refused[shard.key] = str(error)
             return None
-        if request.token is None and request.first_step:
-            self._reopen(connection, shard)
-        return ClaimedShard(shard, lease, batch, options, open_source=self._open_source)
+        claimed = ClaimedShard(
+            shard, lease, batch, options, fingerprints(self._settings, options), open_source=self._open_source
+        )
+        if request.token is None:
+            self._reopen(connection, claimed)
+        return claimed
 
     def __exit__(
         self,
@@ -224,6 +246,7 @@ class ShardClaims:
             shards.count_files(connection, [shard.shard.id])
             shards.add_busy_seconds(connection, shard.shard.id, busy_seconds)
             self.crash_guard.clear_active_file(connection, shard)
+        self.listener.shard_finished(shard)
 
     def _drop(self, shard: ClaimedShard, reason: str) -> None:
         if self.holds(shard):
@@ -244,13 +267,22 @@ class ShardClaims:
             next_stage_seconds=_LEAVE_TO_USER_SECONDS if self._request.token is None else 0.0,
         )
 
-    def _reopen(self, connection: Connection, shard: Shard) -> None:
-        reopened = files.reopen(
-            connection,
-            [shard.id],
-            every_file=self._request.reprocess,
-            from_speech=self._request.stage == "transcribe",
-        )
+    def _reopen(self, connection: Connection, shard: ClaimedShard) -> None:
+        """Reopen the files that the run of a user is to process: failed ones, those with stale results, or all."""
+        request, shard_id, now = self._request, shard.shard.id, shard.fingerprints
+        reopened = 0
+        if request.first_step:
+            failed = files.reopen(
+                connection,
+                [shard_id],
+                every_file=request.reprocess,
+                from_speech=request.stage == "transcribe",
+            )
+            reopened += len(failed)
+        if request.first_of_stage and request.stage == "transcribe":
+            reopened += staleness.reopen_transcripts(connection, shard_id, now.transcript, now.speakers)
+        if request.first_of_stage and request.stage == "publish":
+            reopened += staleness.reopen_minutes(connection, shard_id, now.minutes)
         if reopened:
-            shards.open_again(connection, [shard.id])
-            transitions.reopen(connection, shard.batch_id)
+            shards.open_again(connection, [shard_id])
+            transitions.reopen(connection, shard.batch.id)

@@ -23,7 +23,7 @@ class Action(Enum):
     DONE = "count it: it has passed this step"
     FAILED = "report its error: it failed in this step"
     WAIT = "report that an earlier step is missing"
-    SKIP = "nothing: it failed in another step, which reports it"
+    SKIP = "leave it out: it failed in another step, which reports it"
 
 
 _PROCESS, _DONE, _FAILED, _WAIT, _SKIP = Action
@@ -86,7 +86,7 @@ def is_to_process(step: Step, shard: ClaimedShard, file: AudioFile, results: Res
         case Action.WAIT:
             shard.report(file, _missing(step, file.status))
         case Action.SKIP:
-            pass
+            shard.leave_out(file)
     return False
 
 

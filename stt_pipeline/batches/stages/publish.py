@@ -56,8 +56,8 @@ def write_minutes(claims: ShardClaims, summarizer_for: SummarizerFor) -> None:
         if not is_to_process("summarize", shard, file, results) or stored is None:
             return None
         # a run that died after this step has left minutes; those of an LLM are expensive
-        if summary and summary.created_at > stored.processing_completed_at and not claims.reprocess:
-            shard.count(file, seconds=stored.transcript.duration)
+        if summary and _is_current(summary, stored, shard) and not claims.reprocess:
+            shard.count(file)
             return None
         return partial(summarized, summarizer_for(shard.options), file, stored)
 
@@ -73,7 +73,8 @@ def write_minutes(claims: ShardClaims, summarizer_for: SummarizerFor) -> None:
         shard: ClaimedShard,
         done: Sequence[Done[tuple[Transcription, Minutes, Indexed]]],
     ) -> None:
-        summaries.save(connection, [one.result[:2] for one in done])
+        written = [one.result[:2] for one in done]
+        summaries.save(connection, written, fingerprint=shard.fingerprints.minutes)
         search.replace(connection, [one.result[2] for one in done])
 
     for_each_file(
@@ -124,6 +125,12 @@ def notify(claims: ShardClaims, notifier_for: NotifierFor) -> None:
     with opened(notifier_for, recipients):
         for_each_file(claims, step, read=read, write=write)
     _require_results(claims)
+
+
+def _is_current(summary: Summary, stored: Transcription, shard: ClaimedShard) -> bool:
+    """Return whether minutes were made from this transcript, with the present options, where those are known."""
+    same_options = summary.fingerprint in (None, shard.fingerprints.minutes)
+    return same_options and summary.created_at > stored.processing_completed_at
 
 
 def _unpublished(some: Sequence[AudioFile]) -> list[AudioFile]:

@@ -112,10 +112,12 @@ def transcribe_files(
 
     def finish(file: AudioFile, outcome: Outcome) -> Done[NewTranscript]:
         transcript = cast(Transcript, outcome.result)
-        return Done(file, NewTranscript(file, transcript, opened_at.pop(file.id)), transcript.duration)
+        new = NewTranscript(file, transcript, opened_at.pop(file.id))
+        return Done(file, new, transcript.duration, outcome.seconds)
 
     def write(connection: Connection, shard: ClaimedShard, done: Sequence[Done[NewTranscript]]) -> None:
-        transcriptions.save(connection, [one.result for one in done])
+        results = [one.result for one in done]
+        transcriptions.save(connection, results, fingerprint=shard.fingerprints.transcript)
 
     transcribe_each_file(
         claims,
@@ -170,7 +172,8 @@ def find_speakers(claims: ShardClaims, diarizer_for: DiarizerFor, *, device: str
     def write(
         connection: Connection, shard: ClaimedShard, done: Sequence[Done[tuple[Transcription, Indexed]]]
     ) -> None:
-        transcriptions.save_speakers(connection, [one.result[0] for one in done])
+        results = [one.result[0] for one in done]
+        transcriptions.save_speakers(connection, results, fingerprint=shard.fingerprints.speakers)
         search.replace(connection, [one.result[1] for one in done])
         files.set_status(connection, [one.file.id for one in done], "transcribed")
 

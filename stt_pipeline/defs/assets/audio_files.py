@@ -6,7 +6,7 @@ from dagster import ResourceParam
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.stages.transcribe import probe_files
 from stt_pipeline.defs.partitions import all_of
-from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset
+from stt_pipeline.defs.shard_step import Outputs, ShardConfig, run_step, shard_asset
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -25,8 +25,14 @@ def audio_files(
     database: ResourceParam[Database],
     settings: ResourceParam[Settings],
     sources: ResourceParam[AllowedSources],
-) -> Events:
+) -> Outputs:
     """Probe the files that have not been probed."""
-    with claimed_shards(context, config, database, settings, sources) as claims:
-        probe_files(claims)
-        yield from events(context, claims, describe=lambda shard: {"batch": shard.batch.name})
+    yield from run_step(
+        context,
+        config,
+        database,
+        settings,
+        sources,
+        work=probe_files,
+        describe=lambda shard: {"batch": shard.batch.name},
+    )

@@ -7,11 +7,13 @@ from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
+from stt_pipeline.batches.execution.shard_claims import ShardClaims
 from stt_pipeline.batches.queries.results import first_summaries, minutes_rows
 from stt_pipeline.batches.stages.publish import SummarizerFor, write_minutes
 from stt_pipeline.defs.assets.speaker_turns import speaker_turns
+from stt_pipeline.defs.io_managers import ParquetIOManager
 from stt_pipeline.defs.previews import SHOWN_FILES, minutes_preview
-from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset
+from stt_pipeline.defs.shard_step import Outputs, ShardConfig, run_step, shard_asset
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -32,13 +34,19 @@ def meeting_minutes(
     settings: ResourceParam[Settings],
     sources: ResourceParam[AllowedSources],
     summarizer_for: ResourceParam[SummarizerFor],
-) -> Events:
+    minutes_io: ResourceParam[ParquetIOManager],
+) -> Outputs:
     """Write the minutes of the transcripts that have none."""
+
+    def work(claims: ShardClaims) -> None:
+        write_minutes(claims, summarizer_for)
 
     def describe(shard: ClaimedShard) -> dict[str, Any]:
         return minutes_preview(first_summaries(database, shard.shard.id, SHOWN_FILES))
 
-    with claimed_shards(context, config, database, settings, sources) as claims:
-        write_minutes(claims, summarizer_for)
-        rows = ((shard.key, minutes_rows(database, shard.shard.id)) for shard in claims.shards)
-        yield from events(context, claims, describe=describe, value=rows)
+    def store(shard: ClaimedShard) -> None:
+        minutes_io.write_shard(shard.key, minutes_rows(database, shard.shard.id))
+
+    yield from run_step(
+        context, config, database, settings, sources, work=work, describe=describe, store=store
+    )

@@ -7,9 +7,10 @@ from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
+from stt_pipeline.batches.execution.shard_claims import ShardClaims
 from stt_pipeline.batches.stages.publish import notify, recipients_of
 from stt_pipeline.defs.assets.meeting_minutes import meeting_minutes
-from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset
+from stt_pipeline.defs.shard_step import Outputs, ShardConfig, run_step, shard_asset
 from stt_pipeline.notify.notifier import NotifierFor
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
@@ -30,18 +31,18 @@ def notifications(
     settings: ResourceParam[Settings],
     sources: ResourceParam[AllowedSources],
     notifier_for: ResourceParam[NotifierFor],
-) -> Events:
+) -> Outputs:
     """Send the mails that have not been sent."""
 
-    with claimed_shards(context, config, database, settings, sources) as claims:
-
-        def describe(shard: ClaimedShard) -> dict[str, Any]:
-            recipients = recipients_of(shard.batch)
-            names = dict.fromkeys(notifier_for(recipient).name for recipient in recipients)
-            return {
-                "recipients": ", ".join(map(str, recipients)) or "none: the batch has no notify_emails",
-                "notifiers": ", ".join(names) or "none",
-            }
-
+    def work(claims: ShardClaims) -> None:
         notify(claims, notifier_for)
-        yield from events(context, claims, describe=describe)
+
+    def describe(shard: ClaimedShard) -> dict[str, Any]:
+        recipients = recipients_of(shard.batch)
+        names = dict.fromkeys(notifier_for(recipient).name for recipient in recipients)
+        return {
+            "recipients": ", ".join(map(str, recipients)) or "none: the batch has no notify_emails",
+            "notifiers": ", ".join(names) or "none",
+        }
+
+    yield from run_step(context, config, database, settings, sources, work=work, describe=describe)

@@ -7,11 +7,13 @@ from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
+from stt_pipeline.batches.execution.shard_claims import ShardClaims
 from stt_pipeline.batches.queries.results import first_transcriptions, transcript_rows
 from stt_pipeline.batches.stages.transcribe import DiarizerFor, find_speakers
 from stt_pipeline.defs.assets.transcripts import transcripts
+from stt_pipeline.defs.io_managers import ParquetIOManager
 from stt_pipeline.defs.previews import SHOWN_FILES, speaker_preview
-from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset
+from stt_pipeline.defs.shard_step import Outputs, ShardConfig, run_step, shard_asset
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -32,13 +34,19 @@ def speaker_turns(
     settings: ResourceParam[Settings],
     sources: ResourceParam[AllowedSources],
     diarizer_for: ResourceParam[DiarizerFor],
-) -> Events:
+    transcripts_io: ResourceParam[ParquetIOManager],
+) -> Outputs:
     """Diarize the recordings whose transcripts have no speakers."""
+
+    def work(claims: ShardClaims) -> None:
+        find_speakers(claims, diarizer_for, device=settings.device)
 
     def describe(shard: ClaimedShard) -> dict[str, Any]:
         return speaker_preview(first_transcriptions(database, shard.shard.id, SHOWN_FILES))
 
-    with claimed_shards(context, config, database, settings, sources) as claims:
-        find_speakers(claims, diarizer_for, device=settings.device)
-        rows = ((shard.key, transcript_rows(database, shard.shard.id)) for shard in claims.shards)
-        yield from events(context, claims, describe=describe, value=rows)
+    def store(shard: ClaimedShard) -> None:
+        transcripts_io.write_shard(shard.key, transcript_rows(database, shard.shard.id))
+
+    yield from run_step(
+        context, config, database, settings, sources, work=work, describe=describe, store=store
+    )

@@ -7,12 +7,13 @@ from dagster import ResourceParam
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
+from stt_pipeline.batches.execution.shard_claims import ShardClaims
 from stt_pipeline.batches.queries.results import first_transcriptions
 from stt_pipeline.batches.requests.backend_choice import BackendFor
 from stt_pipeline.batches.stages.transcribe import transcribe_files
 from stt_pipeline.defs.assets.audio_files import audio_files
 from stt_pipeline.defs.previews import SHOWN_FILES, transcript_preview
-from stt_pipeline.defs.shard_step import Events, ShardConfig, claimed_shards, events, shard_asset
+from stt_pipeline.defs.shard_step import Outputs, ShardConfig, run_step, shard_asset
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.transcriber import Transcriber
 from stt_pipeline.store.database import Database
@@ -33,13 +34,14 @@ def transcripts(
     settings: ResourceParam[Settings],
     sources: ResourceParam[AllowedSources],
     transcriber_for: ResourceParam[BackendFor[Transcriber]],
-) -> Events:
+) -> Outputs:
     """Transcribe the files that have no transcript."""
+
+    def work(claims: ShardClaims) -> None:
+        transcribe_files(claims, transcriber_for, key=transcriber_for.key, language=settings.language)
 
     def describe(shard: ClaimedShard) -> dict[str, Any]:
         found = first_transcriptions(database, shard.shard.id, SHOWN_FILES)
         return transcript_preview(found)
 
-    with claimed_shards(context, config, database, settings, sources) as claims:
-        transcribe_files(claims, transcriber_for, key=transcriber_for.key, language=settings.language)
-        yield from events(context, claims, describe=describe)
+    yield from run_step(context, config, database, settings, sources, work=work, describe=describe)

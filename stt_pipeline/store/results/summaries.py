@@ -16,12 +16,13 @@ from stt_pipeline.store.tables import audio_files, summaries, transcriptions
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Stored minutes and the id of their audio file."""
+    """Stored minutes and the id of their audio file; ``fingerprint`` is None if their options are not known."""
 
     id: int
     audio_file_id: int
     created_at: datetime
     minutes: Minutes
+    fingerprint: str | None = None
 
 
 def _summary(row: Row[Any]) -> Summary:
@@ -39,6 +40,7 @@ def _summary(row: Row[Any]) -> Summary:
             model=row.llm_model,
             tokens_used=row.tokens_used,
         ),
+        fingerprint=row.fingerprint,
     )
 
 
@@ -48,8 +50,17 @@ _OF_ITS_TRANSCRIPTION = and_(
 )
 
 
-def save(connection: Connection, written: Sequence[tuple[Transcription, Minutes]]) -> None:
-    """Insert or replace the minutes of transcriptions; replaced rows keep their id."""
+def save(
+    connection: Connection,
+    written: Sequence[tuple[Transcription, Minutes]],
+    *,
+    fingerprint: str | None = None,
+) -> None:
+    """Insert or replace the minutes of transcriptions; replaced rows keep their id.
+
+    Args:
+        fingerprint: of the options that they were made with; None if that is not known.
+    """
     row = insert(summaries).values(created_at=func.clock_timestamp())
     key = ("transcription_id", "transcription_created_at")
     replaced = {column.name: column for column in row.excluded if column.name not in ("id", *key)}
@@ -67,6 +78,7 @@ def save(connection: Connection, written: Sequence[tuple[Transcription, Minutes]
                 "action_items": minutes_to_json(minutes)["action_items"],
                 "llm_model": minutes.model,
                 "tokens_used": minutes.tokens_used,
+                "fingerprint": fingerprint,
             }
             for transcription, minutes in written
         ],

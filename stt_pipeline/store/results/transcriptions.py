@@ -106,8 +106,8 @@ def belongs_to(files: Sequence[AudioFile]) -> ColumnElement[bool]:
     )
 
 
-def save(connection: Connection, new: Sequence[NewTranscript]) -> None:
-    """Insert transcripts without speakers, or replace those of the same files."""
+def save(connection: Connection, new: Sequence[NewTranscript], *, fingerprint: str | None = None) -> None:
+    """Insert transcripts without speakers, or replace those of the same files; ``fingerprint`` is of their options."""
     started_at = bindparam("started_at", type_=transcriptions.c.processing_started_at.type)
     row = insert(transcriptions).values(
         speaker_labels=null(),
@@ -136,6 +136,7 @@ def save(connection: Connection, new: Sequence[NewTranscript]) -> None:
                 "model": one.transcript.model,
                 "notes": list(one.transcript.notes),
                 "started_at": one.started_at,
+                "fingerprint": fingerprint,
                 **asdict(Figures.of(one.transcript)),
             }
             for one in new
@@ -143,8 +144,10 @@ def save(connection: Connection, new: Sequence[NewTranscript]) -> None:
     )
 
 
-def save_speakers(connection: Connection, found: Sequence[Transcription]) -> None:
-    """Store the speaker turns, and the segments with speakers, of stored transcriptions."""
+def save_speakers(
+    connection: Connection, found: Sequence[Transcription], *, fingerprint: str | None = None
+) -> None:
+    """Store the speaker turns, and the segments with speakers; ``fingerprint`` is of the options of diarization."""
     connection.execute(
         update(transcriptions)
         .where(
@@ -152,6 +155,7 @@ def save_speakers(connection: Connection, found: Sequence[Transcription]) -> Non
         )
         .values(
             status="completed",
+            speakers_fingerprint=fingerprint,
             processing_completed_at=func.clock_timestamp(),
             processing_duration=func.extract(
                 "epoch", func.clock_timestamp() - transcriptions.c.processing_started_at

@@ -46,6 +46,8 @@ transcriptions = Table(
     seconds_column("speech_seconds"),
     seconds_column("untranscribed_speech_seconds"),
     count_column("suspect_segments"),
+    Column("fingerprint", Text),
+    Column("speakers_fingerprint", Text),
     UniqueConstraint("audio_file_id", "created_at"),
     Index("stt_transcriptions_batch", "batch_id"),
     Index("stt_transcriptions_status", "status"),
@@ -74,6 +76,7 @@ summaries = Table(
     Column("llm_model", Text, nullable=False),
     Column("tokens_used", Integer, nullable=False, server_default="0"),
     time_column("created_at", now=True),
+    Column("fingerprint", Text),
     UniqueConstraint("transcription_id", "transcription_created_at"),
     ForeignKeyConstraint(
         ["transcription_id", "transcription_created_at"],

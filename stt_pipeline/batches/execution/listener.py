@@ -1,0 +1,21 @@
+"""What a step tells its caller while it works: a call for each file and each shard that ends.
+
+Dagster's events and log lines are made from these calls, in ``defs``.
+"""
+
+from typing import Any
+
+from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, Done, FileFailure
+
+
+class StepListener:
+    """Receives the calls of one step, all in the step's own thread and outside of transactions. This one ignores them."""
+
+    def file_done(self, shard: ClaimedShard, done: Done[Any]) -> None:
+        """Receive a file whose result is written."""
+
+    def file_failed(self, shard: ClaimedShard, failure: FileFailure) -> None:
+        """Receive a file that failed, for good or until its next attempt."""
+
+    def shard_finished(self, shard: ClaimedShard) -> None:
+        """Receive a shard after its last file."""

@@ -1,0 +1,259 @@
+"""Dagster's events and log lines for the shards of one step, written while the step works.
+
+A finished shard is materialized if it has new results. Otherwise an observation says why it is not: it is up to date, it
+failed, or another run works on it.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from stt_pipeline.audio.address import display_name
+from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, Done, FileFailure
+from stt_pipeline.batches.execution.listener import StepListener
+from stt_pipeline.defs.dagster_private import (
+    BACKFILL_ID_TAG,
+    check_target,
+    latest_materializations,
+    selected_assets,
+)
+from stt_pipeline.defs.partition_versions import PartitionVersions
+from stt_pipeline.defs.run_tags import token_of
+from stt_pipeline.defs.stages import STAGE_ASSETS, stage_of
+from stt_pipeline.store.database import Database
+
+SHOWN_FAILURES = 20
+
+UP_TO_DATE = "nothing to do"
+"""Name of the metadata of a partition that was asked for and is up to date."""
+
+FLUSH_SECONDS = 1.0
+"""Events are written after this time, so that those of several short recordings share their queries."""
+
+
+class ShardEvents(StepListener):
+    """Writes the events of the shards of one step.
+
+    Attributes:
+        failed: the reason for each partition that has no result because all its files failed for good.
+    """
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        database: Database,
+        *,
+        describe: Callable[[ClaimedShard], Mapping[str, Any]],
+        store: Callable[[ClaimedShard], None] | None,
+    ) -> None:
+        """Nothing is written before the first call."""
+        self.failed: dict[str, str] = {}
+        self._context = context
+        self._describe = describe
+        self._store = store
+        self._versions = PartitionVersions(context, database)
+        self._finished: list[ClaimedShard] = []
+        self._flushed_at = time.monotonic()
+        self._logged_failures: dict[str, int] = {}
+
+    def file_done(self, shard: ClaimedShard, done: Done[Any]) -> None:
+        """Log a line for a recording."""
+        work = f"{done.busy_seconds:.2f} s of work"
+        if stage_of(self._context.asset_key.path[-1]) == "transcribe" and done.seconds:
+            work += (
+                f" on {done.seconds:.1f} s of audio, real-time factor {done.busy_seconds / done.seconds:.3f}"
+            )
+        self._log_file(shard, f"{shard.key}: {display_name(done.file.uri)} done, {work}")
+
+    def file_failed(self, shard: ClaimedShard, failure: FileFailure) -> None:
+        """Log a line for a recording, with the reason."""
+        how = "failed for good" if failure.final else "failed and is tried again later"
+        line = f"{shard.key}: {failure.name} {how} ({failure.error_class}): {failure.error}"
+        count = self._logged_failures[shard.key] = self._logged_failures.get(shard.key, 0) + 1
+        if count <= SHOWN_FAILURES:
+            self._context.log.warning(line)
+        else:
+            _print(line)
+
+    def shard_finished(self, shard: ClaimedShard) -> None:
+        """Write the events of the finished shards, about once a second."""
+        self._finished.append(shard)
+        if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the events of all finished shards."""
+        finished, self._finished = self._finished, []
+        if self._store:
+            for shard in finished:
+                self._store(shard)
+        if finished:
+            self._versions.read(finished)
+            for shard in finished:
+                self._write(shard)
+            self._evaluate({shard.key: shard for shard in finished})
+        self._flushed_at = time.monotonic()
+
+    def skip(self, refused: Mapping[str, str]) -> None:
+        """Write the events of partitions that the run did not process."""
+        for key, reason in refused.items():
+            self._context.log.warning(f"{key} is skipped: {reason}.")
+            self._observe(key, {"skipped": reason})
+            for check in self._context.selected_asset_check_keys:
+                self._context.log_event(
+                    dg.AssetCheckEvaluation(
+                        asset_key=check.asset_key,
+                        check_name=check.name,
+                        passed=False,
+                        partition=key,
+                        severity=dg.AssetCheckSeverity.WARN,
+                        description=f"This run skipped it: {reason}.",
+                    )
+                )
+
+    def _write(self, shard: ClaimedShard) -> None:
+        """Log a materialization, or an observation with the reason why there is none."""
+        reasons = [*shard.failures, *shard.failed_elsewhere]
+        if reasons and not shard.done:
+            self._write_without_result(shard, reasons)
+            return
+        metadata = {**figures(shard), **self._versions.metadata(shard), **self._describe(shard)}
+        if shard.new or not self._versions.is_materialized(shard.key):
+            self._materialize(shard.key, metadata, self._versions.tags(shard))
+            return
+        reason = f"{shard.done} of {shard.shard.total} files are up to date; set reprocess to force"
+        self._context.log.info(f"{shard.key}: {UP_TO_DATE}: {reason}.")
+        metadata = {UP_TO_DATE: reason, **metadata}
+        if self._context.run.tags.get(BACKFILL_ID_TAG):
+            # a backfill counts a partition without a materialization by one of its runs as failed
+            self._materialize(shard.key, metadata, self._versions.tags(shard))
+        else:
+            self._observe(shard.key, metadata, self._versions.tags(shard))
+
+    def _write_without_result(self, shard: ClaimedShard, reasons: Sequence[FileFailure]) -> None:
+        reason = "; ".join(f"{one.name}: {one.error}" for one in reasons[:SHOWN_FAILURES])
+        self._context.log.warning(f"{shard.key} is not materialized: {reason}")
+        self._observe(shard.key, {"not materialized": reason, **figures(shard)})
+        if all(one.final for one in reasons) and self._is_about_this_run(shard):
+            self.failed[shard.key] = reason
+
+    def _is_about_this_run(self, shard: ClaimedShard) -> bool:
+        """Return whether the run fails because of a shard without a result.
+
+        A dispatched run over the publish stage does not fail because of what failed in an earlier run.
+        """
+        in_run = selected_assets(self._context) & set(STAGE_ASSETS["transcribe"])
+        return bool(shard.failures or in_run or token_of(self._context.run) is None)
+
+    def _evaluate(self, shards: Mapping[str, ClaimedShard]) -> None:
+        """Log the check's evaluation of each shard, after the materializations that they refer to."""
+        targets = latest_materializations(self._context.instance, self._context.asset_key, shards)
+        for check in self._context.selected_asset_check_keys:
+            for key, shard in shards.items():
+                target = check_target(self._context, targets.get(key))
+                self._context.log_event(_evaluation(check, shard, target))
+
+    def _materialize(self, key: str, metadata: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+        self._context.log_event(
+            dg.AssetMaterialization(self._context.asset_key, partition=key, metadata=metadata, tags=tags)
+        )
+
+    def _observe(self, key: str, metadata: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> None:
+        self._context.log_event(
+            dg.AssetObservation(self._context.asset_key, partition=key, metadata=metadata, tags=tags)
+        )
+
+    def _log_file(self, shard: ClaimedShard, line: str) -> None:
+        """Log to Dagster's event log where a partition is a recording; else only to the run's compute log.
+
+        The shards of a large batch have thousands of recordings, and each event is a row in Postgres.
+        """
+        if shard.shard.total == 1:
+            self._context.log.info(line)
+        else:
+            _print(line)
+
+
+def repeat_up_to_date(context: dg.AssetExecutionContext) -> None:
+    """Materialize again, with their old data version, the partitions that this run found to be up to date.
+
+    It is for a run that ends as failed: Dagster would show them as failed, because the run did not materialize them.
+    """
+    entries = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION)
+    for entry in entries:
+        event = entry.dagster_event
+        observation = event.asset_observation_data.asset_observation if event else None
+        if observation and UP_TO_DATE in observation.metadata:
+            context.log_event(
+                dg.AssetMaterialization(
+                    observation.asset_key,
+                    partition=observation.partition,
+                    metadata=observation.metadata,
+                    tags=observation.tags,
+                )
+            )
+
+
+def figures(shard: ClaimedShard) -> dict[str, Any]:
+    """Return the counts and durations that every asset shows of a shard."""
+    failures = [*shard.failures, *shard.failed_elsewhere]
+    shown: dict[str, Any] = {
+        "files": shard.shard.total,
+        "files done": shard.done,
+        "files failed": len(failures),
+        "audio minutes": round(shard.audio_seconds / 60, 2),
+        "busy seconds": round(shard.busy_seconds, 2),
+    }
+    if shard.new_audio_seconds:
+        shown["real-time factor"] = round(shard.busy_seconds / shard.new_audio_seconds, 4)
+    if failures:
+        shown["failures"] = dg.MetadataValue.md(_failure_table(failures))
+    return shown
+
+
+def listed(reasons: Mapping[str, str]) -> list[str]:
+    """Return a line for each of the first partitions with its reason, and the number of the others."""
+    lines = [f"{key}: {reason}" for key, reason in list(reasons.items())[:SHOWN_FAILURES]]
+    return [*lines, *([f"and {len(reasons) - SHOWN_FAILURES} more"] if len(reasons) > SHOWN_FAILURES else [])]
+
+
+def _failure_table(failures: Sequence[FileFailure]) -> str:
+    rows = [
+        f"| {_cell(failure.name)} | {failure.error_class} | {_cell(failure.error)} |"
+        for failure in failures[:SHOWN_FAILURES]
+    ]
+    more = len(failures) - len(rows)
+    return "\n".join(
+        ["| file | class | error |", "|---|---|---|", *rows, *([f"and {more} more"] if more else [])]
+    )
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _evaluation(check: dg.AssetCheckKey, shard: ClaimedShard, target: Any) -> dg.AssetCheckEvaluation:
+    """Return the evaluation of a shard. A shard without a result does not pass, also if it failed in another step."""
+    failures = shard.failures or ([] if shard.done else shard.failed_elsewhere)
+    is_waiting = bool(failures) and not any(failure.final for failure in failures)
+    named = "; ".join(f"{failure.name}: {failure.error}" for failure in failures[:SHOWN_FAILURES])
+    return dg.AssetCheckEvaluation(
+        asset_key=check.asset_key,
+        check_name=check.name,
+        passed=not failures,
+        target_materialization_data=target,
+        partition=shard.key,
+        # also of evaluations that passed: the graph shows the severity of the newest one, whatever partition failed
+        severity=dg.AssetCheckSeverity.WARN if is_waiting else dg.AssetCheckSeverity.ERROR,
+        description=named or f"{shard.done} of {shard.shard.total} files passed.",
+        metadata={"files": shard.shard.total, "files failed": len(failures)},
+    )
+
+
+def _print(line: str) -> None:
+    """Write a line to the run's compute log."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
