@@ -13,12 +13,14 @@ from stt_pipeline.batches.ingest import scan
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.batches.requests.retry import retry
 from stt_pipeline.defs.partitions import audio_partitions
 from stt_pipeline.defs.run_tags import FAILED_RECORDINGS_TAG
+from stt_pipeline.defs.shard_step import ShardConfig
 from stt_pipeline.defs.stages import STAGE_ASSETS
 from stt_pipeline.errors import DownloadError, UnreadableError
 from stt_pipeline.store import tables
-from stt_pipeline_tests.batches.recordings import write_tone
+from stt_pipeline_tests.batches.recordings import MAX_BYTES, write_tone
 from stt_pipeline_tests.defs.conftest import Product
 from stt_pipeline_tests.rows import Rows
 
@@ -184,6 +186,47 @@ def test_results_of_other_options_are_stale_and_made_again(
         assert len(partitions.materializations(asset, other)) == 1
     figures = progress(product.database, 1)
     assert (figures.completed, figures.pending) == (2, 0)
+
+
+def test_one_run_over_both_stages_makes_what_is_stale_in_each(product: Product, tmp_path: Path) -> None:
+    partitions = completed(product, tmp_path / "in", 1)
+    (key,) = partitions.keys
+    Rows(product.database).change(tables.summaries, fingerprint="another")
+    job = product.definitions.resolve_implicit_global_asset_job_def()
+    done = job.execute_in_process(
+        instance=product.instance,
+        partition_key=key,
+        asset_selection=[dg.AssetKey(asset) for asset in (*TRANSCRIBE, *PUBLISH)],
+    )
+    assert done.success
+    counts = {asset: len(partitions.materializations(asset, key)) for asset in (*TRANSCRIBE, *PUBLISH)}
+    assert counts == {**dict.fromkeys(TRANSCRIBE, 1), **dict.fromkeys(PUBLISH, 2)}
+
+
+@pytest.mark.usefixtures("large_shards")
+def test_a_shard_with_results_of_different_options_shows_how_many_are_stale(
+    product: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product.transcriber.failures = [UnreadableError("it is broken")]
+    partitions = completed(product, tmp_path / "in", 3)
+    (key,) = partitions.keys
+    monkeypatch.setenv("STT_MODEL", "tiny")
+    retry(product.database, 1, max_file_bytes=MAX_BYTES)
+    product.run_until("transcribe_audio")
+    newest, older = partitions.materializations("transcripts", key)
+    assert str(newest.metadata["stale"].value).startswith("2 of 3 files were made with another model")
+    assert "stale" not in older.metadata
+    assert newest.tags and older.tags
+    assert newest.tags["dagster/data_version"] != older.tags["dagster/data_version"]
+    assert partitions.run("transcribe_audio", key).success
+    newest = partitions.materializations("transcripts", key)[0]
+    assert "stale" not in newest.metadata
+    assert product.transcriber.calls == 3 + 1 + 2
+
+
+def test_the_launchpad_describes_reprocess() -> None:
+    (field,) = ShardConfig.to_config_schema().as_field().config_type.fields.values()  # type: ignore[attr-defined]
+    assert "also those that are up to date" in str(field.description)
 
 
 def test_minutes_of_another_summarizer_are_stale(product: Product, tmp_path: Path) -> None:
