@@ -9,7 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from stt_pipeline.cli.checks import all_checks
-from stt_pipeline.cli.terminal import out
+from stt_pipeline.cli.terminal import out, pasteable
 from stt_pipeline.settings import Settings
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -26,7 +26,7 @@ def doctor(
         table = Table("", "check", Column("found", overflow="fold"), "what to do")
         for check in checks:
             state = Text(check.state, style=_COLOURS[check.state])
-            table.add_row(state, check.name, check.found, check.advice)
+            table.add_row(state, check.name, *map(pasteable, (check.found, check.advice)))
         out.print(table)
     if any(check.state == "fail" for check in checks):
         raise typer.Exit(1)
