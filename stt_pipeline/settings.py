@@ -9,7 +9,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from stt_pipeline.backends import (
     DIARIZERS,
@@ -19,19 +24,22 @@ from stt_pipeline.backends import (
     SummarizerName,
     TranscriberName,
 )
+from stt_pipeline.home import ENV_FILE, EnvFile, default_home, env_files
 
 
 class Settings(BaseSettings):
-    """Configuration of one process, from the environment and from ``.env`` in the working directory."""
+    """Configuration of one process: from the environment, else from the files of :func:`env_files`, else the default."""
 
-    model_config = SettingsConfigDict(env_prefix="STT_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="STT_", env_file=ENV_FILE, extra="ignore", frozen=True)
 
     home: Path = Field(
-        Path(".stt"),
-        description="Folder for all local data: embedded Postgres, DAGSTER_HOME, Parquet, audio cache, outbox.",
+        default_factory=default_home,
+        description="Folder for all local data: embedded Postgres, DAGSTER_HOME, Parquet, audio cache, outbox. Empty: .stt in "
+        "the checkout, or a folder of the user (~/.local/share/stt_pipeline on Linux) if the package was installed without one.",
     )
     database_url: str = Field(
         "",
+        repr=False,
         description="URL of the Postgres database for the store and for Dagster: postgresql://user:password@host:port/name. "
         "Empty: an embedded Postgres under STT_HOME.",
     )
@@ -116,6 +124,7 @@ class Settings(BaseSettings):
 
     smtp_url: str = Field(
         "",
+        repr=False,
         description="URL of the mail server: smtp://user:password@host:port, or smtps:// for implicit TLS. "
         "Empty: mails are written to STT_HOME/outbox as .eml files.",
     )
@@ -174,6 +183,26 @@ class Settings(BaseSettings):
 
     ui_host: str = Field("127.0.0.1", description="Host on which `stt up` serves the Dagster UI.")
     ui_port: int = Field(3000, ge=0, le=65535, description="Port of the Dagster UI; 0 selects a free port.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources; the first one with a value wins. ``_env_file=...`` replaces the ``.env`` files."""
+        files: tuple[PydanticBaseSettingsSource, ...] = (dotenv_settings,)
+        if isinstance(dotenv_settings, DotEnvSettingsSource) and dotenv_settings.env_file == ENV_FILE:
+            files = tuple(EnvFile(settings_cls, path) for path in env_files())
+        return (init_settings, env_settings, *files)
+
+    @field_validator("home", mode="before")
+    @classmethod
+    def _default_if_empty(cls, home: str | Path) -> Path:
+        return Path(home).expanduser() if str(home) else default_home()
 
     @field_validator("timezone")
     @classmethod

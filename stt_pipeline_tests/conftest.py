@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -30,10 +31,13 @@ _numbers = itertools.count()
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep a developer's STT_* variables and .env out of the tests."""
+    """Keep a developer's STT_* variables, home and .env out of the tests; `stt` is on the PATH."""
     for name in [name for name in os.environ if name.startswith(("STT_", "DAGSTER_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("STT_QUIET_PERIOD_SECONDS", "0")  # tests write whole files
+    monkeypatch.setenv("STT_HOME", str(tmp_path / ".stt"))
+    monkeypatch.setenv("STT_ENV_FILE", "")
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     monkeypatch.chdir(tmp_path)
 
 

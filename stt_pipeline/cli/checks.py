@@ -4,6 +4,7 @@ The only change they make is a small file that is written to the data folder and
 """
 
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -12,10 +13,12 @@ from pathlib import Path
 
 from stt_pipeline import health, native_libraries
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
+from stt_pipeline.cli.setting_names import unknown_names
 from stt_pipeline.cli.stack_lock import running_stack
 from stt_pipeline.cli.webserver import daemon_heartbeats
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.health import Check, State
+from stt_pipeline.home import checkout, default_home, env_files
 from stt_pipeline.parquet.files import data_folder, require_writable
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
@@ -34,6 +37,7 @@ def all_checks(settings: Settings) -> Iterator[Check]:
     yield python_version()
     yield from native_libraries.checks()
     yield home(settings)
+    yield settings_files()
     yield disk_space(settings)
     yield data(settings)
     yield from database(settings)
@@ -52,20 +56,37 @@ def python_version() -> Check:
 
 
 def home(settings: Settings) -> Check:
-    """Check that ``STT_HOME`` is writable, and warn root about the folders it opens for the embedded Postgres."""
+    """Check that ``STT_HOME`` is writable and the only home here; warn root about folders that Postgres opens."""
     folder = settings.home.absolute()
+    found = f"{folder} ({_origin(settings)})"
     existing = _existing(folder)
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        return Check("STT_HOME", "fail", f"{folder} cannot be written", "Set STT_HOME to a folder of yours.")
+        return Check("STT_HOME", "fail", f"{found} cannot be written", "Set STT_HOME to a folder of yours.")
+    other = Path.cwd() / ".stt"
+    if (other / "postgres").exists() and other.resolve() != folder.resolve():
+        advice = f"Set STT_HOME={shlex.quote(str(other))} to use the other one."
+        return Check("STT_HOME", "warn", f"{found}; {other} has data too", advice)
     if os.geteuid() == 0 and not settings.database_url and (closed := closed_folders(existing / "postgres")):
         opened = ", ".join(map(str, closed))
         return Check(
             "STT_HOME",
             "warn",
-            f"{folder}, as root: Postgres' own user must pass through {opened}, which get chmod o+x for that",
+            f"{found}, as root: Postgres' own user must pass through {opened}, which get chmod o+x for that",
             "Run as an ordinary user, or set STT_HOME to a folder that is not inside a private one.",
         )
-    return Check("STT_HOME", "ok", str(folder))
+    return Check("STT_HOME", "ok", found)
+
+
+def settings_files() -> Check:
+    """Check which ``.env`` files are read, and that every ``STT_*`` name is that of a setting."""
+    read = [str(path) for path in env_files() if path.is_file()]
+    missing = [str(path) for path in env_files() if not path.is_file()]
+    found = f"from the environment, then {', then '.join(read)}" if read else "from the environment"
+    if missing:
+        found = f"{found}; there is no {', no '.join(missing)}"
+    if warnings := list(unknown_names()):
+        return Check("settings", "warn", found, " ".join(warnings))
+    return Check("settings", "ok", found)
 
 
 def disk_space(settings: Settings) -> Check:
@@ -161,6 +182,14 @@ def shell(settings: Settings) -> Check:
         else "DAGSTER_HOME is not set: `dagster` commands (not `stt`) use a temporary, empty instance",
         'For `dagster` commands: eval "$(stt env)"',
     )
+
+
+def _origin(settings: Settings) -> str:
+    if any(name.upper() == "STT_HOME" and value for name, value in os.environ.items()):
+        return "from the environment"
+    if settings.home != default_home():
+        return "from .env"
+    return "in the checkout" if checkout() else "the default of this user"
 
 
 def _existing(path: Path) -> Path:

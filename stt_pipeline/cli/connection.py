@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from stt_pipeline.cli.terminal import print_status
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.access.audit import Actor
@@ -23,6 +24,8 @@ def connected() -> Iterator[Database]:
         ConfigurationError: the database cannot be reached, or `stt db upgrade` has to run first.
     """
     settings = Settings()
+    if not settings.database_url and not settings.postgres_folder.parent.exists():
+        print_status(f"Starting an empty Postgres in {settings.postgres_folder}: there is no data yet.")
     with with_database(settings) as url:
         if not settings.database_url:
             upgrade(url)

@@ -20,6 +20,7 @@ from stt_pipeline.cli.export import export
 from stt_pipeline.cli.files import file, files
 from stt_pipeline.cli.search import search
 from stt_pipeline.cli.show import show
+from stt_pipeline.cli.setting_names import unknown_names
 from stt_pipeline.cli.terminal import print_status
 from stt_pipeline.cli.transcribe import transcribe
 from stt_pipeline.cli.up import env, up
@@ -55,6 +56,8 @@ app.add_typer(key.app, name="key", rich_help_panel="Operate")
 def run() -> None:
     """Run the command line and exit."""
     try:
+        for warning in unknown_names():
+            print_status(warning, style="yellow")
         app()
     except (ConfigurationError, InvalidRequestError) as error:
         _fail(str(error), 2)

@@ -44,7 +44,7 @@ class Up:
         self.settings = Settings(home=self.home, database_url="", _env_file=None)
         names = ("STT_", "DAGSTER_", "PYTHONWARNINGS")
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith(names)}
-        self.environment["STT_API_PORT"] = "0"
+        self.environment |= {"STT_API_PORT": "0", "STT_HOME": str(self.home), "STT_ENV_FILE": ""}
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
