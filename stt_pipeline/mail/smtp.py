@@ -30,16 +30,15 @@ class SmtpMailer:
     name = "smtp"
 
     def __init__(self, url: str, sender: str) -> None:
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             port = parts.port
-        except ValueError as error:
-            raise ConfigurationError(f"STT_SMTP_URL has an invalid port: {error}.") from error
-        if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-            # the URL is not shown, because it may hold a password
-            raise ConfigurationError(
-                "STT_SMTP_URL must look like smtp://user:password@host:port, or smtps://... for implicit TLS."
-            )
+        except ValueError:  # the error shows a part of the URL, which may be one of the password
+            raise _invalid_url() from None
+        # an @ after the host: the password contains a character that ends the host
+        ends_early = "@" in f"{parts.path}{parts.query}{parts.fragment}"
+        if parts.scheme not in DEFAULT_PORTS or not parts.hostname or ends_early:
+            raise _invalid_url()
         self._tls = parts.scheme == "smtps"
         self._host = parts.hostname
         self._port = port or DEFAULT_PORTS[parts.scheme]
@@ -133,6 +132,14 @@ class SmtpMailer:
             with contextlib.suppress(smtplib.SMTPException, OSError):
                 connection.quit()
             connection.close()
+
+
+def _invalid_url() -> ConfigurationError:
+    """Return the error without the URL, because it may hold a password."""
+    return ConfigurationError(
+        "STT_SMTP_URL must look like smtp://user:password@host:port, or smtps://... for implicit TLS, with special characters "
+        "of user and password percent-encoded."
+    )
 
 
 def _reply(code: int, text: bytes | str) -> str:

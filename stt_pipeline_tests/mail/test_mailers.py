@@ -166,7 +166,16 @@ def test_a_password_is_not_sent_over_the_network_without_tls() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["mail.example.com:25", "http://mail.example.com", "smtp://", "smtp://secret@host:port"]
+    "url",
+    [
+        "mail.example.com:25",
+        "http://mail.example.com",
+        "smtp://",
+        "smtp://secret@host:port",
+        "smtp://ann:secret/x@host",
+        "smtp://ann:25/secret@host",
+        "smtp://ann:x[secret@host",
+    ],
 )
 def test_a_wrong_url_is_a_configuration_error_that_hides_the_password(url: str) -> None:
     with pytest.raises(ConfigurationError, match="STT_SMTP_URL") as refusal:

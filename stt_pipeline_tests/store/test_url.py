@@ -1,10 +1,12 @@
 """The accepted forms of a Postgres URL."""
 
+import re
+
 import pytest
 from sqlalchemy import make_url
 
 from stt_pipeline.errors import ConfigurationError
-from stt_pipeline.store.server.url import place_of, psycopg2_url, psycopg_url
+from stt_pipeline.store.server.url import place_of, psycopg2_url, psycopg_url, require_reachable
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg", "postgresql+psycopg2"])
@@ -37,3 +39,20 @@ def test_place_has_no_user_and_no_password() -> None:
         place_of("postgresql+psycopg://postgres@/postgres?host=/x&port=5432")
         == "/x, port 5432, database postgres"
     )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "postgresql://ann:s3cret@t0p@db/minutes",
+        "postgresql://ann:t0p@s3cret?@db/minutes",
+        "postgresql://ann:s3cret@t0p/x@db/minutes",
+        "postgres://team/ann:s3cret@t0p",
+        "postgresql://ann:@s3cret@t0p",
+    ],
+)
+def test_a_password_with_special_characters_is_refused_and_no_piece_is_shown(given: str) -> None:
+    for use in (psycopg_url, psycopg2_url, place_of, require_reachable):
+        with pytest.raises(ConfigurationError, match="percent-encoded") as caught:
+            use(given)
+        assert not {"s3cret", "t0p"} & set(re.findall(r"\w+", str(caught.value)))

@@ -74,14 +74,22 @@ def _render(url: URL, driver: str) -> str:
 
 
 def _parsed(url: str) -> URL:
+    if (
+        url.count("@") > 1
+    ):  # SQLAlchemy ends the password at the first one, so its rest would be shown as the host
+        raise ConfigurationError(
+            "STT_DATABASE_URL has more than one @, so it is unclear where the password ends. Write special characters of user, "
+            "password and parameters percent-encoded: %40 for @."
+        )
     try:
         # libpq accepts postgres:// too, SQLAlchemy does not
         parsed = make_url(url.strip().replace("postgres://", "postgresql://", 1))
-        if parsed.get_backend_name() == "postgresql":
+        # an @ in the database's name: a user with a slash, so the password is part of the name
+        if parsed.get_backend_name() == "postgresql" and "@" not in (parsed.database or ""):
             return parsed
     except (ArgumentError, ValueError):  # ValueError: the port is not a number
         pass
     raise ConfigurationError(
         "STT_DATABASE_URL is not the URL of a Postgres database. Write postgresql://user:password@host:port/name, "
-        "with special characters of the password percent-encoded."
+        "with special characters of user and password percent-encoded."
     )
