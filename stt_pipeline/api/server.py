@@ -1,6 +1,8 @@
 """Runs the API as a process: checks that a key exists, then starts the web server."""
 
+import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 import uvicorn
@@ -45,8 +47,21 @@ def require_key(settings: Settings, database: Database) -> None:
         )
 
 
-def serve(settings: Settings, url: str, *, port: int) -> None:
-    """Serve the API on ``url``'s database until SIGINT or SIGTERM.
+class _Server(uvicorn.Server):
+    """Calls ``on_ready`` when the port accepts connections."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+
+def serve(settings: Settings, url: str, *, port: int, on_ready: Callable[[], None]) -> None:
+    """Serve the API on ``url``'s database until SIGINT or SIGTERM; call ``on_ready`` once it answers.
 
     Raises:
         ConfigurationError: a setting is invalid, or no key exists.
@@ -71,6 +86,6 @@ def serve(settings: Settings, url: str, *, port: int) -> None:
         threading.Thread(target=korean.morphemes, args=("회의",), name="analyser", daemon=True).start()
         # after its stop the server raises the signal again
         with suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run()
+            _Server(config, on_ready).run()
     finally:
         database.dispose()

@@ -6,7 +6,7 @@ import typer
 
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.processes import http_address, usable_port
-from stt_pipeline.cli.terminal import out
+from stt_pipeline.cli.terminal import print_result
 from stt_pipeline.settings import Settings
 
 
@@ -27,5 +27,5 @@ def api(
             what="The admin API",
             setting="STT_API_PORT",
         )
-        out.print(f"Admin API {http_address(settings.api_host, free)} · stop with Ctrl-C", soft_wrap=True)
-        serve(settings, database.url, port=free)
+        line = f"Admin API {http_address(settings.api_host, free)} · stop with Ctrl-C"
+        serve(settings, database.url, port=free, on_ready=lambda: print_result(line))

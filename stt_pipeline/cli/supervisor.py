@@ -28,6 +28,7 @@ from stt_pipeline.cli.webserver import is_reachable, is_ready
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.server.database_lock import DatabaseLock
 from stt_pipeline.store.server.embedded import with_database
 
 _START_SECONDS = (
@@ -92,6 +93,7 @@ class Stack:
         self._children: list[Child] = []
         self._restarter = Restarter(self._children, print_status=print_status)
         self._restarting = threading.Lock()
+        self._announced = False
         self._stopping = False
         self._force = False
         self._ended_cleanly = True
@@ -100,7 +102,7 @@ class Stack:
         """Start everything. Return when the UI answers and the daemon has sent its first heartbeats.
 
         Raises:
-            ConfigurationError: another stack runs, the port is taken, or the database cannot be used.
+            ConfigurationError: another stack runs on the home or the database, the port is taken, or the database cannot be used.
             SttError: a process ended or did not become ready; with the end of its log.
         """
         began = time.monotonic()
@@ -114,6 +116,7 @@ class Stack:
             socket_path = Path(entered.enter_context(_runtime_folder())) / _SOCKET
             self._clean_up_after(lock.crashed)
             self.database_url = entered.enter_context(with_database(self._settings))
+            entered.enter_context(DatabaseLock(self.database_url))
             self.environment = environment(self._settings, self.database_url)
             services = dagster_services(self._module, socket_path, host, port)
             self._children += [Child(service, self.environment, home=self._home) for service in services]
@@ -126,6 +129,7 @@ class Stack:
             if self.api_url:
                 api_url = self.api_url
                 self._wait_until(lambda: is_reachable(f"{api_url}/health"))
+                self._announced = True
             threading.Thread(target=self._supervise, name="supervisor", daemon=True).start()
             self._exits = entered.pop_all()
         self.start_seconds = time.monotonic() - began
@@ -152,15 +156,18 @@ class Stack:
         from stt_pipeline.store.migrations import upgrade
 
         # the slowest ones first, beside the migrations
-        for child in self._children:
-            if not child.service.needs_code_server:
-                child.start()
+        first = [child for child in self._children if not child.service.needs_code_server]
+        if self._is_new_database():
+            # the code server alone: two processes that create Dagster's tables at the same time fail
+            first = first[:1]
+        for child in first:
+            child.start()
         upgrade(self.database_url)
         if before:
             self._fail_runs_of(before)
         self._wait_until(socket_path.exists)
         for child in self._children:
-            if child.service.needs_code_server:
+            if child not in first:
                 child.start()
         if self._with_api:
             self._with_api = self._can_have_api()
@@ -169,6 +176,16 @@ class Stack:
                 self._start_api()
             except ConfigurationError as error:
                 self._print_status(str(error))
+
+    def _is_new_database(self) -> bool:
+        from stt_pipeline.store.migrations import is_current
+
+        store = Database(self.database_url)
+        try:
+            with store.begin() as connection:
+                return not is_current(connection)
+        finally:
+            store.dispose()
 
     def _can_have_api(self) -> bool:
         """Return whether the API's settings are valid, and print what is wrong; the other processes continue."""
@@ -233,9 +250,15 @@ class Stack:
                 if self._with_api and self.api_url is None and polls % _KEY_CHECK_POLLS == 0:
                     with suppress(ConfigurationError, OperationalError):
                         self._start_api()
-                        self._print_status(f"Admin API {self.api_url}")
                 self._restarter.restart_ended()
+            self._announce_api()
         os.kill(os.getpid(), signal.SIGTERM)
+
+    def _announce_api(self) -> None:
+        """Print the address of an API that was started after the stack, once it answers."""
+        if self.api_url and not self._announced and is_reachable(f"{self.api_url}/health"):
+            self._announced = True
+            self._print_status(f"Admin API {self.api_url}")
 
     def _stop(self) -> None:
         self._stopping = True

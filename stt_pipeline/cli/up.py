@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from stt_pipeline import health
 from stt_pipeline.cli.environment import environment, prepare_dagster_home
 from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.cli.terminal import out, print_status
@@ -22,7 +23,10 @@ def up(
 ) -> None:
     """Start Postgres if needed, the Dagster UI, its daemon and the admin API, and run until Ctrl-C."""
     settings = Settings() if port is None else Settings(ui_port=port)
-    print_status("Starting; the first start takes longest ...")
+    mail = health.mail(settings)
+    if mail.state == "fail":  # now, and not after hours of transcription
+        print_status(f"No mail can be sent. {mail.found} {mail.advice}".rstrip(), style="red")
+    print_status(f"Starting in {settings.home.absolute()}; the first start takes longest ...")
     try:
         with Stack(settings, print_status=print_status, with_api=True) as stack:
             out.print(ready_line(settings, stack), soft_wrap=True)

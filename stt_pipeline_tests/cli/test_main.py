@@ -99,6 +99,26 @@ def test_doctor_of_a_broken_machine(
     assert failed == {"Postgres", "speech model", "mail", "data folder"}
 
 
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("smtp://stt:s3cret@127.0.0.1:1", "127.0.0.1:1"),
+        ("http://mail", "STT_SMTP_URL must look like smtp://"),
+    ],
+)
+def test_up_reports_a_wrong_mail_setting_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str, expected: str
+) -> None:
+    monkeypatch.setenv("STT_SMTP_URL", url)
+    monkeypatch.setenv("STT_DATABASE_URL", "postgresql://127.0.0.1:1/x")  # so that nothing is started
+    assert stt(monkeypatch, "up", "--port", "0") == 2
+    first, second, *_ = capsys.readouterr().err.splitlines()
+    assert first.startswith("No mail can be sent. ")
+    assert expected in first
+    assert "s3cret" not in first
+    assert second.startswith("Starting in ")
+
+
 @pytest.mark.slow
 def test_doctor_writes_to_a_bucket_and_deletes_its_file(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], bucket: str

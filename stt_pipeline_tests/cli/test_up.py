@@ -45,6 +45,7 @@ class Up:
         names = ("STT_", "DAGSTER_", "PYTHONWARNINGS")
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith(names)}
         self.environment |= {"STT_API_PORT": "0", "STT_HOME": str(self.home), "STT_ENV_FILE": ""}
+        self.environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -110,6 +111,14 @@ def test_ready_means_that_the_ui_answers_and_the_daemon_is_alive(up: Up) -> None
     assert "The admin API has no key yet." in up.said
 
 
+def test_dagsters_tables_are_created_by_one_process(up: Up) -> None:
+    stack = running_stack(up.settings)
+    assert stack is not None
+    (webserver,) = (process for process in orphans(up.home) if "dagster_webserver" in process.cmdline())
+    # the code server opens its socket after it has created the tables
+    assert webserver.create_time() > Path(stack.code_server).stat().st_ctime
+
+
 def test_a_second_stack_on_the_same_home_is_rejected(up: Up) -> None:
     stack = running_stack(up.settings)
     assert stack is not None
@@ -118,6 +127,16 @@ def test_a_second_stack_on_the_same_home_is_rejected(up: Up) -> None:
     assert second.stderr.splitlines()[-1] == (
         f"`stt up` already runs on {up.home}: process {stack.pid}, UI {stack.ui_url}."
     )
+
+
+def test_a_second_stack_on_the_same_database_is_rejected(up: Up, tmp_path: Path) -> None:
+    url = running_url(up.settings)
+    assert url is not None and up.process is not None
+    settings = Settings(home=tmp_path, database_url=url, ui_port=0, _env_file=None)
+    with pytest.raises(ConfigurationError, match="Another stack runs on this database") as refused:
+        Stack(settings, print_status=print).__enter__()
+    assert f"stt up, process {up.process.pid} on " in str(refused.value)
+    assert not orphans(tmp_path)
 
 
 def test_env_connects_to_the_same_instance(up: Up) -> None:
@@ -146,6 +165,8 @@ def test_the_api_starts_when_a_key_exists(up: Up) -> None:
     key = made.stdout.strip()
     # `stt up` also polls for a key
     up.wait(lambda: "Admin API http" in up.said)
+    (announced,) = re.findall(r"^Admin API (http://127.0.0.1:\d+)$", up.said, flags=re.M)
+    assert requests.get(f"{announced}/health", timeout=10).ok
     with subprocess.Popen(
         [*STT, "api"],
         cwd=up.folder,
@@ -158,7 +179,7 @@ def test_the_api_starts_when_a_key_exists(up: Up) -> None:
         ready = process.stdout.readline()
         url = ready.split()[2]
         assert ready == f"Admin API {url} · stop with Ctrl-C\n"
-        up.wait(lambda: is_reachable(f"{url}/health"))
+        assert is_reachable(f"{url}/health")
         batches = f"{url}/api/v1/admin/stt-batches"
         assert (
             requests.get(batches, headers={"Authorization": f"Bearer {key}"}, timeout=10).status_code == 200

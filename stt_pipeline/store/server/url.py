@@ -35,6 +35,15 @@ def psycopg2_url(url: str) -> str:
     return _with_driver(url, "postgresql+psycopg2")
 
 
+def libpq_url(url: str) -> str:
+    """Return ``url`` as libpq takes it, without a driver.
+
+    Raises:
+        ConfigurationError: ``url`` is not the URL of a Postgres database.
+    """
+    return _with_driver(url, "postgresql")
+
+
 def place_of(url: str) -> str:
     """Return host, port and database of ``url`` for messages, without user and password."""
     parsed = _parsed(url)
