@@ -3,6 +3,7 @@
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+DEVELOPMENT := .venv/.installed-development
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check bench docs sbom lock
@@ -10,13 +11,18 @@ INSTALLED := .venv/.installed
 help:  ## Print these lines
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(INSTALLED)  ## Make .venv and install the locked packages (again when they change)
+setup: $(INSTALLED)  ## Make .venv and install the product's locked packages (again when they change)
 	@echo "Everything is in .venv; its commands are in $(BIN), such as $(BIN)/stt."
 
-# a stamp file: nothing is installed while the lock is unchanged
-$(INSTALLED): pyproject.toml requirements/dev.txt tools/setup.sh tools/lock_lines.sh
+# stamp files: nothing is installed while a lock is unchanged
+$(INSTALLED): pyproject.toml requirements/runtime.txt tools/setup.sh tools/lock_lines.sh
 	@PYTHON="$(PYTHON)" sh tools/setup.sh
 	@touch $@
+
+# the same versions and the development tools, for the targets that need them
+$(DEVELOPMENT): pyproject.toml requirements/dev.txt tools/setup.sh tools/lock_lines.sh
+	@PYTHON="$(PYTHON)" sh tools/setup.sh requirements/dev.txt
+	@touch $(INSTALLED) $@
 
 demo: $(INSTALLED)  ## Transcribe the sample meetings through a whole Dagster instance and score the result
 	$(BIN)/stt demo
@@ -27,22 +33,22 @@ up: $(INSTALLED)  ## Start Postgres, the Dagster UI, its daemon and the admin AP
 # each test file runs in one process, because its tests share servers. The slowest files start first (conftest.py)
 SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test: $(INSTALLED)  ## Run every test
+test: $(DEVELOPMENT)  ## Run every test
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
-check: $(INSTALLED)  ## Check format, lint, types and the direction of imports
+check: $(DEVELOPMENT)  ## Check format, lint, types and the direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(INSTALLED)  ## Write the generated pages again: .env.example, docs/backends.md, the rooms
+docs: $(DEVELOPMENT)  ## Write the generated pages again: .env.example, docs/backends.md, the rooms
 	$(BIN)/python -m tools.env_example > .env.example
 	$(BIN)/python -m tools.backends_page > docs/backends.md
 	$(BIN)/python -m tools.rooms
 
 # `make bench NAME=x ARGS=...` is `python -m benchmarks.x ...`
-bench: $(INSTALLED)  ## List the benchmarks, or run one: make bench NAME=...
+bench: $(DEVELOPMENT)  ## List the benchmarks, or run one: make bench NAME=...
 ifdef NAME
 	$(BIN)/python -m benchmarks.$(NAME) $(ARGS)
 else
@@ -54,14 +60,14 @@ endif
 
 SBOM := sbom.cdx.json
 
-sbom: $(INSTALLED)  ## Write sbom.cdx.json: the packages that the product needs, with versions and hashes (CycloneDX)
+sbom: $(DEVELOPMENT)  ## Write sbom.cdx.json: the packages that the product needs, with versions and hashes (CycloneDX)
 	@$(BIN)/python -W ignore::UserWarning -m cyclonedx_py requirements requirements/runtime.txt \
 	    --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file $(SBOM)
 
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \
     --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
 
-lock:  ## Resolve the versions in requirements/ again (make lock ARGS=--upgrade takes newer ones)
+lock: $(DEVELOPMENT)  ## Resolve the versions in requirements/ again (make lock ARGS=--upgrade takes newer ones)
 	$(LOCK) --extra dev -o requirements/dev.txt $(ARGS)
 	$(LOCK) -c requirements/dev.txt -o requirements/runtime.txt $(ARGS)
 	$(LOCK) -c requirements/dev.txt --extra demo-model -o requirements/demo-model.txt $(ARGS)

@@ -1,8 +1,10 @@
 #!/bin/sh
-# Makes .venv with a Python from 3.11 to 3.13 and installs the packages of requirements/dev.txt into it, this package as editable.
-# `make setup` calls it. PYTHON=/path/to/python chooses the interpreter, VENV=folder another folder than .venv.
+# Makes .venv with a Python from 3.11 to 3.13, and installs a lock's packages into it, this package as editable.
+# Usage: setup.sh [requirements/FILE.txt], by default requirements/runtime.txt, which has no development tools. `make` calls it.
+# PYTHON=/path/to/python chooses the interpreter, VENV=folder another folder than .venv.
 set -eu
 
+lock=${1:-requirements/runtime.txt}
 venv=${VENV:-.venv}
 in_range='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'
 
@@ -29,19 +31,22 @@ fi
 
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 
-lock=requirements/dev.txt
-uv_lock=$(mktemp)
-trap 'rm -f "$uv_lock"' EXIT
-sh tools/lock_lines.sh only uv "$lock" >"$uv_lock"
+# uv installs, and setuptools builds this package: both stay outside the environment
+tools=$(mktemp -d)
+trap 'rm -rf "$tools"' EXIT
+sh tools/lock_lines.sh only 'uv|setuptools' requirements/dev.txt >"$tools/lock.txt"
+
+echo "Installing $(grep -c '^[a-z0-9].*==' "$lock") packages of $lock into $venv; the first time takes a minute ..."
+pip install --quiet --target "$tools/packages" --require-hashes --no-deps -r "$tools/lock.txt"
 
 # The lock first, with hashes: pip and uv reject a file with another hash. Then our package, which has no hash.
-# --no-deps: the lock is complete. --no-build-isolation: setuptools comes from the lock, too.
+# --no-deps: the lock is complete. --no-build-isolation: setuptools is the locked one.
 install_locked() { "$@" --require-hashes --no-deps -r "$lock"; }
-install_ours() { "$@" --no-deps --no-build-isolation -e .; }
+install_ours() { PYTHONPATH="$tools/packages" "$@" --no-deps --no-build-isolation -e .; }
 
 # uv is many times faster, but does not read the index that pip may have in its configuration.
-if ! pip config list | grep -q '[.]index-url=' && pip install --quiet --require-hashes --no-deps -r "$uv_lock"; then
-    uv() { "$venv/bin/uv" pip install --python "$venv/bin/python" --compile-bytecode "$@"; }
+if ! pip config list | grep -q '[.]index-url='; then
+    uv() { "$tools/packages/bin/uv" pip install --quiet --python "$venv/bin/python" --compile-bytecode "$@"; }
     if install_locked uv && install_ours uv; then
         exit 0
     fi

@@ -16,7 +16,7 @@ if [ -e "$stamp" ] && [ -z "$(find pyproject.toml "$lock" tools/setup_dagster.sh
     exit 0
 fi
 rm -f "$venv"/.dagster-*
-PYTHON=.venv/bin/python VENV=$venv sh tools/setup.sh
+PYTHON=.venv/bin/python VENV=$venv sh tools/setup.sh "$lock"
 # not locked, so without hashes: only tests use it
 "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps \
     "dagster==$version" "dagster-graphql==$version" "dagster-pipes==$version" "dagster-shared==$version" \

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -75,7 +76,7 @@ def test_sbom_names_every_package_of_the_product(tmp_path: Path) -> None:
             "-C",
             ROOT,
             "-o",
-            ".venv/.installed",
+            ".venv/.installed-development",
             "sbom",
             f"SBOM={sbom}",
             f"BIN={Path(sys.executable).parent}",
@@ -174,3 +175,34 @@ def test_the_postgres_that_is_installed_is_the_one_that_is_meant() -> None:
         [binary("postgres"), "--version"], capture_output=True, text=True, check=True
     ).stdout
     assert re.search(rf"\b{VERSION}\.\d+$", said.strip())
+
+
+@pytest.mark.parametrize(
+    ("target", "lock"),
+    [
+        ("setup", "runtime"),
+        ("demo", "runtime"),
+        ("up", "runtime"),
+        ("test", "dev"),
+        ("check", "dev"),
+        ("docs", "dev"),
+    ],
+)
+def test_a_target_installs_the_lock_that_it_needs(target: str, lock: str, tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("requirements", "tools"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    # --dry-run: the commands, in a checkout without .venv
+    commands = subprocess.run(
+        ["make", "-C", tmp_path, "--dry-run", target], capture_output=True, text=True, check=True
+    ).stdout
+    (installed,) = re.findall(r"sh tools/setup\.sh *(\S*)$", commands, flags=re.M)
+    assert (installed or "requirements/runtime.txt") == f"requirements/{lock}.txt"
+
+
+def test_the_runtime_lock_has_no_development_tools() -> None:
+    assert (
+        not {"pytest", "ruff", "mypy", "import-linter", "uv", "setuptools", "moto"}
+        & locked("runtime.txt").keys()
+    )
