@@ -211,6 +211,10 @@ FORMATS = Registry(
         "docx": Backend(
             "stt_pipeline.minutes.formats.docx:Docx", "minutes and transcript as a Word document"
         ),
+        "html": Backend(
+            "stt_pipeline.minutes.formats.html:Html",
+            "minutes and transcript as a page for a browser; `stt transcribe` adds a player",
+        ),
         "rttm": Backend("stt_pipeline.minutes.formats.rttm:Rttm", "speaker turns as RTTM"),
     },
 )

@@ -20,15 +20,19 @@ from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.cli.batch.watch import watched
+from stt_pipeline.cli.demo_page import write_page
 from stt_pipeline.cli.stack_lock import running_stack
 from stt_pipeline.cli.supervisor import Stack
-from stt_pipeline.cli.terminal import err, out, print_status
+from stt_pipeline.cli.terminal import err, out, print_status, program
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.access.audit import Actor
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.results import emails
 from stt_pipeline.store.server.embedded import with_database
+
+PAGE = "demo.html"
+"""In ``STT_HOME``: the recordings of the last demo."""
 
 _RECIPIENT = "team@example.com"  # a domain that is reserved for examples: it receives no mail
 
@@ -74,11 +78,13 @@ def demo(
         scores = score_batch(database, batch.id, folder / "reference")
         with database.begin() as connection:
             result = totals(scores, figures, emails.sent_of_batch(connection, batch.id))
+        page = settings.home.absolute() / PAGE
+        has_page = write_page(database, batch.id, page)
     (err if as_json else out).print(score_table(scores, result))
     for score in scores:
         if score.speech.error:
             print_status(f"{score.speech.name}: {score.speech.error}", style="red")
-    _print_places(settings, figures)
+    _print_places(settings, figures, page if has_page else None)
     if as_json:
         typer.echo(json.dumps(result.as_json()))
     if figures.failed or figures.status != "completed":
@@ -155,18 +161,22 @@ def score_table(scores: list[FileScore], result: Totals) -> Table:
     return table
 
 
-def _print_places(settings: Settings, figures: Progress) -> None:
-    home = settings.home
+def _print_places(settings: Settings, figures: Progress, page: Path | None) -> None:
+    home = settings.home.absolute()
     batch = BatchKey(figures.batch_id)
     seconds = (figures.completed_at - figures.created_at).total_seconds() if figures.completed_at else 0.0
+    export = f"{program()} export {figures.batch_id}"
     lines = {
-        "transcripts": f"stt export {figures.batch_id} --output-dir transcripts --format txt,md,vtt",
+        "read, listen": f"open {page} in a browser: transcripts, minutes and audio",
+        "other formats": f"{export} --output-dir transcripts --format txt,md,docx",
         "Parquet": f"{settings.data_root}/transcripts/batch={batch} and .../minutes/batch={batch}",
         "mails": str(home / "outbox"),
-        "Dagster UI": "stt up, then assets, lineage, partitions and runs at the address it prints",
+        "Dagster UI": f"{program()} up, then assets, lineage, partitions and runs at the address it prints",
     }
+    if page is None:
+        del lines["read, listen"]
     print_status(
         f"\nDone in {seconds:.0f} s from the batch's creation to its completion. The results are in:"
     )
     for name, place in lines.items():
-        print_status(f"  {name:12} {place}")
+        print_status(f"  {name:14} {place}")

@@ -19,8 +19,8 @@ from stt_pipeline.cli.evaluate import evaluate
 from stt_pipeline.cli.export import export
 from stt_pipeline.cli.files import file, files
 from stt_pipeline.cli.search import search
-from stt_pipeline.cli.show import show
 from stt_pipeline.cli.setting_names import unknown_names
+from stt_pipeline.cli.show import show
 from stt_pipeline.cli.terminal import print_status
 from stt_pipeline.cli.transcribe import transcribe
 from stt_pipeline.cli.up import env, up

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from stt_pipeline.audio.address import display_name
+from stt_pipeline.audio.playable import mp3
 from stt_pipeline.audio.sound import Sound, SoundFile
 from stt_pipeline.batches.requests.backend_choice import diarizer_for, summarizer_for, transcriber_for
 from stt_pipeline.batches.requests.options import (
@@ -48,6 +49,10 @@ def transcribe(
         str,
         typer.Option("--format", help=FORMATS_HELP),
     ] = "txt",
+    open_page: Annotated[
+        bool,
+        typer.Option("--open", help="Also write html, a page with a player, and open it in the browser."),
+    ] = False,
     model: Annotated[
         str, typer.Option(help="Speech model, such as small, large-v3, demo or a folder; else STT_MODEL.")
     ] = "",
@@ -80,7 +85,7 @@ def transcribe(
     settings = Settings()
     if model_batch_size:
         settings = settings.model_copy(update={"model_batch_size": model_batch_size})
-    kinds = parsed_formats(formats)
+    kinds = parsed_formats(f"{formats},html" if open_page else formats)
     stems = _stems(files, output_dir)
     asked = speech_options(
         option,
@@ -111,13 +116,15 @@ def transcribe(
                     raise outcome.result
                 transcript, turns = _with_speakers(file, outcome.result, diarize, asked, settings.device)
                 without_speakers += turns is None
-                written = _write(stems[file], kinds, name, transcript, turns, summarizer, asked)
+                written = _write(stems[file], kinds, file, transcript, turns, summarizer, asked)
             except Exception as error:
                 _raise_unless_of_a_file(error)
                 failed += 1
                 print_status(_error_message(name, error), style="red")
             else:
                 print_status(f"{_described(name, transcript)} -> {', '.join(str(path) for path in written)}")
+                if open_page:
+                    _open_in_browser(written)
                 if quality_notes := Figures.of(transcript).quality_notes:
                     print_status(f"{name}: review it: {', '.join(quality_notes)}.", style="yellow")
                 done.append(replace(transcript, segments=()))
@@ -154,7 +161,7 @@ def _with_speakers(
 def _write(
     stem: Path,
     kinds: Sequence[str],
-    name: str,
+    file: Path,
     transcript: Transcript,
     turns: Sequence[SpeakerTurn] | None,
     summarizer: Summarizer,
@@ -164,8 +171,21 @@ def _write(
         kinds = [kind for kind in kinds if not export_format(kind).needs_turns]
     with_minutes = any(export_format(kind).has_minutes for kind in kinds)
     minutes = summarizer.summarize(transcript) if with_minutes else None
-    content = ExportContent(name, transcript, minutes, turns or (), document_options(asked))
+    content = ExportContent(
+        display_name(file),
+        transcript,
+        minutes,
+        turns or (),
+        document_options(asked),
+        partial(mp3, SoundFile(file)),
+    )
     return write_formats(stem, kinds, content)
+
+
+def _open_in_browser(written: "Sequence[UPath | Path]") -> None:
+    """Open the page among the written files; a machine without a browser has its path on the terminal."""
+    page = next(path for path in written if path.suffix == ".html")
+    typer.launch(str(page))
 
 
 def _raise_unless_of_a_file(error: Exception) -> None:

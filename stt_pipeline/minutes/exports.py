@@ -3,7 +3,7 @@
 The formats are in `stt_pipeline.minutes.formats`. Nothing here writes a file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +26,7 @@ class ExportContent:
         minutes: None where there are none yet.
         turns: speaker turns, in order of time.
         options: language and facts that the recording does not have.
+        audio: returns the recording as MP3, for formats that play it; None where the recording is not at hand.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ExportContent:
     minutes: Minutes | None = None
     turns: Sequence[SpeakerTurn] = ()
     options: DocumentOptions = NO_OPTIONS
+    audio: Callable[[], bytes] | None = None
 
     def document(self) -> "Document":
         """Return the content as readers see it, in the document's language."""

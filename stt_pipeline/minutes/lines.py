@@ -13,13 +13,15 @@ _DOUBT = " (?)"
 class TranscriptLine:
     """One segment with text: ``time`` as ``[m:ss]``, the speaker's label or "", the text on one line.
 
-    ``doubt`` marks a possible hallucination, else it is ""; plain text does not show it.
+    ``start`` and ``end`` are in seconds. ``doubt`` marks a possible hallucination, else it is ""; plain text does not show it.
     """
 
     time: str
     speaker: str
     text: str
     doubt: str = ""
+    start: float = 0.0
+    end: float = 0.0
 
     def __str__(self) -> str:
         speaker = f"{self.speaker}: " if self.speaker else ""
@@ -32,4 +34,5 @@ def transcript_lines(transcript: Transcript) -> Iterator[TranscriptLine]:
         text = " ".join(segment.text.split())
         if text:
             doubt = _DOUBT if segment.hallucination_reasons else ""
-            yield TranscriptLine(f"[{clock(segment.start)}]", segment.speaker or "", text, doubt)
+            time = f"[{clock(segment.start)}]"
+            yield TranscriptLine(time, segment.speaker or "", text, doubt, segment.start, segment.end)
