@@ -167,3 +167,8 @@ def test_a_new_postgres_is_announced(stt: Stt, tmp_path: Path) -> None:
     first, second = stt("batch", "list"), stt("batch", "list")
     assert f"Starting an empty Postgres in {tmp_path / '.stt' / 'postgres'}" in first.err
     assert "Postgres" not in second.err
+
+
+def test_settings_in_a_log_show_no_password() -> None:
+    url = "//stt:s3cret@127.0.0.1/x"
+    assert "s3cret" not in repr(Settings(database_url=f"postgresql:{url}", smtp_url=f"smtp:{url}"))

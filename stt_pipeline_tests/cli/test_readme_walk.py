@@ -29,7 +29,7 @@ _NEEDS_S3 = {"stt batch create s3://recordings/2026", "stt watch add s3://record
 _REFUSED = {
     "pause": "is completed",
     "cancel": "is completed",
-    "retry": "no failed files",
+    "retry": "no failed file",
 }
 """What the actions say about a batch that has ended well."""
 
@@ -53,17 +53,23 @@ class Reader:
         """Run a line and return what it prints."""
         if line.startswith(("cd ", "export ")):
             self.lasting.append(line)
-        ran = subprocess.run(
-            ["bash", "-c", "\n".join(["set -e", *self.lasting, line])],
-            cwd=self.folder,
-            env=self.environment,
-            input="y\n",
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_SECONDS,
-            check=False,
-        )
+        keyboard, terminal = os.openpty()
+        os.write(keyboard, b"y\n")  # for a line that asks
+        try:
+            ran = subprocess.run(
+                ["bash", "-c", "\n".join(["set -e", *self.lasting, line])],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=terminal,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=_SECONDS,
+                check=False,
+            )
+        finally:
+            os.close(terminal)
+            os.close(keyboard)
         assert ran.returncode in codes, f"{line}\n{ran.stdout}"
         assert "Traceback" not in ran.stdout
         return ran.stdout

@@ -51,7 +51,9 @@ def test_every_format_of_several_files_of_which_one_is_unreadable(stt: Stt, tmp_
     ]
     files[1].write_text("this is text")
     folder = tmp_path / "out" / "["  # with markup, "[/b]" would close "[b]"
-    ended = stt("transcribe", *files, "--output-dir", folder, "--format", "txt,SRT, vtt,json,md,docx,rttm")
+    ended = stt(
+        "transcribe", *files, "--output-dir", folder, "--format", "txt,SRT, vtt,json,md,docx,html,rttm"
+    )
     assert (ended.code, ended.out) == (1, "")
     *lines, note, summary = ended.err.splitlines()
     # the files finish in any order
@@ -63,7 +65,7 @@ def test_every_format_of_several_files_of_which_one_is_unreadable(stt: Stt, tmp_
     assert summary.startswith("2 of 3 files transcribed: 13 s of audio in ")
     assert "times real time (real-time factor " in summary
     written = {path.name: path.read_bytes().decode(errors="replace") for path in folder.iterdir()}
-    kinds = ("txt", "srt", "vtt", "json", "md", "docx", "rttm")
+    kinds = ("txt", "srt", "vtt", "json", "md", "docx", "html", "rttm")
     assert set(written) == {f"{stem}.{kind}" for stem in (meeting, "b]") for kind in kinds}
     assert written[f"{meeting}.rttm"].startswith("SPEAKER [초안]_주간_회의_:smile: 1 ")
     assert written["b].rttm"] == ""
@@ -72,7 +74,13 @@ def test_every_format_of_several_files_of_which_one_is_unreadable(stt: Stt, tmp_
     assert "회의" in text
     assert page["minutes"]["summary"]
     assert all(segment["speaker"] for segment in page["segments"])
-    for kind, mark in (("srt", "-->"), ("vtt", "WEBVTT"), ("txt", "화자 1: "), ("md", "## ")):
+    for kind, mark in (
+        ("srt", "-->"),
+        ("vtt", "WEBVTT"),
+        ("txt", "화자 1: "),
+        ("md", "## "),
+        ("html", "<audio "),
+    ):
         assert mark in written[f"{meeting}.{kind}"]
         assert page["segments"][0]["text"] in written[f"{meeting}.{kind}"]
 
