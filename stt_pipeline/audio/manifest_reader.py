@@ -8,7 +8,7 @@ import csv
 import gzip
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ LIST_ENDINGS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz
 MANIFEST = "manifest.json"
 
 _PARQUET_BATCH_ROWS = 5_000
-_MAX_LINE_LENGTH = 1 << 20
+_MAX_ROW_LENGTH = 1 << 20
 _MAX_MANIFEST_BYTES = 64 << 20
 _ETAG = re.compile(r'[^\x00-\x20"\ud800-\udfff]{1,200}')
 _ROW_FORMAT = (
@@ -71,8 +71,10 @@ def is_file_list(address: str) -> bool:
     return name == MANIFEST or name.endswith(LIST_ENDINGS)
 
 
-def rows_of_list(path: Path, name: str) -> Iterator[ListedRow]:
+def rows_of_list(path: Path, name: str) -> Iterator[ListedRow | None]:
     """Yield the rows of the list at ``path``; ``name`` gives its format and appears in messages.
+
+    None stands for a row without an object, such as an empty line: a caller with a time limit can stop there, too.
 
     Raises:
         InvalidRequestError: the list is damaged, or a row is not valid.
@@ -86,11 +88,11 @@ def rows_of_list(path: Path, name: str) -> Iterator[ListedRow]:
         else:
             rows = _json_lines(path, name)
         for place, values in rows:
-            yield from _row(values, place)
+            yield _row(values, place) if values is not None else None
 
 
-def rows_of_inventory(path: Path, name: str, inventory: Inventory) -> Iterator[ListedRow]:
-    """Yield the rows of one data file of an inventory: latest versions only, without delete markers.
+def rows_of_inventory(path: Path, name: str, inventory: Inventory) -> Iterator[ListedRow | None]:
+    """Yield the rows of one data file of an inventory: latest versions only; None for others and for delete markers.
 
     Raises:
         InvalidRequestError: as for :func:`rows_of_list`.
@@ -98,12 +100,17 @@ def rows_of_inventory(path: Path, name: str, inventory: Inventory) -> Iterator[L
     with _reading(name):
         rows = _parquet(path, name) if inventory.is_parquet else _csv(path, name, inventory.columns)
         for place, values in rows:
-            if _has_value(values, "islatest", "false") or _has_value(values, "isdeletemarker", "true"):
+            if (
+                values is None
+                or _has_value(values, "islatest", "false")
+                or _has_value(values, "isdeletemarker", "true")
+            ):
+                yield None
                 continue
             if not inventory.is_parquet:
                 # only CSV has URL-encoded keys (S3 User Guide, "Amazon S3 Inventory list")
                 values = {**values, "key": unquote_plus(values.get("key") or "")}
-            yield from _row(values, place)
+            yield _row(values, place)
 
 
 def read_manifest(path: Path, name: str) -> Inventory:
@@ -133,9 +140,10 @@ def read_manifest(path: Path, name: str) -> Inventory:
     return Inventory(files, file_format == "PARQUET", columns)
 
 
-def _csv(path: Path, name: str, columns: list[str] | None) -> Iterator[tuple[str, Values]]:
+def _csv(path: Path, name: str, columns: list[str] | None) -> Iterator[tuple[str, Values | None]]:
     with _opened(path, name) as file:
-        reader = csv.reader(_lines(file, name))
+        lines = _Lines(file, name)
+        reader = csv.reader(lines)
         if columns is None:
             header = next(reader, [])
             columns = [_column(title) for title in header]
@@ -144,21 +152,24 @@ def _csv(path: Path, name: str, columns: list[str] | None) -> Iterator[tuple[str
                     f"{name}, line 1: the header is missing, or it has neither uri nor bucket and key. {_ROW_FORMAT}"
                 )
         for values in reader:
-            if values:
-                place = f"{name}, line {reader.line_num}"
-                if len(values) != len(columns):
-                    raise InvalidRequestError(
-                        f"{place}: {len(values)} values, but {len(columns)} columns. {_ROW_FORMAT}"
-                    )
-                yield place, dict(zip(columns, values, strict=True))
+            lines.start_row()
+            place = f"{name}, line {reader.line_num}"
+            if values and len(values) != len(columns):
+                raise InvalidRequestError(
+                    f"{place}: {len(values)} values, but {len(columns)} columns. {_ROW_FORMAT}"
+                )
+            yield place, dict(zip(columns, values, strict=True)) if values else None
 
 
-def _json_lines(path: Path, name: str) -> Iterator[tuple[str, Values]]:
+def _json_lines(path: Path, name: str) -> Iterator[tuple[str, Values | None]]:
     with _opened(path, name) as file:
-        for number, line in enumerate(_lines(file, name), start=1):
+        lines = _Lines(file, name)
+        for line in lines:
+            lines.start_row()
+            place = f"{name}, line {lines.number}"
             if not line.strip():
+                yield place, None
                 continue
-            place = f"{name}, line {number}"
             try:
                 values = json.loads(line)
             except (ValueError, RecursionError) as error:
@@ -168,7 +179,7 @@ def _json_lines(path: Path, name: str) -> Iterator[tuple[str, Values]]:
             yield place, {_column(title): value for title, value in values.items()}
 
 
-def _parquet(path: Path, name: str) -> Iterator[tuple[str, Values]]:
+def _parquet(path: Path, name: str) -> Iterator[tuple[str, Values | None]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -187,8 +198,8 @@ def _parquet(path: Path, name: str) -> Iterator[tuple[str, Values]]:
         raise InvalidRequestError(f"{name} cannot be read as Parquet ({error}): write it again.") from error
 
 
-def _row(values: Values, place: str) -> Iterator[ListedRow]:
-    """Yield the row, or nothing for a folder."""
+def _row(values: Values, place: str) -> ListedRow | None:
+    """Return the row, or None for a folder."""
     try:
         address = _address(values)
         size = _value(values, "size")
@@ -207,8 +218,7 @@ def _row(values: Values, place: str) -> Iterator[ListedRow]:
         raise InvalidRequestError(
             f"{place}: the address has more than {LONGEST_ADDRESS:,} bytes. {_ROW_FORMAT}"
         )
-    if address.key and not address.key.endswith("/"):
-        yield row
+    return row if address.key and not address.key.endswith("/") else None
 
 
 def _etag(text: str) -> str:
@@ -277,14 +287,30 @@ def _opened(path: Path, name: str) -> "AbstractContextManager[IO[str]]":
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _lines(file: IO[str], name: str) -> Iterator[str]:
-    lines: Iterable[str] = iter(lambda: file.readline(_MAX_LINE_LENGTH), "")
-    for number, line in enumerate(lines, start=1):
-        if len(line) == _MAX_LINE_LENGTH:
+class _Lines(Iterator[str]):
+    """The lines of a list. A row, which may have several lines in CSV, has a limit, so memory does not grow."""
+
+    def __init__(self, file: IO[str], name: str) -> None:
+        self.number = 0
+        self._file = file
+        self._name = name
+        self._row_length = 0
+
+    def __next__(self) -> str:
+        line = self._file.readline(_MAX_ROW_LENGTH)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        self._row_length += len(line)
+        if self._row_length >= _MAX_ROW_LENGTH:
             raise InvalidRequestError(
-                f"{name}, line {number} is longer than {_MAX_LINE_LENGTH:,} characters."
+                f"{self._name}, line {self.number}: the row is longer than {_MAX_ROW_LENGTH:,} characters."
             )
-        yield line
+        return line
+
+    def start_row(self) -> None:
+        """Note that a row is complete, and the next line begins another one."""
+        self._row_length = 0
 
 
 @contextmanager

@@ -83,7 +83,7 @@ class ManifestSource:
     def iter_unordered(self) -> Iterator[SourceObject | None]:
         """See :meth:`Source.iter_unordered`."""
         for row in self._rows():
-            yield self._object(row) if self._is_allowed(row) else None
+            yield self._object(row) if row and self._is_allowed(row) else None
 
     def matches(self, uri: str) -> bool:
         """Return whether a list could contain ``uri`` for this source; the list itself is not read."""
@@ -109,7 +109,7 @@ class ManifestSource:
             raise InvalidRequestError(f"{address} is not inside the source {self.uri}.") from None
 
     def _matching(self) -> Iterator[ListedRow]:
-        return (row for row in self._rows() if self._is_allowed(row))
+        return (row for row in self._rows() if row and self._is_allowed(row))
 
     def _is_allowed(self, row: ListedRow) -> bool:
         """Return whether a row matches; a row that matches but is not allowed ends the listing with an error."""
@@ -121,8 +121,8 @@ class ManifestSource:
             raise InvalidRequestError(f"{row.place}: {error}") from error
         return True
 
-    def _rows(self) -> Iterator[ListedRow]:
-        """Yield the rows of the list, or of all data files of an inventory."""
+    def _rows(self) -> Iterator[ListedRow | None]:
+        """Yield the rows of the list, or of all data files of an inventory; None for a row without an object."""
         name = self._address.name
         with self._list_file(self._address) as path:
             if name.lower() != MANIFEST:

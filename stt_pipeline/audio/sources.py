@@ -68,7 +68,7 @@ class Source(Protocol):
         ...
 
     def iter_unordered(self) -> Iterator[SourceObject | None]:
-        """Yield the matching objects in any order, and None for each name that does not match.
+        """Yield the matching objects in any order, and None for each name that does not match, or row of a list without a name.
 
         For callers with a time limit: a listing reads and sorts a whole folder before it yields, this does not.
 

@@ -50,7 +50,9 @@ class Estimate(BaseModel):
     is_complete: bool = Field(
         description="The whole source was listed; otherwise all figures are lower bounds.", examples=[True]
     )
-    listed: int = Field(description="Names that were listed, matching or not.", examples=[1312])
+    listed: int = Field(
+        description="Names, or rows of a list, that were read, matching or not.", examples=[1312]
+    )
     sampled: int = Field(description="Files that were opened to measure their length.", examples=[20])
     unreadable: int = Field(description="Sampled files that have no audio.", examples=[1])
     expected_hours: float = Field(

@@ -1,5 +1,6 @@
 """Sources outside of STT_ALLOWED_SOURCES, in many spellings, and patterns that would take long."""
 
+import gzip
 from dataclasses import replace
 
 import pytest
@@ -136,3 +137,17 @@ def test_every_endpoint_with_a_source_checks_the_setting(target: Target) -> None
             assert "STT_ALLOWED_SOURCES" in answer.json()["detail"]
             checked += 1
     assert checked == 3
+
+
+@pytest.mark.parametrize("name", ["list.csv.gz", "list.jsonl.gz"])
+def test_an_estimate_does_not_read_endless_lines(target: Target, name: str) -> None:
+    """100 MB of empty lines are 100 kB in the list; all of them would take minutes."""
+    path = target.folder / name
+    path.write_bytes(gzip.compress(b"uri\n" * name.count("csv") + b"\n" * 100_000_000, compresslevel=1))
+    try:
+        answer = target.send("POST", f"{BATCHES}/estimate", json={"source_path": str(path)})
+    finally:
+        path.unlink()
+    assert answer.status_code == 200
+    assert (answer.json()["files"], answer.json()["is_complete"]) == (0, False)
+    assert not target.has_changed()
