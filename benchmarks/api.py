@@ -54,7 +54,7 @@ def main() -> None:
             large = _filled(database, options.files, options.small_batches)
             _, key = keys.create(database, name="benchmark", role="admin", actor=Actor("benchmark"))
             database.dispose()
-            with _server(settings, url, source) as port:
+            with served_api(settings, url, source) as (port, _):
                 figures = _measure(port, key, large, source, options.seconds)
     print(json.dumps({"clients": CLIENTS, "files": options.files, **figures, "cores": os.cpu_count()}))
 
@@ -77,8 +77,8 @@ def _filled(database: Database, files: int, small_batches: int) -> int:
 
 
 @contextmanager
-def _server(settings: Settings, url: str, source: Path) -> Iterator[int]:
-    """Run `stt api`; the value is its port."""
+def served_api(settings: Settings, url: str, source: Path) -> Iterator[tuple[int, int]]:
+    """Run `stt api`; the values are its port and its process id."""
     port = usable_port("127.0.0.1", 0, what="The benchmark", setting="")
     variables = {
         **os.environ,
@@ -93,7 +93,7 @@ def _server(settings: Settings, url: str, source: Path) -> Iterator[int]:
                 if process.poll() is not None:
                     raise SystemExit(f"stt api exited with code {process.returncode}; its log is above.")
                 time.sleep(0.2)
-            yield port
+            yield port, process.pid
         finally:
             process.terminate()
 

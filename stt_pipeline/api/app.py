@@ -12,6 +12,7 @@ from stt_pipeline.api.metrics import Metrics, MetricsMiddleware
 from stt_pipeline.api.middleware import BodyLimit, RequestIdMiddleware
 from stt_pipeline.api.problems import Problem, add_handlers, documented
 from stt_pipeline.api.progress_feed import ProgressFeed
+from stt_pipeline.api.query_parameters import refuse_unknown
 from stt_pipeline.api.rate_limits import RateLimits
 from stt_pipeline.api.routes import (
     batches,
@@ -23,6 +24,7 @@ from stt_pipeline.api.routes import (
     transcriptions,
     watches,
 )
+from stt_pipeline.api.transcript_reads import TranscriptReads
 from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.sqs import QueueAccess
@@ -52,6 +54,7 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
         description=_DESCRIPTION,
         # FastAPI's pages load scripts from another host into a page where users enter their key
         docs_url=None,
+        openapi_url=None,  # an endpoint of `operations`, where the rules of all endpoints apply
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
@@ -62,10 +65,11 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
     app.state.queues = QueueAccess.of(settings)
     app.state.policy = policy or load_policy(settings) or RoleTable()
     app.state.feed = ProgressFeed(database)
+    app.state.reads = TranscriptReads()
     app.state.health = HealthChecks(settings, database)
     app.state.metrics = Metrics(database)
     app.state.limits = RateLimits(settings.api_rate_limit)
-    guards = [Depends(authorize)]
+    guards = [Depends(authorize), Depends(refuse_unknown)]
     errors = documented(400, 401, 403, 408, 413, 422, 429, 503)
     for module in (estimate, batches, progress, files, transcriptions, search, watches):
         app.include_router(module.router, prefix=_ADMIN, dependencies=guards, responses=errors)

@@ -12,11 +12,13 @@ from stt_pipeline.api.app import create_app
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech import korean
+from stt_pipeline.speech.freed_memory import limit_heaps
 from stt_pipeline.store.access import api_keys
 from stt_pipeline.store.database import Database
 
 _CONNECTIONS = 20  # half the number of starlette's threads: more would only wait inside Postgres
 _MAX_CONNECTIONS = 1_000  # HTTP connections at a time, including streams; others get 503
+_HEAPS = 2  # more keep memory, and save no time: the threads share the interpreter's lock
 _STOP_SECONDS = 3  # for active requests; streams would not end
 
 
@@ -66,6 +68,7 @@ def serve(settings: Settings, url: str, *, port: int, on_ready: Callable[[], Non
     Raises:
         ConfigurationError: a setting is invalid, or no key exists.
     """
+    limit_heaps(_HEAPS)
     database = Database(url, connections=_CONNECTIONS, statement_seconds=settings.api_statement_seconds)
     try:
         require_key(settings, database)

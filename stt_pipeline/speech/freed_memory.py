@@ -1,7 +1,9 @@
-"""Returns freed memory to the operating system. Nothing here limits or measures how much is used."""
+"""Freed memory of glibc: returns it to the operating system, and limits the number of heaps that keep it."""
 
 import ctypes
 from contextlib import suppress
+
+_M_ARENA_MAX = -8  # malloc.h of glibc
 
 
 def give_back_freed_memory() -> None:
@@ -12,3 +14,12 @@ def give_back_freed_memory() -> None:
     """
     with suppress(OSError, AttributeError):  # not glibc
         ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def limit_heaps(heaps: int) -> None:
+    """Let glibc use at most ``heaps`` heaps; without glibc nothing happens. Call it before threads start.
+
+    Its default is eight for each core. A server with many threads fills one after the other, and each keeps its peak.
+    """
+    with suppress(OSError, AttributeError):  # not glibc
+        ctypes.CDLL("libc.so.6").mallopt(_M_ARENA_MAX, heaps)

@@ -9,10 +9,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from stt_pipeline.api.downloads import FileStream
+from stt_pipeline.api.transcript_reads import TranscriptReads
 from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue.batches import Batch
@@ -165,6 +167,17 @@ def test_a_batch_without_transcripts_is_a_conflict(
         assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
 
 
+def test_too_many_downloads_of_batches_are_refused(
+    app: FastAPI, client: TestClient, processed: Batch
+) -> None:
+    reads = TranscriptReads(max_downloads=1)
+    app.state.reads = reads
+    with reads.download():
+        answer = client.get(f"{BASE}/{processed.id}/export?format=srt")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+    assert client.get(f"{BASE}/{processed.id}/export?format=srt").status_code == 200
+
+
 @pytest.mark.parametrize("spec_version", ["2.3", "2.4"])
 def test_a_client_that_disconnects_ends_the_download(spec_version: str) -> None:
     made = []
@@ -193,7 +206,7 @@ def test_a_client_that_disconnects_ends_the_download(spec_version: str) -> None:
         return {"type": "http.disconnect"}
 
     async def download() -> None:
-        answer = FileStream(chunks(), media_type="application/zip", headers={})
+        answer = FileStream(chunks(), media_type="application/zip", headers={}, reads=TranscriptReads())
         try:
             await answer({"type": "http", "asgi": {"spec_version": spec_version}}, receive, send)
         except Exception as error:

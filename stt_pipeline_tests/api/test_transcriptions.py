@@ -94,7 +94,7 @@ def test_every_export_has_its_media_type_and_a_safe_file_name(
         answer.headers["content-disposition"],
     )
     assert found
-    assert found[1] == f"___1__filename_x.exe.wav.{format}"
+    assert found[1] == f"HoeUi_1Wol_filename_x.exe.wav.{format}"
     assert unquote(found[2]) == f"회의_1월_filename_x.exe.wav.{format}"
     if format == "docx":
         assert docx.Document(io.BytesIO(answer.content)).paragraphs

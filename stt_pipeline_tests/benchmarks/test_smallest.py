@@ -16,6 +16,7 @@ SMALLEST = {
     "api": "--files 1000 --small-batches 20 --seconds 1",
     "command_lines": f"--whisperx {WHISPERX} --recordings 1 --rounds 1",
     "diarization": "--audio nowhere --samples 1",
+    "exports": "--exports 20 --minutes 2",
     "memory": "--shards 10 --minutes 0.2 --hours 0.01",
     "orchestration": "--files 4",
     "s3": "--listed 2000 --known 2000 --new 10 --latency 0",

@@ -7,7 +7,7 @@ from typing import Annotated, get_args
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from stt_pipeline.api.dependencies import Store
+from stt_pipeline.api.dependencies import Reads, Store
 from stt_pipeline.api.downloads import FileStream, attachment, documented_files
 from stt_pipeline.api.paging import Cursor, Id, Limit, Page
 from stt_pipeline.api.problems import documented
@@ -119,6 +119,7 @@ def review_batch(batch_id: Id, store: Store, limit: Limit = 50) -> ToReviewList:
 def export_batch(
     batch_id: Id,
     store: Store,
+    reads: Reads,
     format: Annotated[
         BatchFormat,
         Query(description="parquet: one Parquet file; else a zip with one such file for each recording."),
@@ -131,8 +132,9 @@ def export_batch(
     docs/data.md. The file is written while it is sent, so its size is not limited. If the download stops early, start
     it again. 409: no recording has a transcript yet.
     """
+    reads.require_free_download()
     file = export.export_batch(store, batch_id, format, dataset)
-    return FileStream(file.chunks, media_type=file.media_type, headers=attachment(file.name))
+    return FileStream(file.chunks, media_type=file.media_type, headers=attachment(file.name), reads=reads)
 
 
 def _place(cursor: str | None) -> FileCursor | None:

@@ -1,13 +1,17 @@
-"""Health, which needs no key, and metrics."""
+"""Health and the description of the API, which need no key, and metrics."""
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
 from stt_pipeline.api.access import authorize
 from stt_pipeline.api.health_checks import Part
 from stt_pipeline.api.problems import documented
+from stt_pipeline.api.query_parameters import refuse_unknown
 from stt_pipeline.health import State
+
+_KNOWN_PARAMETERS = Depends(refuse_unknown)  # after the key, which decides first
 
 router = APIRouter(tags=["operations"])
 
@@ -22,7 +26,17 @@ class Health(BaseModel):
     )
 
 
-@router.get("/health", responses={503: {"model": Health, "description": "The database cannot be used."}})
+@router.get("/openapi.json", dependencies=[_KNOWN_PARAMETERS], include_in_schema=False)
+def get_description(request: Request) -> JSONResponse:
+    """Return the OpenAPI description."""
+    return JSONResponse(request.app.openapi())
+
+
+@router.get(
+    "/health",
+    dependencies=[_KNOWN_PARAMETERS],
+    responses={503: {"model": Health, "description": "The database cannot be used."}, **documented(422)},
+)
 def get_health(request: Request, response: Response) -> Health:
     """Return the state of the product, without a key: 200 if the API can use the database, else 503."""
     parts = request.app.state.health.parts()
@@ -34,7 +48,7 @@ def get_health(request: Request, response: Response) -> Health:
 
 @router.get(
     "/metrics",
-    dependencies=[Depends(authorize)],
+    dependencies=[Depends(authorize), _KNOWN_PARAMETERS],
     response_class=Response,
     responses={
         200: {

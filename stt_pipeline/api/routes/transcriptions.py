@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from stt_pipeline.api.dependencies import Store
+from stt_pipeline.api.dependencies import Reads, Store
 from stt_pipeline.api.downloads import FileResponse, attachment, documented_files
 from stt_pipeline.api.paging import Id
 from stt_pipeline.api.problems import documented
@@ -16,6 +16,7 @@ from stt_pipeline.batches.queries import export
 from stt_pipeline.minutes.exports import export_format
 from stt_pipeline.minutes.model import ActionItem
 from stt_pipeline.speech.transcript import Segment, SpeakerTurn
+from stt_pipeline.store.database import Database
 from stt_pipeline.store.results import transcriptions
 from stt_pipeline.store.results.transcriptions import TranscriptionStatus
 
@@ -60,13 +61,19 @@ class MinutesView(BaseModel):
     tokens_used: int = Field(description="0 without a language model.", examples=[0])
 
 
-@router.get("/{transcription_id}", responses=documented(404))
-def get_transcription(transcription_id: Id, store: Store) -> TranscriptionView:
+@router.get("/{transcription_id}", response_model=TranscriptionView, responses=documented(404))
+async def get_transcription(transcription_id: Id, store: Store, reads: Reads) -> Response:
     """Show a transcript with its words."""
+    # as text, because FastAPI would write an hour of words while all other requests wait
+    view = await reads.run(_written_transcription, store, transcription_id)
+    return Response(view, media_type="application/json")
+
+
+def _written_transcription(store: Database, transcription_id: int) -> str:
     with store.begin() as connection:
         stored = transcriptions.get(connection, transcription_id)
     transcript = stored.transcript
-    return TranscriptionView(
+    view = TranscriptionView(
         id=stored.id,
         batch_id=stored.batch_id,
         audio_file_id=stored.audio_file_id,
@@ -82,12 +89,13 @@ def get_transcription(transcription_id: Id, store: Store) -> TranscriptionView:
         segments=list(transcript.segments),
         speaker_turns=list(stored.turns),
     )
+    return view.model_dump_json()
 
 
 @router.get("/{transcription_id}/minutes", responses=documented(404))
-def get_minutes(transcription_id: Id, store: Store) -> MinutesView:
+async def get_minutes(transcription_id: Id, store: Store, reads: Reads) -> MinutesView:
     """Show the minutes of a transcript; 404 until they exist."""
-    stored, summary = export.minutes_of(store, transcription_id)
+    stored, summary = await reads.run(export.minutes_of, store, transcription_id)
     minutes = summary.minutes
     return MinutesView(
         id=summary.id,
@@ -111,14 +119,15 @@ def get_minutes(transcription_id: Id, store: Store) -> MinutesView:
     status_code=200,
     responses=documented(404, 409) | documented_files(*(export_format(name).media_type for name in FORMATS)),
 )
-def export_transcription(
+async def export_transcription(
     transcription_id: Id,
     store: Store,
+    reads: Reads,
     format: Annotated[FormatName, Query(description=FORMATS.help())],
 ) -> FileResponse:
     """Download a transcript in an export format.
 
     A format of speaker turns (rttm) is refused with 409 until the speakers are known.
     """
-    file = export.export_transcription(store, transcription_id, format)
+    file = await reads.run(export.export_transcription, store, transcription_id, format)
     return FileResponse(file.content, media_type=file.media_type, headers=attachment(file.name))
