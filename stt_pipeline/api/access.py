@@ -115,6 +115,7 @@ def authorize(
                 {"WWW-Authenticate": "Bearer"},
             )
         caller = Caller(key.name, key.role, key.id)
+        request.state.key_id = key.id  # `request_limits` checks it again while a response is sent
     limits.count(f"key: {caller.key_id}")
     endpoint = request.scope["route"].name
     if not request.app.state.policy.allows(caller, endpoint, request):

@@ -14,6 +14,7 @@ from stt_pipeline.api.problems import Problem, add_handlers, documented
 from stt_pipeline.api.progress_feed import ProgressFeed
 from stt_pipeline.api.query_parameters import refuse_unknown
 from stt_pipeline.api.rate_limits import RateLimits
+from stt_pipeline.api.request_limits import RequestLimits
 from stt_pipeline.api.routes import (
     batches,
     estimate,
@@ -76,6 +77,7 @@ def create_app(settings: Settings, database: Database, policy: Policy | None = N
     app.include_router(operations.router)
     add_handlers(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(RequestLimits, database=lambda: app.state.database)
     app.add_middleware(RequestIdMiddleware)
     app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way

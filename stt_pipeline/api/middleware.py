@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from stt_pipeline.api.problems import problem
 
 MAX_BODY_BYTES = 64 << 10  # 50 addresses, a pattern and hotwords are a few kilobytes
-BODY_SECONDS = 30.0  # between two chunks of a body; a client that stalls would hold a connection
+BODY_SECONDS = 30.0  # for a whole body; a client that sends it byte by byte would hold a connection
 _MAX_DIGITS = 18  # int() rejects a text of thousands of digits with an error
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _SECURITY = {
@@ -66,7 +66,7 @@ class BodyLimit:
     """Rejects bodies over :data:`MAX_BODY_BYTES`, by ``Content-Length`` or while they arrive, and those that stall."""
 
     def __init__(self, app: ASGIApp, body_seconds: float = BODY_SECONDS) -> None:
-        """Wrap ``app``; ``body_seconds`` is the longest time between two chunks of a body."""
+        """Wrap ``app``; ``body_seconds`` is the longest time for a body to arrive."""
         self._app = app
         self._body_seconds = body_seconds
 
@@ -81,13 +81,15 @@ class BodyLimit:
             await problem(Request(scope), 413, detail)(scope, receive, send)
             return
         received, is_complete, is_answered = 0, False, False
+        until = asyncio.get_running_loop().time() + self._body_seconds
 
         async def receive_within_limit() -> Message:
             nonlocal received, is_complete
             if is_complete or is_answered:  # the next message is the end of the connection
                 return await receive()
             try:
-                message = await asyncio.wait_for(receive(), self._body_seconds)
+                async with asyncio.timeout_at(until):
+                    message = await receive()
             except TimeoutError:
                 raise HTTPException(408, "The body did not arrive.") from None
             received += len(message.get("body", b""))

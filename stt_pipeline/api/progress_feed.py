@@ -1,20 +1,18 @@
 """Progress for many streams: one poll of a batch per second, shared by all its streams, and few polls at a time."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from anyio import CapacityLimiter, to_thread
 from starlette.exceptions import HTTPException
 
+from stt_pipeline.api.shared_polls import SharedPolls
 from stt_pipeline.batches.queries.progress import Progress, progress
 from stt_pipeline.store.database import Database
 
 POLL_SECONDS = 1.0
 MAX_STREAMS = 300
 STREAM_SECONDS = 300.0
-"""Then the stream ends, a browser connects again, and its key is checked again."""
-_MAX_POLLS = 4  # at a time; their own threads, so that streams do not use up those of other requests
+"""Then the stream ends, and a browser connects again."""
 
 
 class ProgressFeed:
@@ -39,9 +37,7 @@ class ProgressFeed:
         self.poll_seconds = poll_seconds
         self.stream_seconds = stream_seconds
         self._max_streams = max_streams
-        self._database = database
-        self._limiter = CapacityLimiter(_MAX_POLLS)
-        self._polls: dict[int, asyncio.Task[Progress]] = {}
+        self._polls = SharedPolls[int, Progress](lambda batch_id: progress(database, batch_id), poll_seconds)
         self._streams = 0
 
     def require_free_stream(self) -> None:
@@ -72,16 +68,4 @@ class ProgressFeed:
         Raises:
             NotFoundError: the batch does not exist.
         """
-        poll = self._polls.get(batch_id)
-        if poll is None:
-            poll = asyncio.ensure_future(self._poll(batch_id))
-            self._polls[batch_id] = poll
-            poll.add_done_callback(lambda _: self._expire_later(batch_id))
-        # a stream that ends while it waits must not cancel the poll of the others
-        return await asyncio.shield(poll)
-
-    async def _poll(self, batch_id: int) -> Progress:
-        return await to_thread.run_sync(progress, self._database, batch_id, limiter=self._limiter)
-
-    def _expire_later(self, batch_id: int) -> None:
-        asyncio.get_running_loop().call_later(self.poll_seconds, self._polls.pop, batch_id, None)
+        return await self._polls.get(batch_id)

@@ -188,7 +188,7 @@ def test_a_body_that_the_endpoint_does_not_read(server: str, client: TestClient)
 
 @pytest.fixture
 def impatient(app: FastAPI) -> None:
-    """Limits the time between two chunks of a body to 0.2 seconds."""
+    """Limits the time for a body to 0.2 seconds."""
     app.add_middleware(BodyLimit, body_seconds=0.2)
 
 

@@ -37,7 +37,7 @@ async def stream_progress(
     """The progress as server-sent events: `progress` at the start and after each change, at most one per second.
 
     `over` has the last figures of a batch that has ended, `gone` means that it was deleted; both end the stream.
-    The stream also ends after five minutes; browsers then open it again.
+    The stream also ends after five minutes, and browsers then open it again; and within seconds when its key is revoked.
     """
     end = time.monotonic() + feed.stream_seconds
     figures, sent = first, None

@@ -78,3 +78,14 @@ def revoke(connection: Connection, key_id: int) -> tuple[ApiKey, bool]:
 def note_use(connection: Connection, key_id: int) -> None:
     """Record that the key was used now."""
     connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=func.now()))
+
+
+def is_valid(connection: Connection, key_id: int) -> bool:
+    """Return whether the key exists and is not revoked."""
+    return bool(
+        connection.scalar(
+            select(
+                select(api_keys.c.id).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None)).exists()
+            )
+        )
+    )
