@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, Table, delete, insert, literal, nu
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.migrations import VERSION_TABLE
 from stt_pipeline.store.queue import shards as shard_queries
-from stt_pipeline.store.tables import audio_files, batches, shards, summaries, transcriptions
+from stt_pipeline.store.tables import audio_files, batches, email_logs, shards, summaries, transcriptions
 
 
 class Rows:
@@ -100,6 +100,12 @@ class Rows:
             "action_items": [],
         }
         return self._insert(summaries, defaults | values)
+
+    def mail(self, batch_id: int, **values: Any) -> int:
+        """Insert a report mail of a batch that was sent now, unless it has another status, and return its id."""
+        defaults: dict[str, Any] = {"recipient_email": "kim@example.com", "status": "sent"}
+        sent_at = datetime.now(UTC) if values.get("status", "sent") == "sent" else None
+        return self._insert(email_logs, defaults | {"batch_id": batch_id, "sent_at": sent_at} | values)
 
     def fail(self, *where: ColumnElement[bool], error_class: str, error: str = "broken") -> None:
         """Fail audio files after three attempts, and update the counters of their shards."""

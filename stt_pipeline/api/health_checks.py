@@ -16,6 +16,8 @@ from stt_pipeline.store.migrations import is_current
 from stt_pipeline.store.queue import heartbeats
 
 Part = Literal["database", "queue", "model", "llm", "smtp"]
+PartState = State | Literal["not configured", "not checked"]
+"""``ok`` means that the part was asked. A part that is not configured is not used: mails go to the outbox."""
 
 _CACHE_SECONDS = 10.0  # the endpoint needs no key, and a check of the mail server takes a while
 
@@ -29,9 +31,9 @@ class HealthChecks:
         self._database = database
         self._lock = threading.Lock()
         self._until = 0.0
-        self._parts: dict[Part, State] = {}
+        self._parts: dict[Part, PartState] = {}
 
-    def parts(self) -> Mapping[Part, State]:
+    def parts(self) -> Mapping[Part, PartState]:
         """Return the state of each part. One request runs the checks; others get the cached states if there are any."""
         if time.monotonic() > self._until and self._lock.acquire(blocking=not self._parts):
             try:
@@ -42,16 +44,23 @@ class HealthChecks:
                 self._lock.release()
         return self._parts
 
-    def _run(self) -> dict[Part, State]:
-        checks: dict[Part, Callable[[], State]] = {
+    def _run(self) -> dict[Part, PartState]:
+        checks: dict[Part, Callable[[], PartState]] = {
             "database": self._schema,
             "queue": self._queue,
             "model": lambda: health.model(self._settings).state,
-            # minutes are extractive: they need no language model
-            "llm": lambda: "ok",
-            "smtp": lambda: health.mail(self._settings).state,
+            "llm": self._language_model,
+            "smtp": self._mail,
         }
         return {part: check() for part, check in checks.items()}
+
+    def _language_model(self) -> PartState:
+        # the product's own summarizer uses none; a summarizer with a server has no check here
+        return "not configured" if self._settings.summarizer == "extractive" else "not checked"
+
+    def _mail(self) -> PartState:
+        found = health.mail(self._settings).state
+        return "not configured" if found == "ok" and not self._settings.smtp_url else found
 
     def _schema(self) -> State:
         try:

@@ -1,7 +1,12 @@
-"""Metrics for Prometheus: requests are counted here; batches and shards are read from the store at each scrape."""
+"""Metrics for Prometheus: requests are counted here; the queue, files and mails are read from the store at each scrape.
+
+The queries sum over the counters of shards of batches that have not ended; no query counts files.
+"""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -9,8 +14,11 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
+from stt_pipeline.errors import ErrorClass
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.queue import batches, heartbeats, shards
+from stt_pipeline.store.queue import batch_stats, batches, heartbeats, shards
+from stt_pipeline.store.queue.batch_stats import ShardSums
+from stt_pipeline.store.results import emails
 
 
 class Metrics:
@@ -82,15 +90,24 @@ class _Store(Collector):
         return []
 
     def collect(self) -> Iterable[Metric]:
-        """Return the batches by status, the shards in flight and the dispatcher's last tick."""
+        """Return the figures of the store."""
         with self._database.snapshot() as connection:
             by_status = batches.count_by_status(connection)
             in_flight = shards.in_flight(connection)
             last_tick = heartbeats.last_beat(connection, HEARTBEAT)
-        statuses = GaugeMetricFamily("stt_batches", "Batches by status.", labels=["status"])
-        for status, count in by_status.items():
-            statuses.add_metric([status], count)
-        yield statuses
+            sums = batch_stats.sums_of_open_batches(connection)
+            wait = batch_stats.longest_wait(connection)
+            unsent = emails.count_unsent(connection)
+            sent = emails.count_sent_since(connection, timedelta(hours=1))
+        yield _by_status("stt_batches", "Batches by status.", by_status)
+        yield from _files(sums)
+        yield GaugeMetricFamily(
+            "stt_queue_age_seconds",
+            "Longest time for which a batch with ready shards has waited for a run or for its next file.",
+            wait or 0.0,
+        )
+        yield _by_status("stt_mails_unsent", "Mails that are not known to be sent, by status.", unsent)
+        yield GaugeMetricFamily("stt_mails_sent_last_hour", "Mails that were sent in the last hour.", sent)
         total = sum(count for count, _ in in_flight.values())
         yield GaugeMetricFamily("stt_shards_in_flight", "Shards that are dispatched or in progress.", total)
         if last_tick:
@@ -99,3 +116,28 @@ class _Store(Collector):
                 "When the dispatcher last ticked, in seconds since 1970.",
                 last_tick.timestamp(),
             )
+
+
+def _by_status(name: str, description: str, counts: Mapping[str, int]) -> Metric:
+    metric = GaugeMetricFamily(name, description, labels=["status"])
+    for status, count in counts.items():
+        metric.add_metric([status], count)
+    return metric
+
+
+def _files(sums: ShardSums) -> Iterable[Metric]:
+    files = GaugeMetricFamily(
+        "stt_files",
+        "Files of batches that have not ended, by state; failed ones also by error class.",
+        labels=["state", "error_class"],
+    )
+    files.add_metric(["completed", ""], sums.completed)
+    files.add_metric(["pending", ""], sums.total - sums.completed - sums.failed)
+    for error_class in get_args(ErrorClass):
+        files.add_metric(["failed", error_class], sums.failures_by_class.get(error_class, 0))
+    yield files
+    yield GaugeMetricFamily(
+        "stt_audio_hours",
+        "Hours of audio processed in batches that have not ended.",
+        sums.audio_seconds / 3600,
+    )

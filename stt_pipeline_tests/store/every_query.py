@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import get_args
 
@@ -101,6 +102,10 @@ def _read(database: Database, batch_id: int) -> None:
         batches.count_by_status(connection)
         batch_stats.stages(connection, batch_id)
         batch_stats.speed(connection, "")
+        batch_stats.sums_of_open_batches(connection)
+        batch_stats.longest_wait(connection)
+        emails.count_unsent(connection)
+        emails.count_sent_since(connection, timedelta(hours=1))
         batch_stats.throughput_of(connection, batch_id)
         emails.sent_of_batch(connection, batch_id)
         for page in (files.page(connection, batch_id), files.page(connection, batch_id, limit=100)):

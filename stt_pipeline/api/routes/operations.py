@@ -6,7 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
 from stt_pipeline.api.access import authorize
-from stt_pipeline.api.health_checks import Part
+from stt_pipeline.api.health_checks import Part, PartState
 from stt_pipeline.api.problems import documented
 from stt_pipeline.api.query_parameters import refuse_unknown
 from stt_pipeline.health import State
@@ -20,9 +20,10 @@ class Health(BaseModel):
     """The state of the product. With `warn` it works, with `fail` it does not; `stt doctor` prints what to do."""
 
     status: State = Field(description="The worst of the parts.", examples=["ok"])
-    parts: dict[Part, State] = Field(
-        description="queue is the dispatcher; llm is ok if the minutes need none.",
-        examples=[{"database": "ok", "queue": "ok", "model": "ok", "llm": "ok", "smtp": "warn"}],
+    parts: dict[Part, PartState] = Field(
+        description="queue is the dispatcher. `not configured`: the product runs without this part. `not checked`: its state is "
+        "unknown.",
+        examples=[{"database": "ok", "queue": "ok", "model": "ok", "llm": "not configured", "smtp": "ok"}],
     )
 
 
@@ -40,7 +41,8 @@ def get_description(request: Request) -> JSONResponse:
 def get_health(request: Request, response: Response) -> Health:
     """Return the state of the product, without a key: 200 if the API can use the database, else 503."""
     parts = request.app.state.health.parts()
-    worst: State = max(parts.values(), key=("ok", "warn", "fail").index)
+    checked: list[State] = [state for state in parts.values() if state in ("ok", "warn", "fail")]  # type: ignore[misc]
+    worst = max(checked, key=("ok", "warn", "fail").index)
     if parts["database"] == "fail":
         response.status_code = 503
     return Health(status=worst, parts=dict(parts))
@@ -59,5 +61,5 @@ def get_health(request: Request, response: Response) -> Health:
     },
 )
 def metrics(request: Request) -> Response:
-    """Metrics for Prometheus: requests, batches by status, shards in flight, the dispatcher's last tick."""
+    """Metrics for Prometheus: requests, batches, files by state and error class, audio hours, queue age, mails."""
     return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

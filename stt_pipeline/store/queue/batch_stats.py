@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import get_args
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from stt_pipeline.errors import ErrorClass
+from stt_pipeline.store.queue.shards import has_ready
 from stt_pipeline.store.tables import batches, shards, throughput
 
 
 @dataclass(frozen=True, slots=True)
 class ShardSums:
-    """Sums over the shards of one batch. ``audio_seconds`` is processed audio, ``busy_seconds`` the time it took."""
+    """Sums over the shards of one batch, or of several. ``audio_seconds`` is processed audio, ``busy_seconds`` the time it took."""
 
     total: int
     completed: int
@@ -38,6 +39,16 @@ _FAILED_BY_CLASS = [
 
 def sums(connection: Connection, batch_id: int) -> ShardSums:
     """Add up the counters of the batch's shards."""
+    return _sums(connection, shards.c.batch_id == batch_id)
+
+
+def sums_of_open_batches(connection: Connection) -> ShardSums:
+    """Add up the counters of the shards of all batches that have not ended."""
+    still_open = select(batches.c.id).where(batches.c.stage != "done")
+    return _sums(connection, shards.c.batch_id.in_(still_open))
+
+
+def _sums(connection: Connection, which: ColumnElement[bool]) -> ShardSums:
     figures = connection.execute(
         select(
             func.coalesce(func.sum(shards.c.total), 0),
@@ -48,7 +59,7 @@ def sums(connection: Connection, batch_id: int) -> ShardSums:
             func.count(),
             func.count().filter(shards.c.stage == "done"),
             *_FAILED_BY_CLASS,
-        ).where(shards.c.batch_id == batch_id)
+        ).where(which)
     ).one()
     counts, by_class = figures[: -len(_CLASSES)], figures[-len(_CLASSES) :]
     failures = {name: files for name, files in zip(_CLASSES, by_class, strict=True) if files}
@@ -156,6 +167,30 @@ def speed(connection: Connection, model: str) -> Speed:
         )
     ).one()
     return Speed(*sums)
+
+
+def longest_wait(connection: Connection) -> float | None:
+    """Return how many seconds a batch with ready shards has waited for a run or for its next file; None without one.
+
+    A batch waits since its scan, since its last file ended, or since its latest order, whichever is last.
+    """
+    last_file = (
+        select(func.max(throughput.c.minute) + timedelta(minutes=1))
+        .where(throughput.c.batch_id == batches.c.id)
+        .scalar_subquery()
+    )
+    last_order = (
+        select(func.max(shards.c.dispatched_at))
+        .where(shards.c.batch_id == batches.c.id, shards.c.token.is_not(None))
+        .scalar_subquery()
+    )
+    since = func.greatest(batches.c.scanned_at, last_file, last_order)  # greatest ignores nulls
+    seconds = connection.scalar(
+        select(func.extract("epoch", func.clock_timestamp() - func.min(since))).where(
+            batches.c.status == "processing", batches.c.stage == "shards", has_ready(batches.c.id)
+        )
+    )
+    return None if seconds is None else max(0.0, float(seconds))
 
 
 def throughput_of(connection: Connection, batch_id: int) -> list[tuple[datetime, int, float]]:

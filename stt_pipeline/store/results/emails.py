@@ -4,6 +4,8 @@ A mail is *sending* before the mail server gets it and *sent* after. A row that 
 process. It is not known whether that mail was sent, so it becomes *unconfirmed* and is not sent again.
 """
 
+from datetime import timedelta
+
 from sqlalchemy import Connection, and_, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -78,3 +80,20 @@ def unconfirmed(connection: Connection, summary_id: int) -> list[str]:
             .order_by(email_logs.c.recipient_email)
         )
     )
+
+
+def count_unsent(connection: Connection) -> dict[str, int]:
+    """Return the number of mails of each status, of all batches, except those that were sent."""
+    rows = connection.execute(
+        select(email_logs.c.status, func.count().label("mails"))
+        .where(email_logs.c.status != "sent")
+        .group_by(email_logs.c.status)
+    )
+    return {row.status: row.mails for row in rows}
+
+
+def count_sent_since(connection: Connection, age: timedelta) -> int:
+    """Return the number of mails that were sent within ``age``."""
+    return connection.execute(
+        select(func.count()).where(email_logs.c.sent_at > func.now() - age)
+    ).scalar_one()

@@ -111,6 +111,8 @@ email_logs = Table(
         postgresql_where=text("summary_id IS NULL"),
     ),
     Index("stt_email_logs_batch", "batch_id"),
+    Index("stt_email_logs_unsent", "status", postgresql_where=text("status <> 'sent'")),
+    Index("stt_email_logs_sent", "sent_at", postgresql_where=text("sent_at IS NOT NULL")),
 )
 
 search = Table(
