@@ -146,7 +146,8 @@ def do_half(connection: Connection, batch_ids: list[int], *, transcripts: int) -
     run("""
         INSERT INTO stt_email_logs (batch_id, summary_id, recipient_email, status, delivery_status, sent_at)
         SELECT t.batch_id, s.id, 'team@example.com',
-               CASE s.id % 50 WHEN 0 THEN 'failed' WHEN 1 THEN 'unconfirmed' ELSE 'sent' END, '250 OK', now()
+               CASE s.id % 50 WHEN 0 THEN 'failed' WHEN 1 THEN 'unconfirmed' ELSE 'sent' END, '250 OK',
+               now() - s.id % 100 * interval '1 hour'
         FROM stt_summaries s
         JOIN stt_transcriptions t ON t.id = s.transcription_id AND t.created_at = s.transcription_created_at
         JOIN stt_batches b ON b.id = t.batch_id

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from stt_pipeline.store.tables import email_logs
+from stt_pipeline.store.tables.results import UNSENT
 
 
 def begin(connection: Connection, *, batch_id: int, summary_id: int | None, recipient: str) -> int | None:
@@ -83,11 +84,9 @@ def unconfirmed(connection: Connection, summary_id: int) -> list[str]:
 
 
 def count_unsent(connection: Connection) -> dict[str, int]:
-    """Return the number of mails of each status, of all batches, except those that were sent."""
+    """Return the number of mails of all batches that are not known to be sent, by status."""
     rows = connection.execute(
-        select(email_logs.c.status, func.count().label("mails"))
-        .where(email_logs.c.status != "sent")
-        .group_by(email_logs.c.status)
+        select(email_logs.c.status, func.count().label("mails")).where(UNSENT).group_by(email_logs.c.status)
     )
     return {row.status: row.mails for row in rows}
 

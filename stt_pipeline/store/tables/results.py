@@ -85,6 +85,9 @@ summaries = Table(
     ),
 )
 
+UNSENT = text("status IN ('sending', 'failed', 'unconfirmed')")
+"""The condition of mails that are not known to be sent, as the index has it."""
+
 email_logs = Table(
     "stt_email_logs",
     metadata,
@@ -111,7 +114,7 @@ email_logs = Table(
         postgresql_where=text("summary_id IS NULL"),
     ),
     Index("stt_email_logs_batch", "batch_id"),
-    Index("stt_email_logs_unsent", "status", postgresql_where=text("status <> 'sent'")),
+    Index("stt_email_logs_unsent", "status", postgresql_where=UNSENT),
     Index("stt_email_logs_sent", "sent_at", postgresql_where=text("sent_at IS NOT NULL")),
 )
 

@@ -8,7 +8,10 @@ down_revision = "0007"
 
 def upgrade() -> None:
     """Add the two indexes."""
-    op.execute("CREATE INDEX stt_email_logs_unsent ON stt_email_logs (status) WHERE status <> 'sent'")
+    op.execute(
+        "CREATE INDEX stt_email_logs_unsent ON stt_email_logs (status) "
+        "WHERE status IN ('sending', 'failed', 'unconfirmed')"
+    )
     op.execute("CREATE INDEX stt_email_logs_sent ON stt_email_logs (sent_at) WHERE sent_at IS NOT NULL")
 
 
