@@ -181,6 +181,11 @@ class Settings(BaseSettings):
         "Empty: the built-in table of roles.",
     )
 
+    logs_to: Literal["file", "stdout"] = Field(
+        "file",
+        description="Where `stt up` writes the logs of its processes: file (STT_HOME/logs, rotated by size), or stdout: there, "
+        "too, with the name of the process before each line. The container image sets stdout.",
+    )
     ui_host: str = Field("127.0.0.1", description="Host on which `stt up` serves the Dagster UI.")
     ui_port: int = Field(3000, ge=0, le=65535, description="Port of the Dagster UI; 0 selects a free port.")
 

@@ -1,18 +1,22 @@
-"""A supervised child process: start, log file, stop, and orphans of an earlier supervisor. Knows nothing of Dagster."""
+"""A supervised child process: start, log, stop, and orphans of an earlier supervisor. Knows nothing of Dagster."""
 
 import os
 import signal
 import socket
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import psutil
 
+from stt_pipeline.cli import rotated_log
 from stt_pipeline.cli.services import Service
 from stt_pipeline.errors import ConfigurationError
 
+_LAST_LINES_SECONDS = 5.0
 _MARK = "STT_SUPERVISED_BY"  # in the environment of every child, and inherited by its own children
 
 
@@ -22,29 +26,44 @@ class Child:
     Attributes:
         service: what it runs.
         name: of the service.
-        log: the file; the log of the previous start is kept as ``NAME.previous.log``.
+        log: the file; it is rotated by size, and the log of the previous start is kept as ``NAME.previous.log``.
     """
 
-    def __init__(self, service: Service, environment: Mapping[str, str], *, home: Path) -> None:
+    def __init__(
+        self, service: Service, environment: Mapping[str, str], *, home: Path, logs_to: str = "file"
+    ) -> None:
         """Store the arguments; ``start`` starts the process.
 
         Args:
             service: name and command; the log file is ``home/logs/NAME.log``.
             environment: added to the environment of this process.
             home: marks the child and its descendants, for ``orphans``.
+            logs_to: ``stdout`` also copies the log to the output of this process.
         """
         self.service = service
         self.name = service.name
         self.log = home / "logs" / f"{service.name}.log"
-        self._environment = {**os.environ, **environment, _MARK: str(home)}
+        self._environment = {**os.environ, "NO_COLOR": "1", **environment, _MARK: str(home)}
+        self._logs_to = logs_to
         self._process: subprocess.Popen[bytes] | None = None
+        self._writer: threading.Thread | None = None
 
     def start(self) -> None:
         """Start or restart the process."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".previous.log"))
-        with self.log.open("wb") as output:
+        self.log.touch()
+        # by its path, which imports nothing of this package
+        command = (sys.executable, "-I", rotated_log.__file__, str(self.log), self._logs_to)
+        writer = subprocess.Popen(
+            command, stdin=subprocess.PIPE, start_new_session=True, stderr=subprocess.DEVNULL
+        )
+        # it ends after the last descendant of the child; the thread reaps it
+        self._writer = threading.Thread(target=writer.wait, name=f"log of {self.name}", daemon=True)
+        self._writer.start()
+        assert writer.stdin
+        with writer.stdin as output:
             self._process = subprocess.Popen(
                 self.service.command,
                 env=self._environment,
@@ -60,7 +79,9 @@ class Child:
         return None if self._process is None else self._process.poll()
 
     def tail(self, lines: int = 10) -> str:
-        """Return the last lines of its log."""
+        """Return the last lines of its log, all of them if it has ended."""
+        if self._writer and self.exit_code is not None:
+            self._writer.join(_LAST_LINES_SECONDS)  # a descendant may keep the pipe open
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 

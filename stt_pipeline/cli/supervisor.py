@@ -22,7 +22,7 @@ from sqlalchemy.exc import OperationalError
 from stt_pipeline.cli.environment import environment, prepare_dagster_home
 from stt_pipeline.cli.processes import Child, end, http_address, orphans, stop, usable_port
 from stt_pipeline.cli.restarts import Restarter, crash_message
-from stt_pipeline.cli.services import api_service, dagster_services
+from stt_pipeline.cli.services import Service, api_service, dagster_services
 from stt_pipeline.cli.stack_lock import RunningStack, StackLock, running_stack
 from stt_pipeline.cli.webserver import is_reachable, is_ready
 from stt_pipeline.errors import ConfigurationError, SttError
@@ -119,7 +119,7 @@ class Stack:
             entered.enter_context(DatabaseLock(self.database_url))
             self.environment = environment(self._settings, self.database_url)
             services = dagster_services(self._module, socket_path, host, port)
-            self._children += [Child(service, self.environment, home=self._home) for service in services]
+            self._children += [self._child(service) for service in services]
             lock.record(RunningStack(os.getpid(), self.ui_url, str(socket_path)))
             entered.callback(self._release, lock)
             entered.callback(self._stop)
@@ -186,6 +186,8 @@ class Stack:
                 return not is_current(connection)
         finally:
             store.dispose()
+    def _child(self, service: Service) -> Child:
+        return Child(service, self.environment, home=self._home, logs_to=self._settings.logs_to)
 
     def _can_have_api(self) -> bool:
         """Return whether the API's settings are valid, and print what is wrong; the other processes continue."""
@@ -220,7 +222,7 @@ class Stack:
         finally:
             store.dispose()
         port = usable_port(settings.api_host, settings.api_port, what="The admin API", setting="STT_API_PORT")
-        api = Child(api_service(port), self.environment, home=self._home)
+        api = self._child(api_service(port))
         api.start()
         self._children.append(api)
         self.api_url = http_address(settings.api_host, port)
