@@ -4,7 +4,7 @@ The queries sum over the counters of shards of batches that have not ended; no q
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import get_args
 
@@ -99,14 +99,16 @@ class _Store(Collector):
             wait = batch_stats.longest_wait(connection)
             unsent = emails.count_unsent(connection)
             sent = emails.count_sent_since(connection, timedelta(hours=1))
-        yield _by_status("stt_batches", "Batches by status.", by_status)
+        yield _by_status("stt_batches", "Batches by status.", by_status.items())
         yield from _files(sums)
         yield GaugeMetricFamily(
             "stt_queue_age_seconds",
             "Longest time for which a batch with ready shards has waited for a run or for its next file.",
             wait or 0.0,
         )
-        yield _by_status("stt_mails_unsent", "Mails that are not known to be sent, by status.", unsent)
+        yield _by_status(
+            "stt_mails_unsent", "Mails that are not known to be sent, by status.", unsent.items()
+        )
         yield GaugeMetricFamily("stt_mails_sent_last_hour", "Mails that were sent in the last hour.", sent)
         total = sum(count for count, _ in in_flight.values())
         yield GaugeMetricFamily("stt_shards_in_flight", "Shards that are dispatched or in progress.", total)
@@ -118,9 +120,9 @@ class _Store(Collector):
             )
 
 
-def _by_status(name: str, description: str, counts: Mapping[str, int]) -> Metric:
+def _by_status(name: str, description: str, counts: Iterable[tuple[str, int]]) -> Metric:
     metric = GaugeMetricFamily(name, description, labels=["status"])
-    for status, count in counts.items():
+    for status, count in counts:
         metric.add_metric([status], count)
     return metric
 

@@ -60,7 +60,7 @@ class RotatedLog:
     def _opened(self) -> BinaryIO:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         # unbuffered: the end of a crashed process's log is what matters; "a" lets several processes append
-        file: BinaryIO = self._path.open("ab", buffering=0)  # type: ignore[assignment]
+        file: BinaryIO = self._path.open("ab", buffering=0)
         self._inode = self._path.stat().st_ino
         return file
 

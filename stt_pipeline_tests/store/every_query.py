@@ -104,7 +104,6 @@ def _read(database: Database, batch_id: int) -> None:
         batch_stats.speed(connection, "")
         batch_stats.sums_of_open_batches(connection)
         batch_stats.longest_wait(connection)
-        emails.count_unsent(connection)
         emails.count_sent_since(connection, timedelta(hours=1))
         batch_stats.throughput_of(connection, batch_id)
         emails.sent_of_batch(connection, batch_id)

@@ -70,7 +70,9 @@ def test_every_query_uses_an_index_and_needs_it(database: Database, tmp_path: Pa
         run_every_query(database, at_work=(large, small[-1], old[-1]), ended=old[0], folder=tmp_path)
     queried = {name for statement in statements for name in statement.functions}
     not_queried = set().union(*map(queries_of, STORE)) - queried
-    assert not_queried == {"manifest.staging.add"}, "add them to every_query.py; a COPY has no plan"
+    # a COPY has no plan; the other reads all of an index, which has only the few mails that are not sent
+    without_plan = {"manifest.staging.add", "results.emails.count_unsent"}
+    assert not_queried == without_plan, "add them to every_query.py"
 
     def scans(tables: tuple[str, ...], some: Sequence[Statement], *, without: str = "") -> list[Scan]:
         with database.connect() as connection:
