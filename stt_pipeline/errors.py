@@ -12,6 +12,8 @@ No other module defines an error class. A message states what is wrong and what 
     ├── LeaseLostError         another run owns the shard now; this run must not write
     └── FileError              one audio file failed; the other files continue
         ├── UnreadableError    empty, corrupt, or not audio
+        ├── TooLongError       more hours of audio than STT_MAX_AUDIO_HOURS
+        ├── DecoderLostError   the process that decodes it was killed (transient)
         ├── NoAudioError       a container without an audio track, or without samples
         ├── DownloadError      the source could not deliver it (transient)
         ├── ModelError         the speech model failed to load or to decode (transient)
@@ -78,6 +80,19 @@ class UnreadableError(FileError):
     """The file cannot be decoded: it is empty, corrupt, or not audio."""
 
     error_class = "unreadable"
+
+
+class TooLongError(FileError):
+    """The file has more hours of audio than STT_MAX_AUDIO_HOURS."""
+
+    error_class = "too_large"
+
+
+class DecoderLostError(FileError):
+    """The process that decodes the file was killed from outside, or could not be started; the file may be good."""
+
+    error_class = "internal"
+    transient = True
 
 
 class NoAudioError(FileError):

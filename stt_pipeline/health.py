@@ -1,14 +1,16 @@
-"""Checks that `stt doctor` and the API's `/health` share: speech model, mail and dispatcher. They change nothing."""
+"""Checks that `stt doctor` and the API's `/health` share: speech model, decoder, mail and dispatcher. They change nothing."""
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import urlsplit
 
+from stt_pipeline.audio.sandbox.client import SHARED, DecoderServer, missing_measures_of
 from stt_pipeline.backends import NOTIFIERS
 from stt_pipeline.batches.execution.dispatch import STALE_AFTER
-from stt_pipeline.errors import ConfigurationError, ModelNotDownloadedError
+from stt_pipeline.errors import ConfigurationError, FileError, ModelNotDownloadedError
 from stt_pipeline.mail.smtp import DEFAULT_PORTS
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.models import find_files, resolve_name
@@ -57,6 +59,23 @@ def model(settings: Settings) -> Check:
     except ConfigurationError as error:
         return Check("speech model", "fail", str(error))
     return Check("speech model", "ok", f"{name} {where}, from {folder}")
+
+
+def decoder(missing_of: Callable[[DecoderServer], list[str]] = missing_measures_of) -> Check:
+    """Check that media is decoded in a confined process, and which measures of confinement this kernel lacks."""
+    try:
+        missing = missing_of(SHARED.server())
+    except (ConfigurationError, FileError) as error:
+        return Check("decoder", "fail", str(error), "Media cannot be decoded before it starts.")
+    walls = "one process a recording, without files, network and environment; limits of memory and time"
+    if not missing:
+        return Check("decoder", "ok", f"{walls}; seccomp and Landlock")
+    return Check(
+        "decoder",
+        "warn",
+        f"{walls}; no {' and no '.join(missing)} on this system",
+        "Linux 5.13 or newer on x86_64 or aarch64 has both; a container's profile may forbid them.",
+    )
 
 
 def mail(settings: Settings) -> Check:

@@ -26,6 +26,9 @@ from stt_pipeline.backends import (
 )
 from stt_pipeline.home import ENV_FILE, EnvFile, default_home, env_files
 
+MAX_AUDIO_HOURS = 24.0
+"""Default of STT_MAX_AUDIO_HOURS: a recorder that runs all day."""
+
 
 class Settings(BaseSettings):
     """Configuration of one process: from the environment, else from the files of :func:`env_files`, else the default."""
@@ -132,6 +135,12 @@ class Settings(BaseSettings):
 
     max_file_bytes: int = Field(
         1 << 30, gt=0, description="Size limit of an audio file, in bytes (1 GiB). Larger files fail."
+    )
+    max_audio_hours: float = Field(
+        MAX_AUDIO_HOURS,
+        gt=0,
+        description="Length limit of a recording, in hours. Recordings that decode to more fail: a small damaged file can play for "
+        "weeks.",
     )
     max_attempts: int = Field(
         3, ge=1, description="Attempts for a file that fails with a transient error, the first one included."

@@ -1,17 +1,20 @@
-"""Probe an audio file: duration, sample rate, channels and codec. Only its beginning is decoded."""
+"""Probe an audio file: duration, sample rate, channels and codec. Only its beginning is decoded.
 
-import time
+The work is done in a confined process (`sandbox`), so a broken or hostile file costs only itself.
+"""
+
+import math
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import Any
 
-from stt_pipeline.audio.container import Clock, open_audio
+from stt_pipeline.audio.address import display_name
+from stt_pipeline.audio.open_file import check_length, start_task
+from stt_pipeline.errors import UnreadableError
+from stt_pipeline.settings import MAX_AUDIO_HOURS
 
-if TYPE_CHECKING:
-    from av.audio.stream import AudioStream
-    from av.packet import Packet
-
-_DECODED_PACKETS = 10  # enough to distinguish audio from random bytes
+_MAX_NUMBER = 2**31 - 1  # of the columns that store these
+_MAX_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +32,27 @@ class AudioInfo:
     container: str
 
 
-def probe(path: Path) -> AudioInfo:
+def probe(path: Path, *, max_hours: float = MAX_AUDIO_HOURS) -> AudioInfo:
     """Return the properties of ``path``. All packets are read, so a wrong header has no effect.
 
     Raises:
         UnreadableError: the file is empty or cannot be decoded as audio.
         NoAudioError: no audio track, or an empty track.
+        TooLongError: more than ``max_hours`` of audio.
+        DecoderLostError: the decoder process was killed; another attempt may succeed.
     """
-    clock = Clock()
-    with open_audio(path) as track:
-        for packet in track.packets():
-            clock.advance(*_times(packet))
-            if track.decoded < _DECODED_PACKETS:
-                track.frames(packet)
-        track.check()
-        return AudioInfo(
-            duration=clock.elapsed,
-            sample_rate=track.stream.sample_rate,
-            channels=track.stream.channels,
-            codec=track.stream.codec_context.codec.canonical_name,
-            container=_container_name(track.container.format.name, path),
-        )
+    with start_task("probe", path, {}) as task:
+        found = task.result()
+    name = display_name(path)
+    info = AudioInfo(
+        duration=_seconds(found, name),
+        sample_rate=_number(found, "sample_rate", name),
+        channels=_number(found, "channels", name),
+        codec=_text(found, "codec", name),
+        container=_container_name(_text(found, "container", name), path),
+    )
+    check_length(path, info.duration, max_hours)
+    return info
 
 
 def rough_duration(path: Path, *, seconds: float) -> float:
@@ -60,31 +63,37 @@ def rough_duration(path: Path, *, seconds: float) -> float:
     Raises:
         UnreadableError: as for :func:`probe`.
         NoAudioError: as for :func:`probe`.
+        DecoderLostError: as for :func:`probe`.
     """
-    clock = Clock()
-    until = time.monotonic() + seconds
-    begin, end = None, 0  # byte range of the part that is read
-    with open_audio(path) as track:
-        for packet in track.packets():
-            clock.advance(*_times(packet))
-            if track.decoded < _DECODED_PACKETS:
-                track.frames(packet)
-            if packet.pos is not None:
-                begin = packet.pos if begin is None else begin
-                end = max(end, packet.pos + packet.size)
-            if time.monotonic() > until and track.decoded and begin is not None:
-                track.check()
-                return clock.elapsed * path.stat().st_size / (end - begin)
-        track.check()
-        return clock.elapsed
+    with start_task("rough_duration", path, {"seconds": seconds}) as task:
+        return _seconds(task.result(), display_name(path))
 
 
-def _times(packet: "Packet[AudioStream]") -> tuple[float | None, float]:
-    """Return a packet's start and length in seconds."""
-    if packet.time_base is None:
-        return None, 0.0
-    start = float(packet.pts * packet.time_base) if packet.pts is not None else None
-    return start, float((packet.duration or 0) * packet.time_base)
+def _seconds(found: dict[str, Any], name: str) -> float:
+    value = found.get("duration")
+    if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise _invalid("duration", name)
+    return float(value)
+
+
+def _number(found: dict[str, Any], field: str, name: str) -> int:
+    value = found.get(field)
+    if not isinstance(value, int) or not 0 <= value <= _MAX_NUMBER:
+        raise _invalid(field, name)
+    return value
+
+
+def _text(found: dict[str, Any], field: str, name: str) -> str:
+    value = found.get(field)
+    if not isinstance(value, str) or not value.isprintable() or len(value) > _MAX_NAME:
+        raise _invalid(field, name)
+    return value
+
+
+def _invalid(field: str, name: str) -> UnreadableError:
+    return UnreadableError(
+        f"{name} has no valid {field.replace('_', ' ')}: check that it plays, and export it again."
+    )
 
 
 def _container_name(names: str, path: PurePath) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.audio.decode import SAMPLE_RATE, decode_blocks
+from stt_pipeline.settings import MAX_AUDIO_HOURS
 
 Samples = npt.NDArray[np.float32]
 """Float32 ``(samples,)``, 16 kHz, mono; full scale is 1."""
@@ -47,17 +48,18 @@ class Sound(Protocol):
 class SoundFile:
     """The first audio track of a local file, decoded again for each iteration."""
 
-    def __init__(self, path: Path) -> None:
-        """Nothing is opened before the first block is read."""
+    def __init__(self, path: Path, *, max_hours: float = MAX_AUDIO_HOURS) -> None:
+        """Nothing is opened before the first block is read; a longer recording fails then."""
         self._path = path
+        self._max_hours = max_hours
 
     def blocks(self) -> Iterator[Samples]:
         """See :meth:`Sound.blocks`."""
-        return decode_blocks(self._path)
+        return decode_blocks(self._path, max_hours=self._max_hours)
 
     def stereo_blocks(self) -> Iterator[npt.NDArray[np.float32]]:
         """See :meth:`Sound.stereo_blocks`."""
-        return decode_blocks(self._path, layout="stereo")
+        return decode_blocks(self._path, layout="stereo", max_hours=self._max_hours)
 
     def as_file(self) -> AbstractContextManager[Path]:
         """See :meth:`Sound.as_file`; the file itself."""

@@ -44,6 +44,7 @@ def all_checks(settings: Settings) -> Iterator[Check]:
     yield dagster(settings)
     yield shell(settings)
     yield health.model(settings)
+    yield health.decoder()
     yield health.mail(settings)
 
 

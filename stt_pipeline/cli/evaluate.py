@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from stt_pipeline.audio.address import display_name
-from stt_pipeline.audio.sound import SoundFile
+from stt_pipeline.audio.sound import Sound, SoundFile
 from stt_pipeline.batches.requests.backend_choice import diarizer_for, transcriber_for
 from stt_pipeline.batches.requests.options import BatchOptions, speaker_count, transcription_options
 from stt_pipeline.cli.speech_options import DiarizerFlag, OptionPairs, speech_options
@@ -109,10 +109,11 @@ def _transcribed(corpus: Corpus, asked: BatchOptions) -> Iterator[Score]:
     transcriber = WithPostprocessing(transcriber_for(settings)(asked))
     finds_speakers = diarizer_for(settings)(asked)
     options = transcription_options(asked, language=settings.language)
+    sounds = {path: SoundFile(path, max_hours=settings.max_audio_hours) for path in corpus.references}
     recordings = (
-        # the default binds this path, and not the last one
-        Recording(path, lambda path=path: nullcontext(SoundFile(path)), options)  # type: ignore[misc]
-        for path in corpus.references
+        # the default binds this sound, and not the last one
+        Recording(path, lambda sound=sound: nullcontext(sound), options)  # type: ignore[misc]
+        for path, sound in sounds.items()
     )
     with TranscriptionBars(list(corpus.references)) as bars:
         outcomes = []
@@ -122,17 +123,20 @@ def _transcribed(corpus: Corpus, asked: BatchOptions) -> Iterator[Score]:
     if any(reference.turns is not None for reference in corpus.references.values()):
         print_status(f"Finding the speakers ({finds_speakers.name}) ...")
     for outcome in outcomes:  # after all transcription, so that the real-time factor counts no parallel work
-        yield _scored(outcome, corpus.references[_path(outcome)], finds_speakers, asked)
+        path = _path(outcome)
+        yield _scored(outcome, sounds[path], corpus.references[path], finds_speakers, asked)
 
 
-def _scored(outcome: Outcome, reference: Annotation, diarizer: Diarizer, asked: BatchOptions) -> Score:
+def _scored(
+    outcome: Outcome, sound: Sound, reference: Annotation, diarizer: Diarizer, asked: BatchOptions
+) -> Score:
     path, began = _path(outcome), time.monotonic()
     transcript, turns, error = outcome.result, None, ""
     if isinstance(transcript, Exception):
         return _score(path, reference, Annotation(), error=_reason(transcript))
     if reference.turns is not None:
         try:
-            turns = diarizer.diarize(SoundFile(path), speaker_count(asked))
+            turns = diarizer.diarize(sound, speaker_count(asked))
         except Exception as problem:  # an error of one recording does not stop the others
             error = f"{_reason(problem).rstrip('.')}; it is scored without speakers."
     result = Annotation(transcript.text, turns, transcript.language, transcript.duration, transcript.quality)

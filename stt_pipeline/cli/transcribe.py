@@ -1,10 +1,9 @@
 """`stt transcribe`: transcribes files with speakers, without Dagster or a database."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -103,7 +102,12 @@ def transcribe(
     diarize = diarizer_for(settings)(asked)
     summarizer = summarizer_for(settings)(asked)
     options = transcription_options(asked, language=settings.language)
-    recordings = (Recording(file, partial(_opened, file), options) for file in stems)
+    sounds = {file: SoundFile(file, max_hours=settings.max_audio_hours) for file in stems}
+    recordings = (
+        # the default binds this sound, and not the last one
+        Recording(file, lambda sound=sound: nullcontext(sound), options)  # type: ignore[misc]
+        for file, sound in sounds.items()
+    )
     done, failed, without_speakers = list[Transcript](), 0, 0
     started = time.monotonic()
     bars = TranscriptionBars(list(stems))
@@ -114,7 +118,9 @@ def transcribe(
             try:
                 if isinstance(outcome.result, Exception):
                     raise outcome.result
-                transcript, turns = _with_speakers(file, outcome.result, diarize, asked, settings.device)
+                transcript, turns = _with_speakers(
+                    name, sounds[file], outcome.result, diarize, asked, settings.device
+                )
                 without_speakers += turns is None
                 written = _write(stems[file], kinds, file, transcript, turns, summarizer, asked)
             except Exception as error:
@@ -137,22 +143,16 @@ def transcribe(
         raise typer.Exit(1)
 
 
-@contextmanager
-def _opened(file: Path) -> Iterator[Sound]:
-    yield SoundFile(file)
-
-
 def _with_speakers(
-    file: Path, transcript: Transcript, diarizer: Diarizer, asked: BatchOptions, device: str
+    name: str, sound: Sound, transcript: Transcript, diarizer: Diarizer, asked: BatchOptions, device: str
 ) -> tuple[Transcript, tuple[SpeakerTurn, ...] | None]:
     """Return the transcript with speakers, and the speaker turns; print the error and return None if diarization fails."""
-    sound = SoundFile(file)
     try:
         turns = diarizer.diarize(sound, speaker_count(asked))
         aligned = align(transcript, sound, device) if asked.align else transcript
     except Exception as error:
         _raise_unless_of_a_file(error)
-        reason = _error_message(display_name(file), error).rstrip(".")
+        reason = _error_message(name, error).rstrip(".")
         print_status(f"{reason}; its text is written without speakers.", style="red")
         return transcript, None
     return assign_speakers(aligned, turns), turns

@@ -74,6 +74,15 @@ def write_channels(path: Path, samples: npt.NDArray[np.float32], places: int, ra
     return path
 
 
+def write_wav_header(path: Path, *, rate: int, claimed: int, channels: int = 1) -> Path:
+    """Write the header of a WAV of 8 bits, which claims ``claimed`` bytes of samples; there are none."""
+    second = rate * channels
+    form = struct.pack("<HHIIHH", 1, channels, rate, second & 0xFFFFFFFF, channels & 0xFFFF, 8)
+    header = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", claimed)
+    path.write_bytes(b"RIFF" + struct.pack("<I", min(claimed + len(header), 0xFFFFFFFF)) + header)
+    return path
+
+
 def write_pauses(path: Path, *, packets: int, pause: float) -> Path:
     """Write a second of audio for each 50 ``packets``, with a gap of ``pause`` seconds after each packet."""
     with av.open(str(path), "w") as container:
@@ -89,6 +98,24 @@ def write_pauses(path: Path, *, packets: int, pause: float) -> Path:
             packet.pts += round(number * pause / packet.time_base)
             packet.dts = packet.pts
             container.mux(packet)
+    return path
+
+
+def write_subtitled(path: Path) -> Path:
+    """Write a second of audio with a subtitle track; the suffix decides the container."""
+    text = path.with_suffix(".srt")
+    text.write_text("1\n00:00:00,000 --> 00:00:01,000\n안녕하세요\n", encoding="utf-8")
+    with av.open(str(text)) as subtitles, av.open(str(path), "w") as container:
+        sound = container.add_stream("aac", rate=48_000)
+        sound.layout = "mono"
+        lines = container.add_stream_from_template(subtitles.streams[0])
+        for frame in _frames(tone(1, 48_000).reshape(-1, 1), 48_000, "mono", sound.codec_context):
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+        for packet in subtitles.demux():
+            if packet.dts is not None:
+                packet.stream = lines
+                container.mux(packet)
     return path
 
 

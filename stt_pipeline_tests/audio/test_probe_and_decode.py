@@ -12,7 +12,15 @@ import pytest
 from stt_pipeline.audio.decode import decode, decode_blocks
 from stt_pipeline.audio.probe import probe
 from stt_pipeline.errors import FileError, NoAudioError, UnreadableError
-from stt_pipeline_tests.audio.sound_files import CODECS, damage, tone, write_film, write_pauses, write_sound
+from stt_pipeline_tests.audio.sound_files import (
+    CODECS,
+    damage,
+    tone,
+    write_film,
+    write_pauses,
+    write_sound,
+    write_subtitled,
+)
 from stt_pipeline_tests.conftest import REAL, needs_real_speech
 
 Reader = Callable[[Path], object]
@@ -39,6 +47,22 @@ def test_every_container(suffix: str, tmp_path: Path) -> None:
     assert loudness(samples, 0.5, 2.5) == pytest.approx(1 / 3, rel=0.1)
     frequencies = np.abs(np.fft.rfft(samples[8000:24_000]))
     assert frequencies.argmax() == 440
+
+
+def test_a_track_of_subtitles_is_no_hindrance(tmp_path: Path) -> None:
+    path = write_subtitled(tmp_path / "a.mkv")
+    assert probe(path).duration == pytest.approx(1, abs=0.06)
+    assert len(decode(path)) / 16_000 == pytest.approx(1, abs=0.06)
+
+
+def test_a_codec_that_ffmpeg_does_not_know(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "a.wav", tone(1))
+    content = bytearray(path.read_bytes())
+    content[20:22] = b"\x77\x77"  # the format tag
+    path.write_bytes(content)
+    for read in (probe, decode):
+        with pytest.raises(UnreadableError, match=r"a\.wav cannot be decoded as audio"):
+            read(path)
 
 
 def test_another_rate(tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ def test_the_doctor_reports_a_database_that_is_not_migrated(stt: Stt, empty_url:
     ended = stt("doctor")
     assert ended.code == 1
     assert "Run `stt db upgrade`." in ended.shown
+    assert "one process a recording" in ended.shown
 
 
 def test_a_database_of_a_newer_release_is_not_changed(stt_on_database: Stt, database: Database) -> None:

@@ -242,3 +242,15 @@ def test_a_terminal_shows_progress_bars(tmp_path: Path) -> None:
         assert "x real time" in terminal.shown
         assert "All 2 files transcribed: 5 s of audio in" in terminal.shown
     assert (tmp_path / "a.txt").stat().st_size
+
+
+def test_a_recording_of_more_hours_than_the_setting(
+    stt: Stt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STT_MAX_AUDIO_HOURS", "0.001")
+    ended = stt("transcribe", _excerpt(tmp_path / "in" / "a.wav"), "--output-dir", tmp_path / "out")
+    assert ended.code == 1
+    (line,) = ended.err.splitlines()
+    assert line.startswith(
+        "a.wav has more than 0.001 hours of audio: cut it into parts, or raise STT_MAX_AUDIO_HOURS"
+    )

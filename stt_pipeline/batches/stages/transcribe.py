@@ -21,6 +21,7 @@ from stt_pipeline.batches.execution.transcription_stream import transcribe_each_
 from stt_pipeline.batches.requests.options import BatchOptions, speaker_count, transcription_options
 from stt_pipeline.batches.stages.file_states import is_to_process, results_of
 from stt_pipeline.batches.stages.search_index import indexed_transcript
+from stt_pipeline.settings import MAX_AUDIO_HOURS
 from stt_pipeline.speech.alignment import align
 from stt_pipeline.speech.diarization import Diarizer
 from stt_pipeline.speech.freed_memory import give_back_freed_memory
@@ -43,12 +44,12 @@ _PROBE_THREADS = 8  # a probe takes little work, and waits for the source
 _DIARIZE_THREADS = 4  # at most, each on its own core
 
 
-def probe_files(claims: ShardClaims) -> None:
-    """Store the format of each file that has not been probed."""
+def probe_files(claims: ShardClaims, *, max_hours: float = MAX_AUDIO_HOURS) -> None:
+    """Store the format of each file that has not been probed; a recording of more than ``max_hours`` fails."""
 
     def probed(shard: ClaimedShard, file: AudioFile) -> Done[AudioInfo]:
         with shard.source.open_local(file.uri, file.etag) as path:
-            info = probe(path)
+            info = probe(path, max_hours=max_hours)
         return Done(file, info, info.duration)
 
     def step(shard: ClaimedShard, file: AudioFile, known: None) -> Work[AudioInfo] | None:
@@ -72,6 +73,7 @@ def transcribe_files(
     *,
     key: Callable[[BatchOptions], Hashable] = model_of,
     language: str = "",
+    max_hours: float = MAX_AUDIO_HOURS,
 ) -> None:
     """Store the transcript of each probed file that has none.
 
@@ -81,6 +83,7 @@ def transcribe_files(
     Args:
         key: batches with options of equal keys share a transcriber.
         language: for batches without an option about languages; empty detects the language of each file.
+        max_hours: a recording that decodes to more fails.
 
     Raises:
         ConfigurationError: the speech model is not available; no file has failed.
@@ -101,7 +104,7 @@ def transcribe_files(
         def fetched() -> Iterator[Sound]:
             opened_at.setdefault(file.id, datetime.now(UTC))
             with source.open_local(file.uri, file.etag) as path:
-                yield SoundFile(path)
+                yield SoundFile(path, max_hours=max_hours)
 
         return Recording(
             file.id,
@@ -131,7 +134,13 @@ def transcribe_files(
     give_back_freed_memory()
 
 
-def find_speakers(claims: ShardClaims, diarizer_for: DiarizerFor, *, device: str = "auto") -> None:
+def find_speakers(
+    claims: ShardClaims,
+    diarizer_for: DiarizerFor,
+    *,
+    device: str = "auto",
+    max_hours: float = MAX_AUDIO_HOURS,
+) -> None:
     """Store the speaker turns of each file that has a transcript, and so complete its stage.
 
     With the option ``align``, the times of words are refined first. A failure here may cost a file its minutes, but never
@@ -139,6 +148,7 @@ def find_speakers(claims: ShardClaims, diarizer_for: DiarizerFor, *, device: str
 
     Args:
         device: device of the alignment, as STT_DEVICE.
+        max_hours: as for :func:`transcribe_files`.
 
     Raises:
         ConfigurationError: the diarization backend, or the alignment model, is not available; no file has failed.
@@ -149,7 +159,7 @@ def find_speakers(claims: ShardClaims, diarizer_for: DiarizerFor, *, device: str
     ) -> Done[tuple[Transcription, Indexed]]:
         options = shard.options
         with shard.source.open_local(file.uri, file.etag) as path:
-            sound = SoundFile(path)
+            sound = SoundFile(path, max_hours=max_hours)
             turns = diarizer_for(options).diarize(sound, speaker_count(options))
             aligned = align(stored.transcript, sound, device) if options.align else stored.transcript
         result = replace(stored, transcript=assign_speakers(aligned, turns), turns=turns)

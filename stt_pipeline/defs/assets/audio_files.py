@@ -1,5 +1,7 @@
 """``audio_files``: the format of each file of a shard. Files that cannot be decoded fail here."""
 
+from functools import partial
+
 import dagster as dg
 from dagster import ResourceParam
 
@@ -33,6 +35,6 @@ def audio_files(
         database,
         settings,
         sources,
-        work=probe_files,
+        work=partial(probe_files, max_hours=settings.max_audio_hours),
         describe=lambda shard: {"batch": shard.batch.name},
     )

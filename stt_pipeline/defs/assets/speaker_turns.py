@@ -39,7 +39,7 @@ def speaker_turns(
     """Diarize the recordings whose transcripts have no speakers."""
 
     def work(claims: ShardClaims) -> None:
-        find_speakers(claims, diarizer_for, device=settings.device)
+        find_speakers(claims, diarizer_for, device=settings.device, max_hours=settings.max_audio_hours)
 
     def describe(shard: ClaimedShard) -> dict[str, Any]:
         return speaker_preview(first_transcriptions(database, shard.shard.id, SHOWN_FILES))

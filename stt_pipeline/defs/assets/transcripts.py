@@ -38,7 +38,13 @@ def transcripts(
     """Transcribe the files that have no transcript."""
 
     def work(claims: ShardClaims) -> None:
-        transcribe_files(claims, transcriber_for, key=transcriber_for.key, language=settings.language)
+        transcribe_files(
+            claims,
+            transcriber_for,
+            key=transcriber_for.key,
+            language=settings.language,
+            max_hours=settings.max_audio_hours,
+        )
 
     def describe(shard: ClaimedShard) -> dict[str, Any]:
         found = first_transcriptions(database, shard.shard.id, SHOWN_FILES)

@@ -1,18 +1,18 @@
 """Mix the channels of a recording down to mono or stereo.
 
-`decode` passes in blocks of one format. Files and timestamps are not handled here.
+`samples` passes in blocks of one format. Files and timestamps are not handled here.
 """
 
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from stt_pipeline.audio.sandbox.messages import Layout
+
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
     from av.audio.plane import AudioPlane
-
-Layout = Literal["mono", "stereo"]
 
 # Energy of the sum of two channels, as a share of the sum of their energies. It is near 0 when one channel is the inverse of
 # the other, about 1 for independent channels, and 2 for equal ones. Below this limit the channels count as inverted. An
@@ -46,6 +46,7 @@ class Mixer:
 
         def graph(mix: tuple[str, str]) -> Graph:
             chain = Graph()
+            chain.threads = 1  # a confined process can start none
             end = chain.add_abuffer(
                 sample_rate=like.sample_rate, format=like.format.name, layout=like.layout.name
             )
