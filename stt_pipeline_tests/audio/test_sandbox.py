@@ -214,6 +214,19 @@ def test_a_killed_fork_server_is_started_again(tmp_path: Path) -> None:
     assert np.array_equal(decode(path), expected)
 
 
+def test_a_fork_server_that_hangs_is_killed() -> None:
+    server = DecoderServer(answer_seconds=0.2)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    try:
+        os.kill(server.pid, signal.SIGSTOP)
+        with pytest.raises(DecoderLostError, match="no decoder could be started"):
+            server.start(Request("probe", "a.wav"), nothing)
+        assert not server.is_alive
+    finally:
+        os.close(nothing)
+        server.close()
+
+
 def test_what_a_reader_leaves_is_ended(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", tone(300))
     blocks = decode_blocks(path)
@@ -303,6 +316,12 @@ def test_the_doctor_says_what_a_kernel_has_not(missing: list[str], state: str) -
 def test_a_decoder_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [])
     with pytest.raises(ConfigurationError, match=r"decoder process does not start: .*No module named"):
+        DecoderServer()
+
+
+def test_a_python_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(ConfigurationError, match=r"decoder process does not start: .*No such file"):
         DecoderServer()
 
 

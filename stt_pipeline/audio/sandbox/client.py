@@ -29,27 +29,37 @@ _BOOT = (
 class DecoderServer:
     """A fork server of this process. Any thread may start tasks."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer_seconds: float = ANSWER_SECONDS) -> None:
         """Start the process and wait until it serves.
+
+        Args:
+            answer_seconds: the most that it may take for an answer, before it is killed.
 
         Raises:
             ConfigurationError: it did not start.
         """
         self._lock = threading.Lock()
+        self._answer_seconds = answer_seconds
         self._control, theirs = socket.socketpair()
         paths = json.dumps([os.path.abspath(path) for path in sys.path])  # noqa: PTH100 ("" is the working folder)
         command = [sys.executable, "-I", "-X", "utf8", "-c", _BOOT, paths, str(theirs.fileno())]
         with theirs:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                cwd="/",
-                env=_environment(),
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # Ctrl-C and signals to this process's group are not for it
-            )
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    cwd="/",
+                    env=_environment(),
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,  # Ctrl-C and signals to this process's group are not for it
+                )
+            except OSError as error:
+                self._control.close()
+                raise ConfigurationError(
+                    f"The decoder process does not start: {error}. Run `stt doctor`."
+                ) from error
         self._await_start()
 
     @property
@@ -97,10 +107,14 @@ class DecoderServer:
 
     def _ask(self, content: bytes, descriptors: list[int]) -> bytes:
         # one request at a time is in the socket, so that no two are read as one
-        with self._lock, suppress(OSError):
-            socket.send_fds(self._control, [content], descriptors)
-            self._control.settimeout(ANSWER_SECONDS)
-            return self._control.recv(1)
+        with self._lock:
+            with suppress(OSError):
+                self._control.settimeout(self._answer_seconds)
+                socket.send_fds(self._control, [content], descriptors)
+                if answer := self._control.recv(1):
+                    return answer
+            self._process.kill()  # a late answer would be taken for that of the next request
+            self._process.wait()
         return b""
 
     def _await_start(self) -> None:

@@ -34,6 +34,7 @@ class DecoderTask:
         self._output = output
         self._status = status
         self._waited = 0.0
+        self._result: dict[str, Any] = {}
 
     def __enter__(self) -> "DecoderTask":
         """Return itself."""
@@ -131,7 +132,8 @@ class DecoderTask:
             return DecoderLostError(
                 f"{name} was not decoded: its decoder could not give up its rights, so it read nothing. Run `stt doctor`."
             )
-        how = f"signal {-code}, {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        names = {int(one): f", {one.name}" for one in signal.Signals}
+        how = f"signal {-code}{names.get(-code, '')}" if code < 0 else f"exit status {code}"
         return UnreadableError(f"{name} cannot be decoded: the decoder crashed on it ({how}). {_ADVICE}")
 
     def _too_slow(self) -> UnreadableError:
