@@ -268,3 +268,27 @@ def test_alignment_that_is_not_installed_fails_no_file(database: Database, tmp_p
         find_speakers(work, lambda options: OneSpeaker())
     assert progress(database, batch.id).failures_by_class == {}
     assert len(_transcribed(database)) == 1
+
+
+def test_progress_counts_transcripts_and_estimates_the_end_from_the_first_ones(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_loop, "WRITE_SECONDS", 0.0)
+    batch, _, keys = scanned(database, _folder(tmp_path / "in", 6), files_per_shard=3)
+    seen = []
+    transcriber = SideBySide(2, lambda taken: seen.append(progress(database, batch.id)))
+    with _work(database, keys) as work:
+        probe_files(work)
+        transcribe_files(work, lambda options: transcriber)
+        find_speakers(work, lambda options: OneSpeaker())
+    assert [(figures.transcribed, figures.completed, figures.pending) for figures in seen] == [
+        *((0, 0, 6), (2, 0, 6), (4, 0, 6))
+    ]
+    assert seen[0].estimated_completion is None
+    assert seen[1].estimated_completion is not None
+    assert seen[1].transcribed_per_minute and seen[1].files_per_minute is None
+    # a recount agrees, also for files that have speakers or failed
+    Rows(database).fail(tables.audio_files.c.uri.like("%0.wav"), error_class="llm")
+    assert (progress(database, batch.id).transcribed, progress(database, batch.id).failed) == (5, 1)
+    with _work(database, keys, reprocess=True):
+        assert progress(database, batch.id).transcribed == 0

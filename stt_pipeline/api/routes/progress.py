@@ -59,5 +59,5 @@ async def stream_progress(
 
 def _without_clocks(figures: Progress) -> dict[str, object]:
     """Return the figures whose change is an event; the last tick and the estimates change with every poll."""
-    clocks = ("dispatcher_last_tick", "estimated_completion", "files_per_minute")
+    clocks = ("dispatcher_last_tick", "estimated_completion", "transcribed_per_minute", "files_per_minute")
     return {name: value for name, value in asdict(figures).items() if name not in clocks}

@@ -8,7 +8,7 @@ from typing import Any
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import batch_stats, batches, heartbeats
-from stt_pipeline.store.queue.batch_stats import FileCounts, ShardSums
+from stt_pipeline.store.queue.batch_stats import FileCounts, Rates, ShardSums
 from stt_pipeline.store.queue.batches import ANY, Batch, Filter
 
 
@@ -18,8 +18,11 @@ class Progress:
 
     Attributes:
         total_files: None before the source is scanned.
+        transcribed: files that have a transcript, with the completed ones and without the failed ones.
         avg_processing_time: mean seconds of work for a finished file; None before the first.
-        estimated_completion: end of the batch at the rate of the last minutes; None if no file ended in them.
+        estimated_completion: end of the batch at the rate of the last minutes, from its first transcript on; None if
+            there is no new one.
+        transcribed_per_minute: files that were transcribed a minute in the last minutes; None if there are none.
         files_per_minute: files that completed or failed a minute in the last minutes; None if there are none.
         real_time_factor: seconds of work for a second of audio; None before the first.
         error: the reason why the batch waits, or why it failed.
@@ -31,6 +34,7 @@ class Progress:
     name: str
     status: str
     total_files: int | None
+    transcribed: int
     completed: int
     failed: int
     pending: int
@@ -38,6 +42,7 @@ class Progress:
     avg_processing_time: float | None
     estimated_completion: datetime | None
     audio_hours_done: float
+    transcribed_per_minute: float | None
     files_per_minute: float | None
     real_time_factor: float | None
     failures_by_class: dict[str, int]
@@ -119,20 +124,28 @@ def progress(database: Database, batch_id: int) -> Progress:
         sums = batch_stats.sums(connection, batch_id)
         so_far = _overview(batch, sums)
         ended = so_far.completed + so_far.failed
-        files_per_minute = batch_stats.rate(connection, batch_id)
+        rates = batch_stats.rates(connection, batch_id)
+        transcribed = sums.transcribed if batch.total_files is not None else 0
         return Progress(
             batch_id=batch.id,
             name=batch.name,
             status=batch.status,
             total_files=so_far.total_files,
+            transcribed=transcribed,
             completed=so_far.completed,
             failed=so_far.failed,
             pending=so_far.pending,
             progress_percentage=so_far.progress_percentage,
             avg_processing_time=sums.busy_seconds / ended if ended else None,
-            estimated_completion=_estimate(batch, so_far.pending, files_per_minute),
+            estimated_completion=_estimate(
+                batch,
+                to_transcribe=so_far.pending + so_far.completed - transcribed,
+                pending=so_far.pending,
+                rates=rates,
+            ),
             audio_hours_done=sums.audio_seconds / 3600,
-            files_per_minute=files_per_minute,
+            transcribed_per_minute=rates.transcribed,
+            files_per_minute=rates.ended,
             real_time_factor=sums.busy_seconds / sums.audio_seconds if sums.audio_seconds else None,
             failures_by_class=sums.failures_by_class if so_far.failed else {},
             error=batch.error,
@@ -161,7 +174,17 @@ def _overview(batch: Batch, sums: FileCounts | ShardSums) -> Overview:
     )
 
 
-def _estimate(batch: Batch, pending: int, files_per_minute: float | None) -> datetime | None:
-    if batch.status != "processing" or not pending or not files_per_minute:
+def _estimate(batch: Batch, *, to_transcribe: int, pending: int, rates: Rates) -> datetime | None:
+    """Return the end of the batch, or None if there is no rate yet.
+
+    While recordings wait for their transcripts, transcription decides: minutes and mails are made beside it.
+    """
+    if batch.status != "processing" or not pending:
         return None
-    return datetime.now(UTC) + timedelta(minutes=pending / files_per_minute)
+    if to_transcribe and rates.transcribed:
+        minutes = to_transcribe / rates.transcribed
+    elif rate := rates.ended or rates.transcribed:
+        minutes = pending / rate
+    else:
+        return None
+    return datetime.now(UTC) + timedelta(minutes=minutes)

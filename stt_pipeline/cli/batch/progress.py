@@ -59,12 +59,15 @@ def _facts(figures: Progress) -> dict[str, str]:
         "batch": f"{figures.batch_id} {figures.name}",
         "status": figures.status,
         "files": f"{figures.total_files:,}" if is_scanned else "not scanned yet",
+        "transcribed": f"{figures.transcribed:,}",
         "completed": f"{figures.completed:,}",
         "failed": f"{figures.failed:,}" + (f" ({by_class})" if by_class else ""),
         "not done" if figures.is_over else "pending": f"{figures.pending:,}",
         "done": percent(figures.progress_percentage),
         "audio done": f"{figures.audio_hours_done:,.2f} h",
     }
+    if figures.transcribed_per_minute is not None:
+        facts["transcribed per minute"] = f"{rate(figures.transcribed_per_minute)} recently"
     if figures.files_per_minute is not None:
         facts["files per minute"] = f"{rate(figures.files_per_minute)} recently"
     if figures.avg_processing_time is not None:

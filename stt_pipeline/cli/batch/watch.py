@@ -42,12 +42,16 @@ class _Bar(ProgressBar):
         """Show these figures."""
         self._figures = _line(figures)
         is_scanned = figures.total_files is not None
+        # a transcript is half of a file's way; the other half are speakers, minutes and mails
+        ended = figures.completed + figures.failed
+        halves = ended + figures.transcribed + figures.failed
+        total = 2 * (figures.total_files or 0)
         self.update(
             self._task,
             description=figures.status,
-            total=figures.total_files,
-            completed=figures.completed + figures.failed,
-            percentage_done=percent(figures.progress_percentage) if is_scanned else "",
+            total=total if is_scanned else None,
+            completed=halves,
+            percentage_done=percent(100 * halves / total if total else 100.0) if is_scanned else "",
         )
 
 
@@ -78,6 +82,8 @@ def _line(figures: Progress) -> str:
     if figures.total_files is None:
         return ""
     parts = [f"{figures.completed + figures.failed:,} of {figures.total_files:,} files"]
+    if figures.transcribed > figures.completed:
+        parts.append(f"{figures.transcribed:,} transcribed")
     if figures.failed:
         parts.append(f"{figures.failed:,} failed")
     if figures.files_per_minute:

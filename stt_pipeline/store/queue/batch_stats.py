@@ -21,6 +21,7 @@ class ShardSums:
     """Sums over the shards of one batch, or of several. ``audio_seconds`` is processed audio, ``busy_seconds`` the time it took."""
 
     total: int
+    transcribed: int
     completed: int
     failed: int
     audio_seconds: float
@@ -52,6 +53,7 @@ def _sums(connection: Connection, which: ColumnElement[bool]) -> ShardSums:
     figures = connection.execute(
         select(
             func.coalesce(func.sum(shards.c.total), 0),
+            func.coalesce(func.sum(shards.c.transcribed), 0),
             func.coalesce(func.sum(shards.c.completed), 0),
             func.coalesce(func.sum(shards.c.failed), 0),
             func.coalesce(func.sum(shards.c.audio_seconds), 0.0),
@@ -115,28 +117,47 @@ def stages(connection: Connection, batch_id: int) -> dict[str, StageCount]:
     return {stage: found[stage] for stage in ("transcribe", "publish", "done") if stage in found}
 
 
-# minutes; the first window in which a file ended is used, because large shards end rarely
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Recent files a minute of a batch: those that were transcribed, and those that ended. None if there are none."""
+
+    transcribed: float | None
+    ended: float | None
+
+
+# minutes; the first window with a file is used, because large shards end rarely
 _WINDOWS = (10, 60, 360)
+_SHORTEST_WINDOW = 60.0
 
 
-def rate(connection: Connection, batch_id: int) -> float | None:
-    """Return the recent files per minute of a batch, or None if no file ended in the last six hours.
+def rates(connection: Connection, batch_id: int) -> Rates:
+    """Return the recent rates of a batch; None for one without a file in the last six hours.
 
-    The window is the last ten minutes, or the last one or six hours if no file ended in less. It begins with its first
-    minute in which a file ended, so that a new batch does not look slow.
+    The window is the last ten minutes, or the last one or six hours if there is no file in less. It begins with its first
+    minute that has a file, so that a new batch does not look slow. Transcripts of a batch that was scanned within that
+    minute count from the scan, so that the first ones already show the time left.
     """
+    return Rates(
+        transcribed=_rate(connection, batch_id, throughput.c.transcribed, shortest=1.0),
+        ended=_rate(connection, batch_id, throughput.c.files, shortest=_SHORTEST_WINDOW),
+    )
+
+
+def _rate(
+    connection: Connection, batch_id: int, counted: ColumnElement[int], *, shortest: float
+) -> float | None:
+    scanned_at = select(batches.c.scanned_at).where(batches.c.id == batch_id).scalar_subquery()
+    begin = func.greatest(func.min(throughput.c.minute), scanned_at)
     for minutes in _WINDOWS:
         files, seconds = connection.execute(
-            select(
-                func.sum(throughput.c.files),
-                func.extract("epoch", func.clock_timestamp() - func.min(throughput.c.minute)),
-            ).where(
+            select(func.sum(counted), func.extract("epoch", func.clock_timestamp() - begin)).where(
                 throughput.c.batch_id == batch_id,
                 throughput.c.minute > func.now() - timedelta(minutes=minutes),
+                counted > 0,
             )
         ).one()
         if files:
-            return float(files) / max(float(seconds), 60.0) * 60
+            return float(files) / max(float(seconds), shortest) * 60
     return None
 
 
@@ -197,7 +218,7 @@ def throughput_of(connection: Connection, batch_id: int) -> list[tuple[datetime,
     """Return (minute, files that ended, seconds of audio) of a batch, in order; minutes without files are omitted."""
     rows = connection.execute(
         select(throughput.c.minute, throughput.c.files, throughput.c.audio_seconds)
-        .where(throughput.c.batch_id == batch_id)
+        .where(throughput.c.batch_id == batch_id, throughput.c.files > 0)
         .order_by(throughput.c.minute)
     )
     return [(row.minute, row.files, row.audio_seconds) for row in rows]
@@ -205,18 +226,21 @@ def throughput_of(connection: Connection, batch_id: int) -> list[tuple[datetime,
 
 def add_throughput(connection: Connection, batch_id: int, *, files: int, audio_seconds: float) -> None:
     """Add files that ended, successful or not, to the current minute, and the audio seconds of the successful ones."""
+    _add_to_minute(connection, batch_id, files=files, audio_seconds=audio_seconds)
+
+
+def add_transcripts(connection: Connection, batch_id: int, files: int) -> None:
+    """Add new transcripts to the current minute."""
+    _add_to_minute(connection, batch_id, transcribed=files)
+
+
+def _add_to_minute(connection: Connection, batch_id: int, **figures: float) -> None:
     row = insert(throughput).values(
-        batch_id=batch_id,
-        minute=func.date_trunc("minute", func.now()),
-        files=files,
-        audio_seconds=audio_seconds,
+        batch_id=batch_id, minute=func.date_trunc("minute", func.now()), **figures
     )
     connection.execute(
         row.on_conflict_do_update(
             index_elements=["batch_id", "minute"],
-            set_={
-                "files": throughput.c.files + row.excluded.files,
-                "audio_seconds": throughput.c.audio_seconds + row.excluded.audio_seconds,
-            },
+            set_={name: throughput.c[name] + row.excluded[name] for name in figures},
         )
     )

@@ -172,22 +172,38 @@ def count_files(connection: Connection, shard_ids: Sequence[int]) -> None:
     connection.execute(
         text("""
             UPDATE stt_shards s
-            SET completed = f.completed, failed = f.failed, audio_seconds = f.audio_seconds, failures = f.failures
+            SET transcribed = f.transcribed, completed = f.completed, failed = f.failed,
+                audio_seconds = f.audio_seconds, probed_seconds = f.probed_seconds, failures = f.failures
             FROM (SELECT shard_id,
+                         sum(transcribed) AS transcribed,
                          sum(completed) AS completed,
                          sum(failed) AS failed,
                          sum(audio_seconds) AS audio_seconds,
+                         sum(probed_seconds) AS probed_seconds,
                          coalesce(jsonb_object_agg(error_class, failed) FILTER (WHERE failed > 0), '{}') AS failures
                   FROM (SELECT shard_id,
                                CASE WHEN status = 'failed' THEN error_class END AS error_class,
+                               count(*) FILTER (WHERE CASE status WHEN 'pending' THEN EXISTS (
+                                   SELECT FROM stt_transcriptions t
+                                   WHERE t.audio_file_id = a.id AND t.created_at = a.created_at
+                                     AND t.status <> 'outdated'
+                               ) ELSE status <> 'failed' END) AS transcribed,
                                count(*) FILTER (WHERE status = 'success') AS completed,
                                count(*) FILTER (WHERE status = 'failed') AS failed,
-                               coalesce(sum(duration) FILTER (WHERE status = 'success'), 0) AS audio_seconds
-                        FROM stt_audio_files WHERE shard_id = ANY(:shards) GROUP BY 1, 2) by_class
+                               coalesce(sum(duration) FILTER (WHERE status = 'success'), 0) AS audio_seconds,
+                               coalesce(sum(duration), 0) AS probed_seconds
+                        FROM stt_audio_files a WHERE shard_id = ANY(:shards) GROUP BY 1, 2) by_class
                   GROUP BY shard_id) f
             WHERE s.id = f.shard_id
         """),
         {"shards": list(shard_ids)},
+    )
+
+
+def count_transcripts(connection: Connection, shard_id: int, files: int) -> None:
+    """Add new transcripts to the counter, in the transaction that writes them."""
+    connection.execute(
+        update(shards).where(shards.c.id == shard_id).values(transcribed=shards.c.transcribed + files)
     )
 
 

@@ -70,11 +70,13 @@ shards = Table(
     Column("registered", Boolean, nullable=False, server_default="false"),
     count_column("total"),
     Column("bytes", BigInteger, nullable=False, server_default="0"),
+    count_column("transcribed"),
     count_column("completed"),
     count_column("failed"),
     Column("failures", JSONB, nullable=False, server_default="{}"),
     seconds_column("audio_seconds"),
     seconds_column("busy_seconds"),
+    seconds_column("probed_seconds"),
     Column("active_file_id", BigInteger),
     *lease_columns(),
     UniqueConstraint("batch_id", "number"),
@@ -88,6 +90,7 @@ throughput = Table(
     Column("batch_id", ForeignKey("stt_batches.id", ondelete="CASCADE"), primary_key=True),
     Column("minute", DateTime(timezone=True), primary_key=True),
     count_column("files"),
+    count_column("transcribed"),
     seconds_column("audio_seconds"),
 )
 
