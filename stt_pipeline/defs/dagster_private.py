@@ -57,9 +57,22 @@ __all__ = [
     "latest_materializations",
     "output_without_materialization",
     "pool_connections",
+    "run_slots",
     "selected_assets",
     "version_tags",
 ]
+
+
+def run_slots(instance: dg.DagsterInstance, pool: str) -> int | None:
+    """Return how many runs of a pool can run at the same time, or None without a limit.
+
+    The command line shows the limits (`dagster instance concurrency get`); no documented function returns them.
+    """
+    config = instance.get_concurrency_config()
+    limits = {limit.name: limit.limit for limit in instance.event_log_storage.get_pool_limits()}
+    queue = config.run_queue_config
+    known = [limits.get(pool, config.pool_config.default_pool_limit), queue and queue.max_concurrent_runs]
+    return min((limit for limit in known if limit is not None and limit >= 0), default=None)
 
 
 def pool_connections(instance: dg.DagsterInstance) -> None:

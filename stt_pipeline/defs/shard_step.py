@@ -12,7 +12,7 @@ from pydantic import Field
 
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
-from stt_pipeline.batches.execution.dispatch import SHARDS_PER_RUN
+from stt_pipeline.batches.execution.run_size import SHARDS_PER_RUN
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.defs.dagster_private import (
     output_without_materialization,

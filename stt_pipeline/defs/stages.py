@@ -1,6 +1,6 @@
 """The shard assets of each stage, in order, with their code versions, and the pools that limit their runs.
 
-The stages have different run sizes (``batches.execution.dispatch.SHARDS_PER_RUN``) on purpose: a backfill merges
+The stages have different run sizes (``batches.execution.run_size.SHARDS_PER_RUN``) on purpose: a backfill merges
 neighbouring assets of equal backfill policy into one run, and mails must not wait in a run that holds a GPU.
 """
 

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
-from stt_pipeline.batches.execution.dispatch import SHARDS_PER_RUN, Order, allocate_shards, revoke_order, tick
+from stt_pipeline.batches.execution.dispatch import Order, allocate_shards, revoke_order, tick
+from stt_pipeline.batches.execution.run_size import SHARDS_PER_RUN
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests.batch_request import BatchRequest

@@ -20,6 +20,7 @@ from stt_pipeline.defs.dagster_private import (
     latest_materializations,
     output_without_materialization,
     pool_connections,
+    run_slots,
     selected_assets,
     version_tags,
 )
@@ -100,6 +101,14 @@ def test_materialization_target_of_a_check_evaluation() -> None:
 def test_tables_and_columns() -> None:
     assert {"partitions_def_name", "partition"} <= set(DynamicPartitionsTable.c.keys())
     assert {"asset_key", "check_name", "run_id"} <= set(AssetCheckExecutionsTable.c.keys())
+
+
+def test_run_slots(product: Product) -> None:
+    limits = dg.DagsterInstance.get_concurrency_config(product.instance)
+    default = limits.pool_config.default_pool_limit
+    assert run_slots(product.instance, "other") == default
+    product.instance.event_log_storage.set_concurrency_slots("gpu", 3)
+    assert run_slots(product.instance, "gpu") == 3
 
 
 def test_event_log_storage(product: Product) -> None:

@@ -16,7 +16,7 @@ import pytest
 from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.sqs import QueueAccess
-from stt_pipeline.batches.execution.dispatch import SHARDS_PER_RUN
+from stt_pipeline.batches.execution.run_size import SHARDS_PER_RUN
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.batches.requests.batch_request import BatchRequest, WatchRequest

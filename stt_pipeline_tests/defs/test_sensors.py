@@ -8,11 +8,12 @@ import pytest
 from dagster._core.storage.tags import GRPC_INFO_TAG, PRIORITY_TAG
 from sqlalchemy import text
 
-from stt_pipeline.batches.execution.dispatch import SHARDS_PER_RUN
+from stt_pipeline.batches.execution.run_size import SHARDS_PER_RUN
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests import lifecycle, retry
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.defs.stages import POOL
 from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline_tests.batches.recordings import scanned, write_tone
 from stt_pipeline_tests.defs.conftest import Product
@@ -60,6 +61,12 @@ def test_batches_take_turns_in_the_queue_within_their_priority(product: Product,
         (large.id, -1),
         (late.id, -1000),
     ]
+
+
+def test_runs_are_cut_by_the_free_slots_of_their_pool(product: Product, tmp_path: Path) -> None:
+    product.instance.event_log_storage.set_concurrency_slots(POOL["transcribe"], 4)
+    batch = _batch(product, tmp_path / "in", 8)
+    assert len(_requests(product, batch)) == 4
 
 
 @pytest.mark.slow

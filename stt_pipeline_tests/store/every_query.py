@@ -42,7 +42,7 @@ from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files, watches
 from stt_pipeline.store.manifest.files import FileStatus
-from stt_pipeline.store.queue import batch_stats, batches, leases, shards
+from stt_pipeline.store.queue import batch_stats, batches, leases, runs, shards
 from stt_pipeline.store.queue.batches import Filter
 from stt_pipeline.store.results import emails, staleness, summaries, transcriptions
 from stt_pipeline.store.tables import shards as shards_table
@@ -143,7 +143,13 @@ def _read(database: Database, batch_id: int) -> None:
 
 
 def _dispatch(database: Database) -> None:
-    orders = dispatch.tick(database, max_shards_in_flight=1_000, max_active_batches=10, max_attempts=3)
+    orders = dispatch.tick(
+        database,
+        max_shards_in_flight=1_000,
+        max_active_batches=10,
+        max_attempts=3,
+        run_slots={"transcribe": 1},
+    )
     for order in {order.job: order for order in orders}.values():
         dispatch.revoke_order(database, order, "Its run ended.")
 
@@ -166,6 +172,8 @@ def _publish_some(database: Database, batch_id: int, notifier: MailNotifier) -> 
         with database.begin() as connection:
             leases.extend(connection, shards_table, [shard.lease for shard in work.shards], 60)
             staleness.options_of_shards(connection, [shard.shard.id for shard in work.shards])
+            runs.preempt(connection, work.shards[0].lease.run_id)
+            runs.hand_back(connection, work.shards[0].lease, preempted=True)
     assert not any(shard.failures for shard in work.shards)
 
 

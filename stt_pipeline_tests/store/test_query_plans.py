@@ -13,7 +13,16 @@ from stt_pipeline.batches.requests.batch_request import WatchRequest
 from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import file_search, files, staging, watches
-from stt_pipeline.store.queue import batch_stats, batches, crashes, heartbeats, leases, shards, transitions
+from stt_pipeline.store.queue import (
+    batch_stats,
+    batches,
+    crashes,
+    heartbeats,
+    leases,
+    runs,
+    shards,
+    transitions,
+)
 from stt_pipeline.store.results import emails, review, search, summaries, transcriptions
 from stt_pipeline.store.tables import metadata
 from stt_pipeline_tests.rows import Rows
@@ -34,6 +43,7 @@ STORE = (
     staging,
     transitions,
     review,
+    runs,
     search,
     shards,
     summaries,

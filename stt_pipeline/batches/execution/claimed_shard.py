@@ -51,6 +51,16 @@ class Done(Generic[_Result]):
     busy_seconds: float = 0.0
 
 
+class PreemptedError(Exception):
+    """A run of a higher priority waits for the place of this run, so it hands its shards back."""
+
+    def __init__(self) -> None:
+        """The message is the reason in the run's log."""
+        super().__init__(
+            "a batch of higher priority takes the place of this run, and a later run continues it"
+        )
+
+
 @dataclass(slots=True, eq=False)
 class ClaimedShard:
     """One claimed shard, with the results of its files in this step.
@@ -64,6 +74,7 @@ class ClaimedShard:
         busy_seconds: time that this processing took.
         failures: files that have not passed the step.
         failed_elsewhere: files that this step leaves out, because they failed for good in another step.
+        preempted: the run is to hand the shard back.
     """
 
     shard: Shard
@@ -76,6 +87,7 @@ class ClaimedShard:
     audio_seconds: float = 0.0
     new_audio_seconds: float = 0.0
     busy_seconds: float = 0.0
+    preempted: bool = False
     failures: list[FileFailure] = field(default_factory=list)
     failed_elsewhere: list[FileFailure] = field(default_factory=list)
     open_source: OpenSource = open_source
@@ -130,7 +142,8 @@ class ClaimedShard:
 
     def verify(self, connection: Connection) -> None:
         """Check, before a result is written, that this run still has the lease (see ``leases.verify``)."""
-        leases.verify(connection, shards_table, self.lease)
+        row = leases.verify(connection, shards_table, self.lease, shards_table.c.preempted_token)
+        self.preempted = row.preempted_token == self.lease.token
 
 
 def _failure(file: AudioFile, reason: str) -> FileFailure:

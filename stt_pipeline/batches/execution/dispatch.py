@@ -8,17 +8,29 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Literal, cast
 
 from sqlalchemy import Connection
 
 from stt_pipeline.batches.execution.crash_guard import is_last_attempt
+from stt_pipeline.batches.execution.preemption import preempt
+from stt_pipeline.batches.execution.run_size import SHARDS_PER_RUN, group_shards, shards_per_run
 from stt_pipeline.batches.keys import BatchKey
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
-from stt_pipeline.store.queue import batch_stats, batches, crashes, heartbeats, leases, shards, transitions
-from stt_pipeline.store.queue.batches import Priority
-from stt_pipeline.store.queue.shards import Shard
+from stt_pipeline.store.queue import (
+    batch_stats,
+    batches,
+    crashes,
+    heartbeats,
+    leases,
+    runs,
+    shards,
+    transitions,
+)
+from stt_pipeline.store.queue.batches import PRIORITIES, Priority
+from stt_pipeline.store.queue.shards import Shard, Stage
 from stt_pipeline.store.tables import batches as batches_table
 from stt_pipeline.store.tables import shards as shards_table
 
@@ -28,13 +40,8 @@ HEARTBEAT = "dispatcher"
 STALE_AFTER = timedelta(
     seconds=60
 )  # a tick takes place every few seconds; after this time the daemon is not running
-# a run loads the model once: many small shards share a run, and a large shard has its own
-SHARDS_PER_RUN: dict[str, int] = {"transcribe": 50, "publish": 100}
-_FILES_PER_RUN = 2_000
-_BYTES_PER_RUN = 4 << 30
 # a run that ends without a claim has failed to start
 _AFTER_FAILED_START_SECONDS = 60.0
-_PRIORITIES: Sequence[Priority] = ("high", "normal", "low")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +62,20 @@ class Order:
 
 
 def tick(
-    database: Database, *, max_shards_in_flight: int, max_active_batches: int, max_attempts: int
+    database: Database,
+    *,
+    max_shards_in_flight: int,
+    max_active_batches: int,
+    max_attempts: int,
+    run_slots: Mapping[Stage, int] = MappingProxyType({}),
 ) -> list[Order]:
     """Dispatch what is ready, and return every order that no run has claimed yet, also those of earlier ticks.
 
     Simultaneous calls take turns.
+
+    Args:
+        run_slots: how many runs of a stage can run at the same time; a stage that is missing has no known limit. Ready
+            shards are divided among the slots that are free. If none is, a run of a lower priority is preempted.
     """
     with database.begin() as connection:
         batches.lock_dispatch(connection)
@@ -70,11 +86,15 @@ def tick(
         for batch_id in shards.batches_without_open_shards(connection):
             transitions.set_stage(connection, batch_id, "report")
         leases.dispatch_each(connection, batches_table, batches.ready(connection))
-        _dispatch_shards(connection, max_shards_in_flight, max_active_batches)
+        _dispatch_shards(connection, max_shards_in_flight, max_active_batches, run_slots)
+        if "transcribe" in run_slots:
+            preempt(connection, run_slots["transcribe"])
         return _orders(connection)
 
 
-def _dispatch_shards(connection: Connection, limit: int, max_active_batches: int) -> None:
+def _dispatch_shards(
+    connection: Connection, limit: int, max_active_batches: int, run_slots: Mapping[Stage, int]
+) -> None:
     held = {batch_id: shards_held for batch_id, (shards_held, _) in shards.in_flight(connection).items()}
     free = limit - sum(held.values())
     if free <= 0:
@@ -87,9 +107,15 @@ def _dispatch_shards(connection: Connection, limit: int, max_active_batches: int
         waiting={batch_id: len(found) for batch_id, found in waiting.items()},
         held=held,
     )
-    for batch_id, share in shares.items():
-        for group in group_shards(waiting[batch_id][:share]):
+    chosen = [shard for batch_id, share in shares.items() for shard in waiting[batch_id][:share]]
+    if chosen:
+        for group in group_shards(chosen, shards_per_run(chosen, _free_slots(connection, run_slots))):
             leases.dispatch(connection, shards_table, [shard.id for shard in group])
+
+
+def _free_slots(connection: Connection, run_slots: Mapping[Stage, int]) -> dict[Stage, int]:
+    in_flight = Counter(run.stage for run in runs.in_flight(connection))
+    return {stage: slots - in_flight[stage] for stage, slots in run_slots.items()}
 
 
 def allocate_shards(
@@ -108,7 +134,7 @@ def allocate_shards(
         held: how many shards of each batch are in flight.
     """
     shares: Counter[int] = Counter()
-    for priority in _PRIORITIES:
+    for priority in PRIORITIES:
         members = [batch_id for batch_id, its in priorities.items() if its == priority]
         while free > 0:
             holds = {
@@ -152,26 +178,6 @@ def paused_batches(database: Database) -> list[int]:
     """Return the paused batches; runs of their shards must not wait in the run queue."""
     with database.begin() as connection:
         return batches.paused(connection)
-
-
-def group_shards(ready: Sequence[Shard]) -> list[list[Shard]]:
-    """Group ready shards, in order, into runs: neighbours of one batch and stage, limited in shards, files and bytes."""
-    groups: list[list[Shard]] = []
-    for shard in ready:
-        group = groups[-1] if groups else []
-        fits = (
-            bool(group)
-            and (group[-1].batch_id, group[-1].stage, group[-1].number + 1)
-            == (shard.batch_id, shard.stage, shard.number)
-            and len(group) < SHARDS_PER_RUN[shard.stage]
-            and sum(member.total for member in group) + shard.total <= _FILES_PER_RUN
-            and sum(member.bytes for member in group) + shard.bytes <= _BYTES_PER_RUN
-        )
-        if fits:
-            group.append(shard)
-        else:
-            groups.append([shard])
-    return groups
 
 
 def _orders(connection: Connection) -> list[Order]:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, Done
+from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, Done, PreemptedError
 from stt_pipeline.batches.execution.prefetch import Prefetch, Task, Threads, look_ahead
 from stt_pipeline.batches.execution.shard_claims import ShardClaims
 from stt_pipeline.errors import ConfigurationError, SourceUnavailableError
@@ -95,6 +95,8 @@ def _tasks(
             for file, known in files_of(claims, shard, read):
                 if not claims.holds(shard):
                     break
+                if claims.is_preempted:
+                    raise PreemptedError
                 claims.crash_guard.mark_active_file(shard, file)
                 try:
                     work = step(shard, file, known)
@@ -141,7 +143,7 @@ def _process(
             if time.monotonic() - written_at > WRITE_SECONDS:
                 due, done, written_at = done, [], time.monotonic()
                 write_results(claims, shard, due, write)
-    except (ConfigurationError, SourceUnavailableError):  # earlier results are kept
+    except (ConfigurationError, SourceUnavailableError, PreemptedError):  # earlier results are kept
         with claims.working_on(shard):
             write_results(claims, shard, done, write)
         raise

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
-from sqlalchemy import Table
+from sqlalchemy import Connection, Table
 
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import leases
@@ -18,17 +18,25 @@ class Heartbeat:
     """Extends the leases that ``held`` returns four times within ``lease_seconds``; a context manager."""
 
     def __init__(
-        self, database: Database, table: Table, held: Callable[[], Sequence[Lease]], lease_seconds: int
+        self,
+        database: Database,
+        table: Table,
+        held: Callable[[], Sequence[Lease]],
+        lease_seconds: int,
+        *,
+        after_beat: Callable[[Connection], object] = lambda connection: None,
     ) -> None:
         """The thread starts when the block is entered.
 
         Args:
             held: returns the leases; called in the thread.
+            after_beat: called in the thread, in the transaction that extended the leases.
         """
         self._database = database
         self._table = table
         self._held = held
         self._seconds = lease_seconds
+        self._after_beat = after_beat
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="lease-heartbeat", daemon=True)
 
@@ -53,6 +61,7 @@ class Heartbeat:
             try:
                 with self._database.begin() as connection:
                     leases.extend(connection, self._table, self._held(), self._seconds)
+                    self._after_beat(connection)
             except Exception:
                 # a database that is unavailable for a moment must not end the run; the next write finds a lost lease
                 _log.warning("The lease heartbeat failed and will be tried again.", exc_info=True)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.sources import OpenSource
 from stt_pipeline.batches.execution.batch_errors import BatchErrors
-from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
+from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, PreemptedError
 from stt_pipeline.batches.execution.crash_guard import CrashGuard
 from stt_pipeline.batches.execution.failures import FailureRecorder
 from stt_pipeline.batches.execution.heartbeat import Heartbeat
@@ -31,7 +31,7 @@ from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
-from stt_pipeline.store.queue import batches, leases, shards, transitions
+from stt_pipeline.store.queue import batches, leases, runs, shards, transitions
 from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline.store.queue.leases import Lease, LeaseState
 from stt_pipeline.store.queue.shards import Shard, Stage
@@ -107,18 +107,35 @@ class ShardClaims:
         self.failures = FailureRecorder(database, max_attempts=max_attempts, listener=self.listener)
         self.crash_guard = CrashGuard(database, max_attempts=max_attempts)
         self.heartbeat = Heartbeat(
-            database, shards_table, lambda: [shard.lease for shard in self.shards], lease_seconds
+            database,
+            shards_table,
+            lambda: [shard.lease for shard in self.shards],
+            lease_seconds,
+            after_beat=self._read_preemption,
         )
         self._request = request
         self._lease_seconds = lease_seconds
         self._open_source = open_source
         self._settings = settings or Settings()
+        self._was_preempted = False
         self._errors = BatchErrors(database, run_id=request.run_id)
 
     @property
     def is_careful(self) -> bool:
         """Whether the run processes one file at a time; see :class:`CrashGuard`."""
         return self.crash_guard.is_careful
+
+    @property
+    def is_dispatched(self) -> bool:
+        """Whether the dispatcher started the run. Only then shards may be handed back; a user's run works on all."""
+        return self._request.token is not None
+
+    @property
+    def is_preempted(self) -> bool:
+        """Whether the run is to hand its shards back, because one of a higher priority waits for its place."""
+        if any(shard.preempted for shard in self.shards):
+            self._was_preempted = True  # also after that shard is handed back
+        return self.is_dispatched and self._was_preempted
 
     def __enter__(self) -> "ShardClaims":
         """Claim the shards that may be claimed."""
@@ -132,7 +149,8 @@ class ShardClaims:
             claimed = [
                 self._claim(connection, shard, state, batch_of[shard.batch_id]) for shard, state in found
             ]
-        self.shards = [shard for shard in claimed if shard is not None]
+            self.shards = [shard for shard in claimed if shard is not None]
+            self._read_preemption(connection)
         self.crash_guard.check(self.shards)
         missing = set(self._request.keys) - {shard.key for shard, _ in found}
         self.refused |= dict.fromkeys(
@@ -202,6 +220,8 @@ class ShardClaims:
             yield
         except LeaseLostError as error:
             self._drop(shard, str(error))
+        except PreemptedError as error:
+            self.hand_back(shard, str(error))
         except SourceUnavailableError as error:
             if self.holds(shard):
                 with self.database.begin() as connection:
@@ -218,14 +238,17 @@ class ShardClaims:
         self._errors.show_configuration_error(batch_ids, error)
 
     def files_of(self, shard: ClaimedShard) -> list[AudioFile]:
-        """Return the files of a shard, in order; none if the shard was released because its batch is paused.
+        """Return the files of a shard, in order; none if the shard was released: it is preempted, or its batch is paused.
 
         A run that a user started continues on a paused batch, and so does a stage that has begun.
 
         Raises:
             LeaseLostError: another run has the shard.
         """
-        may_release = self._request.token is not None and not self._request.last_step
+        if self.is_preempted:
+            self.hand_back(shard, str(PreemptedError()))
+            return []
+        may_release = self.is_dispatched and not self._request.last_step
         with self.database.begin() as connection:
             if not (may_release and batches.get(connection, shard.batch.id).status == "paused"):
                 shard.verify(connection)
@@ -247,6 +270,26 @@ class ShardClaims:
             shards.add_busy_seconds(connection, shard.shard.id, busy_seconds)
             self.crash_guard.clear_active_file(connection, shard)
         self.listener.shard_finished(shard)
+
+    def hand_back(self, shard: ClaimedShard, reason: str, busy_seconds: float = 0.0) -> None:
+        """Release a shard to be dispatched again at once. Its results are kept, and it counts as no attempt.
+
+        Args:
+            busy_seconds: the time that this step worked on it.
+        """
+        if not self.holds(shard):
+            return
+        with self.database.begin() as connection:
+            batches.lock_of_shards(connection, [shard.key])
+            shards.add_busy_seconds(connection, shard.shard.id, busy_seconds)
+            runs.hand_back(connection, shard.lease, preempted=self.is_preempted)
+        self._drop(shard, reason)
+
+    def _read_preemption(self, connection: Connection) -> None:
+        held = self.shards
+        preempted = runs.preempted(connection, [shard.lease for shard in held]) if held else ()
+        for shard in held:
+            shard.preempted = shard.shard.id in preempted
 
     def _drop(self, shard: ClaimedShard, reason: str) -> None:
         if self.holds(shard):

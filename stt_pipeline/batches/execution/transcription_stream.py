@@ -10,14 +10,17 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from stt_pipeline.batches.execution import file_loop
-from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, Done
+from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, Done, PreemptedError
 from stt_pipeline.batches.execution.file_loop import Read, Write
+from stt_pipeline.batches.execution.run_size import MOST_AUDIO_SECONDS, long_ones
 from stt_pipeline.batches.execution.shard_claims import ShardClaims
 from stt_pipeline.batches.execution.transcriber_thread import outcomes_of
 from stt_pipeline.errors import ConfigurationError, SourceUnavailableError
 from stt_pipeline.speech.recordings import Outcome, Recording
 from stt_pipeline.speech.transcriber import Transcriber
 from stt_pipeline.store.manifest.files import AudioFile
+
+_RUN_IS_FULL = f"this run has {MOST_AUDIO_SECONDS / 3600:.0f} hours of audio, and a later run continues it"
 
 _Known = TypeVar("_Known")
 _Result = TypeVar("_Result")
@@ -44,6 +47,9 @@ def transcribe_each_file(
     As with :func:`~stt_pipeline.batches.execution.file_loop.for_each_file`, a file fails alone. A careful run transcribes
     one recording at a time.
 
+    A run of the dispatcher hands back the shards that do not belong into it (``run_size``), and all that are not complete
+    when it is preempted. Their transcripts are kept.
+
     Args:
         transcriber_of: returns the transcriber of a shard; called only if there is something to transcribe.
         key: shards with equal keys have the same transcriber.
@@ -55,13 +61,31 @@ def transcribe_each_file(
     for shard in claims.shards:
         groups.setdefault(key(shard), []).append(shard)
     for shards in groups.values():
-        stream = _Stream(claims, shards, transcriber_of, begin, finish, read, write)
+        stream = _Stream(
+            claims, _without_long_ones(claims, shards), transcriber_of, begin, finish, read, write
+        )
         recordings = stream.recordings()
-        if claims.is_careful:
-            for recording in recordings:
-                stream.transcribe(iter([recording]))
-        else:
-            stream.transcribe(recordings)
+        try:
+            if claims.is_careful:
+                for recording in recordings:
+                    stream.transcribe(iter([recording]))
+            else:
+                stream.transcribe(recordings)
+        except PreemptedError:
+            pass  # what came back by then is written below
+        stream.hand_back_unfinished()
+
+
+def _without_long_ones(claims: ShardClaims, shards: list[ClaimedShard]) -> list[ClaimedShard]:
+    """Return the shards without those that the others must not wait for, which are handed back."""
+    if not claims.is_dispatched:
+        return shards
+    long = long_ones({shard: shard.shard.probed_seconds for shard in shards})
+    for shard in long:
+        claims.hand_back(
+            shard, "it is much longer than the others of this run, and a later run transcribes it"
+        )
+    return [shard for shard in shards if shard not in long]
 
 
 @dataclass(slots=True, eq=False)
@@ -71,6 +95,7 @@ class _ShardState(Generic[_Result]):
     shard: ClaimedShard
     in_flight: int = 0
     all_submitted: bool = False
+    complete: bool = False
     seconds: float = 0.0
     done: list[Done[_Result]] = field(default_factory=list)
 
@@ -96,19 +121,24 @@ class _Stream(Generic[_Known, _Result]):
         self._read = read
         self._write = write
         self._in_flight: dict[int, tuple[_ShardState[_Result], AudioFile]] = {}
+        self._states = [_ShardState[_Result](shard) for shard in shards]
         self._unwritten: list[_ShardState[_Result]] = []
+        self._audio_seconds = 0.0  # of the recordings that were given to the transcriber
+        self._is_full = False
         self._written_at = time.monotonic()
 
     def recordings(self) -> Iterator[Recording]:
         """Yield the recordings to transcribe; a shard is begun when its first file is requested."""
-        for shard in self._shards:
-            state: _ShardState[_Result] = _ShardState(shard)
+        for state in self._states:
+            shard = state.shard
             with self._working_on(state):
                 for file, known in file_loop.files_of(self._claims, shard, self._read):
                     self._write_if_due()
                     recording = self._recording(shard, file, known)
                     if recording is None:
                         continue
+                    if self._is_to_stop_before(file):
+                        return
                     state.in_flight += 1
                     self._in_flight[file.id] = state, file
                     yield recording
@@ -132,7 +162,7 @@ class _Stream(Generic[_Known, _Result]):
             outcomes = outcomes_of(
                 transcriber,
                 _chain(first, recordings),
-                while_waiting=self._write_if_due,
+                while_waiting=self._while_waiting,
                 every_seconds=file_loop.WRITE_SECONDS,
             )
             with closing(outcomes):
@@ -144,6 +174,31 @@ class _Stream(Generic[_Known, _Result]):
             self._claims.show_error([state.shard for state, _ in self._in_flight.values()], error)
             raise
         self._write_all()
+
+    def hand_back_unfinished(self) -> None:
+        """If the run stopped before its last recording, hand back the shards that have files left."""
+        if not (self._claims.is_preempted or self._is_full):
+            return
+        self._write_all()
+        reason = str(PreemptedError()) if self._claims.is_preempted else _RUN_IS_FULL
+        for state in self._states:
+            if not state.complete:
+                self._claims.hand_back(state.shard, reason, busy_seconds=state.seconds)
+
+    def _is_to_stop_before(self, file: AudioFile) -> bool:
+        """Return whether the run takes no more recordings; a run takes at least one."""
+        if self._claims.is_preempted:
+            return True
+        length = file.duration or 0.0
+        if self._claims.is_dispatched and self._audio_seconds > 0:
+            self._is_full = self._audio_seconds + length > MOST_AUDIO_SECONDS
+        self._audio_seconds += length
+        return self._is_full
+
+    def _while_waiting(self) -> None:
+        self._write_if_due()
+        if self._claims.is_preempted:
+            raise PreemptedError
 
     @contextmanager
     def _working_on(self, state: _ShardState[_Result]) -> Iterator[None]:
@@ -180,7 +235,7 @@ class _Stream(Generic[_Known, _Result]):
             state.done.append(self._finish(file, outcome))
             if len(state.done) == 1:
                 self._unwritten.append(state)
-        self._write_if_due()
+        self._while_waiting()
         with self._claims.working_on(shard):
             self._finish_if_complete(state)
 
@@ -188,6 +243,7 @@ class _Stream(Generic[_Known, _Result]):
         if state.all_submitted and not state.in_flight and self._claims.holds(state.shard):
             self._write_one(state)
             self._claims.finish(state.shard, state.seconds)
+            state.complete = True
 
     def _write_if_due(self) -> None:
         if time.monotonic() - self._written_at > file_loop.WRITE_SECONDS:

@@ -21,6 +21,7 @@ from stt_pipeline.defs.dagster_private import (
     ASSET_PARTITION_RANGE_START_TAG,
     PRIORITY_TAG,
     RUN_KEY_TAG,
+    run_slots,
 )
 from stt_pipeline.defs.jobs import (
     JOB_OF_ORDER,
@@ -32,9 +33,10 @@ from stt_pipeline.defs.jobs import (
 )
 from stt_pipeline.defs.partitions import audio_partitions, batch_partitions
 from stt_pipeline.defs.run_tags import BATCH_TAG
-from stt_pipeline.defs.stages import STAGE_ASSETS
+from stt_pipeline.defs.stages import POOL, STAGE_ASSETS
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.queue.shards import Stage
 
 # a run's place within its batch lowers its priority, so that batches of equal priority take turns in the run queue
 _PRIORITY = {"high": 1000, "normal": 0, "low": -1000}
@@ -60,6 +62,7 @@ def batch_dispatcher(
 ) -> dg.SensorResult | dg.SkipReason:
     """Evaluate one sensor tick."""
     end = time.monotonic() + _POLLING_SECONDS
+    slots = _run_slots(context.instance)
     while True:
         _end_runs(context.instance, database)
         retry.process_retries(database, max_file_bytes=settings.max_file_bytes, seconds=_RETRY_SECONDS)
@@ -68,6 +71,7 @@ def batch_dispatcher(
             max_shards_in_flight=settings.max_shards_in_flight,
             max_active_batches=settings.max_active_batches,
             max_attempts=settings.max_attempts,
+            run_slots=slots,
         )
         if to_start := _without_a_run(context.instance, orders, database):
             positions = _partition_positions(context.instance, to_start)
@@ -78,6 +82,11 @@ def batch_dispatcher(
         if time.monotonic() > end:
             return dg.SkipReason("No batch waits for a run.")
         time.sleep(_POLL_INTERVAL_SECONDS)
+
+
+def _run_slots(instance: dg.DagsterInstance) -> dict[Stage, int]:
+    slots = {stage: run_slots(instance, pool) for stage, pool in POOL.items()}
+    return {stage: limit for stage, limit in slots.items() if limit is not None}
 
 
 def _end_runs(instance: dg.DagsterInstance, database: Database) -> None:

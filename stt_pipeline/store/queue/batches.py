@@ -21,6 +21,12 @@ Status = Literal[
 ]
 Priority = Literal["high", "normal", "low"]
 
+PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
+"""The priorities of batches, the highest first."""
+
+priority_rank = case({name: rank for rank, name in enumerate(PRIORITIES)}, value=batches.c.priority)
+"""The place of a batch in ``PRIORITIES``, for queries."""
+
 _DISPATCH_LOCK = 0x5354_5404  # "STT", 4
 _PARTITION_LOCK = 0x5354_5402  # "STT", 2: only one scan inserts partitions at a time
 
@@ -161,13 +167,10 @@ def active(connection: Connection, limit: int) -> list[tuple[int, Priority]]:
         .outerjoin(held, held.c.batch_id == batches.c.id)
         .where(batches.c.status == "processing", batches.c.stage == "shards")
         .where(or_(is_in_flight, has_ready(batches.c.id)))
-        .order_by(_rank, is_in_flight.desc(), batches.c.id)
+        .order_by(priority_rank, is_in_flight.desc(), batches.c.id)
         .limit(limit)
     )
     return [(row.id, row.priority) for row in rows]
-
-
-_rank = case({"high": 0, "normal": 1}, value=batches.c.priority, else_=2)
 
 
 def priorities(connection: Connection, batch_ids: Collection[int]) -> dict[int, Priority]:

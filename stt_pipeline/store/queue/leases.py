@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, select, update
 
 from stt_pipeline.errors import LeaseLostError
 
@@ -89,17 +89,18 @@ def claim(
     return Lease(row_id, token, run_id)
 
 
-def verify(connection: Connection, table: Table, lease: Lease) -> None:
-    """Lock the row until the end of the transaction and check that ``lease`` still holds.
+def verify(connection: Connection, table: Table, lease: Lease, *columns: ColumnElement[Any]) -> Row[Any]:
+    """Lock the row until the end of the transaction, check that ``lease`` still holds, and return id and ``columns``.
 
     Raises:
         LeaseLostError: another run has the row, or it was released.
     """
     found = connection.execute(
-        select(table.c.id).where(*owned_by(table, lease)).with_for_update(key_share=True)
+        select(table.c.id, *columns).where(*owned_by(table, lease)).with_for_update(key_share=True)
     ).one_or_none()
     if found is None:
         raise lease_lost(table, lease)
+    return found
 
 
 def owned_by(table: Table, lease: Lease) -> tuple[ColumnElement[bool], ...]:

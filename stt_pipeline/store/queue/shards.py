@@ -16,7 +16,12 @@ Stage = Literal["transcribe", "publish"]
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A row of ``stt_shards`` without its lease. ``bytes`` is the total size of its files."""
+    """A row of ``stt_shards`` without its lease.
+
+    Attributes:
+        bytes: total size of its files.
+        probed_seconds: total length of its files that were probed; 0 before the first run.
+    """
 
     id: int
     batch_id: int
@@ -27,6 +32,7 @@ class Shard:
     bytes: int
     completed: int
     failed: int
+    probed_seconds: float
     tries: int
     crashes: int
     active_file_id: int | None
@@ -286,6 +292,7 @@ def give_back(
         stage=stage,
         tries=row.tries if stays else 0,
         crashes=row.crashes if stays else 0,
+        preemptions=shards.c.preemptions if stays else 0,
         active_file_id=None,
         wait_seconds=retry_seconds if stays else next_stage_seconds,
     )

@@ -9,9 +9,11 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
+    Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -78,6 +80,8 @@ shards = Table(
     seconds_column("busy_seconds"),
     seconds_column("probed_seconds"),
     Column("active_file_id", BigInteger),
+    Column("preempted_token", Uuid(as_uuid=False)),
+    Column("preemptions", SmallInteger, nullable=False, server_default="0"),
     *lease_columns(),
     UniqueConstraint("batch_id", "number"),
     Index("stt_shards_open", "batch_id", "stage", "number", postgresql_where=text("stage <> 'done'")),

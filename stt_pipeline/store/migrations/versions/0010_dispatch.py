@@ -1,4 +1,4 @@
-"""What the dispatcher and the progress of a batch need to know of shards: transcripts and length."""
+"""What the dispatcher and the progress of a batch need to know of shards: transcripts, length, and preemption."""
 
 from alembic import op
 
@@ -9,7 +9,9 @@ _UP = (
     """
     ALTER TABLE stt_shards
         ADD transcribed integer NOT NULL DEFAULT 0,
-        ADD probed_seconds double precision NOT NULL DEFAULT 0
+        ADD probed_seconds double precision NOT NULL DEFAULT 0,
+        ADD preempted_token uuid,
+        ADD preemptions smallint NOT NULL DEFAULT 0
     """,
     # files that are in progress are counted when a run next works on their shard
     "UPDATE stt_shards SET transcribed = completed, probed_seconds = audio_seconds WHERE completed > 0",
@@ -18,7 +20,7 @@ _UP = (
 
 _DOWN = (
     "ALTER TABLE stt_throughput DROP transcribed",
-    "ALTER TABLE stt_shards DROP transcribed, DROP probed_seconds",
+    "ALTER TABLE stt_shards DROP transcribed, DROP probed_seconds, DROP preempted_token, DROP preemptions",
 )
 
 
