@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Semaphore
 from typing import Any
@@ -68,7 +69,8 @@ def test_hours_come_from_bytes_of_each_extension(database: Database, tmp_path: P
     assert found.listed == 44  # with three folders and the notes
     assert (found.sampled, found.unreadable) == (20, 0)
     assert found.audio_hours == pytest.approx((30 * 2 + 10 * 20) / 3600, rel=0.02)
-    assert found.expected_hours == pytest.approx(found.audio_hours * DEFAULT_REAL_TIME_FACTOR, abs=1e-4)
+    assert found.gpu_hours == pytest.approx(found.audio_hours * DEFAULT_REAL_TIME_FACTOR, abs=1e-4)
+    assert found.wall_hours == pytest.approx(found.gpu_hours + 20 / 3600, abs=2e-4)
     assert "no speed is measured here yet" in found.basis
     assert estimated(database, folder) == found
 
@@ -111,14 +113,33 @@ def test_the_speed_is_measured_with_the_same_model(database: Database, tmp_path:
     for model, busy in (("", 180), ("demo", 90)):
         batch, _, _ = scanned(database, tmp_path / "in", options={"model": model})
         its = tables.shards.c.batch_id == batch.id
-        Rows(database).change(tables.shards, its, stage="done", audio_seconds=1800, busy_seconds=busy)
+        Rows(database).change(tables.shards, its, stage="done", audio_seconds=1800, transcribe_seconds=busy)
     by_model = {
         model: estimated(database, tmp_path / "in", model=model) for model in ("", "demo", "large-v3")
     }
-    assert by_model[""].expected_hours == pytest.approx(0.001)
+    assert by_model[""].gpu_hours == pytest.approx(0.001)
     assert "0.1000 seconds of work a second of audio, measured here on 0.5 hours" in by_model[""].basis
-    assert by_model["demo"].expected_hours == pytest.approx(0.0005)
+    assert by_model["demo"].gpu_hours == pytest.approx(0.0005)
     assert "no speed is measured" in by_model["large-v3"].basis
+
+
+def test_wall_hours_are_as_the_last_batches_took(database: Database, tmp_path: Path) -> None:
+    write_tone(tmp_path / "in" / "a.wav", 36.0)
+    scanned_at = datetime(2026, 1, 1, tzinfo=UTC)
+    # two runs at a time: 180 s of work took 90 s; one of the batches waited an hour for others
+    for wall in (90 + 20, 90 + 20, 3_600):
+        batch, _, _ = scanned(database, tmp_path / "in")
+        Rows(database).change(
+            tables.shards,
+            tables.shards.c.batch_id == batch.id,
+            **{"stage": "done", "audio_seconds": 1800, "transcribe_seconds": 180, "busy_seconds": 400},
+        )
+        ended = {"status": "completed", "completed_at": scanned_at + timedelta(seconds=wall)}
+        Rows(database).change(tables.batches, tables.batches.c.id == batch.id, scanned_at=scanned_at, **ended)
+    found = estimated(database, tmp_path / "in")
+    assert found.gpu_hours == pytest.approx(0.01 * 0.1, rel=0.01)
+    assert found.wall_hours == pytest.approx(0.01 * 0.05 + 20 / 3600, rel=0.02)
+    assert "the wall clock as the last 3 batches took" in found.basis
 
 
 class _Held(LocalFolder):

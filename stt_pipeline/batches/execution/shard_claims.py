@@ -267,7 +267,7 @@ class ShardClaims:
         with self.database.begin() as connection:
             shard.verify(connection)
             shards.count_files(connection, [shard.shard.id])
-            shards.add_busy_seconds(connection, shard.shard.id, busy_seconds)
+            shards.add_busy_seconds(connection, shard.shard.id, busy_seconds, self._request.stage)
             self.crash_guard.clear_active_file(connection, shard)
         self.listener.shard_finished(shard)
 
@@ -281,7 +281,7 @@ class ShardClaims:
             return
         with self.database.begin() as connection:
             batches.lock_of_shards(connection, [shard.key])
-            shards.add_busy_seconds(connection, shard.shard.id, busy_seconds)
+            shards.add_busy_seconds(connection, shard.shard.id, busy_seconds, self._request.stage)
             runs.hand_back(connection, shard.lease, preempted=self.is_preempted)
         self._drop(shard, reason)
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from statistics import median
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -34,6 +35,9 @@ DEFAULT_REAL_TIME_FACTOR = 0.05
 _MAX_EXTENSIONS = 100
 _SECONDS_A_FILE = 1.0
 _MIN_MEASURED_SECONDS = 600.0  # of audio, before the measured speed replaces the default
+_BATCH_SECONDS = (
+    20.0  # of any batch: starts of its three runs, the load of the model, the report; see docs/benchmarks.md
+)
 _slots = threading.BoundedSemaphore(MAX_CONCURRENT)
 
 
@@ -55,10 +59,14 @@ class Estimate(BaseModel):
     )
     sampled: int = Field(description="Files that were opened to measure their length.", examples=[20])
     unreadable: int = Field(description="Sampled files that have no audio.", examples=[1])
-    expected_hours: float = Field(
-        description="Hours that a batch of it keeps the speech model busy: its duration with one run at a time and no other "
-        "batch before it.",
+    gpu_hours: float = Field(
+        description="Hours of work of the transcribe stage, of all its runs together: what a rented GPU would cost.",
         examples=[23.2],
+    )
+    wall_hours: float = Field(
+        description="Hours from the scan to the end of a batch of it, if no other batch runs: as recent batches took with the "
+        "runs that this installation has at the same time.",
+        examples=[12.1],
     )
     basis: str = Field(
         description="Source of the figures.",
@@ -101,7 +109,7 @@ def estimate(
         sample.measure_files(source, SAMPLING_SECONDS)
     finally:
         _slots.release()
-    factor, basis = _real_time_factor(database, request.options.model)
+    speed = _MeasuredSpeed.of(database, request.options.model)
     hours = sample.audio_seconds / 3600
     return Estimate(
         files=sample.files,
@@ -111,19 +119,39 @@ def estimate(
         listed=sample.listed,
         sampled=sample.sampled,
         unreadable=sample.unreadable,
-        expected_hours=round(hours * factor, 4),
-        basis=f"Lengths from {sample.sampled} of {sample.files:,} files; {factor:.4f} seconds of work a second of audio, {basis}.",
+        gpu_hours=round(hours * speed.gpu_factor, 4),
+        wall_hours=round(hours * speed.wall_factor + _BATCH_SECONDS / 3600, 4) if hours else 0.0,
+        basis=f"Lengths from {sample.sampled} of {sample.files:,} files; {speed.basis}.",
     )
 
 
-def _real_time_factor(database: Database, model: str) -> tuple[float, str]:
-    """Return seconds of work a second of audio, and where the figure comes from."""
-    with database.begin() as connection:
-        speed = batch_stats.speed(connection, model)
-    if speed.audio_seconds < _MIN_MEASURED_SECONDS:
-        return DEFAULT_REAL_TIME_FACTOR, "a usual speed of a GPU, because no speed is measured here yet"
-    factor = speed.busy_seconds / speed.audio_seconds
-    return factor, f"measured here on {speed.audio_seconds / 3600:,.1f} hours of audio"
+@dataclass(frozen=True, slots=True)
+class _MeasuredSpeed:
+    """Seconds of work of the transcribe stage, and of the wall clock, for a second of audio; and where they come from."""
+
+    gpu_factor: float
+    wall_factor: float
+    basis: str
+
+    @classmethod
+    def of(cls, database: Database, model: str) -> "_MeasuredSpeed":
+        with database.begin() as connection:
+            speed = batch_stats.speed(connection, model)
+        if speed.audio_seconds < _MIN_MEASURED_SECONDS:
+            factor = DEFAULT_REAL_TIME_FACTOR
+            source = "a usual speed of a GPU, because no speed is measured here yet"
+        else:
+            factor = speed.transcribe_seconds / speed.audio_seconds
+            source = f"measured here on {speed.audio_seconds / 3600:,.1f} hours of audio"
+        walls = [
+            max(wall - _BATCH_SECONDS, 0.0) / audio
+            for wall, audio in speed.wall_seconds
+            if audio >= _MIN_MEASURED_SECONDS
+        ]
+        work = f"{factor:.4f} seconds of work a second of audio, {source}; the wall clock "
+        if not walls:
+            return cls(factor, factor, f"{work}for one run at a time")
+        return cls(factor, median(walls), f"{work}as the last {len(walls)} batches took")
 
 
 @dataclass(slots=True)

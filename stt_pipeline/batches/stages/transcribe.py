@@ -33,7 +33,7 @@ from stt_pipeline.speech.transcriber import Transcriber
 from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
-from stt_pipeline.store.queue import batch_stats, shards
+from stt_pipeline.store.queue import batch_stats
 from stt_pipeline.store.results import search, transcriptions
 from stt_pipeline.store.results.search import Indexed
 from stt_pipeline.store.results.transcriptions import NewTranscript, Transcription, TranscriptionStatus
@@ -122,8 +122,7 @@ def transcribe_files(
     def write(connection: Connection, shard: ClaimedShard, done: Sequence[Done[NewTranscript]]) -> None:
         results = [one.result for one in done]
         transcriptions.save(connection, results, fingerprint=shard.fingerprints.transcript)
-        shards.count_transcripts(connection, shard.shard.id, len(done))
-        batch_stats.add_transcripts(connection, shard.batch.id, len(done))
+        batch_stats.add_transcripts(connection, shard.batch.id, shard.shard.id, len(done))
 
     transcribe_each_file(
         claims,

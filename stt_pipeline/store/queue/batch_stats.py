@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import get_args
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from stt_pipeline.errors import ErrorClass
@@ -18,7 +18,8 @@ from stt_pipeline.store.tables import batches, shards, throughput
 
 @dataclass(frozen=True, slots=True)
 class ShardSums:
-    """Sums over the shards of one batch, or of several. ``audio_seconds`` is processed audio, ``busy_seconds`` the time it took."""
+    """Sums over the shards of one batch, or of several. ``audio_seconds`` is processed audio, ``busy_seconds`` the time it took,
+    ``transcribe_seconds`` the part of it in the transcribe stage."""
 
     total: int
     transcribed: int
@@ -26,6 +27,7 @@ class ShardSums:
     failed: int
     audio_seconds: float
     busy_seconds: float
+    transcribe_seconds: float
     shards: int
     shards_done: int
     failures_by_class: dict[str, int]
@@ -58,6 +60,7 @@ def _sums(connection: Connection, which: ColumnElement[bool]) -> ShardSums:
             func.coalesce(func.sum(shards.c.failed), 0),
             func.coalesce(func.sum(shards.c.audio_seconds), 0.0),
             func.coalesce(func.sum(shards.c.busy_seconds), 0.0),
+            func.coalesce(func.sum(shards.c.transcribe_seconds), 0.0),
             func.count(),
             func.count().filter(shards.c.stage == "done"),
             *_FAILED_BY_CLASS,
@@ -163,31 +166,51 @@ def _rate(
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Seconds of processed audio, and seconds that runs spent on it."""
+    """The measured speed of a model: seconds of processed audio, and seconds of the transcribe stage for it.
+
+    Attributes:
+        wall_seconds: time from the scan to the end of a batch, and the seconds of its audio, of some recent batches.
+    """
 
     audio_seconds: float
-    busy_seconds: float
+    transcribe_seconds: float
+    wall_seconds: list[tuple[float, float]]
 
 
 _RECENT_SHARDS = 50_000
+_RECENT_BATCHES = 1_000
+_MEASURED_BATCHES = 10
 
 
 def speed(connection: Connection, model: str) -> Speed:
-    """Sum over the latest shards that are done, of batches with the option ``model``; empty is the default model."""
+    """Return the speed of the latest work, of batches with the option ``model``; empty is the default model."""
+    is_of_model = func.coalesce(batches.c.options["model"].astext, "") == model
     recent = select(func.max(shards.c.id) - _RECENT_SHARDS).scalar_subquery()
     sums = connection.execute(
         select(
             func.coalesce(func.sum(shards.c.audio_seconds), 0.0),
-            func.coalesce(func.sum(shards.c.busy_seconds), 0.0),
+            func.coalesce(func.sum(shards.c.transcribe_seconds), 0.0),
         )
         .join(batches, batches.c.id == shards.c.batch_id)
-        .where(
-            shards.c.id > recent,
-            shards.c.stage == "done",
-            func.coalesce(batches.c.options["model"].astext, "") == model,
-        )
+        .where(shards.c.id > recent, shards.c.stage == "done", is_of_model)
     ).one()
-    return Speed(*sums)
+    ended = (
+        select(batches.c.id, (batches.c.completed_at - batches.c.scanned_at).label("length"))
+        .where(batches.c.id > select(func.max(batches.c.id) - _RECENT_BATCHES).scalar_subquery())
+        .where(batches.c.status == "completed", batches.c.watch_id.is_(None), is_of_model)
+        .order_by(batches.c.id.desc())
+        .limit(_MEASURED_BATCHES)
+        .subquery()
+    )
+    walls = connection.execute(
+        select(
+            func.extract("epoch", ended.c.length).label("wall"),
+            func.sum(shards.c.audio_seconds).label("audio"),
+        )
+        .join(shards, shards.c.batch_id == ended.c.id)
+        .group_by(ended.c.id, ended.c.length)
+    )
+    return Speed(*sums, [(float(row.wall), row.audio) for row in walls])
 
 
 def longest_wait(connection: Connection) -> float | None:
@@ -229,8 +252,11 @@ def add_throughput(connection: Connection, batch_id: int, *, files: int, audio_s
     _add_to_minute(connection, batch_id, files=files, audio_seconds=audio_seconds)
 
 
-def add_transcripts(connection: Connection, batch_id: int, files: int) -> None:
-    """Add new transcripts to the current minute."""
+def add_transcripts(connection: Connection, batch_id: int, shard_id: int, files: int) -> None:
+    """Add new transcripts to their shard and to the current minute, in the transaction that writes them."""
+    connection.execute(
+        update(shards).where(shards.c.id == shard_id).values(transcribed=shards.c.transcribed + files)
+    )
     _add_to_minute(connection, batch_id, transcribed=files)
 
 

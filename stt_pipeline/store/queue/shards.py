@@ -206,13 +206,6 @@ def count_files(connection: Connection, shard_ids: Sequence[int]) -> None:
     )
 
 
-def count_transcripts(connection: Connection, shard_id: int, files: int) -> None:
-    """Add new transcripts to the counter, in the transaction that writes them."""
-    connection.execute(
-        update(shards).where(shards.c.id == shard_id).values(transcribed=shards.c.transcribed + files)
-    )
-
-
 def count_successes(connection: Connection, shard_id: int, *, files: int, audio_seconds: float) -> None:
     """Add successful files to the counters, in the transaction that sets the status of the files."""
     connection.execute(
@@ -250,11 +243,12 @@ def delete(connection: Connection, shard_ids: Sequence[int]) -> None:
     connection.execute(delete_from(shards).where(shards.c.id.in_(shard_ids)))
 
 
-def add_busy_seconds(connection: Connection, shard_id: int, seconds: float) -> None:
+def add_busy_seconds(connection: Connection, shard_id: int, seconds: float, stage: Stage) -> None:
     """Add processing time to a shard."""
-    connection.execute(
-        update(shards).where(shards.c.id == shard_id).values(busy_seconds=shards.c.busy_seconds + seconds)
-    )
+    added = {"busy_seconds": shards.c.busy_seconds + seconds}
+    if stage == "transcribe":
+        added["transcribe_seconds"] = shards.c.transcribe_seconds + seconds
+    connection.execute(update(shards).where(shards.c.id == shard_id).values(**added))
 
 
 def give_back(

@@ -78,6 +78,7 @@ shards = Table(
     Column("failures", JSONB, nullable=False, server_default="{}"),
     seconds_column("audio_seconds"),
     seconds_column("busy_seconds"),
+    seconds_column("transcribe_seconds"),
     seconds_column("probed_seconds"),
     Column("active_file_id", BigInteger),
     Column("preempted_token", Uuid(as_uuid=False)),

@@ -9,18 +9,26 @@ _UP = (
     """
     ALTER TABLE stt_shards
         ADD transcribed integer NOT NULL DEFAULT 0,
+        ADD transcribe_seconds double precision NOT NULL DEFAULT 0,
         ADD probed_seconds double precision NOT NULL DEFAULT 0,
         ADD preempted_token uuid,
         ADD preemptions smallint NOT NULL DEFAULT 0
     """,
     # files that are in progress are counted when a run next works on their shard
-    "UPDATE stt_shards SET transcribed = completed, probed_seconds = audio_seconds WHERE completed > 0",
+    """
+    UPDATE stt_shards
+    SET transcribed = completed, probed_seconds = audio_seconds, transcribe_seconds = busy_seconds
+    WHERE completed > 0
+    """,
     "ALTER TABLE stt_throughput ADD transcribed integer NOT NULL DEFAULT 0",
 )
 
 _DOWN = (
     "ALTER TABLE stt_throughput DROP transcribed",
-    "ALTER TABLE stt_shards DROP transcribed, DROP probed_seconds, DROP preempted_token, DROP preemptions",
+    """
+    ALTER TABLE stt_shards DROP transcribed, DROP transcribe_seconds, DROP probed_seconds, DROP preempted_token,
+        DROP preemptions
+    """,
 )
 
 
