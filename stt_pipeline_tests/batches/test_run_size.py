@@ -117,7 +117,7 @@ def _run(database: Database, order: Order, transcriber: CountingTranscriber) -> 
 def test_minutes_of_short_recordings_do_not_wait_for_a_long_neighbour(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_size, "_SHORT_SECONDS", 1.0)
+    monkeypatch.setattr(run_size, "SHORT_SECONDS", 1.0)
     for number, seconds in enumerate((0.5, 0.4, 9.0, 0.6)):
         write_tone(tmp_path / "in" / f"{number}.wav", seconds)
     batch, _, keys = scanned(database, tmp_path / "in")
@@ -171,7 +171,7 @@ def test_a_run_of_a_user_does_all_its_shards(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transcription_stream, "MOST_AUDIO_SECONDS", 0.5)
-    monkeypatch.setattr(run_size, "_SHORT_SECONDS", 0.1)
+    monkeypatch.setattr(run_size, "SHORT_SECONDS", 0.1)
     write_tone(tmp_path / "in" / "0.wav", 0.2)
     batch, _, keys = scanned(database, write_tone(tmp_path / "in" / "1.wav", 3.0).parent)
     with claim_shards(database, keys) as claims:

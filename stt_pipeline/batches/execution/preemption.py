@@ -13,7 +13,7 @@ from stt_pipeline.store.queue.batches import PRIORITIES
 from stt_pipeline.store.queue.runs import RunInFlight
 
 MOST_PREEMPTIONS = 3
-"""Of a shard in one stage. After that its run goes on to the end, so a long recording is not started again for ever."""
+"""Of a shard in one stage. After that its run goes on to the end, so a long recording is not started again forever."""
 
 
 def preempt(connection: Connection, slots: int) -> None:

@@ -17,8 +17,8 @@ _BYTES_PER_RUN = 4 << 30
 MOST_AUDIO_SECONDS = 12 * 3600.0
 """Of a run: 36 minutes of work at a real-time factor of 0.05. 4 GiB of telephone audio (8 kB/s) would be 149 hours."""
 
-_SHORT_SECONDS = 600.0
-"""A recording of up to this length is transcribed in about the time that a run takes to start, so it delays no one."""
+SHORT_SECONDS = 600.0
+"""A recording of up to this length is transcribed in about the time that a run takes to start."""
 
 _LONGEST_SHARE = 2.0
 """A recording may be this many times as long as the shorter ones of its run together."""
@@ -66,7 +66,7 @@ def long_ones(seconds: Mapping[_Key, float]) -> set[_Key]:
     shorter = 0.0
     ascending = sorted(seconds, key=lambda key: seconds[key])
     for place, key in enumerate(ascending):
-        if place and seconds[key] > max(_SHORT_SECONDS, _LONGEST_SHARE * shorter):
+        if place and seconds[key] > max(SHORT_SECONDS, _LONGEST_SHARE * shorter):
             return set(ascending[place:])
         shorter += seconds[key]
     return set()
