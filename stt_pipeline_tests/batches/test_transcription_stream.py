@@ -24,6 +24,7 @@ from stt_pipeline.speech.whisperx_extra import is_installed
 from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
+from stt_pipeline.store.queue import batch_stats
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
 from stt_pipeline_tests.rows import Rows
 
@@ -292,3 +293,18 @@ def test_progress_counts_transcripts_and_estimates_the_end_from_the_first_ones(
     assert (progress(database, batch.id).transcribed, progress(database, batch.id).failed) == (5, 1)
     with _work(database, keys, reprocess=True):
         assert progress(database, batch.id).transcribed == 0
+
+
+def test_the_time_of_the_transcribe_stage_is_that_of_its_runs(database: Database, tmp_path: Path) -> None:
+    batch, _, keys = scanned(database, _folder(tmp_path / "in", 4))
+    began = time.monotonic()
+    with _work(database, keys) as work:
+        probe_files(work)
+        # its threads report one second of work a recording, whatever the time
+        transcribe_files(work, lambda options: SideBySide())
+        find_speakers(work, lambda options: OneSpeaker())
+    taken = time.monotonic() - began
+    with database.begin() as connection:
+        sums = batch_stats.sums(connection, batch.id)
+    assert 0 < sums.transcribe_seconds <= taken
+    assert sums.busy_seconds >= 4.0

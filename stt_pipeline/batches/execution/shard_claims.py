@@ -3,6 +3,7 @@
 ``file_loop`` and ``transcription_stream`` take their files through a step; ``stages`` defines the steps.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,6 +119,7 @@ class ShardClaims:
         self._open_source = open_source
         self._settings = settings or Settings()
         self._was_preempted = False
+        self._counted_until = time.monotonic()
         self._errors = BatchErrors(database, run_id=request.run_id)
 
     @property
@@ -267,7 +269,7 @@ class ShardClaims:
         with self.database.begin() as connection:
             shard.verify(connection)
             shards.count_files(connection, [shard.shard.id])
-            shards.add_busy_seconds(connection, shard.shard.id, busy_seconds, self._request.stage)
+            self._add_seconds(connection, shard, busy_seconds)
             self.crash_guard.clear_active_file(connection, shard)
         self.listener.shard_finished(shard)
 
@@ -281,9 +283,16 @@ class ShardClaims:
             return
         with self.database.begin() as connection:
             batches.lock_of_shards(connection, [shard.key])
-            shards.add_busy_seconds(connection, shard.shard.id, busy_seconds, self._request.stage)
+            self._add_seconds(connection, shard, busy_seconds)
             runs.hand_back(connection, shard.lease, preempted=self.is_preempted)
         self._drop(shard, reason)
+
+    def _add_seconds(self, connection: Connection, shard: ClaimedShard, busy_seconds: float) -> None:
+        """Add the time since the last call, so that the shards together have the time of the whole step."""
+        now = time.monotonic()
+        held, self._counted_until = now - self._counted_until, now
+        transcribe = held if self._request.stage == "transcribe" else 0.0
+        shards.add_seconds(connection, shard.shard.id, busy=busy_seconds, transcribe=transcribe)
 
     def _read_preemption(self, connection: Connection) -> None:
         held = self.shards

@@ -60,7 +60,7 @@ class Estimate(BaseModel):
     sampled: int = Field(description="Files that were opened to measure their length.", examples=[20])
     unreadable: int = Field(description="Sampled files that have no audio.", examples=[1])
     gpu_hours: float = Field(
-        description="Hours of work of the transcribe stage, of all its runs together: what a rented GPU would cost.",
+        description="Hours that the runs of the transcribe stage hold a GPU, all runs together.",
         examples=[23.2],
     )
     wall_hours: float = Field(

@@ -18,8 +18,8 @@ from stt_pipeline.store.tables import batches, shards, throughput
 
 @dataclass(frozen=True, slots=True)
 class ShardSums:
-    """Sums over the shards of one batch, or of several. ``audio_seconds`` is processed audio, ``busy_seconds`` the time it took,
-    ``transcribe_seconds`` the part of it in the transcribe stage."""
+    """Sums over the shards of one batch, or of several. ``audio_seconds`` is processed audio, ``busy_seconds`` the work of threads,
+    ``transcribe_seconds`` the time of runs of the transcribe stage."""
 
     total: int
     transcribed: int

@@ -243,12 +243,14 @@ def delete(connection: Connection, shard_ids: Sequence[int]) -> None:
     connection.execute(delete_from(shards).where(shards.c.id.in_(shard_ids)))
 
 
-def add_busy_seconds(connection: Connection, shard_id: int, seconds: float, stage: Stage) -> None:
-    """Add processing time to a shard."""
-    added = {"busy_seconds": shards.c.busy_seconds + seconds}
-    if stage == "transcribe":
-        added["transcribe_seconds"] = shards.c.transcribe_seconds + seconds
-    connection.execute(update(shards).where(shards.c.id == shard_id).values(**added))
+def add_seconds(connection: Connection, shard_id: int, *, busy: float, transcribe: float) -> None:
+    """Add work of threads, and time of the transcribe stage, to a shard."""
+    busy_seconds, transcribe_seconds = shards.c.busy_seconds + busy, shards.c.transcribe_seconds + transcribe
+    connection.execute(
+        update(shards)
+        .where(shards.c.id == shard_id)
+        .values(busy_seconds=busy_seconds, transcribe_seconds=transcribe_seconds)
+    )
 
 
 def give_back(
