@@ -16,12 +16,7 @@ Stage = Literal["transcribe", "publish"]
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A row of ``stt_shards`` without its lease.
-
-    Attributes:
-        bytes: total size of its files.
-        probed_seconds: total length of its files that were probed; 0 before the first run.
-    """
+    """A row of ``stt_shards`` without its lease: ``bytes`` of its files, and ``probed_seconds``, 0 before the first run."""
 
     id: int
     batch_id: int
