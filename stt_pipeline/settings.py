@@ -131,7 +131,11 @@ class Settings(BaseSettings):
         description="URL of the mail server: smtp://user:password@host:port, or smtps:// for implicit TLS. "
         "Empty: mails are written to STT_HOME/outbox as .eml files.",
     )
-    mail_from: str = Field("stt@localhost", description="Sender address of all mails.")
+    mail_from: str = Field(
+        "stt@localhost",
+        description="Sender of all mails: an address, or a name and an address, as in Minutes <stt@example.com>. A mail server "
+        "needs an address of your domain.",
+    )
 
     max_file_bytes: int = Field(
         1 << 30, gt=0, description="Size limit of an audio file, in bytes (1 GiB). Larger files fail."

@@ -13,8 +13,10 @@ from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.address import display_source
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.sqs import QueueAccess
+from stt_pipeline.batches.requests.backend_choice import notifier_for
 from stt_pipeline.batches.requests.batch_request import WatchRequest
 from stt_pipeline.batches.requests.create import create_watch, remove_watch
+from stt_pipeline.batches.requests.recipients import delivery_warnings
 from stt_pipeline.batches.requests.validation import validated
 from stt_pipeline.cli.batch.arguments import (
     AsJson,
@@ -77,6 +79,7 @@ def add(
             "new_only": new_only,
         },
     )
+    warnings = delivery_warnings(request.notify_emails, notifier_for(settings))
     access = SourceAccess.interactive(settings)
     with connected() as database:
         watch = create_watch(
@@ -91,6 +94,8 @@ def add(
         else:
             print_result(f"Watch {watch.id} ({watch.name}) is added: {display_source(watch.source_path)}")
             print_result(f"See its batches with: stt watch show {watch.id}")
+        for warning in warnings:
+            print_status(warning, style="yellow")
         warn_if_stale(database)
 
 

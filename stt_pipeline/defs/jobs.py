@@ -16,6 +16,7 @@ from stt_pipeline.batches.maintenance.retention import retire_batches
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch as write_batch
 from stt_pipeline.batches.requests.options import BatchOptions
+from stt_pipeline.batches.requests.recipients import delivery_warnings
 from stt_pipeline.batches.requests.validation import validated
 from stt_pipeline.defs.batch_records import (
     delete_records,
@@ -27,7 +28,8 @@ from stt_pipeline.defs.dagster_private import UnresolvedAssetJobDefinition
 from stt_pipeline.defs.partitions import batch_partitions
 from stt_pipeline.defs.run_tags import tag_batch
 from stt_pipeline.defs.stages import STAGE_ASSETS
-from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.errors import ConfigurationError, InvalidRequestError
+from stt_pipeline.notify.notifier import NotifierFor
 from stt_pipeline.parquet.files import data_folder
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.access.audit import Actor
@@ -83,18 +85,24 @@ class LaunchpadRequest(BatchRequest, dg.Config):
     description="Create the batch; the dispatcher starts it within seconds.",
 )
 def write_batch_row(
-    context: dg.OpExecutionContext, database: ResourceParam[Database], sources: ResourceParam[AllowedSources]
+    context: dg.OpExecutionContext,
+    database: ResourceParam[Database],
+    sources: ResourceParam[AllowedSources],
+    notifier_for: ResourceParam[NotifierFor],
 ) -> None:
     """Create the batch, or fail with what is wrong about the request."""
     try:
         request = validated(BatchRequest, context.op_config)
+        warnings = delivery_warnings(request.notify_emails, notifier_for)
         batch = write_batch(database, request, allowed=sources, actor=Actor("Dagster UI"))
-    except InvalidRequestError as error:
+    except (InvalidRequestError, ConfigurationError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     key = str(BatchKey(batch.id))
     context.instance.add_dynamic_partitions(str(batch_partitions.name), [key])
     tag_batch(context.instance, context.run, [key])
     context.log.info(f"Batch {batch.id} is created: {display_source(batch.source_path)}")
+    for warning in warnings:
+        context.log.warning(warning)
     context.add_output_metadata({"batch": batch.id, "source": display_source(batch.source_path)})
 
 

@@ -12,13 +12,11 @@ import dagster as dg
 
 from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.allowed import AllowedSources
-from stt_pipeline.backends import NOTIFIERS
 from stt_pipeline.batches.requests import backend_choice
 from stt_pipeline.batches.requests.backend_choice import BackendFor
 from stt_pipeline.batches.stages.publish import SummarizerFor
 from stt_pipeline.batches.stages.transcribe import DiarizerFor
-from stt_pipeline.notify.notifier import Notifier, NotifierFor
-from stt_pipeline.notify.recipients import Recipient
+from stt_pipeline.notify.notifier import NotifierFor
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.transcriber import Transcriber
 from stt_pipeline.store.database import Database
@@ -112,10 +110,4 @@ class NotifierResource(dg.ConfigurableResource[NotifierFor]):
 
     def create_resource(self, context: dg.InitResourceContext) -> NotifierFor:
         """Return a function from a recipient to its notifier. A wrong setting raises when the function is called."""
-        settings = Settings()
-
-        def notifier_for(recipient: Recipient) -> Notifier:
-            notifier: Notifier = NOTIFIERS.create(recipient.scheme, settings)
-            return notifier
-
-        return notifier_for
+        return backend_choice.notifier_for(Settings())

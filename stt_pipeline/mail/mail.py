@@ -4,6 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from email import policy
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, localtime
 from typing import Final
@@ -100,10 +101,10 @@ def message_id(kind: str, identity: str | int, recipient: str) -> str:
     return f"<{kind}.{hashlib.sha256(key.encode()).hexdigest()[:32]}@stt-pipeline.local>"
 
 
-def mime_message(mail: Mail, sender: str) -> EmailMessage:
+def mime_message(mail: Mail, sender: Address) -> EmailMessage:
     """Return ``mail`` as a message for SMTP: text and HTML as alternatives, headers encoded for any script."""
     message = EmailMessage(policy=policy.SMTP)
-    message["From"] = address(sender)
+    message["From"] = sender
     message["To"] = address(mail.recipient)
     message["Subject"] = mail.subject
     message["Date"] = format_datetime(localtime())

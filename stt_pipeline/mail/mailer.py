@@ -22,6 +22,14 @@ class Mailer(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Check that a mail would be accepted at the moment, within seconds. Sends nothing.
+
+        Raises:
+            EmailError: it would not; the message has the reason.
+        """
+        ...
+
     def __enter__(self) -> "Mailer": ...
 
     def __exit__(

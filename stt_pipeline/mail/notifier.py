@@ -37,6 +37,10 @@ class MailNotifier:
         with self._lock:
             return self._mailer.send(mail)
 
+    def check(self) -> None:
+        """See :meth:`Notifier.check`."""
+        self._mailer.check()
+
     def __enter__(self) -> "MailNotifier":
         """Keep the connection from now on."""
         with self._lock:

@@ -49,6 +49,16 @@ class OutboxMailer:
             ) from error
         return str(path)
 
+    def check(self) -> None:
+        """Check that the folder can be written, or created.
+
+        Raises:
+            EmailError: it cannot.
+        """
+        existing = next(path for path in (self._folder, *self._folder.parents) if path.exists())
+        if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+            raise EmailError(f"The outbox {self._folder} cannot be written. Give this user write permission.")
+
     def __enter__(self) -> "OutboxMailer":
         return self
 

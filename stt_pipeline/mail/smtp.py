@@ -12,6 +12,7 @@ from stt_pipeline.mail.mail import Mail, mime_message
 from stt_pipeline.mail.sender import checked_sender
 
 TIMEOUT_SECONDS: Final = 30.0
+CHECK_SECONDS: Final = 3.0  # a user waits for it
 # submission ports of RFC 8314 (implicit TLS) and RFC 6409
 DEFAULT_PORTS: Final = {"smtp": 587, "smtps": 465}
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
@@ -45,6 +46,11 @@ class SmtpMailer:
         self._user = unquote(parts.username or "")
         self._password = unquote(parts.password or "")
         self._sender = checked_sender(sender)
+        if self._sender.domain == "localhost" and self._host not in _LOOPBACK:
+            raise ConfigurationError(
+                f"STT_MAIL_FROM is {self._sender}, which {self._host} cannot send from. Set it to an address of your domain, such "
+                "as Minutes <stt@example.com>."
+            )
         self._connection: smtplib.SMTP | None = None
         self._keep = False
 
@@ -75,6 +81,27 @@ class SmtpMailer:
                 self._drop()
         return f"accepted by {self._where}"
 
+    def check(self) -> None:
+        """Connect and log in, then close the connection.
+
+        Raises:
+            EmailError: the server does not answer within CHECK_SECONDS, or refuses the login.
+        """
+        try:
+            connection = self._connect(CHECK_SECONDS)
+        except (OSError, smtplib.SMTPException) as error:
+            reason = (
+                _reply(error.smtp_code, error.smtp_error)
+                if isinstance(error, smtplib.SMTPResponseException)
+                else str(error)
+            )
+            raise EmailError(
+                f"The mail server {self._where} does not accept mails: {reason}. Check STT_SMTP_URL and the server."
+            ) from error
+        with contextlib.suppress(smtplib.SMTPException, OSError):
+            connection.quit()
+        connection.close()
+
     def __enter__(self) -> "SmtpMailer":
         self._keep = True
         return self
@@ -99,17 +126,17 @@ class SmtpMailer:
                 if self._connection.noop()[0] == 250:
                     return self._connection
             self._drop()
-        self._connection = self._connect()
+        self._connection = self._connect(TIMEOUT_SECONDS)
         return self._connection
 
-    def _connect(self) -> smtplib.SMTP:
+    def _connect(self, timeout: float) -> smtplib.SMTP:
         context = ssl.create_default_context()
         if self._tls:
             connection: smtplib.SMTP = smtplib.SMTP_SSL(
-                self._host, self._port, timeout=TIMEOUT_SECONDS, context=context
+                self._host, self._port, timeout=timeout, context=context
             )
         else:
-            connection = smtplib.SMTP(self._host, self._port, timeout=TIMEOUT_SECONDS)
+            connection = smtplib.SMTP(self._host, self._port, timeout=timeout)
         try:
             connection.ehlo()
             secure = self._tls

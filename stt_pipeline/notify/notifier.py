@@ -42,6 +42,14 @@ class Notifier(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Check that a delivery would be accepted at the moment, within seconds. Delivers nothing.
+
+        Raises:
+            EmailError: it would not; the message says why and what to do.
+        """
+        ...
+
 
 NotifierFor: TypeAlias = Callable[[Recipient], Notifier]
 """Returns the notifier of a recipient's scheme. Raises ConfigurationError if its settings are wrong."""
@@ -90,3 +98,8 @@ class RecordingNotifier:
             raise self.error
         self.deliveries.append((event, recipient))
         return "recorded"
+
+    def check(self) -> None:
+        """Raise :attr:`error`, if set."""
+        if self.error:
+            raise self.error

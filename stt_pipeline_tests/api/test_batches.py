@@ -56,6 +56,7 @@ def test_a_batch_has_the_values_of_its_request(
     )
     assert answer.status_code == 201
     batch = answer.json()
+    assert batch.pop("warnings") == []
     assert answer.headers["Location"] == f"{BATCHES}/{batch['id']}"
     assert client.get(answer.headers["Location"]).json() == batch
     assert (batch["status"], batch["total_files"], batch["name"]) == ("pending", None, "3월 임원 회의")

@@ -190,6 +190,19 @@ def test_the_launchpad_makes_a_batch_with_typed_options(product: Product, tmp_pa
 
 
 @pytest.mark.slow
+def test_the_launchpad_refuses_a_batch_whose_mails_cannot_be_sent(
+    product: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STT_SMTP_URL", "mail.example.com")
+    refused = _launch(product, source_path=str(tmp_path), notify_emails=["kim@example.com"])
+    (failure,) = refused.get_step_failure_events()
+    assert failure.step_failure_data.error is not None
+    assert "STT_SMTP_URL must look like" in failure.step_failure_data.error.to_string()
+    with product.database.begin() as connection:
+        assert batches.latest(connection, 10) == []
+
+
+@pytest.mark.slow
 def test_allowed_sources_hold_for_the_launchpad_and_for_every_run(
     product: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,7 +161,7 @@ def test_a_password_is_not_sent_over_the_network_without_tls() -> None:
         smtp_server(inbox, host="127.0.0.2") as host,
         pytest.raises(EmailError, match="password was not sent"),
     ):
-        SmtpMailer(f"smtp://ann:secret@{host}", SENDER).send(MAIL)
+        SmtpMailer(f"smtp://ann:secret@{host}", "stt@example.com").send(MAIL)
     assert inbox.messages == []
 
 
@@ -184,11 +184,62 @@ def test_a_wrong_url_is_a_configuration_error_that_hides_the_password(url: str) 
 
 
 @pytest.mark.parametrize(
+    ("sender", "name", "plain"),
+    [
+        ("Minutes <stt@example.com>", "Minutes", "stt@example.com"),
+        ("회의록 봇 <stt@example.com>", "회의록 봇", "stt@example.com"),
+        ("Kim, Lee & Co. <stt@example.com>", "Kim, Lee & Co.", "stt@example.com"),
+        ('"회의록, 팀" <stt@example.com>', "회의록, 팀", "stt@example.com"),
+        ("<stt@example.com>", "", "stt@example.com"),
+    ],
+)
+def test_the_sender_has_a_display_name(sender: str, name: str, plain: str) -> None:
+    inbox = Inbox()
+    with smtp_server(inbox) as host:
+        SmtpMailer(f"smtp://{host}", sender).send(MAIL)
+    (shown,) = inbox.messages[0]["From"].addresses
+    assert (shown.display_name, shown.addr_spec) == (name, plain)
+    assert inbox.envelopes[0][0] == plain
+
+
+def test_a_mail_server_elsewhere_needs_a_sender_of_its_domain() -> None:
+    with pytest.raises(ConfigurationError, match="STT_MAIL_FROM is stt@localhost"):
+        SmtpMailer("smtp://mail.example.com", "stt@localhost")
+    SmtpMailer("smtp://mail.example.com", "Minutes <stt@example.com>")
+
+
+def test_a_check_finds_a_server_that_is_down_and_sends_nothing(delivery: tuple[Mailer, Received]) -> None:
+    mailer, received = delivery
+    mailer.check()
+    assert received() == []
+    with pytest.raises(EmailError, match=r"does not accept mails.*STT_SMTP_URL"):
+        SmtpMailer(f"smtp://127.0.0.1:{free_port()}", SENDER).check()
+
+
+def test_a_check_finds_a_wrong_password(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.certificate))
+    with smtp_server(Inbox(), starttls=certificate, login=("ann", "right")) as host:
+        SmtpMailer(f"smtp://ann:right@{host}", SENDER).check()
+        with pytest.raises(EmailError, match="535") as refusal:
+            SmtpMailer(f"smtp://ann:secret@{host}", SENDER).check()
+    assert "secret" not in str(refusal.value)
+
+
+def test_a_check_finds_an_outbox_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(EmailError, match="cannot be written"):
+        OutboxMailer(tmp_path / "file" / "outbox", SENDER).check()
+
+
+@pytest.mark.parametrize(
+    "sender", ["no address", "", "A\nB <stt@example.com>", "a@b.com, c@d.com", "Kim <kim>"]
+)
+@pytest.mark.parametrize(
     "make", [lambda sender: SmtpMailer("smtp://host", sender), lambda sender: OutboxMailer(Path("x"), sender)]
 )
-def test_a_wrong_sender_is_a_configuration_error(make: Callable[[str], Mailer]) -> None:
+def test_a_wrong_sender_is_a_configuration_error(make: Callable[[str], Mailer], sender: str) -> None:
     with pytest.raises(ConfigurationError, match="STT_MAIL_FROM"):
-        make("no address")
+        make(sender)
 
 
 def test_the_outbox_holds_one_file_for_a_mail_that_is_sent_twice(tmp_path: Path) -> None:

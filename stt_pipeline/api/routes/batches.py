@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from stt_pipeline.api.access import CurrentActor
-from stt_pipeline.api.dependencies import Sources, Store
+from stt_pipeline.api.delivery_check import warnings_for_callers
+from stt_pipeline.api.dependencies import Config, Sources, Store
 from stt_pipeline.api.paging import TEXT, Cursor, Id, Limit, Page, id_of
 from stt_pipeline.api.problems import documented
 from stt_pipeline.api.request_view import RequestView
@@ -52,6 +53,15 @@ class BatchView(RequestView):
     )
 
 
+class CreatedBatchView(BatchView):
+    """A new batch."""
+
+    warnings: list[str] = Field(
+        description="What may go wrong later, such as a mail server that does not answer at the moment.",
+        examples=[[]],
+    )
+
+
 class BatchPage(Page):
     """Batches, the newest first."""
 
@@ -80,12 +90,19 @@ class RetryOrder(BaseModel):
 
 @router.post("", status_code=201, responses=documented(409))
 def create_batch(
-    request: BatchRequest, store: Store, sources: Sources, actor: CurrentActor, response: Response
-) -> BatchView:
+    request: BatchRequest,
+    store: Store,
+    sources: Sources,
+    settings: Config,
+    actor: CurrentActor,
+    response: Response,
+) -> CreatedBatchView:
     """Create a batch. Its source is scanned within seconds while the product runs; until then `total_files` is null."""
+    warnings = warnings_for_callers(request.notify_emails, settings)
     batch = write_batch(store, request, allowed=sources, actor=actor)
     response.headers["Location"] = f"/api/v1/admin/stt-batches/{batch.id}"
-    return BatchView.model_validate(Overview.of(batch))
+    view = BatchView.model_validate(Overview.of(batch))
+    return CreatedBatchView(**dict(view), warnings=warnings)
 
 
 @router.get("")

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from stt_pipeline.api.access import CurrentActor
-from stt_pipeline.api.dependencies import Queues, Sources, Store
+from stt_pipeline.api.delivery_check import warnings_for_callers
+from stt_pipeline.api.dependencies import Config, Queues, Sources, Store
 from stt_pipeline.api.paging import Cursor, Id, Limit, Page, id_of
 from stt_pipeline.api.problems import documented
 from stt_pipeline.api.request_view import RequestView
@@ -59,6 +60,15 @@ class WatchDetails(WatchView):
     )
 
 
+class CreatedWatchView(WatchView):
+    """A new watch."""
+
+    warnings: list[str] = Field(
+        description="What may go wrong later, such as a mail server that does not answer at the moment.",
+        examples=[[]],
+    )
+
+
 class WatchPage(Page):
     """Watches, the oldest first."""
 
@@ -71,13 +81,15 @@ def add_watch(
     store: Store,
     sources: Sources,
     queues: Queues,
+    settings: Config,
     actor: CurrentActor,
     response: Response,
-) -> WatchView:
+) -> CreatedWatchView:
     """Watch a source. It is polled within a minute while the product runs; a queue is not read before."""
+    warnings = warnings_for_callers(request.notify_emails, settings)
     watch = create_watch(store, request, allowed=sources, queues=queues, actor=actor)
     response.headers["Location"] = f"/api/v1/admin/stt-watches/{watch.id}"
-    return WatchView.model_validate(watch)
+    return CreatedWatchView(**dict(WatchView.model_validate(watch)), warnings=warnings)
 
 
 @router.get("")

@@ -7,9 +7,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from stt_pipeline.backends import DIARIZERS, SUMMARIZERS, TRANSCRIBERS, Registry
+from stt_pipeline.backends import DIARIZERS, NOTIFIERS, SUMMARIZERS, TRANSCRIBERS, Registry
 from stt_pipeline.batches.requests.options import BatchOptions, effective_settings
 from stt_pipeline.minutes.summarizer import Summarizer
+from stt_pipeline.notify.notifier import Notifier, NotifierFor
+from stt_pipeline.notify.recipients import Recipient
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.diarization import Diarizer
 from stt_pipeline.speech.transcriber import Transcriber
@@ -88,3 +90,13 @@ def diarizer_for(settings: Settings) -> BackendFor[Diarizer]:
 def summarizer_for(settings: Settings) -> BackendFor[Summarizer]:
     """Return the choice of a summarizer: STT_SUMMARIZER, or the option ``summarizer``."""
     return BackendChoice(SUMMARIZERS, "summarizer", settings)
+
+
+def notifier_for(settings: Settings) -> NotifierFor:
+    """Return the choice of a notifier: by the scheme of the recipient."""
+
+    def chosen(recipient: Recipient) -> Notifier:
+        notifier: Notifier = NOTIFIERS.create(recipient.scheme, settings)
+        return notifier
+
+    return chosen

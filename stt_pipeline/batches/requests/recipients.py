@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.errors import EmailError, InvalidRequestError
+from stt_pipeline.notify.notifier import NotifierFor
 from stt_pipeline.notify.recipients import Recipient
 
 MAX_RECIPIENTS = 50
@@ -32,3 +33,24 @@ Recipients = Annotated[
     Field(max_length=MAX_RECIPIENTS),
     AfterValidator(_unique),
 ]
+
+
+def delivery_warnings(recipients: Sequence[str], notifier_for: NotifierFor) -> list[str]:
+    """Check the settings of the recipients' notifiers before hours of work whose results they deliver.
+
+    Returns:
+        Why the notifiers would not deliver at the moment, such as a mail server that does not answer. It may be up again when
+        the first recording is done, so that is no error.
+
+    Raises:
+        ConfigurationError: a setting is wrong, so no delivery can succeed.
+    """
+    by_scheme = {one.scheme: one for one in map(Recipient.parse, recipients)}
+    notifiers = [notifier_for(recipient) for recipient in by_scheme.values()]
+    warnings = []
+    for notifier in notifiers:
+        try:
+            notifier.check()
+        except EmailError as error:
+            warnings.append(str(error))
+    return warnings

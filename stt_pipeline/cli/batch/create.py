@@ -7,8 +7,10 @@ import typer
 from stt_pipeline.audio.access import SourceAccess
 from stt_pipeline.audio.address import display_source
 from stt_pipeline.audio.allowed import AllowedSources
+from stt_pipeline.batches.requests.backend_choice import notifier_for
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.batches.requests.recipients import delivery_warnings
 from stt_pipeline.batches.requests.validation import validated
 from stt_pipeline.cli.batch.arguments import (
     AsJson,
@@ -22,7 +24,7 @@ from stt_pipeline.cli.batch.arguments import (
 )
 from stt_pipeline.cli.connection import actor, connected
 from stt_pipeline.cli.dispatcher import warn_if_stale
-from stt_pipeline.cli.terminal import print_json, print_result
+from stt_pipeline.cli.terminal import print_json, print_result, print_status
 from stt_pipeline.settings import Settings
 
 
@@ -48,6 +50,7 @@ def create(
             "options": parsed_options(option or ()),
         },
     )
+    warnings = delivery_warnings(request.notify_emails, notifier_for(settings))
     access = SourceAccess.interactive(settings)
     with connected() as database:
         batch = create_batch(
@@ -61,4 +64,6 @@ def create(
         else:
             print_result(f"Batch {batch.id} is created: {display_source(batch.source_path)}")
             print_result(f"Follow it with: stt batch progress {batch.id} --watch")
+        for warning in warnings:
+            print_status(warning, style="yellow")
         warn_if_stale(database)
