@@ -239,8 +239,10 @@ if TYPE_CHECKING:
     DiarizerName: TypeAlias = str
     SummarizerName: TypeAlias = str
     FormatName: TypeAlias = str
+    MailFormat: TypeAlias = str
 else:
     TranscriberName = choice_of(TRANSCRIBERS)
     DiarizerName = choice_of(DIARIZERS)
     SummarizerName = choice_of(SUMMARIZERS)
     FormatName = choice_of(FORMATS)
+    MailFormat = choice_of(FORMATS, "none")

@@ -3,6 +3,7 @@
 `.env.example` is generated from this file: ``python -m tools.env_example > .env.example``.
 """
 
+import re
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,9 +19,11 @@ from pydantic_settings import (
 
 from stt_pipeline.backends import (
     DIARIZERS,
+    FORMATS,
     SUMMARIZERS,
     TRANSCRIBERS,
     DiarizerName,
+    MailFormat,
     SummarizerName,
     TranscriberName,
 )
@@ -136,6 +139,16 @@ class Settings(BaseSettings):
         description="Sender of all mails: an address, or a name and an address, as in Minutes <stt@example.com>. A mail server "
         "needs an address of your domain.",
     )
+    mail_attach: MailFormat = Field(
+        "docx",
+        description="Export format of the minutes and the transcript that are attached to the mail of a recording, at most "
+        f"10 MiB; none attaches nothing. {FORMATS.help()}.",
+    )
+    public_url: str = Field(
+        "",
+        description="Address of the admin API for the readers of mails, such as https://stt.example.com, for links to the minutes. "
+        "The API asks for a key, so a proxy with a login has to add one. Empty: mails have no links.",
+    )
 
     max_file_bytes: int = Field(
         1 << 30, gt=0, description="Size limit of an audio file, in bytes (1 GiB). Larger files fail."
@@ -221,6 +234,17 @@ class Settings(BaseSettings):
     @classmethod
     def _default_if_empty(cls, home: str | Path) -> Path:
         return Path(home).expanduser() if str(home) else default_home()
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_web_address(cls, url: str) -> str:
+        if url and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", url):
+            raise PydanticCustomError(
+                "public_url",
+                "{url} is not the address of a web server: give one such as https://stt.example.com",
+                {"url": repr(url)},
+            )
+        return url.rstrip("/")
 
     @field_validator("timezone")
     @classmethod

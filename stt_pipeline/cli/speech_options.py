@@ -7,7 +7,7 @@ import typer
 from pydantic import ValidationError
 
 from stt_pipeline.backends import DIARIZERS, DiarizerName
-from stt_pipeline.batches.requests.options import BatchOptions
+from stt_pipeline.batches.requests.options import MAIL_OPTIONS, BatchOptions
 from stt_pipeline.batches.requests.validation import explanation
 from stt_pipeline.cli.batch.arguments import parsed_options
 from stt_pipeline.errors import InvalidRequestError
@@ -17,7 +17,7 @@ OptionPairs = Annotated[
     typer.Option(
         "--option",
         help="NAME=VALUE as in `stt batch create`, such as max_speakers=4; repeatable. "
-        f"Names: {', '.join(name for name in BatchOptions.model_fields if name != 'mail_minutes')}.",
+        f"Names: {', '.join(name for name in BatchOptions.model_fields if name not in MAIL_OPTIONS)}.",
     ),
 ]
 
@@ -43,8 +43,9 @@ def speech_options(pairs: Sequence[str] | None, **flags: Any) -> BatchOptions:
             raise InvalidRequestError(f"--option {name} and --{name} set the same option: leave out one.")
         if value:
             options[name] = value
-    if "mail_minutes" in options:
-        raise InvalidRequestError("--option mail_minutes is for batches: this command sends no mail.")
+    for name in MAIL_OPTIONS:
+        if name in options:
+            raise InvalidRequestError(f"--option {name} is for batches: this command sends no mail.")
     try:
         return BatchOptions.model_validate(options)
     except ValidationError as error:

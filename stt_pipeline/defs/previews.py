@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from stt_pipeline.batches.maintenance.compaction import Compaction
+from stt_pipeline.batches.queries.progress import status_text
 from stt_pipeline.batches.queries.review import ToReview
 from stt_pipeline.batches.queries.throughput_plot import throughput_png
 from stt_pipeline.batches.stages.report import Report
@@ -82,7 +83,7 @@ def report_preview(report: Report) -> dict[str, Any]:
     """Return the progress of a batch, the first failures of each error class, and a plot of its throughput."""
     figures = report.progress
     metadata: dict[str, Any] = {
-        "status": figures.status,
+        "status": status_text(figures.status, figures.failed, figures.total_files or 0),
         "files": figures.total_files or 0,
         "succeeded": figures.completed,
         "failed": figures.failed,

@@ -12,20 +12,12 @@ from typing import Final
 from email_validator import EmailNotValidError, validate_email
 
 from stt_pipeline.errors import InvalidRequestError
+from stt_pipeline.notify.events import Attachment
 
 # all line breaks of str.splitlines
 _FORBIDDEN: Final = re.compile(r"[\r\n\0\v\f\x1c-\x1e\x85\u2028\u2029]")
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _MESSAGE_ID: Final = re.compile(r"<[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+>")
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file in a mail; ``media_type`` such as ``text/vtt``."""
-
-    filename: str
-    content: bytes
-    media_type: str = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from stt_pipeline.durations import clock
 from stt_pipeline.mail.labels import labels
 from stt_pipeline.mail.mail import Mail, message_id
-from stt_pipeline.notify.events import BatchEnded, Event, MinutesReady
+from stt_pipeline.notify.events import Attachment, BatchEnded, Event, MinutesReady
 
 MAX_SUBJECT_CHARACTERS = 120
 
@@ -43,15 +43,16 @@ def _minutes_mail(event: MinutesReady, recipient: str) -> Mail:
         "minutes",
         recipient,
         event.id,
-        f"{word['minutes_subject']} {event.minutes.title} - {event.name}",
+        f"{word['minutes_subject']} {event.day} {event.minutes.title} - {event.name}",
+        attachments=(event.attachment,) if event.attachment else (),
         word=word,
         language=event.language,
         name=event.name,
         length=clock(event.duration),
         speakers=event.speakers,
         minutes=event.minutes,
-        notes=event.notes,
-        links=event.links,
+        notes=(*event.notes, *((word["too_large"],) if event.is_too_large else ())),
+        link=event.link,
     )
 
 
@@ -64,24 +65,39 @@ def _batch_report_mail(event: BatchEnded, recipient: str) -> Mail:
         for kind, count in sorted(event.failures_by_class.items(), key=lambda group: (-group[1], group[0]))
     ]
     took = (event.completed_at - event.created_at).total_seconds() if event.completed_at else None
+    status = word.get(f"status_{event.status}", event.status)
+    files = word["some_failed" if event.failed else "all_files"].format(
+        total=f"{event.total:,}", failed=f"{event.failed:,}"
+    )
     facts = [
-        (word["status"], word.get(f"status_{event.status}", event.status)),
+        (word["status"], f"{status}, {files}" if event.failed else status),
         (word["total"], f"{event.total:,}"),
         (word["completed"], f"{event.completed:,}"),
         (word["failed"], f"{event.failed:,}"),
         (word["audio"], clock(event.audio_hours * 3600)),
         (word["took"], "-" if took is None else clock(took)),
     ]
+    if event.without_speech:
+        more = ", ..." if event.without_speech > len(event.names_without_speech) else ""
+        facts.append(
+            (
+                word["without_speech"],
+                f"{event.without_speech:,}: {', '.join(event.names_without_speech)}{more}",
+            )
+        )
+    kind = word["minutes_subject" if event.digest else "batch_subject"]
     return _mail(
         "batch_report",
         recipient,
         event.id,
-        f"{word['batch_subject']} {event.name}: {word['completed']} {event.completed:,}/{event.total:,}",
+        f"{kind} {event.day} {event.name}: {status}, {files}",
         word=word,
         language=event.language,
         name=event.name,
         facts_shown=facts,
         failures=failures,
+        digest=event.digest,
+        link=event.link,
     )
 
 
@@ -90,6 +106,8 @@ def _mail(
     recipient: str,
     identity: str,
     subject: str,
+    *,
+    attachments: tuple[Attachment, ...] = (),
     **page: Any,
 ) -> Mail:
     return Mail(
@@ -98,6 +116,7 @@ def _mail(
         text=_templates().get_template(f"{kind}.txt.j2").render(page),
         html=_templates().get_template(f"{kind}.html.j2").render(page),
         message_id=message_id(kind, identity, recipient),
+        attachments=attachments,
     )
 
 

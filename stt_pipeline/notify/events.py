@@ -1,11 +1,20 @@
 """The events that notifiers deliver. Each holds the values that a message shows, and no more."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import TypeAlias
 
 from stt_pipeline.minutes.model import Minutes
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file with a message; ``media_type`` such as ``text/vtt``."""
+
+    filename: str
+    content: bytes
+    media_type: str = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +29,10 @@ class MinutesReady:
         speakers: labels of the speakers.
         notes: notes about the transcript that a reader must see.
         minutes: the minutes.
-        links: label to address or path of further results.
+        day: when the recording was added to its batch, in the installation's time zone.
+        link: address of the minutes and the transcript; empty if the installation has no public address.
+        attachment: the minutes as a file; None if they are not attached.
+        is_too_large: the minutes are not attached because the file would be too large for a mail.
     """
 
     id: str
@@ -30,7 +42,35 @@ class MinutesReady:
     speakers: tuple[str, ...]
     notes: tuple[str, ...]
     minutes: Minutes
-    links: Mapping[str, str] = field(default_factory=dict)
+    day: date
+    link: str = ""
+    attachment: Attachment | None = None
+    is_too_large: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DigestEntry:
+    """A recording in a digest: the name of its file, its minutes' title and summary, and a link to them or an empty text."""
+
+    name: str
+    title: str
+    summary: str
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """The minutes of a batch for one recipient.
+
+    Attributes:
+        entries: the first recordings that the recipient has not got before.
+        others: further recordings, which are only counted.
+        repeated: recordings whose minutes the recipient got before; they are not in ``entries``.
+    """
+
+    entries: tuple[DigestEntry, ...]
+    others: int = 0
+    repeated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +87,14 @@ class BatchEnded:
         audio_hours: length of the processed audio, in hours.
         failures_by_class: number of failed files for each error class.
         examples: the first failures as (file name, error class, message).
+        without_speech: number of recordings without speech, of which no minutes are sent.
+        names_without_speech: the file names of the first of them.
         created_at: when the batch was requested.
         completed_at: when it ended; None while it is open.
+        day: when it ended, in the installation's time zone.
         language: of the message: "ko" for Korean, any other code for English.
+        link: address of all minutes and transcripts of the batch; empty as :attr:`MinutesReady.link`.
+        digest: the minutes, where the batch sends them together; else None.
     """
 
     id: str
@@ -63,7 +108,12 @@ class BatchEnded:
     examples: tuple[tuple[str, str, str], ...]
     created_at: datetime
     completed_at: datetime | None
+    day: date
     language: str = "ko"
+    without_speech: int = 0
+    names_without_speech: tuple[str, ...] = ()
+    link: str = ""
+    digest: Digest | None = None
 
 
 Event: TypeAlias = MinutesReady | BatchEnded

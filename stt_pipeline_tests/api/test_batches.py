@@ -24,6 +24,7 @@ def made(client: TestClient, recordings: Path, **fields: Any) -> dict[str, Any]:
     answer = client.post(BATCHES, json={"source_path": recordings.as_uri(), **fields})
     assert answer.status_code == 201, answer.text
     body: dict[str, Any] = answer.json()
+    assert body.pop("warnings") == []
     return body
 
 

@@ -62,11 +62,20 @@ def test_the_fields_of_a_file(client: TestClient, database: Database, tmp_path: 
         "error": None,
         "duration": 1.0,
         "transcription_id": good["transcription_id"],
+        "repeats": None,
     }
     assert client.get(f"/api/v1/admin/transcriptions/{good['transcription_id']}").json()["uri"] == good["uri"]
     assert (bad["status"], bad["error_class"], bad["transcription_id"]) == ("failed", "unreadable", None)
     assert bad["error"]
     assert client.get(f"{BASE}/{batch.id}/failures").json() == {"items": [bad], "next_cursor": None}
+
+
+def test_a_file_says_which_file_it_repeats(client: TestClient, database: Database, tmp_path: Path) -> None:
+    first = processed_batch(database, tmp_path / "in", ["회의.wav"])
+    _, original = client.get(f"{BASE}/{first.id}/files").json()["items"]
+    second = processed_batch(database, tmp_path / "copy", ["이름을 바꾼 회의.wav"])
+    _, copy = client.get(f"{BASE}/{second.id}/files").json()["items"]
+    assert copy["repeats"] == {"id": original["id"], "batch_id": first.id, "uri": original["uri"]}
 
 
 @pytest.mark.slow

@@ -38,6 +38,7 @@ def test_a_watch_is_added_as_it_was_asked_for(client: TestClient, database: Data
     answer = of_bucket.post(WATCHES, json={**fields, "options": {"language": "ko"}})
     assert answer.status_code == 201, answer.text
     watch = answer.json()
+    assert watch.pop("warnings") == []
     new_only = fields.pop("new_only")
     assert {name: watch[name] for name in fields} == fields
     assert (watch["options"]["language"], bool(watch["since"])) == ("ko", new_only)

@@ -18,7 +18,7 @@ ORDER = {results: place for place, results in enumerate(RESULTS)}
 
 def audio_file(status: FileStatus, duration: float | None) -> AudioFile:
     now = datetime.now(UTC)
-    return AudioFile(1, 1, 1, "file:///a.wav", 1, "", now, status, 0, None, None, duration)
+    return AudioFile(1, 1, 1, "file:///a.wav", 1, "", now, status, 0, None, None, duration, None)
 
 
 def test_every_combination_has_an_action_for_every_step() -> None:

@@ -84,7 +84,7 @@ def test_a_mail_of_a_killed_process_is_not_sent_again_and_is_shown(
     with claim_shards(database, keys, stage="publish", last_step=False, run_id="one") as work:
         write_minutes(work, lambda options: ExtractiveSummarizer())
     minutes = select(tables.summaries.c.id.label("summary_id"))
-    mail = {"batch_id": 1, "recipient_email": "kim@example.com", "status": "sending"}
+    mail = {"batch_id": 1, "recipient_email": "kim@example.com", "status": "sending", "kind": "minutes"}
     Rows(database).insert_each(tables.email_logs, minutes, **mail)
     with claim_shards(database, keys, stage="publish", run_id="one") as work:
         notify(work, lambda recipient: notifier)
@@ -98,7 +98,7 @@ def test_a_report_that_cannot_be_mailed_is_tried_again_before_the_batch_is_close
 ) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     batch, _, keys = scanned(
-        database, tmp_path / "in", notify_emails=["kim@example.com"], options={"mail_minutes": False}
+        database, tmp_path / "in", notify_emails=["kim@example.com"], options={"mail": "report"}
     )
     transcribe(database, keys, CountingTranscriber())
     publish(database, keys, notifier)
@@ -120,7 +120,7 @@ def test_a_wrong_mail_setting_keeps_the_batch_open(
 ) -> None:
     write_tone(tmp_path / "in" / "a.wav")
     batch, _, keys = scanned(
-        database, tmp_path / "in", notify_emails=["kim@example.com"], options={"mail_minutes": False}
+        database, tmp_path / "in", notify_emails=["kim@example.com"], options={"mail": "report"}
     )
     transcribe(database, keys, CountingTranscriber())
     publish(database, keys, notifier)

@@ -22,7 +22,7 @@ def test_create_writes_the_request(stt_on_database: Stt, database: Database, tmp
     ended = stt_on_database(
         *("batch", "create", "[녹음]", "--pattern", "**/*.wav,*.mp3", "--priority", "high"),
         *("--notify", "kim@example.com", "--notify", "lee@example.com", "--notify", "kim@example.com"),
-        *("--option", "model=demo", "--option", "max_speakers=4", "--option", "mail_minutes=false"),
+        *("--option", "model=demo", "--option", "max_speakers=4", "--option", "mail=each", "--again"),
         *("--option", "hotwords=a=b", "--json"),
     )
     assert (ended.code, ended.err) == (0, STALE_DISPATCHER)
@@ -33,7 +33,13 @@ def test_create_writes_the_request(stt_on_database: Stt, database: Database, tmp
     assert batch.source_path == printed["source"] == (tmp_path / "[녹음]").as_uri()
     assert (batch.name, batch.file_pattern, batch.priority) == ("[녹음]", "**/*.wav,*.mp3", "high")
     assert batch.notify_emails == ("kim@example.com", "lee@example.com")
-    assert batch.options == {"model": "demo", "max_speakers": 4, "mail_minutes": False, "hotwords": "a=b"}
+    assert batch.options == {
+        "model": "demo",
+        "max_speakers": 4,
+        "mail": "each",
+        "mail_again": True,
+        "hotwords": "a=b",
+    }
     assert batch.created_by == f"{getpass.getuser()} (stt batch create)"
 
 
@@ -91,7 +97,7 @@ def test_create_prints_the_next_step(stt_on_database: Stt, database: Database, t
             [".", "--option", "modle=demo"],
             "Invalid request: options.modle: there is no such option (the options are model, language, hotwords, languages, "
             "multilingual, attendees, terms, remove_fillers, align, transcriber, diarizer, summarizer, min_speakers, "
-            "max_speakers, output_language, place, mail_minutes).",
+            "max_speakers, output_language, place, mail, mail_again).",
         ),
         ([".", "--option", "max_speakers=many"], "max_speakers: "),
         ([".", "--option", "languages=[ko]"], '--option languages needs JSON, as in languages=["ko", "en"]'),

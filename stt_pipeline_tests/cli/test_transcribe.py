@@ -172,7 +172,8 @@ def test_names_that_differ_only_in_their_extension(stt: Stt, tmp_path: Path) -> 
             ["a.wav", "--option", "language=ko", "--language", "ko"],
             "--option language and --language set the same option: leave out one.",
         ),
-        (["a.wav", "--option", "mail_minutes=true"], "this command sends no mail."),
+        (["a.wav", "--option", "mail=each"], "--option mail is for batches: this command sends no mail."),
+        (["a.wav", "--option", "mail_again=true"], "this command sends no mail."),
         (["a.wav", "--option", "align=true"], "needs the whisperx extra, which is not installed"),
     ],
 )

@@ -177,7 +177,7 @@ def _launch(product: Product, **config: Any) -> dg.ExecuteInProcessResult:
 
 @pytest.mark.slow
 def test_the_launchpad_makes_a_batch_with_typed_options(product: Product, tmp_path: Path) -> None:
-    options = {"language": "ko", "min_speakers": 2, "diarizer": "none", "mail_minutes": False}
+    options = {"language": "ko", "min_speakers": 2, "diarizer": "none", "mail": "report"}
     done = _launch(product, source_path=str(tmp_path), priority="high", options=options)
     assert done.success
     with product.database.begin() as connection:

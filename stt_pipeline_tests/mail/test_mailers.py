@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from stt_pipeline.errors import ConfigurationError, EmailError, InvalidRequestError
-from stt_pipeline.mail.mail import Attachment, Mail, message_id
+from stt_pipeline.mail.mail import Mail, message_id
 from stt_pipeline.mail.mailer import Mailer, load_mailer
 from stt_pipeline.mail.outbox import OutboxMailer
 from stt_pipeline.mail.smtp import SmtpMailer
+from stt_pipeline.notify.events import Attachment
 from stt_pipeline_tests.mail.smtp_servers import Certificate, Inbox, free_port, smtp_server
 
 SENDER = "stt@localhost"

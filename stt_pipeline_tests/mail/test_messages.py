@@ -8,9 +8,10 @@ import pytest
 
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.mail.labels import LABELS
-from stt_pipeline.mail.mail import Attachment, Mail, address, message_id
+from stt_pipeline.mail.mail import Mail, address, message_id
 from stt_pipeline.mail.messages import rendered
 from stt_pipeline.minutes.model import ActionItem, Minutes
+from stt_pipeline.notify.events import Attachment, Digest, DigestEntry
 from stt_pipeline_tests.notify.events import BATCH_ENDED, MINUTES_READY
 
 EVIL = "<script>alert('x')</script> & \"y\""
@@ -56,8 +57,8 @@ class Page(HTMLParser):
 
 
 def test_minutes_are_in_text_and_html_with_korean_labels() -> None:
-    mail = minutes_mail(links={"녹취록": "/data/a.txt", "화면": "https://stt.example.com/7"})
-    assert mail.subject == "[회의록] 예산, 채용 - 주간 회의.m4a"
+    mail = minutes_mail(link="https://stt.example.com/7")
+    assert mail.subject == "[회의록] 2026-11-22 예산, 채용 - 주간 회의.m4a"
     page = Page(mail.html)
     for text in (page.text, mail.text):
         for part in (
@@ -68,7 +69,6 @@ def test_minutes_are_in_text_and_html_with_korean_labels() -> None:
             "예산안 제출",
             "김 과장",
             "12월 3일",
-            "/data/a.txt",
             MINUTES_READY.notes[0],
         ):
             assert part in text
@@ -98,12 +98,11 @@ def test_empty_minutes_have_no_empty_sections() -> None:
 
 def test_text_from_a_transcript_is_escaped() -> None:
     minutes = Minutes(EVIL, EVIL, (EVIL,), (EVIL,), (ActionItem(EVIL, EVIL, EVIL),), (EVIL,))
-    page = Page(
-        minutes_mail(minutes=minutes, notes=(EVIL,), name=EVIL, links={EVIL: "javascript:alert(1)"}).html
-    )
+    page = Page(minutes_mail(minutes=minutes, notes=(EVIL,), name=EVIL).html)
     assert not [tag for tag, _ in page.tags if tag in ("script", "a")]
-    assert page.text.count("<script>alert('x')</script>") >= 9
-    page = Page(report_mail(name=EVIL, examples=((EVIL, "unreadable", EVIL),)).html)
+    assert page.text.count("<script>alert('x')</script>") >= 7
+    digest = Digest((DigestEntry(EVIL, EVIL, EVIL),))
+    page = Page(report_mail(name=EVIL, examples=((EVIL, "unreadable", EVIL),), digest=digest).html)
     assert not [tag for tag, _ in page.tags if tag == "script"]
 
 
@@ -115,12 +114,80 @@ def test_a_title_with_line_breaks_makes_a_subject_of_one_line() -> None:
 
 def test_a_batch_report_has_counts_hours_duration_and_failures_by_class() -> None:
     mail = report_mail()
-    assert mail.subject == "[음성 변환 결과] 연말 회의: 완료 11,990/12,000"
+    assert mail.subject == "[음성 변환 결과] 2026-11-23 연말 회의: 완료, 파일 12,000개 중 10개 실패"
     page = Page(mail.html)
     for text in (page.text, mail.text):
         for part in ("12,000", "11,990", "8,123:30:00", "30:00:00", "unreadable", "It holds text.", "b.mp3"):
             assert part in text
     assert page.text.index("unreadable") < page.text.index("download")  # most frequent first
+
+
+@pytest.mark.parametrize(
+    ("language", "status", "subject"),
+    [
+        (
+            "ko",
+            "완료, 파일 3개 중 2개 실패",
+            "[음성 변환 결과] 2026-11-23 연말 회의: 완료, 파일 3개 중 2개 실패",
+        ),
+        (
+            "en",
+            "completed, 2 of 3 files failed",
+            "[Batch report] 2026-11-23 연말 회의: completed, 2 of 3 files failed",
+        ),
+    ],
+)
+def test_a_completed_batch_with_failed_files_says_so(language: str, status: str, subject: str) -> None:
+    mail = report_mail(language=language, total=3, completed=1, failed=2)
+    assert mail.subject == subject
+    assert status in mail.text and status in Page(mail.html).text
+
+
+def test_a_batch_without_failed_files_says_how_many_it_has() -> None:
+    mail = report_mail(total=3, completed=3, failed=0, failures_by_class={}, examples=())
+    assert mail.subject == "[음성 변환 결과] 2026-11-23 연말 회의: 완료, 파일 3개"
+
+
+def test_recordings_without_speech_are_in_the_report() -> None:
+    mail = report_mail(without_speech=4, names_without_speech=("a.wav", "b.wav", "c.wav"))
+    for text in (mail.text, Page(mail.html).text):
+        assert "말소리가 없는 녹음" in text and "4: a.wav, b.wav, c.wav, ..." in text
+    assert "말소리가 없는 녹음" not in report_mail().text
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("ko", ("녹음별 회의록", "이 밖의 녹음 1,200개", "같은 녹음 2개는")),
+        ("en", ("Minutes of the recordings", "1,200 more recordings", "2 recordings are the same")),
+    ],
+)
+def test_a_digest_has_the_minutes_then_counts_and_a_link(language: str, words: tuple[str, ...]) -> None:
+    entries = (
+        DigestEntry("a.wav", "예산", "예산을 정했다.", "https://stt.example.com/1"),
+        DigestEntry("b.wav", "채용", "뽑는다."),
+    )
+    digest = Digest(entries, others=1_200, repeated=2)
+    mail = report_mail(language=language, digest=digest, link="https://stt.example.com/all")
+    page = Page(mail.html)
+    for text in (mail.text, page.text):
+        for part in (*words, "a.wav", "예산을 정했다.", "채용"):
+            assert part in text
+    links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
+    assert links == ["https://stt.example.com/1", "https://stt.example.com/all"]
+    assert all(link in mail.text for link in links if link)
+    assert "2026-11-23 연말 회의" in mail.subject
+
+
+def test_a_mail_without_a_public_address_has_no_link() -> None:
+    assert [tag for tag, _ in Page(minutes_mail().html).tags if tag == "a"] == []
+    assert "회의록과 녹취록" not in minutes_mail().text
+
+
+def test_minutes_that_are_too_large_to_attach_are_named() -> None:
+    assert minutes_mail(attachment=Attachment("a.docx", b"PK")).attachments == (Attachment("a.docx", b"PK"),)
+    mail = minutes_mail(is_too_large=True)
+    assert mail.attachments == () and "첨부하지 않았습니다" in mail.text
 
 
 def test_a_batch_without_failures_in_english() -> None:

@@ -25,6 +25,7 @@ MINUTES_READY = MinutesReady(
         ),
         keywords=("예산", "채용"),
     ),
+    day=CREATED.date(),
 )
 
 BATCH_ENDED = BatchEnded(
@@ -39,4 +40,5 @@ BATCH_ENDED = BatchEnded(
     examples=(("a.mp3", "unreadable", "It holds text."), ("b.mp3", "download", "403")),
     created_at=CREATED,
     completed_at=CREATED + timedelta(hours=30),
+    day=(CREATED + timedelta(hours=30)).date(),
 )

@@ -44,7 +44,7 @@ from stt_pipeline.store.manifest import files, watches
 from stt_pipeline.store.manifest.files import FileStatus
 from stt_pipeline.store.queue import batch_stats, batches, leases, runs, shards
 from stt_pipeline.store.queue.batches import Filter
-from stt_pipeline.store.results import emails, staleness, summaries, transcriptions
+from stt_pipeline.store.results import digests, emails, staleness, summaries, transcriptions
 from stt_pipeline.store.tables import shards as shards_table
 from stt_pipeline_tests.batches.recordings import (
     MAX_BYTES,
@@ -107,6 +107,11 @@ def _read(database: Database, batch_id: int) -> None:
         emails.count_sent_since(connection, timedelta(hours=1))
         batch_stats.throughput_of(connection, batch_id)
         emails.sent_of_batch(connection, batch_id)
+        emails.has_digest(connection, batch_id)
+        digests.main_language(connection, batch_id)
+        digests.without_speech(connection, batch_id, 3)
+        for again in (False, True):
+            digests.minutes_of_batch(connection, batch_id, "team@example.com", again=again)
         for page in (files.page(connection, batch_id), files.page(connection, batch_id, limit=100)):
             files.page(connection, batch_id, after=page[-1].id, limit=100)
         for error_class in (None, "model"):

@@ -88,7 +88,8 @@ def do_half(connection: Connection, batch_ids: list[int], *, transcripts: int) -
     run("ANALYZE half")
     run("""
         UPDATE stt_audio_files f
-        SET duration = 20 + f.id % 600, sample_rate = 16000, channels = 1, codec = 'pcm_s16le', container = 'wav',
+        SET content_sha256 = sha256((f.id / 3)::text::bytea), -- each three times
+            duration = 20 + f.id % 600, sample_rate = 16000, channels = 1, codec = 'pcm_s16le', container = 'wav',
             status = CASE WHEN f.id % 100 = 0 THEN 'failed' WHEN h.stage = 'done' THEN 'success' ELSE 'transcribed' END,
             attempts = CASE WHEN f.id % 100 = 0 THEN 3 ELSE 0 END,
             error_class = CASE WHEN f.id % 100 = 0 THEN (CAST(:classes AS text[]))[1 + f.id / 100 % 4] END,
@@ -144,10 +145,11 @@ def do_half(connection: Connection, batch_ids: list[int], *, transcripts: int) -
         WHERE t.batch_id = ANY(:batches) AND f.status = 'success'
     """)
     run("""
-        INSERT INTO stt_email_logs (batch_id, summary_id, recipient_email, status, delivery_status, sent_at)
+        INSERT INTO stt_email_logs (batch_id, summary_id, recipient_email, status, delivery_status, sent_at, kind,
+                                    content_sha256, again)
         SELECT t.batch_id, s.id, 'team@example.com',
                CASE s.id % 50 WHEN 0 THEN 'failed' WHEN 1 THEN 'unconfirmed' ELSE 'sent' END, '250 OK',
-               now() - s.id % 100 * interval '1 hour'
+               now() - s.id % 100 * interval '1 hour', 'minutes', sha256((t.audio_file_id / 3)::text::bytea), true
         FROM stt_summaries s
         JOIN stt_transcriptions t ON t.id = s.transcription_id AND t.created_at = s.transcription_created_at
         JOIN stt_batches b ON b.id = t.batch_id

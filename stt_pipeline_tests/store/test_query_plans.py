@@ -23,7 +23,7 @@ from stt_pipeline.store.queue import (
     shards,
     transitions,
 )
-from stt_pipeline.store.results import emails, review, search, summaries, transcriptions
+from stt_pipeline.store.results import digests, emails, review, search, summaries, transcriptions
 from stt_pipeline.store.tables import metadata
 from stt_pipeline_tests.rows import Rows
 from stt_pipeline_tests.store import large_store
@@ -35,6 +35,7 @@ STORE = (
     batches,
     batch_stats,
     crashes,
+    digests,
     emails,
     file_search,
     files,
@@ -100,9 +101,11 @@ def test_every_query_uses_an_index_and_needs_it(database: Database, tmp_path: Pa
         users = statements_by_index(connection, statements, LARGE_TABLES)
     for index in (
         "stt_audio_files_batch",
+        "stt_audio_files_content",
         "stt_audio_files_failed",
         "stt_audio_files_shard",
         "stt_email_logs_batch",
+        "stt_email_logs_content",
         "stt_email_logs_minutes_once",
         "stt_search_batch",
         "stt_search_tsv",

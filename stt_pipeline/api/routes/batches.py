@@ -37,6 +37,10 @@ class BatchView(RequestView):
     """A batch: its request and its state. Times are UTC."""
 
     status: Status
+    status_text: str = Field(
+        description="The status for people; it says how many files of a completed batch failed.",
+        examples=["completed, 2 of 3 files failed"],
+    )
     scanned_at: datetime | None
     completed_at: datetime | None
     total_files: int | None = Field(description="Null until the source is scanned.", examples=[1250])

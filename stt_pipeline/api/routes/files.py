@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Annotated, get_args
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from stt_pipeline.api.dependencies import Reads, Store
 from stt_pipeline.api.downloads import FileStream, attachment, documented_files
@@ -24,6 +24,16 @@ router = APIRouter(prefix="/stt-batches/{batch_id}", tags=["files"])
 _PLACE = re.compile(rf"([0-9]{{1,9}}|{'|'.join(get_args(ErrorClass))})\.([0-9]{{1,18}})")
 
 
+class OriginalView(BaseModel):
+    """The first file with the same content as another one."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int = Field(examples=[12])
+    batch_id: int = Field(examples=[3])
+    uri: str = Field(examples=["file:///data/meetings/2026-02/board.m4a"])
+
+
 class FileView(BaseModel):
     """A recording of a batch."""
 
@@ -37,6 +47,10 @@ class FileView(BaseModel):
     error: str | None = Field(description="What is wrong, and what to do.", examples=[None])
     duration: float | None = Field(description="Seconds; null until it is measured.", examples=[3605.2])
     transcription_id: int | None = Field(description="Null without a transcript.", examples=[345])
+    repeats: OriginalView | None = Field(
+        description="The first file with the same content, in this batch or an earlier one. Null if this is the first.",
+        examples=[None],
+    )
 
 
 class FilePage(Page):
@@ -179,4 +193,5 @@ def _view(one: ListedFile) -> FileView:
         error=file.error,
         duration=file.duration,
         transcription_id=one.transcription_id,
+        repeats=OriginalView.model_validate(one.repeats) if one.repeats else None,
     )

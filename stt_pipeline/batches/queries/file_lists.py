@@ -6,7 +6,7 @@ from stt_pipeline.audio.address import display_path
 from stt_pipeline.errors import ErrorClass, InvalidRequestError
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
-from stt_pipeline.store.manifest.files import AudioFile, FileStatus
+from stt_pipeline.store.manifest.files import AudioFile, FileStatus, Original
 from stt_pipeline.store.queue import batches
 from stt_pipeline.store.results import transcriptions
 
@@ -27,12 +27,14 @@ class ListedFile:
         path: path within the batch's source.
         transcription_id: None without a transcript.
         cursor: the position from which the next page continues.
+        repeats: the first file with the same content, of this batch or an earlier one; None if this file is the first.
     """
 
     file: AudioFile
     path: str
     transcription_id: int | None
     cursor: FileCursor
+    repeats: Original | None = None
 
 
 def list_files(
@@ -72,8 +74,16 @@ def list_files(
         else:
             last = (int(after.group), after.id) if after else (-1, 0)
             found = [*files.in_order_of_shards(connection, batch_id, limit, status=status, after=last)]
-        ids = transcriptions.ids(connection, [file for _, file in found]) if found else {}
+        listed = [file for _, file in found]
+        ids = transcriptions.ids(connection, listed) if found else {}
+        originals = files.originals(connection, listed)
     return [
-        ListedFile(file, display_path(file.uri, source), ids.get(file.id), FileCursor(group, file.id))
+        ListedFile(
+            file,
+            display_path(file.uri, source),
+            ids.get(file.id),
+            FileCursor(group, file.id),
+            originals.get(file.id),
+        )
         for group, file in found
     ]

@@ -28,6 +28,7 @@ class Progress:
         error: the reason why the batch waits, or why it failed.
         dispatcher_last_tick: None if no dispatcher has run.
         open_until: the time until which a watch adds files to the batch; it does not end before. None without a watch.
+        status_text: see :func:`status_text`.
     """
 
     batch_id: int
@@ -51,6 +52,7 @@ class Progress:
     completed_at: datetime | None
     dispatcher_last_tick: datetime | None
     open_until: datetime | None = None
+    status_text: str = ""
 
     @property
     def is_over(self) -> bool:
@@ -76,12 +78,21 @@ class Overview(Batch):
     failed: int = 0
     pending: int = 0
     progress_percentage: float = 0.0
+    status_text: str = ""
 
     @classmethod
     def of(cls, batch: Batch, **counts: Any) -> "Overview":
         """Return the overview of a row; without ``counts``, of a batch whose source is not scanned yet."""
         row = {field.name: getattr(batch, field.name) for field in fields(batch)}
-        return cls(**{**row, **counts})
+        text = status_text(batch.status, counts.get("failed", 0), counts.get("total_files") or 0)
+        return cls(**{**row, "status_text": text, **counts})
+
+
+def status_text(status: str, failed: int, total: int) -> str:
+    """Return a status for people: a batch is ``completed`` as soon as one file succeeded, so failed files are added."""
+    if status == "completed" and failed:
+        return f"completed, {failed:,} of {total:,} {'file' if total == 1 else 'files'} failed"
+    return status
 
 
 def overviews(
@@ -153,6 +164,7 @@ def progress(database: Database, batch_id: int) -> Progress:
             completed_at=batch.completed_at,
             dispatcher_last_tick=heartbeats.last_beat(connection, HEARTBEAT),
             open_until=batch.open_until,
+            status_text=so_far.status_text,
         )
 
 

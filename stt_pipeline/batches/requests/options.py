@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -14,6 +14,9 @@ from stt_pipeline.speech.language_codes import LANGUAGE_CODES
 from stt_pipeline.speech.recordings import TranscriptionOptions
 
 _MOST_SPEAKERS = 50
+
+MAIL_OPTIONS: Final = ("mail", "mail_again")
+"""Options about mails, which commands that send none refuse."""
 
 
 def _one_line(text: str) -> str:
@@ -112,10 +115,15 @@ class BatchOptions(BaseModel):
     place: Line = Field(
         "", max_length=200, description="Place of the meetings, shown at the head of documents."
     )
-    mail_minutes: bool | None = Field(
-        None,
-        description="Mail the minutes of each recording to notify_emails. "
-        "Unset: only if every recording is a shard, which is the case in batches of up to 1,000 files.",
+    mail: Literal["auto", "each", "digest", "report"] = Field(
+        "auto",
+        description="Mails to notify_emails. each: the minutes of each recording, and the report of the batch. digest: one report "
+        "that lists the minutes. report: a report without minutes. auto: each in batches of up to nine files, else digest.",
+    )
+    mail_again: bool = Field(
+        False,
+        description="Mail the minutes of a recording also to recipients who got those of the same content before, such as "
+        "from a copy or an earlier batch.",
     )
 
     @model_validator(mode="after")

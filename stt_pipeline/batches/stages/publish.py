@@ -9,23 +9,22 @@ from stt_pipeline.audio.address import display_name
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, Done
 from stt_pipeline.batches.execution.file_loop import Work, for_each_file
 from stt_pipeline.batches.execution.shard_claims import ShardClaims
-from stt_pipeline.batches.ingest.scan import ONE_FILE_SHARDS
 from stt_pipeline.batches.requests.options import BatchOptions
+from stt_pipeline.batches.stages.delivery import deliver_once, mail_of, recipients_of
 from stt_pipeline.batches.stages.file_states import is_to_process, results_of
+from stt_pipeline.batches.stages.mail_content import MAX_ATTACHMENT_BYTES, NOTHING_ATTACHED, MailContent
 from stt_pipeline.batches.stages.search_index import indexed_minutes
-from stt_pipeline.errors import ConfigurationError, InvalidRequestError
+from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.minutes.summarizer import Summarizer
-from stt_pipeline.notify.events import Event, MinutesReady
+from stt_pipeline.notify.events import MinutesReady
 from stt_pipeline.notify.notifier import NotifierFor, opened
-from stt_pipeline.notify.recipients import Recipient
 from stt_pipeline.speech.transcript import TranscriptHeader
-from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
 from stt_pipeline.store.queue import batch_stats, shards
-from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline.store.results import emails, search, summaries, transcriptions
+from stt_pipeline.store.results.emails import Delivery
 from stt_pipeline.store.results.search import Indexed
 from stt_pipeline.store.results.summaries import Summary
 from stt_pipeline.store.results.transcriptions import Transcription
@@ -87,19 +86,30 @@ def write_minutes(claims: ShardClaims, summarizer_for: SummarizerFor) -> None:
     _require_results(claims)
 
 
-def notify(claims: ShardClaims, notifier_for: NotifierFor) -> None:
+def notify(
+    claims: ShardClaims, notifier_for: NotifierFor, content: MailContent = NOTHING_ATTACHED
+) -> dict[str, list[str]]:
     """Deliver the minutes of each file to the recipients of its batch, once, and set the file to success.
+
+    Where the batch sends a digest, or no minutes, only the status is set.
+
+    Returns:
+        Why minutes were not delivered although that is no failure, as sentences by shard key: a recording without speech, or
+        one that a recipient got before.
 
     Raises:
         InvalidRequestError: no file has minutes yet.
         ConfigurationError: a recipient or the settings of a notifier are wrong; no file fails.
     """
+    reasons: dict[str, list[str]] = {}
 
     def read(
         connection: Connection, shard: ClaimedShard, some: Sequence[AudioFile]
     ) -> Mapping[int, tuple[Summary, TranscriptHeader | None]]:
         minutes = summaries.of_files(connection, _unpublished(some))
-        headers = transcriptions.headers(connection, _unpublished(some)) if mails_minutes(shard) else {}
+        headers = (
+            transcriptions.headers(connection, _unpublished(some)) if _mails_each(connection, shard) else {}
+        )
         return {file_id: (summary, headers.get(file_id)) for file_id, summary in minutes.items()}
 
     def step(
@@ -111,8 +121,11 @@ def notify(claims: ShardClaims, notifier_for: NotifierFor) -> None:
     def delivered(
         shard: ClaimedShard, file: AudioFile, summary: Summary, header: TranscriptHeader | None
     ) -> Done[None]:
-        if header:
-            _deliver_minutes(claims, shard, file, header, summary, notifier_for)
+        of_shard = reasons.setdefault(shard.key, [])
+        if header and not header.has_text:
+            of_shard.append(f"{display_name(file.uri)} has no speech, so its minutes are not mailed.")
+        elif header:
+            of_shard += _deliver_minutes(claims, shard, file, header, summary, notifier_for, content)
         return Done(file, None, file.duration or 0.0)
 
     def write(connection: Connection, shard: ClaimedShard, done: Sequence[Done[None]]) -> None:
@@ -125,6 +138,18 @@ def notify(claims: ShardClaims, notifier_for: NotifierFor) -> None:
     with opened(notifier_for, recipients):
         for_each_file(claims, step, read=read, write=write)
     _require_results(claims)
+    return reasons
+
+
+def _mails_each(connection: Connection, shard: ClaimedShard) -> bool:
+    """Return whether the minutes of the shard's recordings are mailed one by one.
+
+    In a batch with a digest that is so after the digest, for recordings that were retried.
+    """
+    if not shard.batch.notify_emails:
+        return False
+    mail = mail_of(shard.options, shard.batch.total_files)
+    return mail == "each" or (mail == "digest" and emails.has_digest(connection, shard.batch.id))
 
 
 def _is_current(summary: Summary, stored: Transcription, shard: ClaimedShard) -> bool:
@@ -145,20 +170,6 @@ def _require_results(claims: ShardClaims) -> None:
         raise InvalidRequestError(f"There is nothing to work on. {waiting[0].name}: {waiting[0].error}")
 
 
-def recipients_of(batch: Batch) -> list[Recipient]:
-    """Return the recipients of a batch.
-
-    Raises:
-        ConfigurationError: no notifier of this installation accepts one of them.
-    """
-    try:
-        return [Recipient.parse(text) for text in batch.notify_emails]
-    except InvalidRequestError as error:  # another version accepted it, or had a notifier for it
-        raise ConfigurationError(
-            f"Batch {batch.id} has a recipient that is not valid now. {error}"
-        ) from error
-
-
 def _deliver_minutes(
     claims: ShardClaims,
     shard: ClaimedShard,
@@ -166,8 +177,52 @@ def _deliver_minutes(
     header: TranscriptHeader,
     summary: Summary,
     notifier_for: NotifierFor,
-) -> None:
-    event = MinutesReady(
+    content: MailContent,
+) -> list[str]:
+    """Deliver the minutes to each recipient, and return a sentence if some of them got them before."""
+
+    made: list[MinutesReady] = []  # for all recipients; a Word file takes a while
+
+    def read(connection: Connection) -> Transcription | None:
+        return None if made else transcriptions.of_files(connection, [file])[file.id]
+
+    def event_of(stored: Transcription | None) -> MinutesReady:
+        if stored is not None:
+            made.append(_event(file, stored, header, summary, content))
+        return made[0]
+
+    for recipient in recipients_of(shard.batch):
+        delivery = Delivery(
+            shard.batch.id,
+            str(recipient),
+            "minutes",
+            summary_id=summary.id,
+            audio_file_id=file.id,
+            content_sha256=file.content_sha256,
+            again=shard.options.mail_again,
+        )
+        deliver_once(claims.database, notifier_for, recipient, delivery, read=read, event_of=event_of)
+    with claims.database.begin() as connection:
+        not_sent = emails.not_sent(connection, summary.id)
+    if unconfirmed := not_sent.get("unconfirmed"):
+        shard.report(
+            file,
+            f"It is not known whether {', '.join(unconfirmed)} got the minutes, because the process ended while it "
+            "delivered them; they are not delivered again.",
+        )
+    repeated = not_sent.get("repeated")
+    name = display_name(file.uri)
+    return (
+        [f"{name}: {', '.join(repeated)} got the minutes of the same recording before."] if repeated else []
+    )
+
+
+def _event(
+    file: AudioFile, stored: Transcription, header: TranscriptHeader, summary: Summary, content: MailContent
+) -> MinutesReady:
+    attachment = content.attachment(stored, summary.minutes) if content.attach != "none" else None
+    is_too_large = attachment is not None and len(attachment.content) > MAX_ATTACHMENT_BYTES
+    return MinutesReady(
         # ids start again in a new database, and mail servers drop a message id that they know
         id=f"{summary.id}.{file.created_at.timestamp():.0f}",
         name=display_name(file.uri),
@@ -176,57 +231,8 @@ def _deliver_minutes(
         speakers=header.speakers,
         notes=header.notes,
         minutes=summary.minutes,
+        day=content.day(file.created_at),
+        link=content.link_to_transcription(stored.id),
+        attachment=None if is_too_large else attachment,
+        is_too_large=is_too_large,
     )
-    for recipient in recipients_of(shard.batch):
-        deliver_once(
-            claims.database, notifier_for, event, recipient, batch_id=shard.batch.id, summary_id=summary.id
-        )
-    with claims.database.begin() as connection:
-        unconfirmed = emails.unconfirmed(connection, summary.id)
-    if unconfirmed:
-        shard.report(
-            file,
-            f"It is not known whether {', '.join(unconfirmed)} got the minutes, because the process ended while it "
-            "delivered them; they are not delivered again.",
-        )
-
-
-def mails_minutes(shard: ClaimedShard) -> bool:
-    """Return whether each recording's minutes are mailed: as the batch's option says, else only in small batches."""
-    if shard.options.mail_minutes is not None:
-        return shard.options.mail_minutes
-    return (shard.batch.total_files or 0) <= ONE_FILE_SHARDS
-
-
-def deliver_once(
-    database: Database,
-    notifier_for: NotifierFor,
-    event: Event,
-    recipient: Recipient,
-    *,
-    batch_id: int,
-    summary_id: int | None,
-) -> bool:
-    """Deliver ``event`` unless the delivery log has it already; return whether it was delivered now.
-
-    Args:
-        summary_id: the minutes that the event is about; None for the batch's report.
-
-    Raises:
-        ConfigurationError: the settings of the notifier are wrong; the log is as before.
-        EmailError: it was not delivered; the log has the error, and a later try delivers it.
-    """
-    notifier = notifier_for(recipient)
-    with database.begin() as connection:
-        log_id = emails.begin(connection, batch_id=batch_id, summary_id=summary_id, recipient=str(recipient))
-    if log_id is None:
-        return False
-    try:
-        note = notifier.deliver(event, recipient)
-    except Exception as error:
-        with database.begin() as connection:
-            emails.finish(connection, log_id, sent=False, note=str(error))
-        raise
-    with database.begin() as connection:
-        emails.finish(connection, log_id, sent=True, note=note)
-    return True

@@ -4,23 +4,29 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
+from sqlalchemy import Connection
+
 from stt_pipeline.audio.address import display_name
 from stt_pipeline.batches.execution.batch_claim import BatchClaim
 from stt_pipeline.batches.queries.progress import Progress, progress
 from stt_pipeline.batches.queries.review import ToReview, review
-from stt_pipeline.batches.stages.publish import deliver_once
+from stt_pipeline.batches.requests.options import BatchOptions
+from stt_pipeline.batches.stages.delivery import deliver_once, mail_of
+from stt_pipeline.batches.stages.mail_content import NOTHING_ATTACHED, MailContent
 from stt_pipeline.errors import ConfigurationError, EmailError, SttError
-from stt_pipeline.notify.events import BatchEnded
+from stt_pipeline.notify.events import BatchEnded, Digest, DigestEntry
 from stt_pipeline.notify.notifier import NotifierFor
 from stt_pipeline.notify.recipients import Recipient
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.queue import batch_stats, shards, transitions
 from stt_pipeline.store.queue.batches import Batch
-from stt_pipeline.store.results import emails
+from stt_pipeline.store.results import digests, emails
+from stt_pipeline.store.results.emails import Delivery
 
 _EXAMPLES = 3  # of each error class
 _TO_REVIEW = 10
+_DIGEST_ENTRIES = 50  # some 100 kB of mail
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,16 @@ class Report:
     mail_errors: dict[str, str]
 
 
-def close_batch(claim: BatchClaim, notifier_for: NotifierFor, *, max_attempts: int) -> Report:
+def close_batch(
+    claim: BatchClaim,
+    notifier_for: NotifierFor,
+    *,
+    max_attempts: int,
+    content: MailContent = NOTHING_ATTACHED,
+) -> Report:
     """Mail the report of a batch whose shards are all done, once, close the batch, and return the report.
+
+    In batches with a digest the report lists the minutes that the recipient has not got before.
 
     A batch with open shards is reported in its present state, and neither mailed nor closed. Mails are sent before the
     batch is closed, so that a completed batch has sent its mails.
@@ -71,7 +85,7 @@ def close_batch(claim: BatchClaim, notifier_for: NotifierFor, *, max_attempts: i
         return _report(database, figures, examples, {})
     status: Literal["completed", "failed"] = "completed" if figures.completed else "failed"
     figures = replace(figures, status=status, completed_at=figures.completed_at or datetime.now(UTC))
-    errors = _deliver_report(database, batch, figures, examples, notifier_for)
+    errors = _deliver_report(database, batch, figures, examples, notifier_for, content)
     if errors and batch.tries < max_attempts:
         raise EmailError("; ".join(f"{recipient}: {error}" for recipient, error in errors.items()))
     with database.begin() as connection:
@@ -96,9 +110,53 @@ def _deliver_report(
     figures: Progress,
     examples: tuple[tuple[str, str, str], ...],
     notifier_for: NotifierFor,
+    content: MailContent,
 ) -> dict[str, str]:
     """Send the report to the recipients that have not received it; return the addresses that failed, with the reason."""
-    event = BatchEnded(
+    if not batch.notify_emails:
+        return {}
+    options = BatchOptions.model_construct(
+        **batch.options
+    )  # the limits may have been others when they were written
+    is_digest = mail_of(options, figures.total_files) == "digest"
+    event = _event(database, batch, figures, examples, content)
+    errors = {}
+    for text in batch.notify_emails:
+
+        def read(connection: Connection, recipient: str = text) -> Digest | None:
+            return (
+                _digest(connection, batch.id, recipient, figures.completed, options, content)
+                if is_digest
+                else None
+            )
+
+        try:
+            deliver_once(
+                database,
+                notifier_for,
+                Recipient.parse(text),
+                Delivery(batch.id, text, "digest" if is_digest else "report"),
+                read=read,
+                event_of=lambda digest: replace(event, digest=digest),
+            )
+        except ConfigurationError:  # it is about all recipients
+            raise
+        except SttError as error:
+            errors[text] = str(error)
+    return errors
+
+
+def _event(
+    database: Database,
+    batch: Batch,
+    figures: Progress,
+    examples: tuple[tuple[str, str, str], ...],
+    content: MailContent,
+) -> BatchEnded:
+    with database.begin() as connection:
+        silent = digests.without_speech(connection, batch.id, _EXAMPLES)
+        language = batch.options.get("language") or digests.main_language(connection, batch.id)
+    return BatchEnded(
         id=f"{batch.id}.{batch.created_at.timestamp():.0f}",
         name=batch.name,
         status=figures.status,
@@ -110,14 +168,30 @@ def _deliver_report(
         examples=examples,
         created_at=figures.created_at,
         completed_at=figures.completed_at,
+        day=content.day(figures.completed_at or datetime.now(UTC)),
+        language=language or "ko",
+        without_speech=silent.count,
+        names_without_speech=tuple(map(display_name, silent.uris)),
+        link=content.link_to_batch(batch.id) if figures.completed else "",
     )
-    errors = {}
-    for text in batch.notify_emails:
-        try:
-            recipient = Recipient.parse(text)
-            deliver_once(database, notifier_for, event, recipient, batch_id=batch.id, summary_id=None)
-        except ConfigurationError:  # it is about all recipients
-            raise
-        except SttError as error:
-            errors[text] = str(error)
-    return errors
+
+
+def _digest(
+    connection: Connection,
+    batch_id: int,
+    recipient: str,
+    completed: int,
+    options: BatchOptions,
+    content: MailContent,
+) -> Digest:
+    found = digests.minutes_of_batch(connection, batch_id, recipient, again=options.mail_again)
+    new = [one for one in found if one.has_text and not one.is_received]
+    entries = tuple(
+        DigestEntry(
+            display_name(one.uri), one.title, one.summary, content.link_to_transcription(one.transcription_id)
+        )
+        for one in new[:_DIGEST_ENTRIES]
+    )
+    repeated = sum(one.has_text and one.is_received for one in found)
+    silent = sum(not one.has_text for one in found)
+    return Digest(entries, others=completed - len(entries) - repeated - silent, repeated=repeated)

@@ -12,6 +12,7 @@ from typing import cast
 
 from sqlalchemy import Connection
 
+from stt_pipeline.audio.content_hash import content_sha256
 from stt_pipeline.audio.probe import AudioInfo, probe
 from stt_pipeline.audio.sound import Sound, SoundFile
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, Done
@@ -46,18 +47,21 @@ _DIARIZE_THREADS = 4  # at most, each on its own core
 
 
 def probe_files(claims: ShardClaims, *, max_hours: float = MAX_AUDIO_HOURS) -> None:
-    """Store the format of each file that has not been probed; a recording of more than ``max_hours`` fails."""
+    """Store the format and the SHA-256 of each file that has not been probed; one of more than ``max_hours`` fails."""
 
-    def probed(shard: ClaimedShard, file: AudioFile) -> Done[AudioInfo]:
+    def probed(shard: ClaimedShard, file: AudioFile) -> Done[tuple[AudioInfo, bytes]]:
         with shard.source.open_local(file.uri, file.etag) as path:
             info = probe(path, max_hours=max_hours)
-        return Done(file, info, info.duration)
+            content = content_sha256(path)
+        return Done(file, (info, content), info.duration)
 
-    def step(shard: ClaimedShard, file: AudioFile, known: None) -> Work[AudioInfo] | None:
+    def step(shard: ClaimedShard, file: AudioFile, known: None) -> Work[tuple[AudioInfo, bytes]] | None:
         is_due = is_to_process("probe", shard, file, results_of(file))
         return partial(probed, shard, file) if is_due else None
 
-    def write(connection: Connection, shard: ClaimedShard, done: Sequence[Done[AudioInfo]]) -> None:
+    def write(
+        connection: Connection, shard: ClaimedShard, done: Sequence[Done[tuple[AudioInfo, bytes]]]
+    ) -> None:
         files.save_probes(connection, {one.file.id: one.result for one in done})
 
     for_each_file(claims, step, write=write, threads=_PROBE_THREADS)

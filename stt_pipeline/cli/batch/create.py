@@ -10,6 +10,7 @@ from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.requests.backend_choice import notifier_for
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
+from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.batches.requests.recipients import delivery_warnings
 from stt_pipeline.batches.requests.validation import validated
 from stt_pipeline.cli.batch.arguments import (
@@ -35,6 +36,9 @@ def create(
     priority: Urgency = "normal",
     notify: Emails = None,
     option: Options = None,
+    again: Annotated[
+        bool, typer.Option("--again", help=BatchOptions.model_fields["mail_again"].description)
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start a batch: `stt up` transcribes the recordings of SOURCE, writes minutes and mails them."""
@@ -47,7 +51,7 @@ def create(
             "name": name,
             "priority": priority,
             "notify_emails": notify or [],
-            "options": parsed_options(option or ()),
+            "options": {**parsed_options(option or ()), **({"mail_again": True} if again else {})},
         },
     )
     warnings = delivery_warnings(request.notify_emails, notifier_for(settings))

@@ -57,7 +57,7 @@ def _facts(figures: Progress) -> dict[str, str]:
     by_class = ", ".join(f"{name} {count:,}" for name, count in figures.failures_by_class.items())
     facts = {
         "batch": f"{figures.batch_id} {figures.name}",
-        "status": figures.status,
+        "status": figures.status_text,
         "files": f"{figures.total_files:,}" if is_scanned else "not scanned yet",
         "transcribed": f"{figures.transcribed:,}",
         "completed": f"{figures.completed:,}",

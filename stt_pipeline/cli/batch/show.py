@@ -5,12 +5,13 @@ from dataclasses import asdict
 from datetime import datetime
 
 from stt_pipeline.audio.address import display_source
+from stt_pipeline.batches.queries.progress import status_text
 from stt_pipeline.cli.batch.arguments import AsJson, BatchId
 from stt_pipeline.cli.batch.formatting import local_time
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.terminal import print_facts, print_json
 from stt_pipeline.store.queue import batch_stats, batches
-from stt_pipeline.store.queue.batch_stats import StageCount
+from stt_pipeline.store.queue.batch_stats import FileCounts, StageCount
 from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline.store.results import emails
 
@@ -19,20 +20,21 @@ def show(batch_id: BatchId, as_json: AsJson = False) -> None:
     """Show a batch: its request, its author and its state."""
     with connected() as database, database.snapshot() as connection:
         batch = batches.get(connection, batch_id)
+        counts = batch_stats.file_counts(connection, [batch_id]).get(batch_id, FileCounts())
         shards = batch_stats.stages(connection, batch_id)
         mails = emails.sent_of_batch(connection, batch_id)
     if as_json:
         by_stage = {stage: asdict(count) for stage, count in shards.items()}
         print_json({**asdict(batch), "shards": by_stage, "mails_sent": mails})
     else:
-        print_facts(_facts(batch, shards, mails))
+        print_facts(_facts(batch, shards, mails, status_text(batch.status, counts.failed, counts.total)))
 
 
-def _facts(batch: Batch, shards: Mapping[str, StageCount], mails: int) -> dict[str, str]:
+def _facts(batch: Batch, shards: Mapping[str, StageCount], mails: int, status: str) -> dict[str, str]:
     options = ", ".join(f"{name}={value}" for name, value in batch.options.items())
     facts = {
         "batch": f"{batch.id} {batch.name}",
-        "status": batch.status,
+        "status": status,
         "stage": batch.stage,
         "priority": batch.priority,
         "source": display_source(batch.source_path),

@@ -3,6 +3,7 @@
 import dagster as dg
 from dagster import ResourceParam
 
+from stt_pipeline.batches.stages.mail_content import MailContent
 from stt_pipeline.batches.stages.report import close_batch
 from stt_pipeline.defs.batch_step import claimed_partition
 from stt_pipeline.defs.partitions import all_of, batch_partitions
@@ -27,7 +28,9 @@ def batch_report(
 ) -> dg.MaterializeResult[None]:
     """Close one batch and report it."""
     with claimed_partition(context, database, settings) as claim:
-        report = close_batch(claim, notifier_for, max_attempts=settings.max_attempts)
+        report = close_batch(
+            claim, notifier_for, max_attempts=settings.max_attempts, content=MailContent.of(settings)
+        )
     for recipient, error in report.mail_errors.items():
         context.log.error(f"The report could not be mailed to {recipient}: {error}")
     return dg.MaterializeResult(metadata=report_preview(report))

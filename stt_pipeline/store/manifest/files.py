@@ -13,6 +13,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    func,
     or_,
     select,
     text,
@@ -29,7 +30,7 @@ FileStatus = Literal["pending", "transcribed", "success", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class AudioFile:
-    """A row of ``stt_audio_files``. ``duration`` is in seconds, and None until the file is probed."""
+    """A row of ``stt_audio_files``. ``duration`` is in seconds; it and ``content_sha256`` are None until the file is probed."""
 
     id: int
     batch_id: int
@@ -43,6 +44,7 @@ class AudioFile:
     error_class: str | None
     error: str | None
     duration: float | None
+    content_sha256: bytes | None
 
 
 _COLUMNS = [audio_files.c[name] for name in AudioFile.__dataclass_fields__]
@@ -161,12 +163,40 @@ def failed(
     return [_file(row) for row in connection.execute(chosen)]
 
 
-def save_probes(connection: Connection, found: Mapping[int, AudioInfo]) -> None:
-    """Write the probed properties of files, by file id."""
+def save_probes(connection: Connection, found: Mapping[int, tuple[AudioInfo, bytes]]) -> None:
+    """Write the probed properties and the SHA-256 of files, by file id."""
     connection.execute(
         update(audio_files).where(audio_files.c.id == bindparam("its_id")),
-        [{"its_id": file_id, **asdict(info)} for file_id, info in found.items()],
+        [
+            {"its_id": file_id, **asdict(info), "content_sha256": content}
+            for file_id, (info, content) in found.items()
+        ],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The first file with the same content as another file."""
+
+    id: int
+    batch_id: int
+    uri: str
+
+
+def originals(connection: Connection, some: Sequence[AudioFile]) -> dict[int, Original]:
+    """Return the first file with the same content for each file that is not the first, by file id."""
+    ids = [file.id for file in some if file.content_sha256 is not None]
+    if not ids:
+        return {}
+    copy, same = audio_files.alias("copy"), audio_files.alias("same")
+    first = select(func.min(same.c.id)).where(same.c.content_sha256 == copy.c.content_sha256)
+    rows = connection.execute(
+        select(copy.c.id.label("of"), audio_files.c.id, audio_files.c.batch_id, audio_files.c.uri)
+        .select_from(copy)
+        .join(audio_files, audio_files.c.id == first.correlate(copy).scalar_subquery())
+        .where(copy.c.id.in_(ids), audio_files.c.id < copy.c.id)
+    )
+    return {row.of: Original(row.id, row.batch_id, row.uri) for row in rows}
 
 
 def set_status(connection: Connection, file_ids: Sequence[int], status: FileStatus) -> None:

@@ -196,6 +196,7 @@ def headers(connection: Connection, files: Sequence[AudioFile]) -> dict[int, Tra
             transcriptions.c.duration,
             transcriptions.c.notes,
             speakers,
+            (transcriptions.c.transcription_text != "").label("has_text"),
         ).where(belongs_to(files))
     )
     return {
@@ -204,6 +205,7 @@ def headers(connection: Connection, files: Sequence[AudioFile]) -> dict[int, Tra
             row.duration,
             speakers=tuple(sorted({speaker for speaker in row.speakers if speaker})),
             notes=tuple(row.notes),
+            has_text=row.has_text,
         )
         for row in rows
     }

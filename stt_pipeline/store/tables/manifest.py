@@ -8,6 +8,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     SmallInteger,
     Table,
     Text,
@@ -64,6 +65,7 @@ audio_files = Table(
     Column("codec", Text),
     Column("container", Text),
     Column("watch_id", BigInteger),
+    Column("content_sha256", LargeBinary),
     UniqueConstraint("batch_id", "uri", "etag"),
     Index(
         "stt_audio_files_watch",
@@ -72,6 +74,12 @@ audio_files = Table(
         "etag",
         unique=True,
         postgresql_where=text("watch_id IS NOT NULL"),
+    ),
+    Index(
+        "stt_audio_files_content",
+        "content_sha256",
+        "id",
+        postgresql_where=text("content_sha256 IS NOT NULL"),
     ),
     Index("stt_audio_files_shard", "shard_id"),
     Index("stt_audio_files_batch", "batch_id", "id"),

@@ -3,6 +3,7 @@
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Double,
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     SmallInteger,
     Table,
     Text,
@@ -51,6 +53,7 @@ transcriptions = Table(
     UniqueConstraint("audio_file_id", "created_at"),
     Index("stt_transcriptions_batch", "batch_id"),
     Index("stt_transcriptions_status", "status"),
+    Index("stt_transcriptions_empty", "batch_id", postgresql_where=text("transcription_text = ''")),
     Index(
         "stt_transcriptions_quality",
         "batch_id",
@@ -99,6 +102,9 @@ email_logs = Table(
     Column("delivery_status", Text),
     time_column("created_at", now=True),
     time_column("sent_at"),
+    Column("kind", Text, nullable=False),
+    Column("content_sha256", LargeBinary),
+    Column("again", Boolean, nullable=False, server_default="false"),
     Index(
         "stt_email_logs_minutes_once",
         "summary_id",
@@ -112,6 +118,22 @@ email_logs = Table(
         "recipient_email",
         unique=True,
         postgresql_where=text("summary_id IS NULL"),
+    ),
+    Index(
+        "stt_email_logs_content_once",
+        "content_sha256",
+        "recipient_email",
+        "kind",
+        unique=True,
+        postgresql_where=text(
+            "content_sha256 IS NOT NULL AND NOT again AND status IN ('sending', 'sent', 'unconfirmed')"
+        ),
+    ),
+    Index(
+        "stt_email_logs_content",
+        "content_sha256",
+        "recipient_email",
+        postgresql_where=text("content_sha256 IS NOT NULL"),
     ),
     Index("stt_email_logs_batch", "batch_id"),
     Index("stt_email_logs_unsent", "status", postgresql_where=UNSENT),
