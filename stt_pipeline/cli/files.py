@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from stt_pipeline.audio.address import Address
+from stt_pipeline.audio.address import Address, display_name
 from stt_pipeline.batches.queries.file_lists import FileCursor, ListedFile, list_files
 from stt_pipeline.batches.queries.file_search import FoundFile, find_files
 from stt_pipeline.cli.batch.arguments import AsJsonLines, BatchId, OfClass, valid_id
@@ -45,7 +46,7 @@ def files(
     page = found[:limit]
     if as_json:
         for one in page:
-            print_json(_described(one.file, one.path, one.transcription_id))
+            print_json(_described(one))
     elif page:
         out.print(_table(page))
     else:
@@ -68,7 +69,7 @@ def file(name: Name, batch_id: InBatch = None, limit: Limit = 20, as_json: AsJso
     page = found[:limit]
     if as_json:
         for one in page:
-            print_json({"batch_id": one.batch.id, **_described(one.file, one.path, one.transcription_id)})
+            print_json({"batch_id": one.batch.id, **_described(one)})
     elif len(page) == 1:
         print_facts(_facts(page[0]))
         if page[0].transcription_id is not None:
@@ -108,9 +109,19 @@ def _table(page: Sequence[ListedFile]) -> Table:
     table.add_column("error", overflow="fold", ratio=3)
     for one in page:
         table.add_row(
-            _number(one.transcription_id), one.file.status, _length(one.file), one.path, one.file.error or ""
+            _number(one.transcription_id),
+            one.file.status,
+            _length(one.file),
+            _shown_path(one),
+            one.file.error or "",
         )
     return table
+
+
+def _shown_path(one: ListedFile) -> str:
+    if one.repeats is None:
+        return one.path
+    return f"{one.path} (repeats {display_name(one.repeats.uri)} of batch {one.repeats.batch_id})"
 
 
 def _facts(found: FoundFile) -> dict[str, str]:
@@ -124,16 +135,20 @@ def _facts(found: FoundFile) -> dict[str, str]:
         "size": f"{file.size:,} bytes",
         "transcript": _number(found.transcription_id) or "none yet",
     }
+    if found.repeats:
+        original = Address.parse(found.repeats.uri).readable
+        facts["repeats"] = f"{original} of batch {found.repeats.batch_id}: the same content"
     if file.error:
         facts["error"] = f"{file.error_class}: {file.error}"
         facts["attempts"] = str(file.attempts)
     return facts
 
 
-def _described(file: AudioFile, path: str, transcription_id: int | None) -> dict[str, object]:
+def _described(one: ListedFile | FoundFile) -> dict[str, object]:
+    file = one.file
     return {
         "id": file.id,
-        "path": path,
+        "path": one.path,
         "uri": file.uri,
         "size": file.size,
         "status": file.status,
@@ -141,7 +156,8 @@ def _described(file: AudioFile, path: str, transcription_id: int | None) -> dict
         "error_class": file.error_class,
         "error": file.error,
         "duration": file.duration,
-        "transcription_id": transcription_id,
+        "transcription_id": one.transcription_id,
+        "repeats": asdict(one.repeats) if one.repeats else None,
     }
 
 

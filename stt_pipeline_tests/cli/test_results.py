@@ -6,7 +6,10 @@ import shlex
 
 import pytest
 
+from stt_pipeline.store import tables
+from stt_pipeline.store.database import Database
 from stt_pipeline_tests.cli.conftest import Ended, Stt
+from stt_pipeline_tests.rows import Rows
 
 
 def _printed_command(stt: Stt, ended: Ended) -> Ended:
@@ -56,6 +59,16 @@ def test_file_lists_several_and_refuses_none(stt_on_database: Stt, ended_batch: 
     none = stt_on_database("file", "absent")
     assert (none.code, none.out) == (2, "")
     assert "stt batch list" in none.err
+
+
+def test_a_copy_says_what_it_repeats(stt_on_database: Stt, ended_batch: int, database: Database) -> None:
+    both = tables.audio_files.c.uri.like("%.wav"), tables.audio_files.c.duration.is_not(None)
+    Rows(database).change(tables.audio_files, *both, content_sha256=b"1" * 32)
+    first, second = (json.loads(line) for line in stt_on_database("file", "회의", "--json").out.splitlines())
+    assert first["repeats"] is None
+    assert second["repeats"] == {"id": first["id"], "batch_id": ended_batch, "uri": first["uri"]}
+    assert f"[1].wav of batch {ended_batch}: the same content" in stt_on_database("file", "화요일").shown
+    assert f"(repeats 회의 [1].wav of batch {ended_batch})" in stt_on_database("files", ended_batch).shown
 
 
 def test_show_prints_minutes_and_transcript_by_number_and_by_name(

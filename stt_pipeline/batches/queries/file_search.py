@@ -11,7 +11,8 @@ from stt_pipeline.audio.address import display_path
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import file_search as store
-from stt_pipeline.store.manifest.files import AudioFile
+from stt_pipeline.store.manifest import files as manifest
+from stt_pipeline.store.manifest.files import AudioFile, Original
 from stt_pipeline.store.queue import batches
 from stt_pipeline.store.queue.batches import Batch, Filter
 from stt_pipeline.store.results import transcriptions
@@ -29,12 +30,14 @@ class FoundFile:
     Attributes:
         path: path within the batch's source.
         transcription_id: None without a transcript.
+        repeats: the first file with the same content; None if this file is the first.
     """
 
     file: AudioFile
     batch: Batch
     path: str
     transcription_id: int | None
+    repeats: Original | None = None
 
 
 def find_files(
@@ -83,10 +86,12 @@ def _of_batch(database: Database, batch: Batch, name: str, window: int) -> Itera
             paths = [(file, display_path(file.uri, batch.source_path)) for file in files]
             # the address also has the folder of the source
             matches = [(file, path) for file, path in paths if wanted in path.casefold() or name == file.uri]
-            ids = transcriptions.ids(connection, [file for file, _ in matches]) if matches else {}
+            matching = [file for file, _ in matches]
+            ids = transcriptions.ids(connection, matching) if matches else {}
+            originals = manifest.originals(connection, matching)
             last = store.end_of_window(connection, batch.id, after=last, window=window)
         for file, path in matches:
-            yield FoundFile(file, batch, path, ids.get(file.id))
+            yield FoundFile(file, batch, path, ids.get(file.id), originals.get(file.id))
 
 
 def _spellings(name: str) -> set[str]:
