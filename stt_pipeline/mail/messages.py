@@ -77,6 +77,8 @@ def _batch_report_mail(event: BatchEnded, recipient: str) -> Mail:
         (word["audio"], clock(event.audio_hours * 3600)),
         (word["took"], "-" if took is None else clock(took)),
     ]
+    if event.undelivered:
+        facts.append((word["undelivered"], f"{event.undelivered:,}"))
     if event.without_speech:
         more = ", ..." if event.without_speech > len(event.names_without_speech) else ""
         facts.append(

@@ -24,12 +24,12 @@ class MinutesReady:
     Attributes:
         id: unique over installations and restored databases; equal when the same minutes are delivered again.
         name: file name of the recording.
-        language: ISO 639-1 code of the transcript.
+        language: of the message: "ko" for Korean, any other code for English.
         duration: length of the recording, in seconds.
         speakers: labels of the speakers.
         notes: notes about the transcript that a reader must see.
         minutes: the minutes.
-        day: when the recording was added to its batch, in the installation's time zone.
+        day: in the file's name; without one there, when the recording was added to its batch.
         link: address of the minutes and the transcript; empty if the installation has no public address.
         attachment: the minutes as a file; None if they are not attached.
         is_too_large: the minutes are not attached because the file would be too large for a mail.
@@ -87,6 +87,7 @@ class BatchEnded:
         audio_hours: length of the processed audio, in hours.
         failures_by_class: number of failed files for each error class.
         examples: the first failures as (file name, error class, message).
+        undelivered: completed files whose minutes some recipient did not get.
         without_speech: number of recordings without speech, of which no minutes are sent.
         names_without_speech: the file names of the first of them.
         created_at: when the batch was requested.
@@ -110,6 +111,7 @@ class BatchEnded:
     completed_at: datetime | None
     day: date
     language: str = "ko"
+    undelivered: int = 0
     without_speech: int = 0
     names_without_speech: tuple[str, ...] = ()
     link: str = ""

@@ -1,6 +1,6 @@
 """Which mails a batch sends: one for each recording, one digest, or the report only; none for recordings without speech."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -89,7 +89,7 @@ def test_the_mails_of_a_batch(
 def test_a_digest_lists_a_bounded_number_and_counts_the_others(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stt_pipeline.batches.stages.report._DIGEST_ENTRIES", 3)
+    monkeypatch.setattr("stt_pipeline.batches.stages.report.DIGEST_ENTRIES", 3)
     batch, _, keys = scanned(database, _folder(tmp_path / "in", 12), notify_emails=[KIM], files_per_shard=20)
     notifier = RecordingNotifier()
     transcribe(database, keys, CountingTranscriber())
@@ -169,9 +169,9 @@ def test_a_daily_batch_mails_its_first_recordings_and_then_a_digest(
 
 
 def test_the_report_is_in_the_language_of_the_batch(database: Database, tmp_path: Path) -> None:
-    for language, expected in ((None, "ko"), ("en", "en")):
-        folder = _folder(tmp_path / str(language), 1)
-        options = {"language": language, "mail_again": True} if language else {}
+    for given, expected in (({}, "ko"), ({"language": "en"}, "en"), ({"output_language": "en"}, "en")):
+        folder = _folder(tmp_path / str(given), 1)
+        options = {"mail_again": True, **given}
         batch, _, keys = scanned(database, folder, notify_emails=[KIM], options=options)
         notifier = RecordingNotifier()
         transcribe(database, keys, CountingTranscriber())
@@ -204,6 +204,13 @@ def test_minutes_are_attached_and_linked_with_the_day_in_the_time_zone(
     ended = notifier.deliveries[-1][0]
     assert isinstance(ended, BatchEnded)
     assert ended.link == f"https://stt.example.com/api/v1/admin/stt-batches/{batch.id}/export?format=docx"
+
+
+def test_the_day_of_a_recording_is_that_in_its_name() -> None:
+    content = MailContent(zone=ZoneInfo("Asia/Seoul"))
+    added_at = datetime(2026, 11, 30, 23, 0, tzinfo=UTC)
+    days = [content.day_of_recording(name, added_at) for name in ("회의 2026-03-05 14:00.m4a", "회의.m4a")]
+    assert [str(day) for day in days] == ["2026-03-05", "2026-12-01"]
 
 
 def test_a_file_that_is_too_large_is_not_attached(

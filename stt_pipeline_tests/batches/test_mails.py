@@ -9,6 +9,8 @@ from sqlalchemy import select
 
 from stt_pipeline.batches.execution.batch_claim import claimed_batch
 from stt_pipeline.batches.queries.progress import progress
+from stt_pipeline.batches.queries.results import minutes_rows, transcript_rows
+from stt_pipeline.batches.requests.retry import process_retries, request_retry
 from stt_pipeline.batches.stages.publish import notify, write_minutes
 from stt_pipeline.batches.stages.report import close_batch
 from stt_pipeline.errors import ConfigurationError, EmailError
@@ -28,6 +30,7 @@ from stt_pipeline_tests.batches.stage_runs import (
     statuses_of,
     transcribe,
 )
+from stt_pipeline_tests.mail.smtp_servers import Inbox, smtp_server
 from stt_pipeline_tests.rows import Rows
 
 
@@ -73,6 +76,47 @@ def test_a_mail_that_failed_is_sent_by_the_next_try(database: Database, tmp_path
     publish(database, keys, notifier)
     assert statuses_of(database, batch.id) == {"a.wav": "success"}
     assert len(list((tmp_path / "outbox").glob("*.eml"))) == 1
+
+
+def test_minutes_that_a_server_refuses_fail_only_the_delivery(database: Database, tmp_path: Path) -> None:
+    write_tone(tmp_path / "in" / "a.wav")
+    write_tone(tmp_path / "in" / "b.wav", 2.0)
+    recipients = ["kim@example.com", "lee@example.com"]
+    batch, _, keys = scanned(database, tmp_path / "in", notify_emails=recipients, files_per_shard=5)
+    transcribe(database, keys, CountingTranscriber())
+    inbox = Inbox(refuse="lee@example.com")
+    with smtp_server(inbox) as host:
+        notifier = MailNotifier(f"smtp://{host}", tmp_path, "stt@example.com")
+        refused = publish(database, keys, notifier, max_attempts=1)
+        assert {failure.error_class for failure in refused.shards[0].failures} == {"email"}
+        assert all(failure.final for failure in refused.shards[0].failures)
+        assert statuses_of(database, batch.id) == {"a.wav": "success email", "b.wav": "success email"}
+        ended = report(database, batch.id, notifier)
+        # counters, status, rows and Parquet agree: both files have all results
+        figures = ended.progress
+        assert (figures.status, figures.completed, figures.failed, figures.undelivered) == (
+            "completed",
+            2,
+            0,
+            2,
+        )
+        assert figures.audio_hours_done == pytest.approx(3 / 3600, rel=0.01)
+        assert sum(files for _, files, _ in ended.throughput) == 2
+        shard = refused.shards[0].shard.id
+        assert len(transcript_rows(database, shard)) == len(minutes_rows(database, shard)) == 2
+        # a run shows it again, and does nothing
+        (shown,) = publish(database, keys, notifier, token=None, first_step=False).shards
+        assert len(shown.failures) == 2
+
+        inbox.refuse = ""
+        inbox.messages.clear()
+        assert request_retry(database, batch.id, error_class="email")[1] == 2
+        assert process_retries(database, max_file_bytes=1 << 30, seconds=60) == 2
+        publish(database, keys, notifier)
+        assert statuses_of(database, batch.id) == {"a.wav": "success", "b.wav": "success"}
+        assert [mail["To"] for mail in inbox.messages] == ["lee@example.com"] * 2
+        figures = report(database, batch.id, notifier).progress
+        assert (figures.completed, figures.failed, figures.undelivered) == (2, 0, 0)
 
 
 def test_a_mail_of_a_killed_process_is_not_sent_again_and_is_shown(

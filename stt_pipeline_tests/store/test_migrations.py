@@ -130,3 +130,29 @@ def test_data_of_the_version_before_the_renamed_columns_is_kept(
         crashed = connection.execute(text("SELECT deaths, file_in_hand FROM stt_shards")).one()
         missing = connection.scalar(text("SELECT speech_seconds_without_text FROM stt_transcriptions"))
     assert (*crashed, missing) == (2, 1, 0.25)
+
+
+def test_mail_options_and_the_log_of_older_versions_are_kept(database: Database, database_url: str) -> None:
+    migrate(database_url, command.downgrade, "0007")
+    with database.begin() as connection:
+        for value in ("true", "false", "null"):
+            options = {"options": f'{{"mail_minutes": {value}, "model": "demo"}}'}
+            for table in ("stt_batches", "stt_watches"):
+                column, stage = ("stage", "done") if table == "stt_batches" else ("batching", "daily")
+                query = f"INSERT INTO {table} (name, source_path, {column}, options) VALUES ('old', 'file:///old', '{stage}', :options)"
+                connection.execute(text(query), options)
+        connection.execute(
+            text(
+                "INSERT INTO stt_email_logs (batch_id, recipient_email, status) VALUES (1, 'kim@example.com', 'sent')"
+            )
+        )
+    migrate(database_url, command.upgrade, "head")
+    expected = [{"mail": "each", "model": "demo"}, {"mail": "report", "model": "demo"}, {"model": "demo"}]
+    with database.begin() as connection:
+        for table in ("stt_batches", "stt_watches"):
+            assert list(connection.scalars(text(f"SELECT options FROM {table} ORDER BY id"))) == expected
+        assert connection.scalar(text("SELECT kind FROM stt_email_logs")) == "report"
+    migrate(database_url, command.downgrade, "0007")
+    with database.begin() as connection:
+        old = list(connection.scalars(text("SELECT options -> 'mail_minutes' FROM stt_batches ORDER BY id")))
+    assert old == [True, False, None]

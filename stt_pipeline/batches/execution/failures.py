@@ -57,8 +57,10 @@ class FailureRecorder:
                 retry_below=self._max_attempts if is_transient else 0,
             )
             shards.count_files(connection, [shard.shard.id])
-            if status == "failed":
-                batch_stats.add_throughput(connection, shard.batch.id, files=1, audio_seconds=0.0)
-        failure = FileFailure(display_name(file.uri), error_class, message, final=status == "failed")
+            if status in ("failed", "success"):
+                seconds = (file.duration or 0.0) if status == "success" else 0.0
+                batch_stats.add_throughput(connection, shard.batch.id, files=1, audio_seconds=seconds)
+        is_final = status in ("failed", "success")
+        failure = FileFailure(display_name(file.uri), error_class, message, final=is_final)
         shard.failures.append(failure)
         self._listener.file_failed(shard, failure)

@@ -29,6 +29,7 @@ class Progress:
         dispatcher_last_tick: None if no dispatcher has run.
         open_until: the time until which a watch adds files to the batch; it does not end before. None without a watch.
         status_text: see :func:`status_text`.
+        undelivered: completed files whose minutes some recipient did not get; a retry delivers them.
     """
 
     batch_id: int
@@ -53,6 +54,7 @@ class Progress:
     dispatcher_last_tick: datetime | None
     open_until: datetime | None = None
     status_text: str = ""
+    undelivered: int = 0
 
     @property
     def is_over(self) -> bool:
@@ -165,6 +167,7 @@ def progress(database: Database, batch_id: int) -> Progress:
             dispatcher_last_tick=heartbeats.last_beat(connection, HEARTBEAT),
             open_until=batch.open_until,
             status_text=so_far.status_text,
+            undelivered=sums.undelivered,
         )
 
 

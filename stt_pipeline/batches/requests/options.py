@@ -110,7 +110,7 @@ class BatchOptions(BaseModel):
     output_language: OutputLanguage = Field(
         "",
         description="Language of the fixed texts in mails and documents: ko or en. "
-        "Empty: the language of each recording, and Korean for the report.",
+        "Empty: the language of each recording; for the report, that of most recordings.",
     )
     place: Line = Field(
         "", max_length=200, description="Place of the meetings, shown at the head of documents."

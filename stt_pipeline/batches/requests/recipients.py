@@ -40,7 +40,7 @@ def delivery_warnings(recipients: Sequence[str], notifier_for: NotifierFor) -> l
 
     Returns:
         Why the notifiers would not deliver at the moment, such as a mail server that does not answer. It may be up again when
-        the first recording is done, so that is no error.
+        the first recording is done, so this is a warning.
 
     Raises:
         ConfigurationError: a setting is wrong, so no delivery can succeed.

@@ -4,6 +4,7 @@ Millions of files take minutes. ``request_retry`` returns at once, and the dispa
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import get_args
 
@@ -38,8 +39,9 @@ def request_retry(
     _require_class(error_class)
     with database.begin() as connection:
         transitions.check(connection, batch_id, "retried")
-        by_class = batch_stats.sums(connection, batch_id).failures_by_class
-        failed = by_class.get(error_class, 0) if error_class else sum(by_class.values())
+        sums = batch_stats.sums(connection, batch_id)
+        by_class = Counter(sums.failures_by_class) + Counter(email=sums.undelivered)
+        failed = by_class[error_class] if error_class else by_class.total()
         if not failed:
             raise ConflictError(f"Batch {batch_id} has no failed file{_of(error_class)} to retry.")
         if batch_id in {waiting for waiting, _, _ in batches.pending_retries(connection)}:

@@ -79,6 +79,8 @@ def is_to_process(step: Step, shard: ClaimedShard, file: AudioFile, results: Res
     match action_of(step, file.status, results):
         case Action.PROCESS:
             return True
+        case Action.DONE if step == "notify" and file.error:  # its minutes were not delivered
+            shard.report(file, file.error)
         case Action.DONE:
             shard.count(file)
         case Action.FAILED:

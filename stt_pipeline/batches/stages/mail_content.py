@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 
 from stt_pipeline.audio.address import display_name
 from stt_pipeline.batches.keys import clean_name
+from stt_pipeline.batches.requests.options import BatchOptions, document_options
 from stt_pipeline.minutes.exports import export, export_format
+from stt_pipeline.minutes.meeting_facts import meeting_time
 from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.notify.events import Attachment
 from stt_pipeline.settings import Settings
@@ -40,6 +42,11 @@ class MailContent:
         """Return the day of a moment in the time zone."""
         return moment.astimezone(self.zone).date()
 
+    def day_of_recording(self, name: str, added_at: datetime) -> date:
+        """Return the day in a recording's file name; without one, the day when it was added to its batch."""
+        in_name = meeting_time(name, "en")
+        return date.fromisoformat(in_name[:10]) if in_name else self.day(added_at)
+
     def link_to_transcription(self, transcription_id: int) -> str:
         """Return the address of a recording's minutes and transcript; empty without a public address."""
         return self._link(f"transcriptions/{transcription_id}")
@@ -52,11 +59,16 @@ class MailContent:
         format = "docx" if self.attach == "none" else self.attach
         return f"{self.public_url}/api/v1/admin/{path}/export?format={format}" if self.public_url else ""
 
-    def attachment(self, stored: Transcription, minutes: Minutes) -> Attachment:
+    def attachment(self, stored: Transcription, minutes: Minutes, options: BatchOptions) -> Attachment:
         """Return the minutes and the transcript as a file, of any size."""
         name = display_name(stored.audio_file_path)
         content = export(
-            self.attach, name=name, transcript=stored.transcript, minutes=minutes, turns=stored.turns
+            self.attach,
+            name=name,
+            transcript=stored.transcript,
+            minutes=minutes,
+            turns=stored.turns,
+            options=document_options(options),
         )
         return Attachment(f"{clean_name(name)}.{self.attach}", content, export_format(self.attach).media_type)
 

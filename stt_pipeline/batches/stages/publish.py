@@ -94,8 +94,8 @@ def notify(
     Where the batch sends a digest, or no minutes, only the status is set.
 
     Returns:
-        Why minutes were not delivered although that is no failure, as sentences by shard key: a recording without speech, or
-        one that a recipient got before.
+        Sentences by shard key about minutes that were not delivered on purpose: of recordings without speech, and of those that
+        a recipient got before.
 
     Raises:
         InvalidRequestError: no file has minutes yet.
@@ -188,7 +188,7 @@ def _deliver_minutes(
 
     def event_of(stored: Transcription | None) -> MinutesReady:
         if stored is not None:
-            made.append(_event(file, stored, header, summary, content))
+            made.append(_event(shard.options, file, stored, header, summary, content))
         return made[0]
 
     for recipient in recipients_of(shard.batch):
@@ -218,20 +218,26 @@ def _deliver_minutes(
 
 
 def _event(
-    file: AudioFile, stored: Transcription, header: TranscriptHeader, summary: Summary, content: MailContent
+    options: BatchOptions,
+    file: AudioFile,
+    stored: Transcription,
+    header: TranscriptHeader,
+    summary: Summary,
+    content: MailContent,
 ) -> MinutesReady:
-    attachment = content.attachment(stored, summary.minutes) if content.attach != "none" else None
+    attachment = content.attachment(stored, summary.minutes, options) if content.attach != "none" else None
+    name = display_name(file.uri)
     is_too_large = attachment is not None and len(attachment.content) > MAX_ATTACHMENT_BYTES
     return MinutesReady(
         # ids start again in a new database, and mail servers drop a message id that they know
         id=f"{summary.id}.{file.created_at.timestamp():.0f}",
-        name=display_name(file.uri),
-        language=header.language,
+        name=name,
+        language=options.output_language or header.language,
         duration=header.duration,
         speakers=header.speakers,
         notes=header.notes,
         minutes=summary.minutes,
-        day=content.day(file.created_at),
+        day=content.day_of_recording(name, file.created_at),
         link=content.link_to_transcription(stored.id),
         attachment=None if is_too_large else attachment,
         is_too_large=is_too_large,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Final, Literal
 
 from sqlalchemy import Connection
 
@@ -26,7 +26,7 @@ from stt_pipeline.store.results.emails import Delivery
 
 _EXAMPLES = 3  # of each error class
 _TO_REVIEW = 10
-_DIGEST_ENTRIES = 50  # some 100 kB of mail
+DIGEST_ENTRIES: Final = 50  # some 100 kB of mail
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,11 @@ def _event(
 ) -> BatchEnded:
     with database.begin() as connection:
         silent = digests.without_speech(connection, batch.id, _EXAMPLES)
-        language = batch.options.get("language") or digests.main_language(connection, batch.id)
+        language = (
+            batch.options.get("output_language")
+            or batch.options.get("language")
+            or digests.main_language(connection, batch.id)
+        )
     return BatchEnded(
         id=f"{batch.id}.{batch.created_at.timestamp():.0f}",
         name=batch.name,
@@ -170,6 +174,7 @@ def _event(
         completed_at=figures.completed_at,
         day=content.day(figures.completed_at or datetime.now(UTC)),
         language=language or "ko",
+        undelivered=figures.undelivered,
         without_speech=silent.count,
         names_without_speech=tuple(map(display_name, silent.uris)),
         link=content.link_to_batch(batch.id) if figures.completed else "",
@@ -190,7 +195,7 @@ def _digest(
         DigestEntry(
             display_name(one.uri), one.title, one.summary, content.link_to_transcription(one.transcription_id)
         )
-        for one in new[:_DIGEST_ENTRIES]
+        for one in new[:DIGEST_ENTRIES]
     )
     repeated = sum(one.has_text and one.is_received for one in found)
     silent = sum(not one.has_text for one in found)

@@ -66,6 +66,10 @@ def _facts(figures: Progress) -> dict[str, str]:
         "done": percent(figures.progress_percentage),
         "audio done": f"{figures.audio_hours_done:,.2f} h",
     }
+    if figures.undelivered:
+        facts["not delivered"] = (
+            f"minutes of {figures.undelivered:,} files; send them with: stt batch retry {figures.batch_id} --class email"
+        )
     if figures.transcribed_per_minute is not None:
         facts["transcribed per minute"] = f"{rate(figures.transcribed_per_minute)} recently"
     if figures.files_per_minute is not None:

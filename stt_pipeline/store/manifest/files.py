@@ -213,6 +213,8 @@ def record_failure(
 ) -> FileStatus:
     """Count a failed attempt and return the file's status after it.
 
+    A file whose minutes cannot be delivered has all its results: it is a ``success`` with the error.
+
     Args:
         retry_below: the file keeps its status, and is retried, while it has fewer attempts than this; 0 fails it
             immediately.
@@ -221,7 +223,7 @@ def record_failure(
         text("""
             UPDATE stt_audio_files
             SET attempts = attempts + 1, error_class = :error_class, error = :error,
-                status = CASE WHEN attempts + 1 < :retry_below THEN status ELSE 'failed' END
+                status = CASE WHEN attempts + 1 < :retry_below THEN status ELSE :last END
             WHERE id = :file RETURNING status
         """),
         # Postgres text cannot contain NUL, and the message of a library may quote bytes of a broken file
@@ -230,6 +232,7 @@ def record_failure(
             "error_class": error_class,
             "error": error.replace("\0", "")[:2000],
             "retry_below": retry_below,
+            "last": "success" if error_class == "email" else "failed",
         },
     ).scalar_one()
     return status
@@ -259,6 +262,8 @@ def reopen(
     max_file_bytes: int = 0,
 ) -> dict[int, int]:
     """Reset failed files of some shards: to ``transcribed`` if they have a transcript, else to ``pending``.
+
+    A file whose minutes could not be delivered counts as failed here.
 
     Args:
         every_file: also reset successful files. Rows keep their ids, so that no mail is sent twice.
@@ -290,7 +295,8 @@ def reopen(
         audio_files.c.error_class.is_distinct_from("too_large"), audio_files.c.size <= max_file_bytes
     )
     if not every_file:
-        chosen = and_(chosen, audio_files.c.status == "failed")
+        is_undelivered = and_(audio_files.c.status == "success", audio_files.c.error_class == "email")
+        chosen = and_(chosen, or_(audio_files.c.status == "failed", is_undelivered))
     if error_class is not None:
         chosen = and_(chosen, audio_files.c.error_class == error_class)
     if not from_speech:

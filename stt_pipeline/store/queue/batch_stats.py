@@ -18,8 +18,11 @@ from stt_pipeline.store.tables import batches, shards, throughput
 
 @dataclass(frozen=True, slots=True)
 class ShardSums:
-    """Sums over the shards of one batch, or of several. ``audio_seconds`` is processed audio, ``busy_seconds`` the work of threads,
-    ``transcribe_seconds`` the time of runs of the transcribe stage."""
+    """Sums over the shards of one batch, or of several.
+
+    ``audio_seconds`` is processed audio, ``busy_seconds`` the work of threads, ``transcribe_seconds`` the time of runs of the
+    transcribe stage. ``undelivered`` of the ``completed`` files have minutes that some recipient did not get.
+    """
 
     total: int
     transcribed: int
@@ -30,6 +33,7 @@ class ShardSums:
     transcribe_seconds: float
     shards: int
     shards_done: int
+    undelivered: int
     failures_by_class: dict[str, int]
 
 
@@ -63,6 +67,7 @@ def _sums(connection: Connection, which: ColumnElement[bool]) -> ShardSums:
             func.coalesce(func.sum(shards.c.transcribe_seconds), 0.0),
             func.count(),
             func.count().filter(shards.c.stage == "done"),
+            func.coalesce(func.sum(shards.c.undelivered), 0),
             *_FAILED_BY_CLASS,
         ).where(which)
     ).one()

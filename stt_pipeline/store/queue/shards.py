@@ -174,13 +174,15 @@ def count_files(connection: Connection, shard_ids: Sequence[int]) -> None:
         text("""
             UPDATE stt_shards s
             SET transcribed = f.transcribed, completed = f.completed, failed = f.failed,
-                audio_seconds = f.audio_seconds, probed_seconds = f.probed_seconds, failures = f.failures
+                audio_seconds = f.audio_seconds, probed_seconds = f.probed_seconds, failures = f.failures,
+                undelivered = f.undelivered
             FROM (SELECT shard_id,
                          sum(transcribed) AS transcribed,
                          sum(completed) AS completed,
                          sum(failed) AS failed,
                          sum(audio_seconds) AS audio_seconds,
                          sum(probed_seconds) AS probed_seconds,
+                         sum(undelivered) AS undelivered,
                          coalesce(jsonb_object_agg(error_class, failed) FILTER (WHERE failed > 0), '{}') AS failures
                   FROM (SELECT shard_id,
                                CASE WHEN status = 'failed' THEN error_class END AS error_class,
@@ -191,6 +193,7 @@ def count_files(connection: Connection, shard_ids: Sequence[int]) -> None:
                                ) ELSE status <> 'failed' END) AS transcribed,
                                count(*) FILTER (WHERE status = 'success') AS completed,
                                count(*) FILTER (WHERE status = 'failed') AS failed,
+                               count(*) FILTER (WHERE status = 'success' AND error_class = 'email') AS undelivered,
                                coalesce(sum(duration) FILTER (WHERE status = 'success'), 0) AS audio_seconds,
                                coalesce(sum(duration), 0) AS probed_seconds
                         FROM stt_audio_files a WHERE shard_id = ANY(:shards) GROUP BY 1, 2) by_class
@@ -211,10 +214,14 @@ def count_successes(connection: Connection, shard_id: int, *, files: int, audio_
 
 
 def with_failures(connection: Connection, batch_id: int, after: int, limit: int) -> list[Shard]:
-    """Lock and return the next shards of a batch with a number above ``after`` that have failed files."""
+    """Lock and return the next shards of a batch with a number above ``after`` that have failed files, or undelivered minutes."""
     rows = connection.execute(
         select(*_COLUMNS)
-        .where(shards.c.batch_id == batch_id, shards.c.number > after, shards.c.failed > 0)
+        .where(
+            shards.c.batch_id == batch_id,
+            shards.c.number > after,
+            or_(shards.c.failed > 0, shards.c.undelivered > 0),
+        )
         .order_by(shards.c.number)
         .limit(limit)
         .with_for_update()

@@ -18,7 +18,7 @@ from stt_pipeline.store.tables.results import UNSENT
 
 Kind = Literal["minutes", "report", "digest"]
 
-_RECEIVED = ("sending", "sent", "unconfirmed")  # as far as is known
+_RECEIVED = ("sending", "sent", "unconfirmed")  # certainly or possibly
 
 
 @dataclass(frozen=True, slots=True)

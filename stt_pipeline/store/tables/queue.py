@@ -83,6 +83,7 @@ shards = Table(
     Column("active_file_id", BigInteger),
     Column("preempted_token", Uuid(as_uuid=False)),
     Column("preemptions", SmallInteger, nullable=False, server_default="0"),
+    count_column("undelivered"),
     *lease_columns(),
     UniqueConstraint("batch_id", "number"),
     Index("stt_shards_open", "batch_id", "stage", "number", postgresql_where=text("stage <> 'done'")),

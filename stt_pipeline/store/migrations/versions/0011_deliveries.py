@@ -30,6 +30,7 @@ _UP = (
     CREATE INDEX stt_email_logs_content ON stt_email_logs (content_sha256, recipient_email)
         WHERE content_sha256 IS NOT NULL
     """,
+    "ALTER TABLE stt_shards ADD undelivered integer NOT NULL DEFAULT 0",
     "CREATE INDEX stt_transcriptions_empty ON stt_transcriptions (batch_id) WHERE transcription_text = ''",
     *(
         f"""
@@ -53,6 +54,15 @@ _DOWN = (
         for table in ("stt_watches", "stt_batches")
     ),
     "DROP INDEX stt_transcriptions_empty",
+    """
+    UPDATE stt_audio_files SET status = 'failed' WHERE shard_id IN (SELECT id FROM stt_shards WHERE undelivered > 0)
+        AND status = 'success' AND error_class = 'email'
+    """,
+    """
+    UPDATE stt_shards SET completed = completed - undelivered, failed = failed + undelivered,
+        failures = failures || jsonb_build_object('email', undelivered) WHERE undelivered > 0
+    """,
+    "ALTER TABLE stt_shards DROP undelivered",
     "DROP INDEX stt_email_logs_content",
     "DROP INDEX stt_email_logs_content_once",
     "DELETE FROM stt_email_logs WHERE status = 'repeated'",
