@@ -147,4 +147,6 @@ class ClaimedShard:
 
 
 def _failure(file: AudioFile, reason: str) -> FileFailure:
-    return FileFailure(display_name(file.uri), file.error_class or "", reason, final=file.status in ("failed", "success"))
+    return FileFailure(
+        display_name(file.uri), file.error_class or "", reason, final=file.status in ("failed", "success")
+    )
