@@ -122,7 +122,7 @@ def product(
     monkeypatch.setenv("STT_DAGSTER_POSTGRES_URL", psycopg2_url(database_url))
     transcriber = InterruptedTranscriber()
     definitions = build_definitions(
-        {"transcriber_for": FixedBackend(transcriber), "diarizer_for": lambda options: OneSpeaker()}
+        {"transcribers": FixedBackend(transcriber), "diarizers": lambda options: OneSpeaker()}
     )
     with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
         yield Product(instance, database, definitions, transcriber)

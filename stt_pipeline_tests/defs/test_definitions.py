@@ -95,9 +95,9 @@ def test_dagster_calls_them_valid() -> None:
 
 def test_resources_are_replaced_by_plain_objects() -> None:
     marker = object()
-    replaced = build_definitions({"notifier_for": marker})
+    replaced = build_definitions({"notifiers": marker})
     assert replaced.resources is not None
-    assert replaced.resources["notifier_for"] is marker
+    assert replaced.resources["notifiers"] is marker
 
 
 @pytest.mark.parametrize("asset", ["audio_manifest", "audio_files"])

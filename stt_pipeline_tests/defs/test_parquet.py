@@ -79,11 +79,11 @@ def test_a_batch_to_a_bucket_and_back_into_assets(
 
     shards = product.partitions("audio")
     resources = {
-        "minutes_io": ParquetIOManager(dataset="minutes"),
+        "minutes_parquet": ParquetIOManager(dataset="minutes"),
         "database": None,
         "settings": None,
         "sources": None,
-        "summarizer_for": None,
+        "summarizers": None,
     }
     ran = dg.materialize(
         [meeting_minutes, titles],

@@ -24,12 +24,12 @@ def batch_report(
     context: dg.AssetExecutionContext,
     database: ResourceParam[Database],
     settings: ResourceParam[Settings],
-    notifier_for: ResourceParam[NotifierFor],
+    notifiers: ResourceParam[NotifierFor],
 ) -> dg.MaterializeResult[None]:
     """Close one batch and report it."""
     with claimed_partition(context, database, settings) as claim:
         report = close_batch(
-            claim, notifier_for, max_attempts=settings.max_attempts, content=MailContent.of(settings)
+            claim, notifiers, max_attempts=settings.max_attempts, content=MailContent.of(settings)
         )
     for recipient, error in report.mail_errors.items():
         context.log.error(f"The report could not be mailed to {recipient}: {error}")

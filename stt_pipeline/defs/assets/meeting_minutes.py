@@ -25,7 +25,7 @@ from stt_pipeline.store.database import Database
     check="every_transcript_has_minutes",
     check_description="Every transcript of the shard has minutes.",
     description="The minutes of each recording, in Postgres and Parquet.",
-    io_manager_key="minutes_io",
+    io_manager_key="minutes_parquet",
 )
 def meeting_minutes(
     context: dg.AssetExecutionContext,
@@ -33,19 +33,19 @@ def meeting_minutes(
     database: ResourceParam[Database],
     settings: ResourceParam[Settings],
     sources: ResourceParam[AllowedSources],
-    summarizer_for: ResourceParam[SummarizerFor],
-    minutes_io: ResourceParam[ParquetIOManager],
+    summarizers: ResourceParam[SummarizerFor],
+    minutes_parquet: ResourceParam[ParquetIOManager],
 ) -> Outputs:
     """Write the minutes of the transcripts that have none."""
 
     def work(claims: ShardClaims) -> None:
-        write_minutes(claims, summarizer_for)
+        write_minutes(claims, summarizers)
 
     def describe(shard: ClaimedShard) -> dict[str, Any]:
         return minutes_preview(first_summaries(database, shard.shard.id, SHOWN_FILES))
 
     def store(shard: ClaimedShard) -> None:
-        minutes_io.write_shard(shard.key, minutes_rows(database, shard.shard.id))
+        minutes_parquet.write_shard(shard.key, minutes_rows(database, shard.shard.id))
 
     yield from run_step(
         context, config, database, settings, sources, work=work, describe=describe, store=store

@@ -39,18 +39,18 @@ def notifications(
     database: ResourceParam[Database],
     settings: ResourceParam[Settings],
     sources: ResourceParam[AllowedSources],
-    notifier_for: ResourceParam[NotifierFor],
+    notifiers: ResourceParam[NotifierFor],
 ) -> Outputs:
     """Send the mails that have not been sent."""
 
     reasons: dict[str, list[str]] = {}
 
     def work(claims: ShardClaims) -> None:
-        reasons.update(notify(claims, notifier_for, MailContent.of(settings)))
+        reasons.update(notify(claims, notifiers, MailContent.of(settings)))
 
     def describe(shard: ClaimedShard) -> dict[str, Any]:
         recipients = recipients_of(shard.batch)
-        names = dict.fromkeys(notifier_for(recipient).name for recipient in recipients)
+        names = dict.fromkeys(notifiers(recipient).name for recipient in recipients)
         not_mailed = reasons.get(shard.key, [])
         return {
             "recipients": ", ".join(map(str, recipients)) or "none: the batch has no notify_emails",

@@ -25,7 +25,7 @@ from stt_pipeline.store.database import Database
     check="every_transcript_diarized",
     check_description="Diarization succeeded for every transcript.",
     description="The speaker turns of each recording, and its transcript with speakers, in Postgres and Parquet.",
-    io_manager_key="transcripts_io",
+    io_manager_key="transcripts_parquet",
 )
 def speaker_turns(
     context: dg.AssetExecutionContext,
@@ -33,19 +33,19 @@ def speaker_turns(
     database: ResourceParam[Database],
     settings: ResourceParam[Settings],
     sources: ResourceParam[AllowedSources],
-    diarizer_for: ResourceParam[DiarizerFor],
-    transcripts_io: ResourceParam[ParquetIOManager],
+    diarizers: ResourceParam[DiarizerFor],
+    transcripts_parquet: ResourceParam[ParquetIOManager],
 ) -> Outputs:
     """Diarize the recordings whose transcripts have no speakers."""
 
     def work(claims: ShardClaims) -> None:
-        find_speakers(claims, diarizer_for, device=settings.device, max_hours=settings.max_audio_hours)
+        find_speakers(claims, diarizers, device=settings.device, max_hours=settings.max_audio_hours)
 
     def describe(shard: ClaimedShard) -> dict[str, Any]:
         return speaker_preview(first_transcriptions(database, shard.shard.id, SHOWN_FILES))
 
     def store(shard: ClaimedShard) -> None:
-        transcripts_io.write_shard(shard.key, transcript_rows(database, shard.shard.id))
+        transcripts_parquet.write_shard(shard.key, transcript_rows(database, shard.shard.id))
 
     yield from run_step(
         context, config, database, settings, sources, work=work, describe=describe, store=store

@@ -33,15 +33,15 @@ def transcripts(
     database: ResourceParam[Database],
     settings: ResourceParam[Settings],
     sources: ResourceParam[AllowedSources],
-    transcriber_for: ResourceParam[BackendFor[Transcriber]],
+    transcribers: ResourceParam[BackendFor[Transcriber]],
 ) -> Outputs:
     """Transcribe the files that have no transcript."""
 
     def work(claims: ShardClaims) -> None:
         transcribe_files(
             claims,
-            transcriber_for,
-            key=transcriber_for.key,
+            transcribers,
+            key=transcribers.key,
             language=settings.language,
             max_hours=settings.max_audio_hours,
         )
