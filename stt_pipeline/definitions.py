@@ -8,6 +8,7 @@ import dagster as dg
 
 from stt_pipeline.defs import io_managers, resources
 from stt_pipeline.defs.assets import ASSETS
+from stt_pipeline.defs.catalog import recordings
 from stt_pipeline.defs.jobs import JOBS
 from stt_pipeline.defs.schedules import daily_maintenance
 from stt_pipeline.defs.sensors import SENSORS
@@ -26,20 +27,14 @@ def build_definitions(
         s3: the connection to buckets; None uses the STT_S3_* variables.
     """
     definitions = dg.Definitions(
-        assets=ASSETS,
+        assets=[recordings(), *ASSETS],
         jobs=JOBS,
         sensors=SENSORS,
         schedules=[daily_maintenance],
         resources={
-            "settings": resources.SettingsResource(),
-            "database": resources.DatabaseResource(),
-            "transcribers": resources.TranscriberResource(),
-            "diarizers": resources.DiarizerResource(),
-            "summarizers": resources.SummarizerResource(),
-            "notifiers": resources.NotifierResource(),
-            "transcripts_parquet": io_managers.ParquetIOManager(dataset="transcripts"),
-            "minutes_parquet": io_managers.ParquetIOManager(dataset="minutes"),
-            "sources": resources.sources_resource(s3),
+            **resources.resources(s3),
+            "transcripts_parquet": io_managers.parquet("transcripts"),
+            "minutes_parquet": io_managers.parquet("minutes"),
             **(resource_overrides or {}),
         },
         # a process for each step would load the model again

@@ -84,7 +84,10 @@ class Settings(BaseSettings):
         description="A local file that changed within this many seconds is checked again before it is added to a batch, "
         "because it may still be growing.",
     )
-    timezone: str = Field("Asia/Seoul", description="Time zone (IANA name) of the daily batches of a watch.")
+    timezone: str = Field(
+        "Asia/Seoul",
+        description="Time zone (IANA name) of the daily batches of a watch and of the daily maintenance.",
+    )
 
     model: str = Field(
         "auto",
@@ -148,6 +151,11 @@ class Settings(BaseSettings):
         "",
         description="Address of the admin API for the readers of mails, such as https://stt.example.com, for links to the minutes. "
         "The API asks for a key, so a proxy with a login has to add one. Empty: mails have no links.",
+    )
+    alert_emails: str = Field(
+        "",
+        description="Email addresses, separated by commas, that get a mail when a run fails as a whole; they are also the owners "
+        "of the assets in the Dagster UI. Empty: no such mails.",
     )
 
     max_file_bytes: int = Field(
@@ -214,6 +222,11 @@ class Settings(BaseSettings):
     )
     ui_host: str = Field("127.0.0.1", description="Host on which `stt up` serves the Dagster UI.")
     ui_port: int = Field(3000, ge=0, le=65535, description="Port of the Dagster UI; 0 selects a free port.")
+    dagster_url: str = Field(
+        "",
+        description="URL of the Dagster UI for links in mails, such as https://dagster.example.com. "
+        "Empty: http://STT_UI_HOST:STT_UI_PORT.",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -258,6 +271,18 @@ class Settings(BaseSettings):
                 {"timezone": repr(timezone)},
             ) from error
         return timezone
+
+    @property
+    def alert_recipients(self) -> tuple[str, ...]:
+        """The addresses in STT_ALERT_EMAILS."""
+        return tuple(address for part in self.alert_emails.split(",") if (address := part.strip()))
+
+    @property
+    def ui_url(self) -> str:
+        """The URL of the Dagster UI; empty if its port is not fixed."""
+        if self.dagster_url:
+            return self.dagster_url.rstrip("/")
+        return f"http://{self.ui_host}:{self.ui_port}" if self.ui_port else ""
 
     @property
     def postgres_folder(self) -> Path:

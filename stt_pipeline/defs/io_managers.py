@@ -6,9 +6,11 @@ Schemas and paths are in ``parquet.datasets``; how files are written to a disk o
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from pydantic import Field
 
 from stt_pipeline.batches.keys import ShardKey
 from stt_pipeline.batches.queries.results import Rows
+from stt_pipeline.defs.settings_at_load import settings_at_load
 from stt_pipeline.errors import NotFoundError
 from stt_pipeline.parquet import datasets
 from stt_pipeline.parquet.files import data_folder
@@ -20,15 +22,13 @@ if TYPE_CHECKING:
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):
-    """Writes and reads one dataset, with one file for each partition.
+    """Writes and reads one dataset, with one file for each partition."""
 
-    Attributes:
-        dataset: name of the dataset, a folder under the data root.
-        root: the data root, a path, ``file:///path`` or ``s3://bucket/prefix``; empty takes STT_DATA_URI.
-    """
-
-    dataset: str
-    root: str = ""
+    dataset: str = Field(description="Name of the dataset, a folder under the data root.")
+    root: str = Field(
+        "",
+        description="The data root: a path, file:///path or s3://bucket/prefix. Empty: STT_DATA_URI of the run.",
+    )
 
     def write_shard(self, key: str, rows: Rows) -> None:
         """Write the file of one shard; a step calls it when the shard is finished, before it is materialized."""
@@ -63,3 +63,9 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     def _path(self, root: "UPath", partition_key: str) -> "UPath":
         key = ShardKey.parse(partition_key)
         return datasets.shard_path(root, self._dataset, str(key.batch_key), key.stem)
+
+
+def parquet(dataset: datasets.Dataset) -> ParquetIOManager:
+    """Return the IO manager of a dataset. Its root is in the definitions, so that the Dagster UI shows it."""
+    settings = settings_at_load()
+    return ParquetIOManager(dataset=dataset, root=settings.data_root if settings else "")

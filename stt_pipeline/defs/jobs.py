@@ -1,6 +1,7 @@
 """The jobs: those that the dispatcher starts, ``create_batch`` for the launchpad, and the daily ``maintenance``."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 from dagster import ResourceParam
@@ -27,6 +28,7 @@ from stt_pipeline.defs.batch_step import claimed_partition
 from stt_pipeline.defs.dagster_private import UnresolvedAssetJobDefinition
 from stt_pipeline.defs.partitions import batch_partitions
 from stt_pipeline.defs.run_tags import tag_batch
+from stt_pipeline.defs.settings_at_load import settings_at_load
 from stt_pipeline.defs.stages import STAGE_ASSETS
 from stt_pipeline.errors import ConfigurationError, InvalidRequestError
 from stt_pipeline.notify.notifier import NotifierFor
@@ -106,7 +108,19 @@ def write_batch_row(
     context.add_output_metadata({"batch": batch.id, "source": display_source(batch.source_path)})
 
 
-@dg.job(description="Start a batch: fill in the source below and launch.")
+def _example() -> dict[str, Any]:
+    """Return what the launchpad shows when it opens: a valid request, whose source is to be replaced."""
+    settings = settings_at_load()
+    allowed = settings.allowed_sources.split(",")[0].strip() if settings else ""
+    request = {"source_path": allowed or "/path/to/recordings", "name": "", "notify_emails": []}
+    return {"ops": {"write_batch_row": {"config": request}}}
+
+
+@dg.job(
+    config=_example(),
+    description="Start a batch: in the launchpad, replace source_path by a folder, s3://bucket/prefix or a manifest file, "
+    "and launch. notify_emails get the minutes.",
+)
 def create_batch() -> None:
     """Start a batch from the launchpad."""
     write_batch_row()

@@ -4,9 +4,9 @@ A resource lives for one run; models live as long as the process, in the registr
 plain fakes to ``build_definitions`` instead.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import dagster as dg
 
@@ -16,11 +16,14 @@ from stt_pipeline.batches.requests import backend_choice
 from stt_pipeline.batches.requests.backend_choice import BackendFor
 from stt_pipeline.batches.stages.publish import SummarizerFor
 from stt_pipeline.batches.stages.transcribe import DiarizerFor
+from stt_pipeline.defs.settings_at_load import settings_at_load
+from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.notify.notifier import NotifierFor
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.transcriber import Transcriber
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.server.embedded import with_database
+from stt_pipeline.store.server.url import place_of
 
 if TYPE_CHECKING:
     from dagster_aws.s3 import S3Resource
@@ -30,21 +33,56 @@ if TYPE_CHECKING:
 _ATTEMPTS_OF_RUNS = 5
 _ATTEMPTS_OF_SENSORS = 2
 
-
-class SettingsResource(dg.ConfigurableResource[Settings]):
-    """The STT_* variables of the process that executes the run."""
-
-    def create_resource(self, context: dg.InitResourceContext) -> Settings:
-        """Read the environment."""
-        return Settings()
+_INVALID = "the settings are invalid; a run shows what is wrong."
 
 
-def sources_resource(s3: "S3Resource | None" = None) -> dg.ResourceDefinition:
-    """Return the resource ``sources``: the sources in STT_ALLOWED_SOURCES, with buckets opened by Dagster's S3 resource.
+def resources(s3: "S3Resource | None" = None) -> dict[str, dg.ResourceDefinition]:
+    """Return the resources by name, each with a description of what it points at on this machine.
 
     Args:
-        s3: configured in code; None takes the STT_S3_* variables. ``dagster_aws`` takes most of a second to import, so it
-            is imported when the first bucket is opened.
+        s3: the connection to buckets, configured in code; None takes the STT_S3_* variables.
+    """
+    settings = settings_at_load()
+
+    def named(
+        make: Callable[..., object], what: str, target: Callable[[Settings], str]
+    ) -> dg.ResourceDefinition:
+        points_at = _INVALID if settings is None else target(settings)
+        return dg.ResourceDefinition(make, config_schema={}, description=f"{what}. Here: {points_at}")
+
+    return {
+        "settings": named(_settings, "The STT_* variables of the process that executes the run", _home),
+        "database": named(_database, "The database of batches, transcripts and minutes", _database_place),
+        "sources": named(_sources(s3), "The sources that batches may read", _source_places),
+        "transcribers": named(_transcribers, "The transcriber of a batch, by its options", _transcriber),
+        "diarizers": named(
+            _diarizers, "The diarizer of a batch, by its options", lambda its: f"{its.diarizer}."
+        ),
+        "summarizers": named(
+            _summarizers, "The writer of minutes of a batch, by its options", lambda its: f"{its.summarizer}."
+        ),
+        "notifiers": named(_notifiers, "The notifiers of recipients, by scheme", _mail_server),
+    }
+
+
+def _settings(context: dg.InitResourceContext) -> Settings:
+    return Settings()
+
+
+def _database(context: dg.InitResourceContext) -> Iterator[Database]:
+    """Yield a pool of connections, and close it at the end of the run."""
+    with with_database(Settings()) as url:
+        database = Database(url)
+        try:
+            yield database
+        finally:
+            database.dispose()
+
+
+def _sources(s3: "S3Resource | None") -> Callable[[dg.InitResourceContext], AllowedSources]:
+    """Return what opens the sources in STT_ALLOWED_SOURCES, with buckets opened by Dagster's S3 resource.
+
+    ``dagster_aws`` takes most of a second to import, so it is imported when the first bucket is opened.
     """
 
     def make_client(settings: Settings, attempts: int) -> Any:
@@ -64,50 +102,62 @@ def sources_resource(s3: "S3Resource | None" = None) -> dg.ResourceDefinition:
         access = SourceAccess.of(settings, lambda: make_client(settings, attempts))
         return AllowedSources.for_users(settings.allowed_sources, access)
 
-    return dg.ResourceDefinition(allowed_sources, description="The sources that batches may read.")
+    return allowed_sources
 
 
-class DatabaseResource(dg.ConfigurableResource[Database]):
-    """The store's database: STT_DATABASE_URL, or the embedded Postgres that `stt up` runs."""
-
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Database]:
-        """Yield a pool of connections, and close it at the end of the run."""
-        with with_database(Settings()) as url:
-            database = Database(url)
-            try:
-                yield database
-            finally:
-                database.dispose()
+def _transcribers(context: dg.InitResourceContext) -> BackendFor[Transcriber]:
+    return backend_choice.transcriber_for(Settings())
 
 
-class TranscriberResource(dg.ConfigurableResource[BackendFor[Transcriber]]):
-    """The transcriber of a batch: its option ``transcriber``, else STT_TRANSCRIBER."""
-
-    def create_resource(self, context: dg.InitResourceContext) -> BackendFor[Transcriber]:
-        """Return a function from the options of a batch to its transcriber."""
-        return backend_choice.transcriber_for(Settings())
+def _diarizers(context: dg.InitResourceContext) -> DiarizerFor:
+    return backend_choice.diarizer_for(Settings())
 
 
-class DiarizerResource(dg.ConfigurableResource[DiarizerFor]):
-    """The diarizer of a batch: its option ``diarizer``, else STT_DIARIZER."""
-
-    def create_resource(self, context: dg.InitResourceContext) -> DiarizerFor:
-        """Return a function from the options of a batch to its diarizer."""
-        return backend_choice.diarizer_for(Settings())
+def _summarizers(context: dg.InitResourceContext) -> SummarizerFor:
+    return backend_choice.summarizer_for(Settings())
 
 
-class SummarizerResource(dg.ConfigurableResource[SummarizerFor]):
-    """The summarizer of a batch: its option ``summarizer``, else STT_SUMMARIZER."""
-
-    def create_resource(self, context: dg.InitResourceContext) -> SummarizerFor:
-        """Return a function from the options of a batch to its summarizer."""
-        return backend_choice.summarizer_for(Settings())
+def _notifiers(context: dg.InitResourceContext) -> NotifierFor:
+    """Return a function from a recipient to its notifier. A wrong setting raises when the function is called."""
+    return backend_choice.notifier_for(Settings())
 
 
-class NotifierResource(dg.ConfigurableResource[NotifierFor]):
-    """The notifiers of recipients, by scheme."""
+def _home(settings: Settings) -> str:
+    return f"STT_HOME is {settings.home.absolute()}."
 
-    def create_resource(self, context: dg.InitResourceContext) -> NotifierFor:
-        """Return a function from a recipient to its notifier. A wrong setting raises when the function is called."""
-        return backend_choice.notifier_for(Settings())
+
+def _database_place(settings: Settings) -> str:
+    if not settings.database_url:
+        return f"the embedded Postgres in {settings.postgres_folder}."
+    try:
+        return f"{place_of(settings.database_url)}."
+    except ConfigurationError:  # its message is shown by the run that connects
+        return "STT_DATABASE_URL, which is not the URL of a Postgres database."
+
+
+def _source_places(settings: Settings) -> str:
+    places = settings.allowed_sources or "every folder and bucket, because STT_ALLOWED_SOURCES is empty"
+    server = (
+        f" Buckets are on {without_password(settings.s3_endpoint_url)}." if settings.s3_endpoint_url else ""
+    )
+    return f"{places}.{server}"
+
+
+def _transcriber(settings: Settings) -> str:
+    return f"{settings.transcriber}, model {settings.model} on device {settings.device}."
+
+
+def _mail_server(settings: Settings) -> str:
+    if not settings.smtp_url:
+        return f"mails become files in {settings.outbox}, because STT_SMTP_URL is empty."
+    return f"mails go to {without_password(settings.smtp_url)}."
+
+
+def without_password(url: str) -> str:
+    """Return scheme, host and port of a URL, without user, password, path and query."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "an invalid URL"
+    return f"{parts.scheme}://{parts.hostname}{port}" if parts.hostname else "an invalid URL"

@@ -4,12 +4,10 @@ The stages have different run sizes (``batches.execution.run_size.SHARDS_PER_RUN
 neighbouring assets of equal backfill policy into one run, and mails must not wait in a run that holds a GPU.
 """
 
-from pydantic import ValidationError
-
 from stt_pipeline.backends import TRANSCRIBERS
 from stt_pipeline.batches.requests.fingerprint import fingerprints
 from stt_pipeline.batches.requests.options import BatchOptions
-from stt_pipeline.settings import Settings
+from stt_pipeline.defs.settings_at_load import settings_at_load
 from stt_pipeline.store.queue.shards import Stage
 
 STAGE_ASSETS: dict[Stage, tuple[str, ...]] = {
@@ -19,14 +17,9 @@ STAGE_ASSETS: dict[Stage, tuple[str, ...]] = {
 
 
 def _transcribe_pool() -> str:
-    """Return the pool of the chosen transcriber. Dagster fixes pools when it loads the definitions.
-
-    Invalid settings fail the run that reads them, with their message, and not the load of the definitions.
-    """
-    try:
-        return TRANSCRIBERS[Settings().transcriber].pool or "cpu"
-    except ValidationError:
-        return "gpu"
+    """Return the pool of the chosen transcriber. Dagster fixes pools when it loads the definitions."""
+    settings = settings_at_load()
+    return (TRANSCRIBERS[settings.transcriber].pool or "cpu") if settings else "gpu"
 
 
 def _code_versions() -> dict[str, str]:
@@ -34,10 +27,10 @@ def _code_versions() -> dict[str, str]:
 
     Dagster fixes it when it loads the definitions. Options of a batch are in the data version of its partitions.
     """
-    try:
-        now = fingerprints(Settings(), BatchOptions())
-    except ValidationError:
+    settings = settings_at_load()
+    if settings is None:
         return {}
+    now = fingerprints(settings, BatchOptions())
     return {"transcripts": now.transcript, "speaker_turns": now.speakers, "meeting_minutes": now.minutes}
 
 

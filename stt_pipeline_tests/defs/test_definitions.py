@@ -3,13 +3,16 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from stt_pipeline.definitions import build_definitions, defs
+from stt_pipeline.defs.jobs import write_batch_row
 
 ROOT = Path(__file__).parents[2]
 HEAVY = (
@@ -112,3 +115,37 @@ def test_a_run_without_a_database_says_what_is_missing(asset: str, monkeypatch: 
     reason = str(raised.value.__cause__)
     assert "127.0.0.1, port 9" in reason
     assert "secret" not in reason
+
+
+def test_the_daily_maintenance_runs_in_the_time_zone_of_the_settings() -> None:
+    script = "from stt_pipeline.defs.schedules import daily_maintenance; print(daily_maintenance.execution_timezone)"
+    for zone, shown in (("America/Lima", "America/Lima"), ("Nowhere/At-all", "UTC")):
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "STT_TIMEZONE": zone},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == shown
+
+
+def test_the_launchpad_of_create_batch_opens_valid_with_a_source_to_replace() -> None:
+    job = defs.resolve_job_def("create_batch")
+    shown = job.run_config
+    assert shown is not None
+    assert shown["ops"]["write_batch_row"]["config"]["source_path"] == "/path/to/recordings"
+    assert dg.validate_run_config(job, dict(shown))
+
+
+def test_the_launchpad_of_create_batch_describes_every_field() -> None:
+    def without_description(fields: Mapping[str, Any], path: str) -> list[str]:
+        found = []
+        for name, its in fields.items():
+            found += [] if its.description else [f"{path}{name}"]
+            found += without_description(getattr(its.config_type, "fields", {}), f"{path}{name}.")
+        return found
+
+    config = write_batch_row.config_schema.config_type
+    assert len(config.fields) > 5
+    assert without_description(config.fields, "") == []

@@ -12,14 +12,17 @@ from stt_pipeline.defs.assets.meeting_minutes import meeting_minutes
 from stt_pipeline.defs.assets.notifications import notifications
 from stt_pipeline.defs.assets.speaker_turns import speaker_turns
 from stt_pipeline.defs.assets.transcripts import transcripts
+from stt_pipeline.defs.catalog import catalogued
 
-ASSETS: Sequence[dg.AssetsDefinition] = (
-    audio_manifest,
-    audio_files,
-    transcripts,
-    speaker_turns,
-    meeting_minutes,
-    notifications,
-    batch_report,
-    compacted_datasets,
+ASSETS: Sequence[dg.AssetsDefinition] = catalogued(
+    (
+        audio_manifest,
+        audio_files,
+        transcripts,
+        speaker_turns,
+        meeting_minutes,
+        notifications,
+        batch_report,
+        compacted_datasets,
+    )
 )

@@ -16,7 +16,7 @@ from stt_pipeline.store.database import Database
 @shard_asset(
     "audio_files",
     deps=[all_of("audio_manifest")],
-    kinds={"python", "postgres"},
+    kinds={"python", "postgres", "table"},
     check="every_file_readable",
     check_description="Every file of the shard is audio that can be decoded, within the size limit.",
     description="Duration, sample rate, channels, codec and container of each audio file of a shard.",

@@ -9,6 +9,7 @@ from stt_pipeline.audio.address import display_source
 from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.batches.ingest.scan import scan_batch
 from stt_pipeline.defs.batch_step import claimed_partition
+from stt_pipeline.defs.catalog import RECORDINGS
 from stt_pipeline.defs.partitions import audio_partitions, batch_partitions
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
@@ -16,8 +17,9 @@ from stt_pipeline.store.database import Database
 
 @dg.asset(
     partitions_def=batch_partitions,
+    deps=[RECORDINGS],
     group_name="ingest",
-    kinds={"python", "postgres"},
+    kinds={"python", "postgres", "table"},
     description="The audio files of a batch's source, listed into the manifest and cut into shards, "
     "each of which becomes a partition of the assets below.",
 )

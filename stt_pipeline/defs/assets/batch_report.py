@@ -17,7 +17,7 @@ from stt_pipeline.store.database import Database
     partitions_def=batch_partitions,
     deps=[all_of("notifications")],
     group_name="report",
-    kinds={"python", "postgres", "email"},
+    kinds={"python", "postgres", "report"},
     description="Counts, hours of audio, failures by class and mails of a batch. It closes the batch when every file has ended.",
 )
 def batch_report(

@@ -17,7 +17,7 @@ from stt_pipeline.store.database import Database
     partitions_def=batch_partitions,
     deps=[batch_report],
     group_name="report",
-    kinds={"python", "parquet"},
+    kinds={"python", "parquet", "dataset"},
     description="Transcripts and minutes of a finished batch, in files of about 256 MB. The files of its shards stay.",
 )
 def compacted_datasets(

@@ -28,7 +28,7 @@ _MAILS = {
 @shard_asset(
     "notifications",
     deps=[meeting_minutes],
-    kinds={"python", "postgres", "email"},
+    kinds={"python", "postgres"},
     check="every_mail_handed_over",
     check_description="The mail server, or the outbox, accepted every mail with minutes of the shard.",
     description="Mails with the minutes of each recording, to the notify_emails of its batch.",

@@ -22,7 +22,7 @@ from stt_pipeline.store.database import Database
 @shard_asset(
     "transcripts",
     deps=[audio_files],
-    kinds={"whisper", "postgres"},
+    kinds={"python", "postgres", "table"},
     check="every_readable_file_transcribed",
     check_description="Every file that could be decoded has a transcript.",
     description="The words of each recording with their times and probabilities.",
