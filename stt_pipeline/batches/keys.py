@@ -1,6 +1,7 @@
 """Partition keys of batches and shards: the only module that makes or parses them.
 
-A batch's key is its id, ``000012``. A shard's key is the batch's key and its index, ``000012-000017``, and the file's name
+A batch's key is its id and, after a colon, the name that it was created with: ``000012:board-meetings``. Batches of older
+versions have no name in it. A shard's key is the batch's key and its index, ``000012-000017``, and the file's name
 after a colon if the shard has one file. Zero padding makes the order of keys the order of insertion.
 """
 
@@ -10,15 +11,21 @@ from dataclasses import dataclass
 
 _MAX_NAME = 80  # characters
 _UNSAFE = re.compile(r"[^\w.-]+")
-_BATCH_KEY = re.compile(r"(\d{6,})", re.ASCII)
+_BATCH_KEY = re.compile(r"(\d{6,})(?::(.+))?", re.ASCII)
 _SHARD_KEY = re.compile(r"(\d{6,})-(\d{6,})(?::(.+))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class BatchKey:
-    """The key of a batch; ``str()`` is the partition key."""
+    """The key of a batch; ``str()`` is the partition key, and without a name the name of its folders.
+
+    Attributes:
+        name: ``partition_name`` of the batch. It is stored when the batch is created, and a new name of the batch does
+            not change it: a partition cannot be renamed. Empty for batches of older versions.
+    """
 
     batch_id: int
+    name: str = ""
 
     @classmethod
     def parse(cls, text: str) -> "BatchKey":
@@ -29,15 +36,20 @@ class BatchKey:
         """
         if not (match := _BATCH_KEY.fullmatch(text)):
             raise ValueError(f"{text!r} is not the key of a batch.")
-        return cls(int(match[1]))
+        return cls(int(match[1]), match[2] or "")
 
     def __str__(self) -> str:
+        return f"{self.stem}:{self.name}" if self.name else self.stem
+
+    @property
+    def stem(self) -> str:
+        """The key without the name: ``000012``."""
         return f"{self.batch_id:06d}"
 
     @property
     def shard_prefix(self) -> str:
         """The beginning of the keys of the batch's shards, and of no other key."""
-        return f"{self}-"
+        return f"{self.stem}-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +100,7 @@ def parse_key(text: str) -> BatchKey | ShardKey:
     Raises:
         ValueError: ``text`` is neither the key of a batch nor that of a shard.
     """
-    return ShardKey.parse(text) if "-" in text else BatchKey.parse(text)
+    return ShardKey.parse(text) if _SHARD_KEY.fullmatch(text) else BatchKey.parse(text)
 
 
 def clean_name(file_name: str) -> str:

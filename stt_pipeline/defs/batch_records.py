@@ -85,7 +85,9 @@ def delete_records(instance: dg.DagsterInstance, batch_id: int, *, exclude_run_i
         return False
     key = BatchKey(batch_id)
     delete_partitions_with_prefix(instance, audio_partitions, key.shard_prefix)
-    instance.delete_dynamic_partition(str(batch_partitions.name), str(key))
+    # with and without a name: batches of older versions have none, and a user can add such a key
+    instance.delete_dynamic_partition(str(batch_partitions.name), key.stem)
+    delete_partitions_with_prefix(instance, batch_partitions, f"{key.stem}:")
     return True
 
 

@@ -99,7 +99,7 @@ def write_batch_row(
         batch = write_batch(database, request, allowed=sources, actor=Actor("Dagster UI"))
     except (InvalidRequestError, ConfigurationError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    key = str(BatchKey(batch.id))
+    key = str(BatchKey(batch.id, batch.partition_name))
     context.instance.add_dynamic_partitions(str(batch_partitions.name), [key])
     tag_batch(context.instance, context.run, [key])
     context.log.info(f"Batch {batch.id} is created: {display_source(batch.source_path)}")

@@ -55,7 +55,7 @@ def test_a_new_batch_is_scanned_first_and_an_order_repeats_until_it_is_claimed(
     batch = create_batch(database, BatchRequest(source_path=str(_folder(tmp_path / "in", 1))))
     (first,) = _tick(database)
     (again,) = _tick(database)
-    assert (first.job, first.batch_id, first.keys) == ("scan", batch.id, (f"{batch.id:06d}",))
+    assert (first.job, first.batch_id, first.keys) == ("scan", batch.id, (f"{batch.id:06d}:in",))
     assert again == first
     assert progress(database, batch.id).dispatcher_last_tick is not None
 

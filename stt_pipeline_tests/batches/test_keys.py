@@ -37,7 +37,8 @@ def test_a_key_has_its_batch_and_a_safe_file_name() -> None:
     assert key.batch_key == BatchKey.parse("1234567")
     assert key.stem == "1234567-000003"
     assert str(key).startswith(key.batch_key.shard_prefix)
-    assert str(BatchKey(12)) == "000012"
+    assert str(BatchKey(12)) == BatchKey(12, "회의").stem == "000012"
+    assert str(BatchKey(12, "회의")) == "000012:회의"
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**7), st.none() | st.text(max_size=120))
@@ -47,6 +48,9 @@ def test_a_key_is_parsed_back_to_the_same_values(batch_id: int, index: int, name
     key = ShardKey(batch_id, index, name)
     assert ShardKey.parse(str(key)) == parse_key(str(key)) == key
     assert parse_key(str(key.batch_key)) == key.batch_key
+    named = BatchKey(batch_id, key.file_name or "")
+    assert parse_key(str(named)) == BatchKey.parse(str(named)) == named
+    assert named.shard_prefix == key.batch_key.shard_prefix
     assert name is None or clean_name(clean_name(name)) == clean_name(name) == key.file_name
 
 

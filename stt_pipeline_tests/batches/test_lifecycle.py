@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard
 from stt_pipeline.batches.execution.dispatch import Order, tick
 from stt_pipeline.batches.execution.shard_claims import ClaimRequest, ShardClaims
+from stt_pipeline.batches.keys import clean_name
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.batches.requests.batch_request import BatchRequest
@@ -211,7 +212,7 @@ def test_a_batch_with_an_active_run_is_not_deleted(database: Database, tmp_path:
     assert _status(database, batch.id) == "completed"
     lifecycle.delete(database, batch.id)
     (order,) = _tick(database)
-    assert (order.job, order.keys) == ("delete", (f"{batch.id:06d}",))
+    assert (order.job, order.keys) == ("delete", (f"{batch.id:06d}:{clean_name(tmp_path.name)}",))
 
 
 def test_one_class_is_retried_and_the_others_stay(database: Database, tmp_path: Path) -> None:

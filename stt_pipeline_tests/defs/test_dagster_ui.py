@@ -139,7 +139,7 @@ def test_a_batch_from_the_launchpad_with_every_kind_of_bad_file(
     assert transcripts["real-time factor"] > 0
     assert "knows only the vocabulary" in transcripts["note"]
     assert "| owner | task | due |" in ui.metadata("meeting_minutes", keys["🎤 launch.mp3"])["minutes"]
-    report = ui.metadata("batch_report", f"{batch_id:06d}")
+    report = ui.metadata("batch_report", f"{batch_id:06d}:bad_files")
     assert "text.mp3" in report["failures"]
     assert "data:image/png;base64," in report["throughput"]
 
@@ -216,7 +216,7 @@ def test_a_backfill_over_two_batches_runs_many_partitions_at_a_time_with_stages_
     with store.begin() as connection:
         made = {batch.name: batch.id for batch in batches.latest(connection, len(COUNTS))}
     batch_ids = [made[name] for name in COUNTS]
-    scans = [ui.materialize(["audio_manifest"], f"{batch_id:06d}") for batch_id in batch_ids]
+    scans = [ui.materialize(["audio_manifest"], f"{made[name]:06d}:{name}") for name in COUNTS]
     assert {ui.wait_for_run(run) for run in scans} == {"SUCCESS"}, list(map(ui.errors, scans))
     keys = [key for batch_id in batch_ids for key in sorted(keys_of(store, batch_id).values())]
     assert len(keys) == sum(COUNTS.values()) > 100

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from stt_pipeline.backends import DIARIZERS
 from stt_pipeline.batches.execution.dispatch import runs_ended
+from stt_pipeline.batches.keys import clean_name
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.batches.requests.batch_request import BatchRequest
@@ -80,7 +81,7 @@ def test_a_deleted_batch_leaves_no_trace_and_another_one_stays_as_it_is(
     deleted = _completed(product, tmp_path / "deleted")
     other = _completed(product, tmp_path / "other")
     assert all(_traces(product, deleted).values())
-    assert not product.run(dg.RunRequest(partition_key=f"{other:06d}", job_name="delete_batch")).success
+    assert not product.run(dg.RunRequest(partition_key=f"{other:06d}:other", job_name="delete_batch")).success
     before = _traces(product, other)
     assert all(before.values()), before
     events = "SELECT count(*) FROM event_logs WHERE run_id NOT IN (SELECT run_id FROM runs)"
@@ -186,7 +187,7 @@ def test_the_launchpad_makes_a_batch_with_typed_options(product: Product, tmp_pa
     run = product.instance.get_run_by_id(done.run_id)
     assert run is not None
     assert run.tags["stt/batch"] == str(batch.id)
-    assert product.partitions("batch") == [f"{batch.id:06d}"]
+    assert product.partitions("batch") == [f"{batch.id:06d}:{clean_name(tmp_path.name)}"]
 
 
 @pytest.mark.slow
@@ -213,9 +214,9 @@ def test_allowed_sources_hold_for_the_launchpad_and_for_every_run(
     assert not refused.success
     with product.database.begin() as connection:
         assert [batch.id for batch in batches.latest(connection, 10)] == [scanned_elsewhere.id]
-    product.instance.add_dynamic_partitions("batch", [f"{scanned_elsewhere.id:06d}"])
+    product.instance.add_dynamic_partitions("batch", [f"{scanned_elsewhere.id:06d}:2026"])
     product.instance.add_dynamic_partitions("audio", keys)
-    for job, key in (("scan_source", f"{scanned_elsewhere.id:06d}"), ("transcribe_audio", keys[0])):
+    for job, key in (("scan_source", f"{scanned_elsewhere.id:06d}:2026"), ("transcribe_audio", keys[0])):
         done = product.run(dg.RunRequest(job_name=job, partition_key=key))
         assert not done.success
         (step, *_) = [event for event in done.all_events if event.is_step_failure]
@@ -269,3 +270,25 @@ def test_an_invalid_request_fails_the_run_with_one_sentence_and_writes_nothing(
     assert str(failure.description).startswith(reason)
     with product.database.begin() as connection:
         assert batches.latest(connection, 1) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("partition_name", ["Board_March", ""], ids=["named", "of an older version"])
+def test_a_renamed_batch_keeps_its_partition_until_it_is_deleted(
+    product: Product, tmp_path: Path, partition_name: str
+) -> None:
+    write_tone(tmp_path / "in" / "a.wav", 0.2)
+    request = BatchRequest(source_path=str(tmp_path / "in"), name="Board: March")
+    batch = create_batch(product.database, request)
+    Rows(product.database).change(tables.batches, partition_name=partition_name)
+    key = f"{batch.id:06d}:{partition_name}".rstrip(":")
+    product.run_until("scan_source")
+    with product.database.begin() as connection:
+        batches.change(connection, batch.id, {"name": "Council"})
+    product.run_until("report_batch")
+    assert product.partitions("batch") == [key]
+    neighbour = f"{batch.id:06d}0:x"  # a batch whose number begins with the same digits
+    product.instance.add_dynamic_partitions("batch", [neighbour])
+    lifecycle.delete(product.database, batch.id)
+    product.run_until("delete_batch")
+    assert product.partitions("batch") == [neighbour]

@@ -122,7 +122,7 @@ def test_compaction_follows_the_report_and_what_is_done_again(product: Product, 
     product.transcriber.failures = [UnreadableError("broken")]
     batch = create_batch(product.database, BatchRequest(source_path=str(tmp_path / "in")))
     product.run_until("scan_source")
-    by_hand = dg.RunRequest(partition_key=f"{batch.id:06d}", job_name="report_batch")
+    by_hand = dg.RunRequest(partition_key=f"{batch.id:06d}:in", job_name="report_batch")
     early = product.run(by_hand)
     assert early.success
     assert _metadata(early) == {

@@ -134,7 +134,7 @@ def test_runs_of_people_belong_to_their_batch_unless_they_are_about_several(
         batch, _, found = scanned(product.database, tmp_path / "in")
         keys += found
     product.instance.add_dynamic_partitions("audio", keys)
-    product.instance.add_dynamic_partitions("batch", [f"{batch.id:06d}"])
+    product.instance.add_dynamic_partitions("batch", [f"{batch.id:06d}:in"])
 
     def tag(request: dg.RunRequest) -> str | None:
         done = product.run(request)
@@ -148,7 +148,7 @@ def test_runs_of_people_belong_to_their_batch_unless_they_are_about_several(
         "dagster/asset_partition_range_start": keys[0],
         "dagster/asset_partition_range_end": keys[-1],
     }
-    scan = dg.RunRequest(partition_key=f"{batch.id:06d}", job_name="scan_source")
+    scan = dg.RunRequest(partition_key=f"{batch.id:06d}:in", job_name="scan_source")
     assert tag(one) == str(batch.id)
     assert tag(dg.RunRequest(tags=ends, job_name="transcribe_audio")) is None
     assert tag(scan) == str(batch.id)

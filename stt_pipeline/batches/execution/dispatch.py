@@ -182,8 +182,8 @@ def paused_batches(database: Database) -> list[int]:
 
 def _orders(connection: Connection) -> list[Order]:
     orders = [
-        Order(cast(OrderKind, stage), token, batch_id, priority, (str(BatchKey(batch_id)),))
-        for batch_id, stage, token, priority in batches.unclaimed(connection)
+        Order(cast(OrderKind, stage), token, batch_id, priority, (str(BatchKey(batch_id, name)),))
+        for batch_id, name, stage, token, priority in batches.unclaimed(connection)
     ]
     unclaimed = shards.unclaimed(connection)
     priorities = batches.priorities(connection, {members[0].batch_id for members in unclaimed.values()})

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from stt_pipeline.audio.sources import SourceObject
 from stt_pipeline.batches.execution.batch_claim import BatchClaim, claim, held
 from stt_pipeline.batches.ingest.scan import AddPartitions, add_staged_files, stage_new_files, start_scan
+from stt_pipeline.batches.keys import clean_name
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.access import audit
@@ -116,6 +117,7 @@ def _create_batch(connection: Connection, watch: Watch, now: datetime) -> int:
     batch = batches.create(
         connection,
         request,
+        partition_name=clean_name(request["name"]),
         created_by=actor.name,
         watch_id=watch.id,
         open_until=midnight if daily else None,

@@ -4,6 +4,7 @@ from stt_pipeline.audio.address import Address
 from stt_pipeline.audio.allowed import ALLOW_ALL, AllowedSources
 from stt_pipeline.audio.manifest_reader import is_file_list
 from stt_pipeline.audio.sqs import AWS_QUEUES, QueueAccess
+from stt_pipeline.batches.keys import clean_name
 from stt_pipeline.batches.requests.batch_request import BatchRequest, WatchRequest
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store.access import audit
@@ -35,7 +36,9 @@ def create_batch(
     source = allowed.open(request.source_path, request.file_pattern)
     values = request.row(source.uri)
     with database.begin() as connection:
-        batch = batches.create(connection, values, created_by=actor.name)
+        batch = batches.create(
+            connection, values, partition_name=clean_name(values["name"]), created_by=actor.name
+        )
         audit.record(connection, actor, "batch.create", batch_id=batch.id, details=values)
         return batch
 

@@ -35,11 +35,13 @@ _PARTITION_LOCK = 0x5354_5402  # "STT", 2: only one scan inserts partitions at a
 class Batch:
     """A row of ``stt_batches``. ``total_files`` is None until the first scan has ended.
 
-    A batch of a watch accepts new files until ``open_until`` and cannot end before.
+    A batch of a watch accepts new files until ``open_until`` and cannot end before. ``partition_name`` is part of its key in
+    Dagster, and never changes.
     """
 
     id: int
     name: str
+    partition_name: str
     source_path: str
     file_pattern: str
     status: Status
@@ -71,6 +73,7 @@ def create(
     connection: Connection,
     request: Mapping[str, Any],
     *,
+    partition_name: str,
     created_by: str,
     watch_id: int | None = None,
     open_until: datetime | None = None,
@@ -79,10 +82,18 @@ def create(
 
     Args:
         request: values of the columns that a ``BatchRequest`` has.
+        partition_name: the name in the batch's key.
     """
     row = connection.execute(
         insert(batches)
-        .values(**request, created_by=created_by, stage="scan", watch_id=watch_id, open_until=open_until)
+        .values(
+            **request,
+            partition_name=partition_name,
+            created_by=created_by,
+            stage="scan",
+            watch_id=watch_id,
+            open_until=open_until,
+        )
         .returning(*_COLUMNS)
     ).one()
     return _batch(row)
@@ -193,15 +204,15 @@ def ready(connection: Connection) -> list[int]:
     )
 
 
-def unclaimed(connection: Connection) -> list[tuple[int, str, str, Priority]]:
-    """Return (id, stage, token, priority) of the batches that are dispatched, and that no run has claimed yet."""
+def unclaimed(connection: Connection) -> list[tuple[int, str, str, str, Priority]]:
+    """Return (id, partition name, stage, token, priority) of the batches that are dispatched, and not claimed by a run."""
     rows = connection.execute(
-        select(batches.c.id, batches.c.stage, batches.c.token, batches.c.priority)
+        select(batches.c.id, batches.c.partition_name, batches.c.stage, batches.c.token, batches.c.priority)
         .where(batches.c.stage.in_(("scan", "report", "delete")))
         .where(batches.c.token.is_not(None), batches.c.run_id.is_(None))
         .order_by(batches.c.id)
     )
-    return [(row.id, row.stage, row.token, row.priority) for row in rows]
+    return [(row.id, row.partition_name, row.stage, row.token, row.priority) for row in rows]
 
 
 def set_files_per_shard(connection: Connection, batch_id: int, files_per_shard: int) -> None:

@@ -32,6 +32,7 @@ batches = Table(
     metadata,
     id_column(),
     Column("name", Text, nullable=False),
+    Column("partition_name", Text, nullable=False, server_default=""),
     Column("source_path", Text, nullable=False),
     Column("file_pattern", Text, nullable=False, server_default=""),
     Column("total_files", Integer),
