@@ -39,7 +39,7 @@ def rendered(event: Event, recipient: str) -> Mail:
 def _minutes_mail(event: MinutesReady, recipient: str) -> Mail:
     """Return the mail, with Korean labels where the recording is Korean. Only http and https addresses become links."""
     word = labels(event.language)
-    return _mail(
+    return render_mail(
         "minutes",
         recipient,
         event.id,
@@ -88,7 +88,7 @@ def _batch_report_mail(event: BatchEnded, recipient: str) -> Mail:
             )
         )
     kind = word["minutes_subject" if event.digest else "batch_subject"]
-    return _mail(
+    return render_mail(
         "batch_report",
         recipient,
         event.id,
@@ -103,7 +103,7 @@ def _batch_report_mail(event: BatchEnded, recipient: str) -> Mail:
     )
 
 
-def _mail(
+def render_mail(
     kind: str,
     recipient: str,
     identity: str,
@@ -112,6 +112,12 @@ def _mail(
     attachments: tuple[Attachment, ...] = (),
     **page: Any,
 ) -> Mail:
+    """Return the mail of the templates ``KIND.txt.j2`` and ``KIND.html.j2``.
+
+    Args:
+        identity: with ``kind`` and ``recipient`` it determines the message id.
+        page: the variables of the templates.
+    """
     return Mail(
         recipient=recipient,
         subject=_one_line(subject),
