@@ -20,5 +20,6 @@ PYTHON=.venv/bin/python VENV=$venv sh tools/setup.sh "$lock"
 # not locked, so without hashes: only tests use it
 "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps \
     "dagster==$version" "dagster-graphql==$version" "dagster-pipes==$version" "dagster-shared==$version" \
-    "dagster-webserver==$version" "dagster-postgres==$library_version" "dagster-aws==$library_version"
+    "dagster-webserver==$version" "dagster-dg-cli==$version" "dagster-dg-core==$version" "dagster-cloud-cli==$version" \
+    "dagster-rest-resources==$library_version" "dagster-postgres==$library_version" "dagster-aws==$library_version"
 touch "$stamp"

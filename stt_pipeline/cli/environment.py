@@ -19,6 +19,15 @@ LOCATION = "stt_pipeline"  # name of the code location, the same in workspace.ya
 OVERRIDE = "dagster.override.yaml"
 """In ``STT_HOME``: changes to the shipped ``dagster.yaml``."""
 
+# not in the shipped file: a Dagster command in a fresh clone has no such variable, and would fail.
+# postgresql+psycopg2://, because psycopg 3 fails on NOTIFY
+_STORAGE = """storage:
+  postgres:
+    postgres_url:
+      env: STT_DAGSTER_POSTGRES_URL
+
+"""
+
 
 def environment(settings: Settings, database_url: str) -> dict[str, str]:
     """Return the variables that connect a process to this store and this Dagster instance.
@@ -41,7 +50,7 @@ def environment(settings: Settings, database_url: str) -> dict[str, str]:
 
 
 def prepare_dagster_home(settings: Settings) -> None:
-    """Make DAGSTER_HOME with the project's ``dagster.yaml``, and ``STT_HOME/dagster.override.yaml`` merged into it.
+    """Make DAGSTER_HOME with the project's ``dagster.yaml``, the storage in Postgres, and ``STT_HOME/dagster.override.yaml`` merged into it.
 
     A key of the override replaces the same key of the file; mappings are merged key by key. So an operator changes the
     run launcher, say, without a copy of the whole file.
@@ -69,7 +78,7 @@ def prepare_dagster_home(settings: Settings) -> None:
 
 
 def _copy(source: Path) -> str:
-    return f"# A copy, made at each start. Edit {source}.\n\n{source.read_text()}"
+    return f"# A copy, made at each start. Edit {source}.\n\n{_STORAGE}{source.read_text()}"
 
 
 def _merged_file(source: Path, override: Path) -> str:
@@ -85,7 +94,7 @@ def _merged_file(source: Path, override: Path) -> str:
         values = {}
     if not isinstance(values, dict):
         raise ConfigurationError(f"{override} must be a mapping, in the form of {source}.")
-    merged = _merged(yaml.safe_load(source.read_text()), values)
+    merged = _merged(yaml.safe_load(_STORAGE + source.read_text()), values)
     head = f"# Made at each start from {source} and {override}. Edit these.\n\n"
     return f"{head}{yaml.safe_dump(merged, sort_keys=False)}"
 

@@ -22,6 +22,7 @@ from stt_pipeline.notify.notifier import NotifierFor
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.transcriber import Transcriber
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.migrations import upgrade
 from stt_pipeline.store.server.embedded import with_database
 from stt_pipeline.store.server.url import place_of
 
@@ -71,7 +72,11 @@ def _settings(context: dg.InitResourceContext) -> Settings:
 
 def _database(context: dg.InitResourceContext) -> Iterator[Database]:
     """Yield a pool of connections, and close it at the end of the run."""
-    with with_database(Settings()) as url:
+    settings = Settings()
+    with with_database(settings) as url:
+        if not settings.database_url:
+            # without `stt up` and `stt db upgrade`, as under `dagster dev` in a fresh clone
+            upgrade(url)
         database = Database(url)
         try:
             yield database

@@ -9,7 +9,10 @@ from stt_pipeline.cli.environment import prepare_dagster_home
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
 
-SHIPPED = yaml.safe_load((Path(__file__).parents[2] / "dagster.yaml").read_text())
+SHIPPED = {
+    **yaml.safe_load((Path(__file__).parents[2] / "dagster.yaml").read_text()),
+    "storage": {"postgres": {"postgres_url": {"env": "STT_DAGSTER_POSTGRES_URL"}}},
+}
 
 
 def prepared(home: Path, override: str | None = None) -> dict[str, object]:
@@ -21,7 +24,7 @@ def prepared(home: Path, override: str | None = None) -> dict[str, object]:
     return values
 
 
-def test_without_an_override_it_is_the_shipped_file(tmp_path: Path) -> None:
+def test_without_an_override_it_is_the_shipped_file_with_the_storage_in_postgres(tmp_path: Path) -> None:
     assert prepared(tmp_path) == SHIPPED
 
 

@@ -15,6 +15,7 @@ from dagster._core.storage.tags import RUN_KEY_TAG
 
 from stt_pipeline.audio.sound import Sound
 from stt_pipeline.batches.requests.backend_choice import FixedBackend
+from stt_pipeline.cli.environment import prepare_dagster_home
 from stt_pipeline.definitions import build_definitions
 from stt_pipeline.defs.run_tags import FAILED_RECORDINGS_TAG
 from stt_pipeline.defs.sensors.batch_dispatcher import batch_dispatcher
@@ -24,8 +25,6 @@ from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.server.url import psycopg2_url
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker
-
-ROOT = Path(__file__).parents[2]
 
 
 class InterruptedTranscriber(CountingTranscriber):
@@ -114,9 +113,8 @@ def product(
 ) -> Iterator[Product]:
     """The product with a transcriber that returns the same text for every recording."""
     home = tmp_path / "home"
-    (home / "dagster").mkdir(parents=True)
-    (home / "dagster" / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
     monkeypatch.setenv("STT_HOME", str(home))
+    prepare_dagster_home(Settings())
     monkeypatch.setenv("STT_DATABASE_URL", database_url)
     monkeypatch.setenv("STT_MAX_SHARDS_IN_FLIGHT", "1000")
     monkeypatch.setenv("STT_DAGSTER_POSTGRES_URL", psycopg2_url(database_url))
