@@ -9,6 +9,7 @@ import dagster as dg
 from stt_pipeline.defs import io_managers, resources
 from stt_pipeline.defs.assets import ASSETS
 from stt_pipeline.defs.catalog import recordings
+from stt_pipeline.defs.freshness import FRESHNESS_CHECKS, freshness_checks
 from stt_pipeline.defs.jobs import JOBS
 from stt_pipeline.defs.schedules import daily_maintenance
 from stt_pipeline.defs.sensors import SENSORS
@@ -29,7 +30,8 @@ def build_definitions(
     definitions = dg.Definitions(
         assets=[recordings(), *ASSETS],
         jobs=JOBS,
-        sensors=SENSORS,
+        asset_checks=FRESHNESS_CHECKS,
+        sensors=[*SENSORS, freshness_checks],
         schedules=[daily_maintenance],
         resources={
             **resources.resources(s3),

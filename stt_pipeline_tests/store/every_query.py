@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
@@ -224,6 +224,8 @@ def _poll_watches(database: Database) -> None:
     with database.begin() as connection:
         watches.next_to_poll(connection, 1_000)
         watches.of_queues(connection)
+        watches.overdue(connection, datetime.now(UTC))
+        batches.overdue_reports(connection, datetime.now(UTC))
         watches.set_error(connection, new.id, "It does not answer.")
         watches.add_dead_letter(connection, queue, "1", "Hello", "It cannot be parsed.")
         assert watches.count_dead_letters(connection, queue) == 1

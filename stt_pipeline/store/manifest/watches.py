@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from stt_pipeline.errors import NotFoundError
@@ -128,6 +128,15 @@ def next_to_poll(connection: Connection, limit: int) -> list[Watch]:
         .where(watches.c.queue_url == "")
         .order_by(watches.c.looked_at.asc().nulls_first(), watches.c.id)
         .limit(limit)
+    )
+    return [_watch(row) for row in rows]
+
+
+def overdue(connection: Connection, since: datetime) -> list[Watch]:
+    """Return the watches that were not polled since a time, or whose last poll failed, in order of id."""
+    last = func.coalesce(watches.c.looked_at, watches.c.created_at)
+    rows = connection.execute(
+        select(watches).where(or_(last < since, watches.c.error.is_not(None))).order_by(watches.c.id)
     )
     return [_watch(row) for row in rows]
 

@@ -14,7 +14,7 @@ from sqlalchemy import delete as delete_from
 from stt_pipeline.errors import NotFoundError
 from stt_pipeline.store.queue.leases import LeaseState
 from stt_pipeline.store.queue.shards import has_ready
-from stt_pipeline.store.tables import batches, shards
+from stt_pipeline.store.tables import batches, shards, throughput
 
 Status = Literal[
     "pending", "scanning", "processing", "paused", "completed", "failed", "cancelled", "deleting"
@@ -202,6 +202,18 @@ def ready(connection: Connection) -> list[int]:
             .with_for_update(skip_locked=True)
         )
     )
+
+
+def overdue_reports(connection: Connection, since: datetime) -> list[Batch]:
+    """Return the active batches that wait for their report, and of which nothing happened since a time, in order of id."""
+    worked_at = select(func.max(throughput.c.minute)).where(throughput.c.batch_id == batches.c.id)
+    last = func.greatest(worked_at.scalar_subquery(), batches.c.scanned_at, batches.c.open_until)
+    rows = connection.execute(
+        select(*_COLUMNS)
+        .where(batches.c.stage == "report", batches.c.status == "processing", last < since)
+        .order_by(batches.c.id)
+    )
+    return [_batch(row) for row in rows]
 
 
 def unclaimed(connection: Connection) -> list[tuple[int, str, str, str, Priority]]:
