@@ -25,6 +25,7 @@ _FILE_COLUMNS = {
     "batch_id": ("int64", "stt_batches.id"),
     "audio_file_id": ("int64", "stt_audio_files.id"),
     "uri": ("string", "full address of the audio file"),
+    "file_name": ("string", "name of the audio file, readable"),
 }
 PARQUET_COLUMNS: Mapping[Dataset, Mapping[str, tuple[str, str]]] = {
     "transcripts": {

@@ -124,7 +124,7 @@ def _send(
     """Send the mail to each recipient.
 
     Raises:
-        SttError: it reached nobody; the next tick tries again. One wrong address is only logged.
+        SttError: no recipient got it; the next tick tries again. One wrong address is only logged.
     """
     mailer = load_mailer(settings.smtp_url, settings.outbox, settings.mail_from)
     errors = []
