@@ -24,6 +24,7 @@ from stt_pipeline.defs.partition_versions import PartitionVersions
 from stt_pipeline.defs.run_tags import token_of
 from stt_pipeline.defs.stages import STAGE_ASSETS, stage_of
 from stt_pipeline.store.database import Database
+from stt_pipeline.store.queue.shards import Stage
 
 SHOWN_FAILURES = 20
 
@@ -120,7 +121,7 @@ class ShardEvents(StepListener):
         if reasons and not shard.done:
             self._write_without_result(shard, reasons)
             return
-        metadata = {**figures(shard), **self._versions.metadata(shard), **self._describe(shard)}
+        metadata = {**self._figures(shard), **self._versions.metadata(shard), **self._describe(shard)}
         if shard.new or not self._versions.is_materialized(shard.key):
             self._materialize(shard.key, metadata, self._versions.tags(shard))
             return
@@ -136,9 +137,12 @@ class ShardEvents(StepListener):
     def _write_without_result(self, shard: ClaimedShard, reasons: Sequence[FileFailure]) -> None:
         reason = "; ".join(f"{one.name}: {one.error}" for one in reasons[:SHOWN_FAILURES])
         self._context.log.warning(f"{shard.key} is not materialized: {reason}")
-        self._observe(shard.key, {"not materialized": reason, **figures(shard)})
+        self._observe(shard.key, {"not materialized": reason, **self._figures(shard)})
         if all(one.final for one in reasons) and self._is_about_this_run(shard):
             self.failed[shard.key] = reason
+
+    def _figures(self, shard: ClaimedShard) -> dict[str, Any]:
+        return figures(shard, stage_of(self._context.asset_key.path[-1]))
 
     def _is_about_this_run(self, shard: ClaimedShard) -> bool:
         """Return whether the run fails because of a shard without a result.
@@ -197,17 +201,22 @@ def repeat_up_to_date(context: dg.AssetExecutionContext) -> None:
             )
 
 
-def figures(shard: ClaimedShard) -> dict[str, Any]:
-    """Return the counts and durations that every asset shows of a shard."""
+def figures(shard: ClaimedShard, stage: Stage) -> dict[str, Any]:
+    """Return the counts and durations that the assets of a stage show of a shard.
+
+    A real-time factor compares the work with the length of the sound. That says nothing about minutes and mails.
+    """
     failures = [*shard.failures, *shard.failed_elsewhere]
     shown: dict[str, Any] = {
+        "dagster/row_count": shard.done,
         "files": shard.shard.total,
         "files done": shard.done,
         "files failed": len(failures),
-        "audio minutes": round(shard.audio_seconds / 60, 2),
-        "busy seconds": round(shard.busy_seconds, 2),
+        "processing seconds": round(shard.busy_seconds, 2),
     }
-    if shard.new_audio_seconds:
+    if stage == "transcribe":
+        shown["audio minutes"] = round(shard.audio_seconds / 60, 2)
+    if stage == "transcribe" and shard.new_audio_seconds:
         shown["real-time factor"] = round(shard.busy_seconds / shard.new_audio_seconds, 4)
     if failures:
         shown["failures"] = dg.MetadataValue.md(_failure_table(failures))
