@@ -35,8 +35,8 @@ def build_definitions(
         schedules=[daily_maintenance],
         resources={
             **resources.resources(s3),
-            "transcripts_parquet": io_managers.parquet("transcripts"),
-            "minutes_parquet": io_managers.parquet("minutes"),
+            "transcripts_parquet": io_managers.ParquetIOManager(dataset="transcripts"),
+            "minutes_parquet": io_managers.ParquetIOManager(dataset="minutes"),
             **(resource_overrides or {}),
         },
         # a process for each step would load the model again

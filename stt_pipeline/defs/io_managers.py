@@ -10,7 +10,6 @@ from pydantic import Field
 
 from stt_pipeline.batches.keys import ShardKey
 from stt_pipeline.batches.queries.results import Rows
-from stt_pipeline.defs.settings_at_load import settings_at_load
 from stt_pipeline.errors import NotFoundError
 from stt_pipeline.parquet import datasets
 from stt_pipeline.parquet.files import data_folder
@@ -26,7 +25,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
     dataset: str = Field(description="Name of the dataset, a folder under the data root.")
     root: str = Field(
-        "",
+        default="",
         description="The data root: a path, file:///path or s3://bucket/prefix. Empty: STT_DATA_URI of the run.",
     )
 
@@ -63,9 +62,3 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     def _path(self, root: "UPath", partition_key: str) -> "UPath":
         key = ShardKey.parse(partition_key)
         return datasets.shard_path(root, self._dataset, str(key.batch_key), key.stem)
-
-
-def parquet(dataset: datasets.Dataset) -> ParquetIOManager:
-    """Return the IO manager of a dataset. Its root is in the definitions, so that the Dagster UI shows it."""
-    settings = settings_at_load()
-    return ParquetIOManager(dataset=dataset, root=settings.data_root if settings else "")

@@ -113,7 +113,11 @@ def compaction_preview(compaction: Compaction, root: "UPath") -> dict[str, Any]:
     batch = compaction.batch
     if not compaction.datasets:
         return {"skipped": f"Batch {batch.id} is {batch.status}: its files are compacted when it ends."}
-    metadata: dict[str, Any] = {"files of shards": sum(its.shards for its in compaction.datasets.values())}
+    metadata: dict[str, Any] = {
+        # a row of `transcripts` is a recording
+        "dagster/row_count": compaction.datasets["transcripts"].rows,
+        "files of shards": sum(its.shards for its in compaction.datasets.values()),
+    }
     for dataset, its in compaction.datasets.items():
         metadata |= {
             f"{dataset} files": its.files,

@@ -359,8 +359,20 @@ def test_the_lineage_leads_from_the_manifest_to_the_report(ui: DagsterUI) -> Non
     line = ["compacted_datasets"]
     while upstream[line[-1]]:
         line += upstream[line[-1]]
-    assert line == ["compacted_datasets", "batch_report", *reversed(SHARD_ASSETS), "audio_manifest"]
+    assert line == [
+        "compacted_datasets",
+        "batch_report",
+        *reversed(SHARD_ASSETS),
+        "audio_manifest",
+        "recordings",
+    ]
     assert answer["sensors"] == [
         {"name": name, "sensorState": {"status": "RUNNING"}}
-        for name in ("batch_dispatcher", "s3_audio_sensor", "s3_event_sensor")
+        for name in (
+            "batch_dispatcher",
+            "freshness_checks",
+            "run_failure_alerts",
+            "s3_audio_sensor",
+            "s3_event_sensor",
+        )
     ]

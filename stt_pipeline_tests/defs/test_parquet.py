@@ -74,6 +74,7 @@ def test_a_batch_to_a_bucket_and_back_into_assets(
         2,
         2,
     )
+    assert metadata["dagster/row_count"] == 2
     assert metadata["minutes path"] == f"s3://{bucket}/data/compacted/minutes/batch={key}"
     assert f"read_parquet('s3://{bucket}/data/compacted/transcripts/**/*.parquet'" in str(metadata["query"])
 

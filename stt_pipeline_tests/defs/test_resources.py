@@ -6,7 +6,6 @@ import dagster as dg
 import pytest
 
 from stt_pipeline.batches.requests.options import BatchOptions
-from stt_pipeline.defs.io_managers import parquet
 from stt_pipeline.defs.resources import resources
 from stt_pipeline.mail.notifier import MailNotifier
 from stt_pipeline.notify.recipients import Recipient
@@ -71,8 +70,3 @@ def test_a_description_of_a_wrong_url_shows_none_of_it(url: str, monkeypatch: py
 def test_invalid_settings_leave_descriptions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STT_MAX_ATTEMPTS", "many")
     assert all("the settings are invalid" in str(resource.description) for resource in resources().values())
-
-
-def test_the_datasets_show_their_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STT_DATA_URI", "s3://results/stt")
-    assert parquet("minutes").root == "s3://results/stt"

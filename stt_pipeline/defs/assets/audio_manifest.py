@@ -46,6 +46,7 @@ def audio_manifest(
         raise dg.Failure(result.error, allow_retries=False)
     return dg.MaterializeResult(
         metadata={
+            "dagster/row_count": result.total_files,
             "source": display_source(claim.batch.source_path),
             "pattern": claim.batch.file_pattern or "all known audio and video extensions",
             "files": result.total_files,
