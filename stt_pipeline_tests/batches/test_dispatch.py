@@ -130,7 +130,7 @@ def test_a_file_that_crashes_its_run_fails_alone(database: Database, tmp_path: P
         if file.uri.endswith("0002.wav"):
             raise _KilledError
         with database.begin() as connection:
-            files.set_status(connection, [file.id], "transcribed")
+            files.set_transcribed(connection, [file.id])
 
     for attempt in (1, 2):
         (order,) = _tick(database)

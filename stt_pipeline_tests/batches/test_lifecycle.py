@@ -111,7 +111,7 @@ def test_a_pause_revokes_orders_that_no_run_has_begun_and_finishes_the_rest(
 
     def step(shard: ClaimedShard, file: AudioFile) -> None:
         with database.begin() as connection:
-            files.set_status(connection, [file.id], "transcribed")
+            files.set_transcribed(connection, [file.id])
         done.append(shard.key)
         if len(done) == 2:
             lifecycle.pause(database, batch.id)
@@ -170,7 +170,7 @@ def test_no_run_writes_after_a_cancel(database: Database, tmp_path: Path) -> Non
             lifecycle.cancel(database, batch.id)
         with database.begin() as connection:
             shard.verify(connection)
-            files.set_status(connection, [file.id], "transcribed")
+            files.set_transcribed(connection, [file.id])
 
     with _run(database, first) as work:
         for_each_file(work, step)

@@ -214,7 +214,7 @@ def _fail_crashing(connection: Connection, shard_ids: Sequence[int], max_attempt
 
 def _fail_files(connection: Connection, shard: Shard) -> None:
     """Fail the active file of a shard; without one, all files of the shard that have not ended."""
-    failed = files.fail_open(
+    files.fail_open(
         connection,
         shard.id,
         f"The worker crashed or stopped responding {shard.crashes} times while processing it. "
@@ -222,7 +222,6 @@ def _fail_files(connection: Connection, shard: Shard) -> None:
         only=shard.active_file_id,
     )
     shards.count_files(connection, [shard.id])
-    batch_stats.add_throughput(connection, shard.batch_id, files=failed, audio_seconds=0.0)
     if shard.active_file_id is None:
         shards.close(connection, shard.id)
     else:

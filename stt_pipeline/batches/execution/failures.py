@@ -16,7 +16,7 @@ from stt_pipeline.errors import (
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
-from stt_pipeline.store.queue import batch_stats, shards
+from stt_pipeline.store.queue import shards
 
 _log = logging.getLogger(__name__)
 
@@ -57,9 +57,6 @@ class FailureRecorder:
                 retry_below=self._max_attempts if is_transient else 0,
             )
             shards.count_files(connection, [shard.shard.id])
-            if status in ("failed", "success"):
-                seconds = (file.duration or 0.0) if status == "success" else 0.0
-                batch_stats.add_throughput(connection, shard.batch.id, files=1, audio_seconds=seconds)
         is_final = status in ("failed", "success")
         failure = FileFailure(display_name(file.uri), error_class, message, final=is_final)
         shard.failures.append(failure)

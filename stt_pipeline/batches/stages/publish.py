@@ -22,7 +22,7 @@ from stt_pipeline.notify.notifier import NotifierFor, opened
 from stt_pipeline.speech.transcript import TranscriptHeader
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
-from stt_pipeline.store.queue import batch_stats, shards
+from stt_pipeline.store.queue import shards
 from stt_pipeline.store.results import emails, search, summaries, transcriptions
 from stt_pipeline.store.results.emails import Delivery
 from stt_pipeline.store.results.search import Indexed
@@ -129,10 +129,8 @@ def notify(
         return Done(file, None, file.duration or 0.0)
 
     def write(connection: Connection, shard: ClaimedShard, done: Sequence[Done[None]]) -> None:
-        seconds = sum(one.seconds for one in done)
-        files.set_status(connection, [one.file.id for one in done], "success")
-        shards.count_successes(connection, shard.shard.id, files=len(done), audio_seconds=seconds)
-        batch_stats.add_throughput(connection, shard.batch.id, files=len(done), audio_seconds=seconds)
+        count, seconds = files.succeed(connection, shard.batch.id, [one.file.id for one in done])
+        shards.count_successes(connection, shard.shard.id, files=count, audio_seconds=seconds)
 
     recipients = [recipient for shard in claims.shards for recipient in recipients_of(shard.batch)]
     with opened(notifier_for, recipients):

@@ -191,6 +191,6 @@ def find_speakers(
         results = [one.result[0] for one in done]
         transcriptions.save_speakers(connection, results, fingerprint=shard.fingerprints.speakers)
         search.replace(connection, [one.result[1] for one in done])
-        files.set_status(connection, [one.file.id for one in done], "transcribed")
+        files.set_transcribed(connection, [one.file.id for one in done])
 
     for_each_file(claims, step, read=read, write=write, threads=min(_DIARIZE_THREADS, usable_cores()))

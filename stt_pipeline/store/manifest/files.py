@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from stt_pipeline.audio.probe import AudioInfo
+from stt_pipeline.store.queue import batch_stats
 from stt_pipeline.store.tables import audio_files, shards, transcriptions
 
 FileStatus = Literal["pending", "transcribed", "success", "failed"]
@@ -199,19 +200,38 @@ def originals(connection: Connection, some: Sequence[AudioFile]) -> dict[int, Or
     return {row.of: Original(row.id, row.batch_id, row.uri) for row in rows}
 
 
-def set_status(connection: Connection, file_ids: Sequence[int], status: FileStatus) -> None:
-    """Set the status of files, and clear their attempts and errors."""
+def set_transcribed(connection: Connection, file_ids: Sequence[int]) -> None:
+    """Set files to ``transcribed``, and clear their attempts and errors."""
     connection.execute(
         update(audio_files)
         .where(audio_files.c.id.in_(file_ids))
-        .values(status=status, attempts=0, error_class=None, error=None)
+        .values(status="transcribed", attempts=0, error_class=None, error=None)
     )
+
+
+def succeed(connection: Connection, batch_id: int, file_ids: Sequence[int]) -> tuple[int, float]:
+    """Set files of a batch to ``success``, and count them in the throughput.
+
+    A file that has succeeded already, as when a lost connection hid a commit, is not counted again.
+
+    Returns:
+        The number of files that succeeded now, and the seconds of their audio.
+    """
+    durations = connection.scalars(
+        update(audio_files)
+        .where(audio_files.c.id.in_(file_ids), audio_files.c.status != "success")
+        .values(status="success", attempts=0, error_class=None, error=None, ended_at=func.now())
+        .returning(func.coalesce(audio_files.c.duration, 0.0))
+    ).all()
+    seconds = sum(durations)
+    batch_stats.add_throughput(connection, batch_id, files=len(durations), audio_seconds=seconds)
+    return len(durations), seconds
 
 
 def record_failure(
     connection: Connection, file_id: int, *, error_class: str, error: str, retry_below: int
 ) -> FileStatus:
-    """Count a failed attempt and return the file's status after it.
+    """Count a failed attempt and return the file's status after it; a file that fails counts in the throughput.
 
     A file whose minutes cannot be delivered has all its results: it is a ``success`` with the error.
 
@@ -219,12 +239,15 @@ def record_failure(
         retry_below: the file keeps its status, and is retried, while it has fewer attempts than this; 0 fails it
             immediately.
     """
-    status: FileStatus = connection.execute(
+    row = connection.execute(
         text("""
             UPDATE stt_audio_files
             SET attempts = attempts + 1, error_class = :error_class, error = :error,
-                status = CASE WHEN attempts + 1 < :retry_below THEN status ELSE :last END
-            WHERE id = :file RETURNING status
+                status = CASE WHEN attempts + 1 < :retry_below THEN status ELSE :last END,
+                ended_at = CASE WHEN attempts + 1 < :retry_below THEN ended_at ELSE coalesce(ended_at, now()) END
+            WHERE id = :file
+            RETURNING status, batch_id, ended_at = now() AS ends_now,
+                      CASE WHEN status = 'success' THEN coalesce(duration, 0) ELSE 0 END AS audio_seconds
         """),
         # Postgres text cannot contain NUL, and the message of a library may quote bytes of a broken file
         {
@@ -234,22 +257,24 @@ def record_failure(
             "retry_below": retry_below,
             "last": "success" if error_class == "email" else "failed",
         },
-    ).scalar_one()
+    ).one()
+    if row.ends_now:
+        batch_stats.add_throughput(connection, row.batch_id, files=1, audio_seconds=row.audio_seconds)
+    status: FileStatus = row.status
     return status
 
 
-def fail_open(connection: Connection, shard_id: int, error: str, *, only: int | None) -> int:
-    """Fail the files of a shard that have not ended, or only the file with the id ``only``, as ``internal``.
-
-    Returns:
-        The number of failed files.
-    """
+def fail_open(connection: Connection, shard_id: int, error: str, *, only: int | None) -> None:
+    """Fail the files of a shard that have not ended, or only the file with the id ``only``, as ``internal``."""
     chosen = audio_files.c.id == only if only is not None else audio_files.c.shard_id == shard_id
-    return connection.execute(
+    failed = connection.scalars(
         update(audio_files)
         .where(chosen, audio_files.c.status.in_(("pending", "transcribed")))
-        .values(status="failed", error_class="internal", error=error)
-    ).rowcount
+        .values(status="failed", error_class="internal", error=error, ended_at=func.now())
+        .returning(audio_files.c.batch_id)
+    )
+    for batch_id, files in Counter(failed).items():
+        batch_stats.add_throughput(connection, batch_id, files=files, audio_seconds=0.0)
 
 
 def reopen(
@@ -263,7 +288,8 @@ def reopen(
 ) -> dict[int, int]:
     """Reset failed files of some shards: to ``transcribed`` if they have a transcript, else to ``pending``.
 
-    A file whose minutes could not be delivered counts as failed here.
+    A file whose minutes could not be delivered counts as failed here. The throughput no longer counts them; it will in the
+    minute in which they end again.
 
     Args:
         every_file: also reset successful files. Rows keep their ids, so that no mail is sent twice.
@@ -301,15 +327,31 @@ def reopen(
         chosen = and_(chosen, audio_files.c.error_class == error_class)
     if not from_speech:
         chosen = and_(chosen, has_transcript)
-    started = connection.scalars(
-        update(audio_files)
+    before = (
+        select(audio_files.c.id, audio_files.c.status, audio_files.c.ended_at)
         .where(audio_files.c.shard_id.in_(shard_ids), chosen)
+        .with_for_update()
+        .cte("before")
+    )
+    succeeded = before.c.status == "success"
+    reset = connection.execute(
+        update(audio_files)
+        .where(audio_files.c.id == before.c.id)
         .values(
             status=case((has_transcript, "transcribed"), else_="pending"),
             attempts=0,
             error_class=None,
             error=None,
+            ended_at=None,
         )
-        .returning(audio_files.c.shard_id)
+        .returning(
+            audio_files.c.shard_id,
+            audio_files.c.batch_id,
+            func.date_trunc("minute", before.c.ended_at).label("minute"),
+            case((succeeded, func.coalesce(audio_files.c.duration, 0.0)), else_=0.0).label("seconds"),
+        )
+    ).all()
+    batch_stats.subtract_throughput(
+        connection, [(row.batch_id, row.minute, row.seconds) for row in reset if row.minute]
     )
-    return dict(Counter(started))
+    return dict(Counter(row.shard_id for row in reset))

@@ -3,12 +3,12 @@
 No query here counts files: a batch of five million files has at most 10,000 narrow shard rows.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import get_args
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from stt_pipeline.errors import ErrorClass
@@ -274,4 +274,32 @@ def _add_to_minute(connection: Connection, batch_id: int, **figures: float) -> N
             index_elements=["batch_id", "minute"],
             set_={name: throughput.c[name] + row.excluded[name] for name in figures},
         )
+    )
+
+
+def subtract_throughput(connection: Connection, ended: Iterable[tuple[int, datetime, float]]) -> None:
+    """Take files that are reset out of the minutes in which they ended.
+
+    Args:
+        ended: batch, minute and seconds of successful audio of each file.
+    """
+    counted: dict[tuple[int, datetime], tuple[int, float]] = {}
+    for batch_id, minute, seconds in ended:
+        files, total = counted.get((batch_id, minute), (0, 0.0))
+        counted[batch_id, minute] = files + 1, total + seconds
+    if not counted:
+        return
+    connection.execute(
+        update(throughput)
+        .where(
+            throughput.c.batch_id == bindparam("its_batch"), throughput.c.minute == bindparam("its_minute")
+        )
+        .values(
+            files=throughput.c.files - bindparam("reset"),
+            audio_seconds=func.greatest(throughput.c.audio_seconds - bindparam("seconds"), 0.0),
+        ),
+        [
+            {"its_batch": batch_id, "its_minute": minute, "reset": files, "seconds": seconds}
+            for (batch_id, minute), (files, seconds) in sorted(counted.items())
+        ],
     )

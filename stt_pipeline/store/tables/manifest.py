@@ -59,6 +59,7 @@ audio_files = Table(
     Column("attempts", SmallInteger, nullable=False, server_default="0"),
     Column("error_class", Text),
     Column("error", Text),
+    time_column("ended_at"),
     Column("duration", Double),
     Column("sample_rate", Integer),
     Column("channels", SmallInteger),
