@@ -8,6 +8,7 @@ from pathlib import Path
 from stt_pipeline.cli.environment import LOCATION
 
 API = "api"
+CODE_SERVER = "code-server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def dagster_services(module: str, socket_path: Path, host: str, port: int) -> li
     code_server = ("dagster", "api", "grpc", "-m", module, "-s", str(socket_path))
     webserver = ("dagster_webserver", "-h", host, "-p", str(port), "-w", str(workspace))
     return [
-        Service("code-server", _module(*code_server), serves_runs=True),
+        Service(CODE_SERVER, _module(*code_server), serves_runs=True),
         Service("webserver", _module(*webserver)),
         # its sensors call the code server and read tables
         Service("daemon", _module("dagster._daemon", "run", "-w", str(workspace)), needs_code_server=True),

@@ -22,14 +22,14 @@ from sqlalchemy.exc import OperationalError
 from stt_pipeline.cli.environment import environment, prepare_dagster_home
 from stt_pipeline.cli.processes import Child, end, http_address, orphans, stop, usable_port
 from stt_pipeline.cli.restarts import Restarter, crash_message
-from stt_pipeline.cli.services import Service, api_service, dagster_services
+from stt_pipeline.cli.services import CODE_SERVER, Service, api_service, dagster_services
 from stt_pipeline.cli.stack_lock import RunningStack, StackLock, running_stack
 from stt_pipeline.cli.webserver import is_reachable, is_ready
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.server.database_lock import DatabaseLock
-from stt_pipeline.store.server.embedded import with_database
+from stt_pipeline.store.server.embedded import EmbeddedPostgres, with_database
 
 _START_SECONDS = (
     180.0  # for the code server, then for the first answer and heartbeat; about ten seconds are usual
@@ -113,9 +113,9 @@ class Stack:
             port = usable_port(host, self._settings.ui_port, what="The Dagster UI", setting="STT_UI_PORT")
             self.ui_url = http_address(host, port)
             prepare_dagster_home(self._settings)
-            socket_path = Path(entered.enter_context(_runtime_folder())) / _SOCKET
+            self._socket_path = socket_path = Path(entered.enter_context(_runtime_folder())) / _SOCKET
             self._clean_up_after(lock.crashed)
-            self.database_url = entered.enter_context(with_database(self._settings))
+            self.database_url = self._open_database(entered)
             entered.enter_context(DatabaseLock(self.database_url))
             self.environment = environment(self._settings, self.database_url)
             services = dagster_services(self._module, socket_path, host, port)
@@ -152,6 +152,13 @@ class Stack:
         if self._restarter.failure:
             raise SttError(self._restarter.failure)
 
+    def _open_database(self, entered: ExitStack) -> str:
+        """Return the URL of the database; the embedded server runs until ``entered`` is closed."""
+        if self._settings.database_url:
+            return entered.enter_context(with_database(self._settings))
+        self._restarter.postgres = entered.enter_context(EmbeddedPostgres(self._settings))
+        return self._restarter.postgres.url
+
     def _start(self, socket_path: Path, before: RunningStack | None) -> None:
         from stt_pipeline.store.migrations import upgrade
 
@@ -164,7 +171,7 @@ class Stack:
             child.start()
         upgrade(self.database_url)
         if before:
-            self._fail_runs_of(before)
+            self._fail_runs_of(before.code_server)
         self._wait_until(socket_path.exists)
         for child in self._children:
             if child not in first:
@@ -249,12 +256,25 @@ class Stack:
             with self._restarting:
                 if self._stopping:
                     return
-                if self._with_api and self.api_url is None and polls % _KEY_CHECK_POLLS == 0:
-                    with suppress(ConfigurationError, OperationalError):
-                        self._start_api()
-                self._restarter.restart_ended()
+                try:
+                    if polls % _KEY_CHECK_POLLS == 0:
+                        self._start_api_if_possible()
+                    if CODE_SERVER in self._restarter.restart_ended():
+                        self._fail_starting_runs()
+                except OSError as error:  # as when the disk of the logs is full
+                    self._restarter.failure = f"A process that ended cannot be restarted: {error}"
             self._announce_api()
         os.kill(os.getpid(), signal.SIGTERM)
+
+    def _fail_starting_runs(self) -> None:
+        """Fail, in the background, the runs that a killed code server was starting: no process will report about them."""
+        arguments = (str(self._socket_path), str(time.time()))
+        threading.Thread(target=self._fail_runs_of, args=arguments, name="starting-runs", daemon=True).start()
+
+    def _start_api_if_possible(self) -> None:
+        if self._with_api and self.api_url is None:
+            with suppress(ConfigurationError, OperationalError):
+                self._start_api()
 
     def _announce_api(self) -> None:
         """Print the address of an API that was started after the stack, once it answers."""
@@ -284,10 +304,14 @@ class Stack:
             end(left, seconds=_RUN_STOP_SECONDS, force=lambda: self._force)
         shutil.rmtree(Path(before.code_server).parent, ignore_errors=True)
 
-    def _fail_runs_of(self, before: RunningStack) -> None:
-        """Mark the active runs of a killed stack as failed, because they would keep their slots in the run queue."""
+    def _fail_runs_of(self, *code_server: str) -> None:
+        """Mark runs of a killed code server as failed, because they would keep their slots in the run queue.
+
+        Args:
+            code_server: arguments of ``abandoned_runs``.
+        """
         ended = subprocess.run(
-            [sys.executable, "-m", "stt_pipeline.defs.abandoned_runs", before.code_server],
+            [sys.executable, "-m", "stt_pipeline.defs.abandoned_runs", *code_server],
             env={**os.environ, **self.environment},
             capture_output=True,
             text=True,
@@ -295,7 +319,7 @@ class Stack:
         )
         if ended.returncode:
             self._print_status(
-                f"The UI may still show runs of the killed `stt up` as active:\n{ended.stderr}"
+                f"The UI may still show runs of a killed code server as active:\n{ended.stderr}"
             )
 
     @contextmanager

@@ -81,6 +81,23 @@ def test_the_previous_log_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "logs" / "twice.previous.log").read_text() == "7\n"
 
 
+def test_children_that_end_together_are_all_restarted(tmp_path: Path) -> None:
+    printed: list[str] = []
+    children = [Child(python(f"child-{n}", PARENT), {}, home=tmp_path) for n in range(MAX_CRASHES + 1)]
+    for made in children:
+        made.start()
+    restarter = Restarter(children, print_status=printed.append)
+    end(orphans(tmp_path), seconds=0, force=lambda: True)
+    while any(made.exit_code is None for made in children):
+        time.sleep(0.01)
+    assert restarter.restart_ended() == [made.name for made in children]
+    assert restarter.failure is None
+    assert len(printed) == len(children)
+    assert all(made.exit_code is None for made in children)
+    end(orphans(tmp_path), seconds=0, force=lambda: True)
+    stop(children, seconds=0, force=lambda: True)
+
+
 def crashes(service: Service, home: Path) -> tuple[Restarter, list[str]]:
     """Crash a child until it is not restarted; return the restarter and its messages."""
     printed: list[str] = []

@@ -7,14 +7,18 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
+from stt_pipeline.store.database import Database, is_disconnect
 from stt_pipeline.store.server.embedded import EmbeddedPostgres, running_url, with_database
 from stt_pipeline.store.server.postmaster import running_postmaster
 
@@ -105,6 +109,47 @@ def test_starts_again_after_kill_9_with_connections_open(settings: Settings) -> 
             assert fresh.execute("SELECT 1").fetchone() == (1,)
             assert server_pid(settings) != pid
         connection.close()
+
+
+@pytest.mark.slow
+def test_a_killed_server_is_started_again_and_open_pools_reconnect(settings: Settings) -> None:
+    with EmbeddedPostgres(settings) as server:
+        database = Database(server.url, reconnect_seconds=60)
+        with pytest.raises(DBAPIError) as lost, database.begin() as connection:
+            os.kill(server_pid(settings), signal.SIGKILL)
+            while True:
+                connection.execute(text("SELECT pg_sleep(0.1)"))
+        assert is_disconnect(lost.value)
+        assert not server.is_running()
+        url = server.url
+        with ThreadPoolExecutor() as pool:
+            waiting = pool.submit(_select_one, database)
+            server.start_again()
+            assert waiting.result() == 1
+        assert server.is_running()
+        assert server.url == url
+        server.start_again()  # it runs
+        database.dispose()
+
+
+def _select_one(database: Database) -> object:
+    with database.begin() as connection:
+        return connection.scalar(text("SELECT 1"))
+
+
+@pytest.mark.slow
+def test_backends_without_a_postmaster_do_not_prevent_the_start(settings: Settings) -> None:
+    with EmbeddedPostgres(settings) as server, connect(server.url) as connection:
+        backend = connection.info.backend_pid
+        os.kill(backend, signal.SIGSTOP)  # as one that does not notice the end of its postmaster
+        os.kill(server_pid(settings), signal.SIGKILL)
+        assert ends(server_pid_file(settings))
+        server.start_again()
+        assert ends(backend)
+
+
+def server_pid_file(settings: Settings) -> int:
+    return int((settings.postgres_folder / "postmaster.pid").read_text().split()[0])
 
 
 @pytest.mark.slow

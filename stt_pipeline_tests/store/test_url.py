@@ -6,7 +6,13 @@ import pytest
 from sqlalchemy import make_url
 
 from stt_pipeline.errors import ConfigurationError
-from stt_pipeline.store.server.url import place_of, psycopg2_url, psycopg_url, require_reachable
+from stt_pipeline.store.server.url import (
+    may_come_back,
+    place_of,
+    psycopg2_url,
+    psycopg_url,
+    require_reachable,
+)
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg", "postgresql+psycopg2"])
@@ -56,3 +62,18 @@ def test_a_password_with_special_characters_is_refused_and_no_piece_is_shown(giv
         with pytest.raises(ConfigurationError, match="percent-encoded") as caught:
             use(given)
         assert not {"s3cret", "t0p"} & set(re.findall(r"\w+", str(caught.value)))
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ('connection to server on socket "/x" failed: Connection refused', True),
+        ("connection failed: FATAL:  the database system is starting up", True),
+        ("connection failed: FATAL:  the database system is not yet accepting connections", True),
+        ("connection failed: FATAL:  the database system is in recovery mode", True),
+        ('connection failed: FATAL:  password authentication failed for user "ann"', False),
+        ('connection failed: FATAL:  database "minutes" does not exist', False),
+    ],
+)
+def test_only_a_server_that_restarts_is_waited_for(message: str, expected: bool) -> None:
+    assert may_come_back(OSError(message)) is expected

@@ -13,7 +13,7 @@ from stt_pipeline.errors import (
     SourceUnavailableError,
     error_class_of,
 )
-from stt_pipeline.store.database import Database
+from stt_pipeline.store.database import Database, is_disconnect
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
 from stt_pipeline.store.queue import shards
@@ -37,8 +37,11 @@ class FailureRecorder:
             LeaseLostError: another run has the shard.
             SourceUnavailableError: the source of all files of the shard does not answer.
             ConfigurationError: no file can succeed.
+            sqlalchemy.exc.DBAPIError: the connection to Postgres was lost.
         """
-        if isinstance(error, (LeaseLostError, SourceUnavailableError, ConfigurationError)):
+        if isinstance(error, (LeaseLostError, SourceUnavailableError, ConfigurationError)) or is_disconnect(
+            error
+        ):
             raise error
         if isinstance(error, MemoryError):
             error = OutOfMemoryError(f"There was not enough memory for this file: {error}")

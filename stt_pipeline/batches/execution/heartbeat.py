@@ -11,6 +11,8 @@ from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import leases
 from stt_pipeline.store.queue.leases import Lease
 
+_RETRY_SECONDS = 1.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -57,11 +59,14 @@ class Heartbeat:
         self._thread.join()
 
     def _beat(self) -> None:
-        while not self._stopped.wait(self._seconds / 4):
+        wait = self._seconds / 4
+        while not self._stopped.wait(wait):
             try:
                 with self._database.begin() as connection:
                     leases.extend(connection, self._table, self._held(), self._seconds)
                     self._after_beat(connection)
+                wait = self._seconds / 4
             except Exception:
                 # a database that is unavailable for a moment must not end the run; the next write finds a lost lease
                 _log.warning("The lease heartbeat failed and will be tried again.", exc_info=True)
+                wait = _RETRY_SECONDS

@@ -39,7 +39,7 @@ from stt_pipeline.store.queue.shards import Shard, Stage
 from stt_pipeline.store.results import staleness
 from stt_pipeline.store.tables import shards as shards_table
 
-_FIRST_RETRY_SECONDS = 30.0
+_FIRST_RETRY_SECONDS = 10.0
 _LONGEST_RETRY_SECONDS = 600.0
 # a backfill of a user starts the next stage itself; the dispatcher does it after this time
 _LEAVE_TO_USER_SECONDS = 60.0

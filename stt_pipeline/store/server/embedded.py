@@ -44,6 +44,7 @@ _SERVER = {
     "timezone": "UTC",
     "log_checkpoints": "off",
 }
+_LOG = "server.log"  # in the data folder
 
 
 class EmbeddedPostgres:
@@ -92,6 +93,29 @@ class EmbeddedPostgres:
         """Leave the server, and stop it if no other process uses it."""
         self._leave()
 
+    def is_running(self) -> bool:
+        """Return whether the server's process is alive; it may be in crash recovery."""
+        return running_postmaster(self._data) is not None
+
+    def start_again(self) -> None:
+        """Start the server after it ended inside the block, as after SIGKILL. Its URL stays the same.
+
+        Raises:
+            ConfigurationError: as for ``__enter__``.
+        """
+        try:
+            with (self._home / "postgres.start.lock").open("a") as starting:
+                fcntl.flock(starting, fcntl.LOCK_EX)
+                if not self.is_running():  # another process may have started it meanwhile
+                    self._start()
+        except OSError as error:
+            raise _unusable(self._home, error) from None
+
+    def log_tail(self, lines: int = 5) -> str:
+        """Return the last lines of the server's log."""
+        log = self._data / _LOG
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
+
     def _leave(self) -> None:
         if self._inside is None:
             return
@@ -122,7 +146,7 @@ class EmbeddedPostgres:
         sockets = socket_folder(self._data, user)
         remove_leftovers(self._data, sockets)
         options = _SERVER | {"unix_socket_directories": str(sockets)}
-        log = self._data / "server.log"
+        log = self._data / _LOG
         try:
             # 60 s: a server that was killed does crash recovery first
             run_program(
@@ -133,10 +157,9 @@ class EmbeddedPostgres:
                 user=user,
             )
         except subprocess.CalledProcessError as error:
-            tail = log.read_text(errors="replace").splitlines()[-5:] if log.exists() else [error.stderr]
             raise ConfigurationError(
                 f"The embedded Postgres under {self._data} does not start. The end of {log}:\n"
-                + "\n".join(tail)
+                f"{self.log_tail() or error.stderr}"
             ) from None
         url = _url_of(self._data)
         if url is None:
@@ -183,16 +206,19 @@ def running_url(settings: Settings) -> str | None:
 
 
 @contextmanager
-def with_database(settings: Settings) -> Iterator[str]:
+def with_database(settings: Settings, *, wait_seconds: float = 0.0) -> Iterator[str]:
     """Yield the ``postgresql+psycopg://`` URL of the database of ``settings``, with a running server.
 
     It is ``STT_DATABASE_URL`` if set, else the embedded Postgres, which runs at least until the end of the block.
+
+    Args:
+        wait_seconds: how long to wait for a server at ``STT_DATABASE_URL`` that does not answer, as while it restarts.
 
     Raises:
         ConfigurationError: the server cannot be reached or started.
     """
     if settings.database_url:
-        require_reachable(settings.database_url)
+        require_reachable(settings.database_url, wait_seconds=wait_seconds)
         yield psycopg_url(settings.database_url)
     else:
         with EmbeddedPostgres(settings) as server:

@@ -9,9 +9,11 @@ import logging
 import os
 import pwd
 import re
+import signal
 import stat
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +27,7 @@ VERSION = "18"
 PORT = 5432  # only a part of the socket's name: the server listens on no network address
 
 _SOCKET_PATH_MAX = 103  # bytes: sun_path of macOS less its NUL; Linux has 107
+_ORPHAN_SECONDS = 5.0
 _ROOT_RUNS_AS = "pgserver"  # Postgres refuses to run as root
 _logger = logging.getLogger(__name__)
 
@@ -59,18 +62,29 @@ def remove_leftovers(data: Path, sockets: Path) -> None:
 
     Postgres removes them only if no process has the pid in them. If another program (or a zombie) has that pid, which
     happens in containers with their small pids, Postgres refuses to start. The pid file also protects against orphaned
-    server processes on the same folder: they get five seconds to end, and the file stays while one is alive.
+    server processes on the same folder: they get five seconds to end. Those that a long query still occupies are then
+    killed, which loses nothing that was committed. A postmaster that is alive, as during a long crash recovery, stays.
     """
     leftovers = [
         path for path in (data / "postmaster.pid", sockets / f".s.PGSQL.{PORT}.lock") if path.exists()
     ]
-    deadline = time.monotonic() + 5
-    while leftovers and any(_is_server_of(pid, data) for pid in psutil.pids()):
+    deadline = time.monotonic() + _ORPHAN_SECONDS
+    while leftovers and (orphans := [pid for pid in psutil.pids() if _is_server_of(pid, data)]):
         if time.monotonic() > deadline:
-            return
+            if _postmaster_pid(data) in orphans:
+                return
+            for pid in orphans:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         time.sleep(0.1)
     for path in leftovers:
         path.unlink(missing_ok=True)
+
+
+def _postmaster_pid(data: Path) -> int | None:
+    with suppress(OSError, ValueError, IndexError):
+        return int((data / "postmaster.pid").read_text().splitlines()[0])
+    return None
 
 
 def binary(name: str) -> Path:

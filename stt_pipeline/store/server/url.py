@@ -3,12 +3,17 @@
 The embedded server is in ``embedded.py``.
 """
 
+import time
+
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from stt_pipeline.errors import ConfigurationError
 
 _CONNECT_TIMEOUT = 4  # seconds, per address of the host name
+_POLL_SECONDS = 0.2
+# of the server's messages while it starts, stops or does crash recovery (postmaster.c)
+_RESTARTING = ("starting up", "shutting down", "recovery mode", "not yet accepting connections")
 
 
 def psycopg_url(url: str) -> str:
@@ -52,8 +57,11 @@ def place_of(url: str) -> str:
     return f"{host}, port {port}, database {parsed.database or parsed.username or 'postgres'}"
 
 
-def require_reachable(url: str) -> None:
+def require_reachable(url: str, *, wait_seconds: float = 0.0) -> None:
     """Check that the server at ``url`` accepts a connection.
+
+    Args:
+        wait_seconds: how long to wait for a server that does not answer, as while it restarts.
 
     Raises:
         ConfigurationError: the server does not answer, or refuses the connection; the message has host, port and reason.
@@ -61,17 +69,33 @@ def require_reachable(url: str) -> None:
     import psycopg
 
     parsed = _parsed(url)
-    try:
-        psycopg.connect(_render(parsed, "postgresql"), connect_timeout=_CONNECT_TIMEOUT).close()
-    except psycopg.Error as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if parsed.password:
-            reason = reason.replace(str(parsed.password), "***")
-        raise ConfigurationError(
-            f"Postgres cannot be used: {place_of(url)} (user {parsed.username or 'of this system'}). {reason} "
-            "Check that STT_DATABASE_URL names the right host, port, user, password and database, that the server "
-            "runs and that no firewall blocks it; or unset it to use the embedded Postgres."
-        ) from None
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            psycopg.connect(_render(parsed, "postgresql"), connect_timeout=_CONNECT_TIMEOUT).close()
+            return
+        except psycopg.Error as error:
+            if not may_come_back(error) or time.monotonic() > deadline:
+                raise _unreachable(parsed, error) from None
+        time.sleep(_POLL_SECONDS)
+
+
+def may_come_back(error: BaseException) -> bool:
+    """Return whether a failed connection may succeed soon: no server answered, or it restarts. A wrong password does not."""
+    text = str(error)  # libpq gives no SQLSTATE for a failed connection
+    return "FATAL" not in text or any(reason in text for reason in _RESTARTING)
+
+
+def _unreachable(parsed: URL, error: Exception) -> ConfigurationError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if parsed.password:
+        reason = reason.replace(str(parsed.password), "***")
+    place = place_of(_render(parsed, "postgresql"))
+    return ConfigurationError(
+        f"Postgres cannot be used: {place} (user {parsed.username or 'of this system'}). {reason} "
+        "Check that STT_DATABASE_URL names the right host, port, user, password and database, that the server "
+        "runs and that no firewall blocks it; or unset it to use the embedded Postgres."
+    )
 
 
 def _with_driver(url: str, driver: str) -> str:
