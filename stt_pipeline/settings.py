@@ -183,9 +183,10 @@ class Settings(BaseSettings):
         "Parquet files stay.",
     )
     lease_seconds: int = Field(
-        120,
+        40,
         ge=10,
-        description="A shard is dispatched again if its run sends no heartbeat for this long, in seconds.",
+        description="A run that sends no heartbeat for this long, in seconds, is ended, and its shards are dispatched again. A "
+        "run sends four in this time, from a thread of its own, however long its recordings are.",
     )
 
     allowed_sources: str = Field(

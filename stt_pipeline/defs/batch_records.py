@@ -24,7 +24,7 @@ from stt_pipeline.defs.run_tags import BATCH_TAG, token_of
 from stt_pipeline.store.database import Database
 
 _RUNS_AT_A_TIME = 20  # to end or delete a run takes about 0.1 s, and a sensor tick may take 60 s
-# run monitoring (dagster.yaml) marks a run that does not stop as ended after this time; it checks every 30 s
+# run monitoring (dagster.yaml) marks a run that does not stop as ended after this time; it checks every 10 s
 _END_SECONDS = 100.0
 
 _UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHED_STATUSES]

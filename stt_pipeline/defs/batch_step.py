@@ -7,6 +7,7 @@ import dagster as dg
 from stt_pipeline.batches.execution.batch_claim import BatchClaim, claimed_batch
 from stt_pipeline.batches.keys import BatchKey
 from stt_pipeline.defs.run_tags import tag_batch, token_of
+from stt_pipeline.defs.worker_process import tag_process
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -28,6 +29,7 @@ def claimed_partition(
         show_error: show an error that ends the block on the batch.
     """
     tag_batch(context.instance, context.run, [context.partition_key])
+    tag_process(context.instance, context.run)
     try:
         batch_id = BatchKey.parse(context.partition_key).batch_id
     except ValueError as error:  # a user added this partition in the Dagster UI

@@ -23,6 +23,7 @@ from stt_pipeline.defs.partitions import audio_partitions
 from stt_pipeline.defs.run_tags import FAILED_RECORDINGS_TAG, tag_batch, token_of
 from stt_pipeline.defs.shard_events import ShardEvents, listed, repeat_up_to_date
 from stt_pipeline.defs.stages import CODE_VERSIONS, POOL, STAGE_ASSETS, stage_of
+from stt_pipeline.defs.worker_process import tag_process
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 
@@ -112,6 +113,7 @@ def run_step(
     pool_connections(context.instance)
     # before the claim: a cancellation finds every run that has shards
     tag_batch(context.instance, context.run, context.partition_keys)
+    tag_process(context.instance, context.run)
     shard_events = ShardEvents(context, database, describe=describe, store=store)
     claims = ShardClaims(
         database,

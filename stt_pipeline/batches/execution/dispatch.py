@@ -1,11 +1,11 @@
 """The dispatcher: one tick turns rows of Postgres into orders for runs.
 
-It has no state of its own. An order that no run has claimed is returned at each tick (Dagster drops repeats by run key),
-and the shards of a dead run become free when its lease expires.
+It has no state of its own. An order that no run has claimed is returned at each tick (Dagster drops repeats by run key).
+The leases of a dead run expire; the tick ends the run, and its shards become free.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
@@ -40,8 +40,9 @@ HEARTBEAT = "dispatcher"
 STALE_AFTER = timedelta(
     seconds=60
 )  # a tick takes place every few seconds; after this time the daemon is not running
-# a run that ends without a claim has failed to start
-_AFTER_FAILED_START_SECONDS = 60.0
+# a run that ends without a claim has failed to start: its machine may have failed, or a user has to repair something
+_AFTER_FAILED_START_SECONDS = 5.0
+_LONGEST_AFTER_FAILED_START_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def tick(
     max_active_batches: int,
     max_attempts: int,
     run_slots: Mapping[Stage, int] = MappingProxyType({}),
+    end_run: Callable[[str], object] | None = None,
 ) -> list[Order]:
     """Dispatch what is ready, and return every order that no run has claimed yet, also those of earlier ticks.
 
@@ -76,12 +78,19 @@ def tick(
     Args:
         run_slots: how many runs of a stage can run at the same time; a stage that is missing has no known limit. Ready
             shards are divided among the slots that are free. If none is, a run of a lower priority is preempted.
+        end_run: ends a run whose lease expired, given its id, before its shards are free; a run that hangs would keep
+            what it occupies. None ends no run.
     """
+    with database.begin() as connection:
+        lost = leases.expired_runs(connection, shards_table) | leases.expired_runs(connection, batches_table)
+    if end_run:
+        for run_id in sorted(lost):
+            end_run(run_id)
     with database.begin() as connection:
         batches.lock_dispatch(connection)
         heartbeats.beat(connection, HEARTBEAT)
-        leases.release_expired(connection, batches_table)
-        for shard_ids in leases.release_expired(connection, shards_table).values():
+        leases.release_expired(connection, batches_table, lost)
+        for shard_ids in leases.release_expired(connection, shards_table, lost).values():
             _fail_crashing(connection, shard_ids, max_attempts)
         for batch_id in shards.batches_without_open_shards(connection):
             transitions.set_stage(connection, batch_id, "report")
@@ -159,7 +168,26 @@ def revoke_order(database: Database, order: Order, reason: str) -> None:
     table = shards_table if order.job in SHARDS_PER_RUN else batches_table
     with database.begin() as connection:
         batches.set_error(connection, order.batch_id, reason)
-        leases.revoke_token(connection, table, order.token, wait_seconds=_AFTER_FAILED_START_SECONDS)
+        leases.revoke_token(
+            connection,
+            table,
+            order.token,
+            first_seconds=_AFTER_FAILED_START_SECONDS,
+            longest_seconds=_LONGEST_AFTER_FAILED_START_SECONDS,
+        )
+
+
+def lease_holders(database: Database) -> set[str]:
+    """Return the runs that have leases."""
+    with database.begin() as connection:
+        return leases.holders(connection, shards_table) | leases.holders(connection, batches_table)
+
+
+def expire_leases(database: Database, run_id: str) -> None:
+    """Let the leases of a run that has ended expire now; the next tick dispatches its shards again."""
+    with database.begin() as connection:
+        leases.expire(connection, batches_table, run_id)
+        leases.expire(connection, shards_table, run_id)
 
 
 def cancelled_batches(database: Database) -> list[int]:

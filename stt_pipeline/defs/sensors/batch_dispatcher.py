@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import dagster as dg
 from dagster import ResourceParam
@@ -31,6 +32,7 @@ from stt_pipeline.defs.jobs import (
     scan_source,
     transcribe_audio,
 )
+from stt_pipeline.defs.lost_runs import end_lost_run, end_lost_runs
 from stt_pipeline.defs.partitions import audio_partitions, batch_partitions
 from stt_pipeline.defs.run_tags import BATCH_TAG
 from stt_pipeline.defs.stages import POOL, STAGE_ASSETS
@@ -46,7 +48,12 @@ _LAST_PLACE = 400
 # that becomes ready in between starts at once. A tick may take 60 seconds.
 _POLLING_SECONDS = 4.0
 _POLL_INTERVAL_SECONDS = 0.5
+# a run claims its shards a few seconds after its start; later, its process hangs
+_CLAIM_SECONDS = 45.0
 _RETRY_SECONDS = 5.0  # for retries in one poll; the next poll continues
+
+_NO_HEARTBEAT = "It sent no heartbeat for STT_LEASE_SECONDS: its process hangs, or its machine is gone."
+_NO_CLAIM = "It claimed no shard after its start: its process hangs, or its machine is gone."
 
 
 @dg.sensor(
@@ -63,6 +70,7 @@ def batch_dispatcher(
     """Evaluate one sensor tick."""
     end = time.monotonic() + _POLLING_SECONDS
     slots = _run_slots(context.instance)
+    end_lost_runs(context.instance, database)
     while True:
         _end_runs(context.instance, database)
         retry.process_retries(database, max_file_bytes=settings.max_file_bytes, seconds=_RETRY_SECONDS)
@@ -72,6 +80,7 @@ def batch_dispatcher(
             max_active_batches=settings.max_active_batches,
             max_attempts=settings.max_attempts,
             run_slots=slots,
+            end_run=partial(end_lost_run, context.instance, reason=_NO_HEARTBEAT),
         )
         if to_start := _without_a_run(context.instance, orders, database):
             positions = _partition_positions(context.instance, to_start)
@@ -100,14 +109,18 @@ def _end_runs(instance: dg.DagsterInstance, database: Database) -> None:
 def _without_a_run(instance: dg.DagsterInstance, orders: Sequence[Order], database: Database) -> list[Order]:
     """Return the orders whose run must be requested; Dagster starts only one for each run key.
 
-    The order of a run that ended without a claim is revoked, and a later tick makes a new one.
+    The order of a run that ended without a claim is revoked, and a later tick makes a new one. A run that has started and
+    claims nothing is ended.
     """
     if not orders:
         return []
     run_keys = {run_key: order for order in orders for run_key in _run_keys(order)}
     runs: dict[str, list[dg.DagsterRun]] = {}
-    for run in instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: list(run_keys)})):
+    for record in instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: list(run_keys)})):
+        run = record.dagster_run
         runs.setdefault(run_keys[run.tags[RUN_KEY_TAG]].token, []).append(run)
+        if not run.is_finished and record.start_time and time.time() - record.start_time > _CLAIM_SECONDS:
+            end_lost_run(instance, run.run_id, _NO_CLAIM)
     to_start = []
     for order in orders:
         found = runs.get(order.token, [])

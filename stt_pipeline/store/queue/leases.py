@@ -9,7 +9,7 @@ can still be inserted.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -147,11 +147,30 @@ def force_release(connection: Connection, table: Table, rows: ColumnElement[bool
     connection.execute(update(table).where(_locked(table, held)).values(**_RELEASED))
 
 
-def release_expired(connection: Connection, table: Table) -> dict[str, list[int]]:
-    """Free the rows with an expired lease, count a crash for each, and return their ids by run."""
+def expired_runs(connection: Connection, table: Table) -> set[str]:
+    """Return the runs that have an expired lease."""
+    return set(connection.scalars(select(table.c.run_id).where(*_expired(table))))
+
+
+def holders(connection: Connection, table: Table) -> set[str]:
+    """Return the runs that have leases, also expired ones."""
+    rows = select(table.c.run_id).where(table.c.token.is_not(None), table.c.run_id.is_not(None))
+    return set(connection.scalars(rows))
+
+
+def expire(connection: Connection, table: Table, run_id: str) -> None:
+    """Let the leases of a run expire now."""
+    held = and_(table.c.token.is_not(None), table.c.run_id == run_id)
+    connection.execute(
+        update(table).where(_locked(table, held)).values(lease_until=func.now() - timedelta(seconds=1))
+    )
+
+
+def release_expired(connection: Connection, table: Table, run_ids: Collection[str]) -> dict[str, list[int]]:
+    """Free the rows of these runs with an expired lease, count a crash for each, and return their ids by run."""
     expired = (
         select(table.c.id, table.c.run_id)
-        .where(table.c.token.is_not(None), table.c.lease_until < func.now())
+        .where(*_expired(table), table.c.run_id.in_(run_ids))
         .order_by(table.c.id)
         .with_for_update(key_share=True)
         .cte("expired")
@@ -168,6 +187,10 @@ def release_expired(connection: Connection, table: Table) -> dict[str, list[int]
     return found
 
 
+def _expired(table: Table) -> tuple[ColumnElement[bool], ...]:
+    return (table.c.token.is_not(None), table.c.lease_until < func.now())
+
+
 def _locked(table: Table, rows: ColumnElement[bool]) -> ColumnElement[bool]:
     """Return a condition for the same rows that locks them in order of id, so that two transactions cannot deadlock."""
     return table.c.id.in_(
@@ -175,10 +198,17 @@ def _locked(table: Table, rows: ColumnElement[bool]) -> ColumnElement[bool]:
     )
 
 
-def revoke_token(connection: Connection, table: Table, token: str, *, wait_seconds: float) -> None:
-    """Free the rows that were dispatched under ``token`` and never claimed; they wait ``wait_seconds`` for a new dispatch."""
+def revoke_token(
+    connection: Connection, table: Table, token: str, *, first_seconds: float, longest_seconds: float
+) -> None:
+    """Free the rows that were dispatched under ``token`` and never claimed.
+
+    They wait ``first_seconds`` for a new dispatch, and twice as long after each try, up to ``longest_seconds``.
+    """
+    doublings = func.least(func.greatest(table.c.tries - 1, 0), 30)
+    seconds = func.least(longest_seconds, first_seconds * func.power(2.0, doublings))
     connection.execute(
         update(table)
         .where(table.c.token == token, table.c.run_id.is_(None))
-        .values(**_RELEASED, not_before=func.now() + timedelta(seconds=wait_seconds))
+        .values(**_RELEASED, not_before=func.now() + seconds * timedelta(seconds=1))
     )
