@@ -4,14 +4,13 @@ The tests share one home and run in order, since a start takes many seconds.
 """
 
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -29,75 +28,16 @@ from stt_pipeline.defs.abandoned_runs import fail_runs_of
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.server.embedded import running_url
+from stt_pipeline_tests.cli.up_process import STT, Up, stopped_at_end
 
 pytestmark = pytest.mark.slow
-
-STT = [sys.executable, "-c", "from stt_pipeline.cli.main import run; run()"]
-
-
-class Up:
-    """A `stt up` in its own process, as a user starts it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.home = folder / ".stt"
-        self.settings = Settings(home=self.home, database_url="", _env_file=None)
-        names = ("STT_", "DAGSTER_", "PYTHONWARNINGS")
-        self.environment = {key: value for key, value in os.environ.items() if not key.startswith(names)}
-        self.environment |= {"STT_API_PORT": "0", "STT_HOME": str(self.home), "STT_ENV_FILE": ""}
-        self.environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self.process: subprocess.Popen[str] | None = None
-
-    def start(self) -> None:
-        with (self.folder / "output.txt").open("w") as output:
-            self.process = subprocess.Popen(
-                [*STT, "up", "--port", "0"],
-                cwd=self.folder,
-                env=self.environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        self.wait(lambda: "Ready after" in self.said or self.process.poll() is not None)
-        assert "Ready after" in self.said, self.said
-
-    @property
-    def said(self) -> str:
-        return (self.folder / "output.txt").read_text()
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*STT, *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    @staticmethod
-    def wait(condition: Callable[[], bool], seconds: float = 120) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, "the condition did not become true"
-            time.sleep(0.1)
-
-    def code_servers(self) -> list[psutil.Process]:
-        return [process for process in orphans(self.home) if "grpc" in process.cmdline()]
 
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    made = Up(tmp_path_factory.mktemp("a folder with spaces"))
-    try:
+    with stopped_at_end(Up(tmp_path_factory.mktemp("a folder with spaces"))) as made:
         made.start()
         yield made
-    finally:
-        if made.process and made.process.poll() is None:
-            made.process.send_signal(signal.SIGINT)
-            made.process.wait(60)
-        for process in orphans(made.home):
-            process.kill()
 
 
 def test_ready_means_that_the_ui_answers_and_the_daemon_is_alive(up: Up) -> None:
