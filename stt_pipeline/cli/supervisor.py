@@ -193,6 +193,7 @@ class Stack:
                 return not is_current(connection)
         finally:
             store.dispose()
+
     def _child(self, service: Service) -> Child:
         return Child(service, self.environment, home=self._home, logs_to=self._settings.logs_to)
 

@@ -20,7 +20,6 @@ from stt_pipeline.batches.keys import BatchKey
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.queue import (
-    batch_stats,
     batches,
     crashes,
     heartbeats,

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0011"
-down_revision = "0008"
+down_revision = "0010"
 
 _UP = (
     "ALTER TABLE stt_audio_files ADD content_sha256 bytea",
