@@ -31,9 +31,8 @@ from stt_pipeline.store.database import Database
 from stt_pipeline.store.server.database_lock import DatabaseLock
 from stt_pipeline.store.server.embedded import EmbeddedPostgres, with_database
 
-_START_SECONDS = (
-    180.0  # for the code server, then for the first answer and heartbeat; about ten seconds are usual
-)
+# for the code server, then for the first answer and heartbeat; about ten seconds are usual
+_START_SECONDS = 180.0
 _STOP_SECONDS = 5.0  # for webserver and daemon; a browser's open connection would keep the webserver alive
 _RUN_STOP_SECONDS = 8.0  # for runs to record that they were interrupted
 _POLL_SECONDS = 0.5

@@ -12,13 +12,15 @@ from sqlalchemy import Inspector, text
 from stt_pipeline.batches.requests.batch_request import WatchRequest
 from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.manifest import file_search, files, staging, watches
+from stt_pipeline.store.manifest import file_search, files, repeats, staging, watches
 from stt_pipeline.store.queue import (
     batch_stats,
     batches,
     crashes,
     heartbeats,
     leases,
+    locks,
+    partitions,
     runs,
     shards,
     transitions,
@@ -41,6 +43,9 @@ STORE = (
     files,
     heartbeats,
     leases,
+    locks,
+    partitions,
+    repeats,
     staging,
     transitions,
     review,

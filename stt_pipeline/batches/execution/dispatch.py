@@ -24,6 +24,7 @@ from stt_pipeline.store.queue import (
     crashes,
     heartbeats,
     leases,
+    locks,
     runs,
     shards,
     transitions,
@@ -86,7 +87,7 @@ def tick(
         for run_id in sorted(lost):
             end_run(run_id)
     with database.begin() as connection:
-        batches.lock_dispatch(connection)
+        locks.lock_dispatch(connection)
         heartbeats.beat(connection, HEARTBEAT)
         leases.release_expired(connection, batches_table, lost)
         for shard_ids in leases.release_expired(connection, shards_table, lost).values():

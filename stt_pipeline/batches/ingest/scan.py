@@ -26,7 +26,7 @@ from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import staging
 from stt_pipeline.store.manifest.staging import Slice
-from stt_pipeline.store.queue import batch_stats, batches, shards, transitions
+from stt_pipeline.store.queue import batch_stats, batches, locks, partitions, shards, transitions
 from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline.store.results import transcriptions
 
@@ -281,13 +281,13 @@ def _in_transactions(slices: Iterable[Slice]) -> Iterator[list[Slice]]:
 def _register_partitions(database: Database, batch: Batch, add_partitions: AddPartitions) -> None:
     """Add the partitions of new shards. One scan at a time does so, so that a batch's shards are a contiguous range."""
     with database.scratch() as lock:
-        batches.lock_partitions(lock)
+        locks.lock_partitions(lock)
         with database.begin() as connection:
-            keys = shards.unregistered_keys(connection, batch.id)
+            keys = partitions.unregistered_keys(connection, batch.id)
         for chunk in _chunks(keys, _PARTITION_KEYS):
             add_partitions(chunk)
             with database.begin() as connection:
-                shards.mark_registered(connection, chunk)
+                partitions.mark_registered(connection, chunk)
 
 
 def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

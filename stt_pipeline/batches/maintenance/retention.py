@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from stt_pipeline.batches.keys import BatchKey
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.queue import batches, shards
+from stt_pipeline.store.queue import batches, partitions
 
 DeleteRecords = Callable[[int], bool]
 """Deletes the runs and partitions of a batch from Dagster; returns False while a run of it has not ended."""
@@ -45,7 +45,7 @@ def unknown_shards(database: Database, keys: Sequence[str]) -> list[str]:
     for first in range(0, len(keys), _KEYS_AT_A_TIME):
         some = keys[first : first + _KEYS_AT_A_TIME]
         with database.begin() as connection:
-            known = shards.known_keys(connection, some)
+            known = partitions.known_keys(connection, some)
         unknown += [key for key in some if key not in known]
     return unknown
 

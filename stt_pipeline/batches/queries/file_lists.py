@@ -6,7 +6,8 @@ from stt_pipeline.audio.address import display_path
 from stt_pipeline.errors import ErrorClass, InvalidRequestError
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
-from stt_pipeline.store.manifest.files import AudioFile, FileStatus, Original
+from stt_pipeline.store.manifest.files import AudioFile, FileStatus
+from stt_pipeline.store.manifest.repeats import Original, originals
 from stt_pipeline.store.queue import batches
 from stt_pipeline.store.results import transcriptions
 
@@ -76,14 +77,14 @@ def list_files(
             found = [*files.in_order_of_shards(connection, batch_id, limit, status=status, after=last)]
         listed = [file for _, file in found]
         ids = transcriptions.ids(connection, listed) if found else {}
-        originals = files.originals(connection, listed)
+        repeated = originals(connection, listed)
     return [
         ListedFile(
             file,
             display_path(file.uri, source),
             ids.get(file.id),
             FileCursor(group, file.id),
-            originals.get(file.id),
+            repeated.get(file.id),
         )
         for group, file in found
     ]

@@ -11,8 +11,8 @@ from stt_pipeline.audio.address import display_path
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import file_search as store
-from stt_pipeline.store.manifest import files as manifest
-from stt_pipeline.store.manifest.files import AudioFile, Original
+from stt_pipeline.store.manifest.files import AudioFile
+from stt_pipeline.store.manifest.repeats import Original, originals
 from stt_pipeline.store.queue import batches
 from stt_pipeline.store.queue.batches import Batch, Filter
 from stt_pipeline.store.results import transcriptions
@@ -88,10 +88,10 @@ def _of_batch(database: Database, batch: Batch, name: str, window: int) -> Itera
             matches = [(file, path) for file, path in paths if wanted in path.casefold() or name == file.uri]
             matching = [file for file, _ in matches]
             ids = transcriptions.ids(connection, matching) if matches else {}
-            originals = manifest.originals(connection, matching)
+            repeated = originals(connection, matching)
             last = store.end_of_window(connection, batch.id, after=last, window=window)
         for file, path in matches:
-            yield FoundFile(file, batch, path, ids.get(file.id), originals.get(file.id))
+            yield FoundFile(file, batch, path, ids.get(file.id), repeated.get(file.id))
 
 
 def _spellings(name: str) -> set[str]:

@@ -175,31 +175,6 @@ def save_probes(connection: Connection, found: Mapping[int, tuple[AudioInfo, byt
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Original:
-    """The first file with the same content as another file."""
-
-    id: int
-    batch_id: int
-    uri: str
-
-
-def originals(connection: Connection, some: Sequence[AudioFile]) -> dict[int, Original]:
-    """Return the first file with the same content for each file that is not the first, by file id."""
-    ids = [file.id for file in some if file.content_sha256 is not None]
-    if not ids:
-        return {}
-    copy, same = audio_files.alias("copy"), audio_files.alias("same")
-    first = select(func.min(same.c.id)).where(same.c.content_sha256 == copy.c.content_sha256)
-    rows = connection.execute(
-        select(copy.c.id.label("of"), audio_files.c.id, audio_files.c.batch_id, audio_files.c.uri)
-        .select_from(copy)
-        .join(audio_files, audio_files.c.id == first.correlate(copy).scalar_subquery())
-        .where(copy.c.id.in_(ids), audio_files.c.id < copy.c.id)
-    )
-    return {row.of: Original(row.id, row.batch_id, row.uri) for row in rows}
-
-
 def set_transcribed(connection: Connection, file_ids: Sequence[int]) -> None:
     """Set files to ``transcribed``, and clear their attempts and errors."""
     connection.execute(

@@ -27,9 +27,6 @@ PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
 priority_rank = case({name: rank for rank, name in enumerate(PRIORITIES)}, value=batches.c.priority)
 """The place of a batch in ``PRIORITIES``, for queries."""
 
-_DISPATCH_LOCK = 0x5354_5404  # "STT", 4
-_PARTITION_LOCK = 0x5354_5402  # "STT", 2: only one scan inserts partitions at a time
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -337,16 +334,3 @@ def lock_of_shards(connection: Connection, keys: Collection[str]) -> None:
         .order_by(batches.c.id)
         .with_for_update(key_share=True)
     )
-
-
-def lock_partitions(connection: Connection) -> None:
-    """Wait for the lock under which one scan inserts partitions, and hold it until ``connection`` is closed.
-
-    A range of dynamic partitions follows the order of insertion, so two batches must not insert at the same time.
-    """
-    connection.execute(select(func.pg_advisory_lock(_PARTITION_LOCK)))
-
-
-def lock_dispatch(connection: Connection) -> None:
-    """Lock dispatching until the end of the transaction: one dispatcher at a time counts shards and dispatches more."""
-    connection.execute(select(func.pg_advisory_xact_lock(_DISPATCH_LOCK)))
