@@ -90,12 +90,12 @@ def write_batch_row(
     context: dg.OpExecutionContext,
     database: ResourceParam[Database],
     sources: ResourceParam[AllowedSources],
-    notifier_for: ResourceParam[NotifierFor],
+    notifiers: ResourceParam[NotifierFor],
 ) -> None:
     """Create the batch, or fail with what is wrong about the request."""
     try:
         request = validated(BatchRequest, context.op_config)
-        warnings = delivery_warnings(request.notify_emails, notifier_for)
+        warnings = delivery_warnings(request.notify_emails, notifiers)
         batch = write_batch(database, request, allowed=sources, actor=Actor("Dagster UI"))
     except (InvalidRequestError, ConfigurationError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
