@@ -151,7 +151,7 @@ def test_every_command_of_the_readme_does_what_it_says(
     ]
     hint = ""
     for line in lines[1:]:
-        if line in _NEEDS_S3:
+        if line in _NEEDS_S3 or line == "make test":  # which runs this test
             continue
         if line == "make up":
             reader.leave_open(line, until="Ready after")
