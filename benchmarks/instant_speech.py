@@ -61,8 +61,8 @@ _SUMMARIZER = FixedSummarizer(
 
 defs = build_definitions(
     {
-        "transcriber_for": FixedBackend(FixedTranscriber(_SEGMENTS, model="instant")),
-        "diarizer_for": FixedBackend(InstantDiarizer()),
-        "summarizer_for": FixedBackend(_SUMMARIZER),
+        "transcribers": FixedBackend(FixedTranscriber(_SEGMENTS, model="instant")),
+        "diarizers": FixedBackend(InstantDiarizer()),
+        "summarizers": FixedBackend(_SUMMARIZER),
     }
 )

@@ -13,6 +13,7 @@ from stt_pipeline.defs.freshness import FRESHNESS_CHECKS, freshness_checks
 from stt_pipeline.defs.jobs import JOBS
 from stt_pipeline.defs.schedules import daily_maintenance
 from stt_pipeline.defs.sensors import SENSORS
+from stt_pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from dagster_aws.s3 import S3Resource
@@ -26,19 +27,27 @@ def build_definitions(
     Args:
         resource_overrides: replace resources by plain objects of the same interface, as tests do.
         s3: the connection to buckets; None uses the STT_S3_* variables.
+
+    Raises:
+        ConfigurationError: there is no resource of an overridden name.
     """
+    known = {
+        **resources.resources(s3),
+        "transcripts_parquet": io_managers.ParquetIOManager(dataset="transcripts"),
+        "minutes_parquet": io_managers.ParquetIOManager(dataset="minutes"),
+    }
+    overrides = resource_overrides or {}
+    if unknown := overrides.keys() - known.keys():
+        raise ConfigurationError(
+            f"There is no resource {', '.join(sorted(unknown))}. The resources are {', '.join(known)}."
+        )
     definitions = dg.Definitions(
         assets=[recordings(), *ASSETS],
         jobs=JOBS,
         asset_checks=FRESHNESS_CHECKS,
         sensors=[*SENSORS, freshness_checks],
         schedules=[daily_maintenance],
-        resources={
-            **resources.resources(s3),
-            "transcripts_parquet": io_managers.ParquetIOManager(dataset="transcripts"),
-            "minutes_parquet": io_managers.ParquetIOManager(dataset="minutes"),
-            **(resource_overrides or {}),
-        },
+        resources={**known, **overrides},
         # a process for each step would load the model again
         executor=dg.in_process_executor,
     )

@@ -13,6 +13,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from stt_pipeline.definitions import build_definitions, defs
 from stt_pipeline.defs.jobs import write_batch_row
+from stt_pipeline.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]
 HEAVY = (
@@ -149,3 +150,8 @@ def test_the_launchpad_of_create_batch_describes_every_field() -> None:
     config = write_batch_row.config_schema.config_type
     assert len(config.fields) > 5
     assert without_description(config.fields, "") == []
+
+
+def test_an_override_of_an_unknown_resource_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="There is no resource notifier_for"):
+        build_definitions({"notifier_for": object()})

@@ -15,7 +15,7 @@ from stt_pipeline.batches.ingest.objects import IngestConfig
 from stt_pipeline.batches.queries.progress import progress
 from stt_pipeline.batches.requests.batch_request import WatchRequest
 from stt_pipeline.batches.requests.create import create_watch
-from stt_pipeline.defs.resources import sources_resource
+from stt_pipeline.defs.resources import resources as defined_resources
 from stt_pipeline.defs.sensors.s3_audio import poll_watches, s3_audio_sensor
 from stt_pipeline.defs.sensors.s3_events import read_queues, s3_event_sensor
 from stt_pipeline.defs.sensors.time_limit import within
@@ -196,21 +196,21 @@ def test_a_look_at_what_does_not_answer_ends_with_the_reason_and_runs_have_patie
 ) -> None:
     watch = create_watch(product.database, WatchRequest(source_path=f"s3://{bucket}"), allowed=_sources())
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    _evaluate(product, s3_audio_sensor, sources_resource())
+    _evaluate(product, s3_audio_sensor, defined_resources()["sources"])
     assert "Could not connect to the endpoint URL" in str(_row(product, watch).error)
 
     def tries(sources: AllowedSources) -> int:
         assert sources.access is not None
         return int(sources.access.s3().meta.config.retries["total_max_attempts"])
 
-    with dg.build_resources({"sources": sources_resource()}, product.instance) as of_a_sensor:
+    with dg.build_resources({"sources": defined_resources()["sources"]}, product.instance) as of_a_sensor:
         assert tries(of_a_sensor.sources) == 3
 
     @dg.op
     def scan(sources: dg.ResourceParam[AllowedSources]) -> int:
         return tries(sources)
 
-    @dg.job(resource_defs={"sources": sources_resource()})
+    @dg.job(resource_defs={"sources": defined_resources()["sources"]})
     def of_a_run() -> None:
         scan()
 
