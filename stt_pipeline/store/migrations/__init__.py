@@ -3,6 +3,7 @@
 The version table has its own name, because Dagster keeps an ``alembic_version`` in the same database.
 """
 
+import threading
 from pathlib import Path
 
 from alembic import command
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, create_engine, text
 from stt_pipeline.errors import ConfigurationError
 
 VERSION_TABLE = "stt_alembic_version"
+_ALEMBIC = threading.Lock()  # it keeps the connection of a command in a module
 _UPGRADE_LOCK = 0x5354_5401  # "STT", 1: only one process migrates at a time
 
 
@@ -34,7 +36,7 @@ def upgrade(url: str) -> None:
     """
     engine = create_engine(url)
     try:
-        with engine.begin() as connection:
+        with _ALEMBIC, engine.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
             try:
                 command.upgrade(alembic_config(connection), "head")
