@@ -93,10 +93,10 @@ def report_preview(report: Report) -> dict[str, Any]:
     if figures.real_time_factor is not None:
         metadata["real-time factor"] = round(figures.real_time_factor, 4)
     if figures.avg_processing_time is not None:
-        metadata["busy seconds per file"] = round(figures.avg_processing_time, 2)
+        metadata["processing seconds per file"] = round(figures.avg_processing_time, 2)
     if figures.completed_at is not None:
         taken = figures.completed_at - figures.created_at
-        metadata["wall seconds"] = round(taken.total_seconds(), 1)
+        metadata["duration in seconds"] = round(taken.total_seconds(), 1)
         metadata["duration"] = str(timedelta(seconds=round(taken.total_seconds())))
     if report.examples:
         metadata["failures"] = dg.MetadataValue.md(_failures_md(report))
@@ -116,7 +116,7 @@ def compaction_preview(compaction: Compaction, root: "UPath") -> dict[str, Any]:
     metadata: dict[str, Any] = {
         # a row of `transcripts` is a recording
         "dagster/row_count": compaction.datasets["transcripts"].rows,
-        "files of shards": sum(its.shards for its in compaction.datasets.values()),
+        "shard files read": sum(its.shards for its in compaction.datasets.values()),
     }
     for dataset, its in compaction.datasets.items():
         metadata |= {

@@ -22,11 +22,10 @@ from stt_pipeline.defs.dagster_private import (
 )
 from stt_pipeline.defs.partition_versions import PartitionVersions
 from stt_pipeline.defs.run_tags import token_of
+from stt_pipeline.defs.shard_checks import SHOWN_FAILURES, ShardCheck, every_file_passed, table
 from stt_pipeline.defs.stages import STAGE_ASSETS, stage_of
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue.shards import Stage
-
-SHOWN_FAILURES = 20
 
 UP_TO_DATE = "nothing to do"
 """Name of the metadata of a partition that was asked for and is up to date."""
@@ -49,12 +48,14 @@ class ShardEvents(StepListener):
         *,
         describe: Callable[[ClaimedShard], Mapping[str, Any]],
         store: Callable[[ClaimedShard], None] | None,
+        checks: Mapping[str, ShardCheck],
     ) -> None:
         """Nothing is written before the first call."""
         self.failed: dict[str, str] = {}
         self._context = context
         self._describe = describe
         self._store = store
+        self._checks = checks
         self._versions = PartitionVersions(context, database)
         self._finished: list[ClaimedShard] = []
         self._flushed_at = time.monotonic()
@@ -153,12 +154,23 @@ class ShardEvents(StepListener):
         return bool(shard.failures or in_run or token_of(self._context.run) is None)
 
     def _evaluate(self, shards: Mapping[str, ClaimedShard]) -> None:
-        """Log the check's evaluation of each shard, after the materializations that they refer to."""
+        """Log the evaluation of each shard by each check, after the materializations that they refer to."""
         targets = latest_materializations(self._context.instance, self._context.asset_key, shards)
-        for check in self._context.selected_asset_check_keys:
-            for key, shard in shards.items():
-                target = check_target(self._context, targets.get(key))
-                self._context.log_event(_evaluation(check, shard, target))
+        for key, shard in shards.items():
+            for check in self._context.selected_asset_check_keys:
+                outcome = self._checks.get(check.name, every_file_passed)(shard)
+                self._context.log_event(
+                    dg.AssetCheckEvaluation(
+                        asset_key=check.asset_key,
+                        check_name=check.name,
+                        passed=outcome.passed,
+                        target_materialization_data=check_target(self._context, targets.get(key)),
+                        partition=key,
+                        severity=outcome.severity,
+                        description=outcome.description,
+                        metadata=outcome.metadata,
+                    )
+                )
 
     def _materialize(self, key: str, metadata: Mapping[str, Any], tags: Mapping[str, str]) -> None:
         self._context.log_event(
@@ -219,7 +231,12 @@ def figures(shard: ClaimedShard, stage: Stage) -> dict[str, Any]:
     if stage == "transcribe" and shard.new_audio_seconds:
         shown["real-time factor"] = round(shard.busy_seconds / shard.new_audio_seconds, 4)
     if failures:
-        shown["failures"] = dg.MetadataValue.md(_failure_table(failures))
+        shown["failures"] = dg.MetadataValue.md(
+            table(
+                ("file", "class", "error"),
+                [(failure.name, failure.error_class, failure.error) for failure in failures],
+            )
+        )
     return shown
 
 
@@ -227,39 +244,6 @@ def listed(reasons: Mapping[str, str]) -> list[str]:
     """Return a line for each of the first partitions with its reason, and the number of the others."""
     lines = [f"{key}: {reason}" for key, reason in list(reasons.items())[:SHOWN_FAILURES]]
     return [*lines, *([f"and {len(reasons) - SHOWN_FAILURES} more"] if len(reasons) > SHOWN_FAILURES else [])]
-
-
-def _failure_table(failures: Sequence[FileFailure]) -> str:
-    rows = [
-        f"| {_cell(failure.name)} | {failure.error_class} | {_cell(failure.error)} |"
-        for failure in failures[:SHOWN_FAILURES]
-    ]
-    more = len(failures) - len(rows)
-    return "\n".join(
-        ["| file | class | error |", "|---|---|---|", *rows, *([f"and {more} more"] if more else [])]
-    )
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
-
-
-def _evaluation(check: dg.AssetCheckKey, shard: ClaimedShard, target: Any) -> dg.AssetCheckEvaluation:
-    """Return the evaluation of a shard. A shard without a result does not pass, also if it failed in another step."""
-    failures = shard.failures or ([] if shard.done else shard.failed_elsewhere)
-    is_waiting = bool(failures) and not any(failure.final for failure in failures)
-    named = "; ".join(f"{failure.name}: {failure.error}" for failure in failures[:SHOWN_FAILURES])
-    return dg.AssetCheckEvaluation(
-        asset_key=check.asset_key,
-        check_name=check.name,
-        passed=not failures,
-        target_materialization_data=target,
-        partition=shard.key,
-        # also of evaluations that passed: the graph shows the severity of the newest one, whatever partition failed
-        severity=dg.AssetCheckSeverity.WARN if is_waiting else dg.AssetCheckSeverity.ERROR,
-        description=named or f"{shard.done} of {shard.shard.total} files passed.",
-        metadata={"files": shard.shard.total, "files failed": len(failures)},
-    )
 
 
 def _print(line: str) -> None:

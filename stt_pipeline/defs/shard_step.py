@@ -5,6 +5,7 @@ The work itself is in ``batches``; an asset names the step, its check and its me
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, cast
 
 import dagster as dg
@@ -21,6 +22,7 @@ from stt_pipeline.defs.dagster_private import (
 )
 from stt_pipeline.defs.partitions import audio_partitions
 from stt_pipeline.defs.run_tags import FAILED_RECORDINGS_TAG, tag_batch, token_of
+from stt_pipeline.defs.shard_checks import ShardCheck
 from stt_pipeline.defs.shard_events import ShardEvents, listed, repeat_up_to_date
 from stt_pipeline.defs.stages import CODE_VERSIONS, POOL, STAGE_ASSETS, stage_of
 from stt_pipeline.defs.worker_process import tag_process
@@ -49,15 +51,14 @@ def shard_asset(
     *,
     deps: Sequence[dg.AssetDep | dg.AssetsDefinition],
     kinds: set[str],
-    check: str,
-    check_description: str,
+    checks: Mapping[str, str],
     description: str,
     io_manager_key: str | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Return the decorator of an asset over shards; its stage determines group, pool and backfill policy.
 
     Args:
-        check: name of the asset's check, which has an evaluation for each partition.
+        checks: name and description of the asset's checks, each of which has an evaluation for each partition.
         io_manager_key: the IO manager that loads the asset's value; None for an asset without one.
     """
     stage = stage_of(name)
@@ -76,9 +77,8 @@ def shard_asset(
             code_version=CODE_VERSIONS.get(name),
             backfill_policy=dg.BackfillPolicy.multi_run(SHARDS_PER_RUN[stage]),
             check_specs=[
-                dg.AssetCheckSpec(
-                    check, asset=name, partitions_def=audio_partitions, description=check_description
-                )
+                dg.AssetCheckSpec(check, asset=name, partitions_def=audio_partitions, description=says)
+                for check, says in checks.items()
             ],
             io_manager_key=io_manager_key,
             dagster_type=None if io_manager_key else _NO_VALUE,
@@ -96,6 +96,7 @@ def run_step(
     work: Callable[[ShardClaims], None],
     describe: Callable[[ClaimedShard], Mapping[str, Any]],
     store: Callable[[ClaimedShard], None] | None = None,
+    checks: Mapping[str, ShardCheck] = MappingProxyType({}),
 ) -> Outputs:
     """Take the shards of the run through one step, log an event for each as it finishes, and yield the outputs.
 
@@ -105,6 +106,7 @@ def run_step(
         work: takes the claimed shards through the step.
         describe: returns metadata of a shard, besides the counts and durations that every asset shows.
         store: stores the results of a shard outside Postgres, before it is materialized.
+        checks: evaluate a shard, by the name of the check; a check without one passes if every file passed the step.
 
     Raises:
         dagster.Failure: the run may work on none of the shards, and the message gives the reason for each; or, in the
@@ -114,7 +116,7 @@ def run_step(
     # before the claim: a cancellation finds every run that has shards
     tag_batch(context.instance, context.run, context.partition_keys)
     tag_process(context.instance, context.run)
-    shard_events = ShardEvents(context, database, describe=describe, store=store)
+    shard_events = ShardEvents(context, database, describe=describe, store=store, checks=checks)
     claims = ShardClaims(
         database,
         _claim_request(context, config),

@@ -39,16 +39,30 @@ class Figures:
     @property
     def quality_notes(self) -> tuple[str, ...]:
         """Warnings for a reader, one phrase each; empty if the figures are good."""
-        notes = []
-        if self.quality is not None and self.quality < _LOW_QUALITY:
-            notes.append(f"low confidence ({self.quality:.2f} of 1)")
-        if self.untranscribed_speech_seconds > max(
+        return (*self.confidence_notes, *self.missing_text_notes, *self.hallucination_notes)
+
+    @property
+    def confidence_notes(self) -> tuple[str, ...]:
+        """A warning if the model was not sure of its words."""
+        if self.quality is None or self.quality >= _LOW_QUALITY:
+            return ()
+        return (f"low confidence ({self.quality:.2f} of 1)",)
+
+    @property
+    def missing_text_notes(self) -> tuple[str, ...]:
+        """A warning if much speech has no text."""
+        if self.untranscribed_speech_seconds <= max(
             _MAX_UNTRANSCRIBED_SECONDS, _MAX_UNTRANSCRIBED_SHARE * self.speech_seconds
         ):
-            notes.append(
-                f"{self.untranscribed_speech_seconds:.0f} s of {self.speech_seconds:.0f} s of speech without text"
-            )
-        if self.suspect_segments:
-            plural = "s" * (self.suspect_segments != 1)
-            notes.append(f"{self.suspect_segments} segment{plural} that may be hallucinated")
-        return tuple(notes)
+            return ()
+        return (
+            f"{self.untranscribed_speech_seconds:.0f} s of {self.speech_seconds:.0f} s of speech without text",
+        )
+
+    @property
+    def hallucination_notes(self) -> tuple[str, ...]:
+        """A warning if segments may be hallucinated."""
+        if not self.suspect_segments:
+            return ()
+        plural = "s" * (self.suspect_segments != 1)
+        return (f"{self.suspect_segments} segment{plural} that may be hallucinated",)

@@ -58,6 +58,7 @@ def test_a_report_shows_figures_failures_by_class_and_the_throughput() -> None:
     shown = report_preview(REPORT)
     assert (shown["files"], shown["succeeded"], shown["failed"]) == (1_207, 1_000, 207)
     assert (shown["audio hours"], shown["duration"]) == (512.5, "1 day, 2:03:00")
+    assert (shown["duration in seconds"], shown["processing seconds per file"]) == (93_780.0, 2.5)
     assert shown["failures"].md_str.split("\n") == [
         *("#### download: 7", "", "- **a.wav**: The file is gone.", ""),
         *("#### unreadable: 200", "", "- **b.wav**: It has 0 bytes.", "- **c.wav**: It is text.", ""),

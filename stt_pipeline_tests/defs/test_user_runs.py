@@ -78,7 +78,12 @@ def logged(product: Product, run_id: str, level: int = 20) -> list[str]:
 
 
 def evaluations(done: dg.ExecuteInProcessResult) -> dict[tuple[str, str], dg.AssetCheckEvaluation]:
-    return {(one.asset_key.path[-1], str(one.partition)): one for one in done.get_asset_check_evaluations()}
+    """Return the evaluations of the checks that fail where a file failed, by asset and partition."""
+    return {
+        (one.asset_key.path[-1], str(one.partition)): one
+        for one in done.get_asset_check_evaluations()
+        if one.check_name.startswith("every_")
+    }
 
 
 def stale_status(product: Product) -> CachingStaleStatusResolver:

@@ -25,7 +25,7 @@ from stt_pipeline.batches.queries.results import (
     minutes_rows,
     transcript_rows,
 )
-from stt_pipeline.batches.queries.review import review
+from stt_pipeline.batches.queries.review import review, transcripts_of_shard
 from stt_pipeline.batches.queries.search import search
 from stt_pipeline.batches.requests import lifecycle
 from stt_pipeline.batches.requests.backend_choice import FixedBackend
@@ -135,6 +135,7 @@ def _read(database: Database, batch_id: int) -> None:
     review(database, batch_id, 20)
     with database.begin() as connection:
         shard = shards.of_batch(connection, batch_id, 0, 1)[0]
+    transcripts_of_shard(database, shard.id, "")
     for asked in ("보고서를", '"다음 주"', "사다리 보고서"):
         for alone in (None, batch_id):
             first = search(database, asked, limit=20, batch_id=alone)

@@ -195,6 +195,17 @@ def transcription_options(options: BatchOptions, *, language: str = "") -> Trans
     )
 
 
+def expected_languages(options: BatchOptions, *, language: str = "") -> tuple[str, ...]:
+    """Return the languages that a batch expects its recordings to be in; empty if it expects none.
+
+    Args:
+        language: expected if the batch has no option ``language`` or ``languages``; empty for none.
+    """
+    if options.language:
+        return (options.language,)
+    return tuple(options.languages) or ((language,) if language else ())
+
+
 def document_options(options: BatchOptions) -> DocumentOptions:
     """Return the language and facts of the documents of a batch."""
     return DocumentOptions(options.output_language, options.place, tuple(options.attendees))

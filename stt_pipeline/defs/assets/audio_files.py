@@ -17,8 +17,9 @@ from stt_pipeline.store.database import Database
     "audio_files",
     deps=[all_of("audio_manifest")],
     kinds={"python", "postgres", "table"},
-    check="every_file_readable",
-    check_description="Every file of the shard is audio that can be decoded, within the size limit.",
+    checks={
+        "every_file_readable": "Every file of the shard is audio that can be decoded, within the size limit."
+    },
     description="Duration, sample rate, channels, codec and container of each audio file of a shard.",
 )
 def audio_files(

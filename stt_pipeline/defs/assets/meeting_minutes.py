@@ -22,8 +22,7 @@ from stt_pipeline.store.database import Database
     "meeting_minutes",
     deps=[speaker_turns],
     kinds={"python", "postgres", "parquet"},
-    check="every_transcript_has_minutes",
-    check_description="Every transcript of the shard has minutes.",
+    checks={"every_transcript_has_minutes": "Every transcript of the shard has minutes."},
     description="The minutes of each recording, in Postgres and Parquet.",
     io_manager_key="minutes_parquet",
 )

@@ -29,8 +29,9 @@ _MAILS = {
     "notifications",
     deps=[meeting_minutes],
     kinds={"python", "postgres"},
-    check="every_mail_handed_over",
-    check_description="The mail server, or the outbox, accepted every mail with minutes of the shard.",
+    checks={
+        "every_mail_handed_over": "The mail server, or the outbox, accepted every mail with minutes of the shard."
+    },
     description="Mails with the minutes of each recording, to the notify_emails of its batch.",
 )
 def notifications(

@@ -22,8 +22,7 @@ from stt_pipeline.store.database import Database
     "speaker_turns",
     deps=[transcripts],
     kinds={"python", "postgres", "parquet"},
-    check="every_transcript_diarized",
-    check_description="Diarization succeeded for every transcript.",
+    checks={"every_transcript_diarized": "Diarization succeeded for every transcript."},
     description="The speaker turns of each recording, and its transcript with speakers, in Postgres and Parquet.",
     io_manager_key="transcripts_parquet",
 )

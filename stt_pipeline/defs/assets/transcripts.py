@@ -14,6 +14,7 @@ from stt_pipeline.batches.stages.transcribe import transcribe_files
 from stt_pipeline.defs.assets.audio_files import audio_files
 from stt_pipeline.defs.previews import SHOWN_FILES, transcript_preview
 from stt_pipeline.defs.shard_step import Outputs, ShardConfig, run_step, shard_asset
+from stt_pipeline.defs.transcript_checks import TRANSCRIPT_CHECKS, transcript_checks
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.transcriber import Transcriber
 from stt_pipeline.store.database import Database
@@ -23,8 +24,10 @@ from stt_pipeline.store.database import Database
     "transcripts",
     deps=[audio_files],
     kinds={"python", "postgres", "table"},
-    check="every_readable_file_transcribed",
-    check_description="Every file that could be decoded has a transcript.",
+    checks={
+        "every_readable_file_transcribed": "Every file that could be decoded has a transcript.",
+        **TRANSCRIPT_CHECKS,
+    },
     description="The words of each recording with their times and probabilities.",
 )
 def transcripts(
@@ -50,4 +53,13 @@ def transcripts(
         found = first_transcriptions(database, shard.shard.id, SHOWN_FILES)
         return transcript_preview(found)
 
-    yield from run_step(context, config, database, settings, sources, work=work, describe=describe)
+    yield from run_step(
+        context,
+        config,
+        database,
+        settings,
+        sources,
+        work=work,
+        describe=describe,
+        checks=transcript_checks(database, settings.language),
+    )
