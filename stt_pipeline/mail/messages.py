@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from stt_pipeline.durations import clock
-from stt_pipeline.mail.labels import labels
+from stt_pipeline.mail.labels import error_texts, labels
 from stt_pipeline.mail.mail import Mail, message_id
 from stt_pipeline.notify.events import Attachment, BatchEnded, Event, MinutesReady
 
@@ -16,9 +16,13 @@ MAX_SUBJECT_CHARACTERS = 120
 
 @dataclass(frozen=True, slots=True)
 class _FailureGroup:
-    """Failed files of one error class: their number, and the first few as (file name, message)."""
+    """Failed files of one error class: their number, and the first few as (file name, message).
 
-    error_class: str
+    Messages are English, so they are empty in a mail of another language; ``explanation`` says what they mean.
+    """
+
+    label: str
+    explanation: str
     count: int
     examples: tuple[tuple[str, str], ...]
 
@@ -48,8 +52,7 @@ def _minutes_mail(event: MinutesReady, recipient: str) -> Mail:
         word=word,
         language=event.language,
         name=event.name,
-        length=clock(event.duration),
-        speakers=event.speakers,
+        facts_shown=event.facts,
         minutes=event.minutes,
         notes=(*event.notes, *((word["too_large"],) if event.is_too_large else ())),
         link=event.link,
@@ -58,18 +61,13 @@ def _minutes_mail(event: MinutesReady, recipient: str) -> Mail:
 
 def _batch_report_mail(event: BatchEnded, recipient: str) -> Mail:
     word = labels(event.language)
-    failures = [
-        _FailureGroup(
-            kind, count, tuple((file, text) for file, shown, text in event.examples if shown == kind)
-        )
-        for kind, count in sorted(event.failures_by_class.items(), key=lambda group: (-group[1], group[0]))
-    ]
     took = (event.completed_at - event.created_at).total_seconds() if event.completed_at else None
     status = word.get(f"status_{event.status}", event.status)
     files = word["some_failed" if event.failed else "all_files"].format(
         total=f"{event.total:,}", failed=f"{event.failed:,}"
     )
     facts = [
+        *event.facts,
         (word["status"], f"{status}, {files}" if event.failed else status),
         (word["total"], f"{event.total:,}"),
         (word["completed"], f"{event.completed:,}"),
@@ -97,10 +95,27 @@ def _batch_report_mail(event: BatchEnded, recipient: str) -> Mail:
         language=event.language,
         name=event.name,
         facts_shown=facts,
-        failures=failures,
+        failures=_failure_groups(event),
         digest=event.digest,
         link=event.link,
     )
+
+
+def _failure_groups(event: BatchEnded) -> list[_FailureGroup]:
+    """Return the failures by error class, the most frequent first."""
+    by_count = sorted(event.failures_by_class.items(), key=lambda group: (-group[1], group[0]))
+    return [
+        _FailureGroup(
+            *error_texts(error_class, event.language),
+            count,
+            tuple(
+                (file, "" if event.language == "ko" else message)
+                for file, of_class, message in event.examples
+                if of_class == error_class
+            ),
+        )
+        for error_class, count in by_count
+    ]
 
 
 def render_mail(

@@ -58,6 +58,13 @@ def meeting_time(file_name: str, language: str) -> str:
     return f"{moment:%Y-%m-%d}{time}"
 
 
+def place_and_attendees(options: DocumentOptions, language: str) -> list[tuple[str, str]]:
+    """Return (label, value) of the place and the attendees, where they are known."""
+    word = labels(language)
+    facts = [(word["place"], options.place), (word["attendees"], ", ".join(options.attendees))]
+    return [(label, value) for label, value in facts if value]
+
+
 def meeting_facts(
     file_name: str, duration: float, speakers: Sequence[str], options: DocumentOptions, *, language: str
 ) -> list[tuple[str, str]]:
@@ -71,8 +78,7 @@ def meeting_facts(
     word = labels(language)
     facts = [
         (word["when"], meeting_time(file_name, language)),
-        (word["place"], options.place),
-        (word["attendees"], ", ".join(options.attendees)),
+        *place_and_attendees(options, language),
         (word["recording"], file_name),
         (word["length"], clock(duration)),
         (word["speakers"], ", ".join(speakers) or word["none"]),

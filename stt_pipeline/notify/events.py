@@ -1,4 +1,7 @@
-"""The events that notifiers deliver. Each holds the values that a message shows, and no more."""
+"""The events that notifiers deliver. Each holds the values that a message shows, and no more.
+
+Speakers have names for readers (화자 1, Speaker 1), and facts and notes are in the language of the message.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,8 +28,7 @@ class MinutesReady:
         id: unique over installations and restored databases; equal when the same minutes are delivered again.
         name: file name of the recording.
         language: of the message: "ko" for Korean, any other code for English.
-        duration: length of the recording, in seconds.
-        speakers: labels of the speakers.
+        facts: (label, value) of the head: when, where, who, which recording; only what is known.
         notes: notes about the transcript that a reader must see.
         minutes: the minutes.
         day: in the file's name; without one there, when the recording was added to its batch.
@@ -38,8 +40,7 @@ class MinutesReady:
     id: str
     name: str
     language: str
-    duration: float
-    speakers: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
     minutes: Minutes
     day: date
@@ -50,12 +51,21 @@ class MinutesReady:
 
 @dataclass(frozen=True, slots=True)
 class DigestEntry:
-    """A recording in a digest: the name of its file, its minutes' title and summary, and a link to them or an empty text."""
+    """A recording in a digest.
+
+    Attributes:
+        name: file name of the recording.
+        title: of the minutes.
+        summary: of the minutes.
+        link: to the minutes and the transcript, or empty.
+        when: date of the meeting, with the time if that is known, as text; empty if the file's name has none.
+    """
 
     name: str
     title: str
     summary: str
     link: str = ""
+    when: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,7 @@ class BatchEnded:
         day: when it ended, in the installation's time zone.
         language: of the message: "ko" for Korean, any other code for English.
         link: address of all minutes and transcripts of the batch; empty as :attr:`MinutesReady.link`.
+        facts: (label, value) of what is known of its meetings: place, attendees.
         digest: the minutes, where the batch sends them together; else None.
     """
 
@@ -115,6 +126,7 @@ class BatchEnded:
     without_speech: int = 0
     names_without_speech: tuple[str, ...] = ()
     link: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
     digest: Digest | None = None
 
 

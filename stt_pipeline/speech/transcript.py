@@ -66,20 +66,6 @@ class SpeakerTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class TranscriptHeader:
-    """What a mail shows of a transcript. ``duration`` is in seconds; ``speakers`` are sorted labels.
-
-    ``has_text`` is false for a recording without speech.
-    """
-
-    language: str
-    duration: float
-    speakers: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    has_text: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Transcript:
     """All segments of one recording, in order of time.
 

@@ -50,7 +50,8 @@ def test_each_recipient_gets_each_event_once(database: Database, tmp_path: Path)
     assert minutes == again
     (event,) = minutes
     assert isinstance(event, MinutesReady)
-    assert (event.name, event.minutes.title, event.speakers) == ("a.wav", "Title", ("SPEAKER_00",))
+    assert (event.name, event.minutes.title) == ("a.wav", "Title")
+    assert ("화자", "화자 1") in event.facts
 
     notifier.deliveries.clear()
     for _ in range(2):

@@ -1,5 +1,6 @@
 """Which mails a batch sends: one for each recording, one digest, or the report only; none for recordings without speech."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,9 +14,13 @@ from stt_pipeline.batches.requests.retry import retry
 from stt_pipeline.batches.stages.mail_content import MailContent
 from stt_pipeline.batches.stages.publish import notify, write_minutes
 from stt_pipeline.batches.stages.report import close_batch
+from stt_pipeline.mail.messages import rendered
+from stt_pipeline.minutes.model import ActionItem
+from stt_pipeline.minutes.notes import KOREAN_NOTES
 from stt_pipeline.minutes.summarizer import FixedSummarizer
 from stt_pipeline.notify.events import BatchEnded, MinutesReady
 from stt_pipeline.notify.notifier import RecordingNotifier
+from stt_pipeline.speech.engine import DEMO_NOTE
 from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store import tables
@@ -204,6 +209,72 @@ def test_minutes_are_attached_and_linked_with_the_day_in_the_time_zone(
     ended = notifier.deliveries[-1][0]
     assert isinstance(ended, BatchEnded)
     assert ended.link == f"https://stt.example.com/api/v1/admin/stt-batches/{batch.id}/export?format=docx"
+
+
+class WithNote(CountingTranscriber):
+    """Adds the note of the demo model."""
+
+    def hear(self, recording: Recording, sound: Sound) -> Transcript:
+        return replace(super().hear(recording, sound), notes=(DEMO_NOTE,))
+
+
+@pytest.mark.parametrize(
+    ("language", "when", "place", "attendees", "speaker", "note"),
+    [
+        ("", "일시: 2026년 3월 5일(목) 14:00", "장소", "참석자", "화자", KOREAN_NOTES[DEMO_NOTE]),
+        ("en", "Date: 2026-03-05 14:00", "Place", "Attendees", "Speaker", DEMO_NOTE),
+    ],
+)
+def test_mails_have_the_head_the_names_of_speakers_and_the_notes_of_documents(
+    database: Database,
+    tmp_path: Path,
+    language: str,
+    when: str,
+    place: str,
+    attendees: str,
+    speaker: str,
+    note: str,
+) -> None:
+    name = "20260305_140000 주간 회의.wav"
+    write_tone(tmp_path / "in" / name, 5.0)
+    options = {"place": "3층 회의실", "attendees": ["김 과장", "이 대리"], "output_language": language}
+    batch, _, keys = scanned(database, tmp_path / "in", notify_emails=[KIM], options=options)
+    notifier = RecordingNotifier()
+    minutes = FixedSummarizer("Title", action_items=(ActionItem("제출", "SPEAKER_00"),))
+    transcribe(database, keys, WithNote())
+    with claim_shards(database, keys, stage="publish") as work:
+        write_minutes(work, lambda options: minutes)
+        notify(work, lambda recipient: notifier, MailContent("md"))
+    report(database, batch.id, notifier)
+    (event, _), (ended, _) = notifier.deliveries
+    assert isinstance(event, MinutesReady) and isinstance(ended, BatchEnded)
+    shown = [f"{label}: {value}" for label, value in event.facts]
+    assert shown[:4] == [when, f"{place}: 3층 회의실", f"{attendees}: 김 과장, 이 대리", shown[3]]
+    assert name in shown[3] and shown[-1].endswith(f"{speaker} 1")
+    assert [item.owner for item in event.minutes.action_items] == [f"{speaker} 1"]
+    assert event.notes == (note,)
+    assert ended.facts == event.facts[1:3]
+    assert event.attachment and "SPEAKER_" not in event.attachment.content.decode()
+    mail = rendered(event, KIM)
+    assert "SPEAKER_" not in mail.text + mail.html
+
+
+def test_a_digest_has_the_time_of_each_meeting_in_the_language_of_the_batch(
+    database: Database, tmp_path: Path
+) -> None:
+    write_tone(tmp_path / "in" / "20260305_140000 주간 회의.wav")
+    write_tone(tmp_path / "in" / "인터뷰.wav", 2.0)
+    batch, _, keys = scanned(database, tmp_path / "in", notify_emails=[KIM], options={"mail": "digest"})
+    notifier = RecordingNotifier()
+    transcribe(database, keys, CountingTranscriber())
+    publish(database, keys, notifier)
+    report(database, batch.id, notifier)
+    _, ended = _events(notifier)
+    assert ended and ended.digest
+    assert {entry.name: entry.when for entry in ended.digest.entries} == {
+        "20260305_140000 주간 회의.wav": "2026년 3월 5일(목) 14:00",
+        "인터뷰.wav": "",
+    }
 
 
 def test_the_day_of_a_recording_is_that_in_its_name() -> None:

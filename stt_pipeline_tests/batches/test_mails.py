@@ -21,8 +21,6 @@ from stt_pipeline.notify.notifier import Notifier
 from stt_pipeline.notify.recipients import Recipient
 from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.manifest import files
-from stt_pipeline.store.results import transcriptions
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, report, scanned, write_tone
 from stt_pipeline_tests.batches.stage_runs import (
     claim_shards,
@@ -221,16 +219,3 @@ def test_files_that_are_reopened_during_the_report_keep_the_batch_open(
     assert progress(database, batch.id).status == "processing"
     transcribe(database, keys, CountingTranscriber(), run_id="of a user")
     assert statuses_of(database, batch.id) == {"a.wav": "success", "bad.wav": "failed unreadable"}
-
-
-def test_a_mail_shows_the_header_of_the_stored_transcript(database: Database, tmp_path: Path) -> None:
-    write_tone(tmp_path / "in" / "a.wav")
-    batch, _, keys = scanned(database, tmp_path / "in")
-    transcribe(database, keys, CountingTranscriber())
-    with database.begin() as connection:
-        found = list(files.of_batch(connection, batch.id))
-        (header,) = transcriptions.headers(connection, found).values()
-        (stored,) = transcriptions.of_files(connection, found).values()
-    whole = stored.transcript
-    assert (header.language, header.duration, header.notes) == (whole.language, whole.duration, whole.notes)
-    assert header.speakers == whole.speakers == ("SPEAKER_00",)

@@ -1,13 +1,14 @@
 """The text of mails, and that text from a transcript cannot break them."""
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from stt_pipeline.errors import InvalidRequestError
-from stt_pipeline.mail.labels import LABELS
+from stt_pipeline.errors import ErrorClass, InvalidRequestError
+from stt_pipeline.mail.labels import ERROR_CLASSES, LABELS
 from stt_pipeline.mail.mail import Mail, address, message_id
 from stt_pipeline.mail.messages import rendered
 from stt_pipeline.minutes.model import ActionItem, Minutes
@@ -60,11 +61,15 @@ def test_minutes_are_in_text_and_html_with_korean_labels() -> None:
     mail = minutes_mail(link="https://stt.example.com/7")
     assert mail.subject == "[회의록] 2026-11-22 예산, 채용 - 주간 회의.m4a"
     page = Page(mail.html)
+    facts = MINUTES_READY.facts
     for text in (page.text, mail.text):
+        assert (
+            text.index("2026년 11월 22일(일) 14:00")
+            < text.index("3층 회의실")
+            < text.index("김 과장, 이 대리")
+        )
         for part in (
-            "주간 회의.m4a",
-            "1:02:05",
-            "SPEAKER_00",
+            *(f"{label}: {value}" if text is mail.text else f"{label} {value}" for label, value in facts),
             "결정 사항",
             "예산안 제출",
             "김 과장",
@@ -89,20 +94,30 @@ def test_the_labels_of_both_languages_are_the_same_set() -> None:
     assert LABELS["ko"].keys() - statuses == LABELS["en"].keys()
 
 
+def test_every_error_class_has_a_label_and_an_explanation_in_both_languages() -> None:
+    assert all(texts.keys() == set(get_args(ErrorClass)) for texts in ERROR_CLASSES.values())
+    for error_class in get_args(ErrorClass):
+        for language, is_korean in (("ko", True), ("en", False)):
+            label, explanation = ERROR_CLASSES[language][error_class]
+            assert explanation.endswith(".") and len(explanation) > len(label) > 0
+            assert [bool(re.search("[가-힣]", text)) for text in (label, explanation)] == [is_korean] * 2
+
+
 def test_empty_minutes_have_no_empty_sections() -> None:
     empty = Minutes("말소리 없음", "이 녹음에서 말소리를 찾지 못했습니다.")
-    mail = minutes_mail(minutes=empty, duration=0.0, speakers=(), notes=())
+    mail = minutes_mail(minutes=empty, facts=(), notes=())
     page = Page(mail.html)
     assert empty.summary in page.text and "할 일" not in page.text and "결정 사항" not in mail.text
 
 
 def test_text_from_a_transcript_is_escaped() -> None:
     minutes = Minutes(EVIL, EVIL, (EVIL,), (EVIL,), (ActionItem(EVIL, EVIL, EVIL),), (EVIL,))
-    page = Page(minutes_mail(minutes=minutes, notes=(EVIL,), name=EVIL).html)
+    page = Page(minutes_mail(minutes=minutes, notes=(EVIL,), facts=((EVIL, EVIL),)).html)
     assert not [tag for tag, _ in page.tags if tag in ("script", "a")]
     assert page.text.count("<script>alert('x')</script>") >= 7
-    digest = Digest((DigestEntry(EVIL, EVIL, EVIL),))
-    page = Page(report_mail(name=EVIL, examples=((EVIL, "unreadable", EVIL),), digest=digest).html)
+    digest = Digest((DigestEntry(EVIL, EVIL, EVIL, when=EVIL),))
+    failed = {"failures_by_class": {"unreadable": 1}, "examples": ((EVIL, "unreadable", EVIL),)}
+    page = Page(report_mail(name=EVIL, language="en", facts=((EVIL, EVIL),), digest=digest, **failed).html)
     assert not [tag for tag, _ in page.tags if tag == "script"]
 
 
@@ -117,9 +132,40 @@ def test_a_batch_report_has_counts_hours_duration_and_failures_by_class() -> Non
     assert mail.subject == "[음성 변환 결과] 2026-11-23 연말 회의: 완료, 파일 12,000개 중 10개 실패"
     page = Page(mail.html)
     for text in (page.text, mail.text):
-        for part in ("12,000", "11,990", "8,123:30:00", "30:00:00", "unreadable", "It holds text.", "b.mp3"):
+        for part in ("12,000", "11,990", "8,123:30:00", "30:00:00"):
             assert part in text
-    assert page.text.index("unreadable") < page.text.index("download")  # most frequent first
+        unreadable, download = (
+            text.index(ERROR_CLASSES["ko"][kind][0]) for kind in ("unreadable", "download")
+        )
+        assert unreadable < download  # most frequent first
+
+
+def test_failures_are_explained_in_korean_with_file_names_and_without_english_messages() -> None:
+    mail = report_mail()
+    for text in (mail.text, Page(mail.html).text):
+        for part in (*ERROR_CLASSES["ko"]["unreadable"], "a.mp3", *ERROR_CLASSES["ko"]["download"], "b.mp3"):
+            assert part in text
+        for part in ("unreadable", "download", "It holds text.", "403"):
+            assert part not in text
+
+
+def test_failures_have_their_messages_in_english() -> None:
+    mail = report_mail(language="en")
+    for text in (mail.text, Page(mail.html).text):
+        for part in (*ERROR_CLASSES["en"]["unreadable"], "a.mp3", "It holds text.", "b.mp3", "403"):
+            assert part in text
+        assert not re.search("[가-힣]", text.replace(BATCH_ENDED.name, ""))
+
+
+def test_an_unknown_error_class_is_explained_as_an_internal_error() -> None:
+    mail = report_mail(failures_by_class={"of a newer version": 1}, examples=())
+    assert ERROR_CLASSES["ko"]["internal"][1] in mail.text
+
+
+def test_a_report_has_place_and_attendees_at_its_head() -> None:
+    mail = report_mail(facts=(("장소", "본사 대회의실"), ("참석자", "김 과장, 이 대리")))
+    for text in (mail.text, Page(mail.html).text):
+        assert text.index("본사 대회의실") < text.index("김 과장, 이 대리") < text.index("상태")
 
 
 @pytest.mark.parametrize(
@@ -164,14 +210,14 @@ def test_recordings_without_speech_are_in_the_report() -> None:
 )
 def test_a_digest_has_the_minutes_then_counts_and_a_link(language: str, words: tuple[str, ...]) -> None:
     entries = (
-        DigestEntry("a.wav", "예산", "예산을 정했다.", "https://stt.example.com/1"),
+        DigestEntry("a.wav", "예산", "예산을 정했다.", "https://stt.example.com/1", "2026-11-22 14:00"),
         DigestEntry("b.wav", "채용", "뽑는다."),
     )
     digest = Digest(entries, others=1_200, repeated=2)
     mail = report_mail(language=language, digest=digest, link="https://stt.example.com/all")
     page = Page(mail.html)
     for text in (mail.text, page.text):
-        for part in (*words, "a.wav", "예산을 정했다.", "채용"):
+        for part in (*words, "2026-11-22 14:00", "a.wav", "예산을 정했다.", "채용"):
             assert part in text
     links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
     assert links == ["https://stt.example.com/1", "https://stt.example.com/all"]

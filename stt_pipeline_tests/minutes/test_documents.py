@@ -1,6 +1,7 @@
 """What readers of documents see: when, where and who, names of speakers, notes in their language, and an A4 page."""
 
 import io
+import re
 from datetime import UTC, datetime, timedelta
 
 import docx
@@ -69,7 +70,17 @@ def test_the_head_has_time_place_and_attendees() -> None:
     assert not {"일시", "장소", "참석자"} & set(unknown.replace(":", " ").split())
 
 
-@pytest.mark.parametrize("format", ["md", "txt", "srt", "vtt"])
+def test_a_page_has_the_same_head_names_and_notes() -> None:
+    page = written("html").decode()
+    facts = ExportContent(NAME, TRANSCRIPT, MINUTES, (), OPTIONS).document().facts
+    assert [label for label, _ in facts] == ["일시", "장소", "참석자", "녹음", "길이", "화자"]
+    assert re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", page) == list(facts)
+    assert "<td>화자 10</td>" in page
+    assert "demo 모델로" in page
+    assert DEMO_NOTE not in page
+
+
+@pytest.mark.parametrize("format", ["md", "txt", "srt", "vtt", "html"])
 def test_speakers_have_names_in_texts_for_readers(format: str) -> None:
     text = written(format).decode()
     assert "화자 1" in text

@@ -11,8 +11,14 @@ MINUTES_READY = MinutesReady(
     id="7",
     name="주간 회의.m4a",
     language="ko",
-    duration=3725.0,
-    speakers=("SPEAKER_00",),
+    facts=(
+        ("일시", "2026년 11월 22일(일) 14:00"),
+        ("장소", "3층 회의실"),
+        ("참석자", "김 과장, 이 대리"),
+        ("녹음", "주간 회의.m4a"),
+        ("길이", "1:02:05"),
+        ("화자", "화자 1"),
+    ),
     notes=("demo 모델은 작은 어휘만 압니다.",),
     minutes=Minutes(
         title="예산, 채용",
@@ -21,7 +27,7 @@ MINUTES_READY = MinutesReady(
         decisions=("예산을 300만 원으로 결정했습니다.",),
         action_items=(
             ActionItem("예산안 제출", "김 과장", "12월 3일"),
-            ActionItem("회의록 정리", "SPEAKER_00"),
+            ActionItem("회의록 정리", "화자 1"),
         ),
         keywords=("예산", "채용"),
     ),

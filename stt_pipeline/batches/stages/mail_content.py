@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from stt_pipeline.audio.address import display_name
 from stt_pipeline.batches.keys import clean_name
 from stt_pipeline.batches.requests.options import BatchOptions, document_options
-from stt_pipeline.minutes.exports import export, export_format
+from stt_pipeline.minutes.exports import ExportContent, export_format
 from stt_pipeline.minutes.meeting_facts import meeting_time
 from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.notify.events import Attachment
@@ -59,18 +59,17 @@ class MailContent:
         format = "docx" if self.attach == "none" else self.attach
         return f"{self.public_url}/api/v1/admin/{path}/export?format={format}" if self.public_url else ""
 
-    def attachment(self, stored: Transcription, minutes: Minutes, options: BatchOptions) -> Attachment:
-        """Return the minutes and the transcript as a file, of any size."""
+    def recording(self, stored: Transcription, minutes: Minutes, options: BatchOptions) -> ExportContent:
+        """Return a recording as mails and their attachments show it."""
         name = display_name(stored.audio_file_path)
-        content = export(
-            self.attach,
-            name=name,
-            transcript=stored.transcript,
-            minutes=minutes,
-            turns=stored.turns,
-            options=document_options(options),
+        return ExportContent(name, stored.transcript, minutes, stored.turns, document_options(options))
+
+    def attachment(self, recording: ExportContent) -> Attachment:
+        """Return the minutes and the transcript as a file, of any size."""
+        format = export_format(self.attach)
+        return Attachment(
+            f"{clean_name(recording.name)}.{self.attach}", format.write(recording), format.media_type
         )
-        return Attachment(f"{clean_name(name)}.{self.attach}", content, export_format(self.attach).media_type)
 
 
 NOTHING_ATTACHED: Final = MailContent()

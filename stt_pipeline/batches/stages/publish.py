@@ -19,7 +19,6 @@ from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.minutes.summarizer import Summarizer
 from stt_pipeline.notify.events import MinutesReady
 from stt_pipeline.notify.notifier import NotifierFor, opened
-from stt_pipeline.speech.transcript import TranscriptHeader
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
 from stt_pipeline.store.queue import shards
@@ -105,27 +104,28 @@ def notify(
 
     def read(
         connection: Connection, shard: ClaimedShard, some: Sequence[AudioFile]
-    ) -> Mapping[int, tuple[Summary, TranscriptHeader | None]]:
+    ) -> Mapping[int, tuple[Summary, bool | None]]:
         minutes = summaries.of_files(connection, _unpublished(some))
-        headers = (
-            transcriptions.headers(connection, _unpublished(some)) if _mails_each(connection, shard) else {}
+        # only of shards whose minutes are mailed one by one
+        have_text = (
+            transcriptions.have_text(connection, _unpublished(some)) if _mails_each(connection, shard) else {}
         )
-        return {file_id: (summary, headers.get(file_id)) for file_id, summary in minutes.items()}
+        return {file_id: (summary, have_text.get(file_id)) for file_id, summary in minutes.items()}
 
     def step(
-        shard: ClaimedShard, file: AudioFile, known: tuple[Summary, TranscriptHeader | None] | None
+        shard: ClaimedShard, file: AudioFile, known: tuple[Summary, bool | None] | None
     ) -> Work[None] | None:
         is_due = is_to_process("notify", shard, file, results_of(file, has_minutes=known is not None))
         return partial(delivered, shard, file, *known) if is_due and known else None
 
     def delivered(
-        shard: ClaimedShard, file: AudioFile, summary: Summary, header: TranscriptHeader | None
+        shard: ClaimedShard, file: AudioFile, summary: Summary, has_text: bool | None
     ) -> Done[None]:
         of_shard = reasons.setdefault(shard.key, [])
-        if header and not header.has_text:
+        if has_text is False:
             of_shard.append(f"{display_name(file.uri)} has no speech, so its minutes are not mailed.")
-        elif header:
-            of_shard += _deliver_minutes(claims, shard, file, header, summary, notifier_for, content)
+        elif has_text:
+            of_shard += _deliver_minutes(claims, shard, file, summary, notifier_for, content)
         return Done(file, None, file.duration or 0.0)
 
     def write(connection: Connection, shard: ClaimedShard, done: Sequence[Done[None]]) -> None:
@@ -172,7 +172,6 @@ def _deliver_minutes(
     claims: ShardClaims,
     shard: ClaimedShard,
     file: AudioFile,
-    header: TranscriptHeader,
     summary: Summary,
     notifier_for: NotifierFor,
     content: MailContent,
@@ -186,7 +185,7 @@ def _deliver_minutes(
 
     def event_of(stored: Transcription | None) -> MinutesReady:
         if stored is not None:
-            made.append(_event(shard.options, file, stored, header, summary, content))
+            made.append(_event(shard.options, file, stored, summary, content))
         return made[0]
 
     for recipient in recipients_of(shard.batch):
@@ -216,26 +215,21 @@ def _deliver_minutes(
 
 
 def _event(
-    options: BatchOptions,
-    file: AudioFile,
-    stored: Transcription,
-    header: TranscriptHeader,
-    summary: Summary,
-    content: MailContent,
+    options: BatchOptions, file: AudioFile, stored: Transcription, summary: Summary, content: MailContent
 ) -> MinutesReady:
-    attachment = content.attachment(stored, summary.minutes, options) if content.attach != "none" else None
-    name = display_name(file.uri)
+    recording = content.recording(stored, summary.minutes, options)
+    document = recording.document()
+    attachment = content.attachment(recording) if content.attach != "none" else None
     is_too_large = attachment is not None and len(attachment.content) > MAX_ATTACHMENT_BYTES
     return MinutesReady(
         # ids start again in a new database, and mail servers drop a message id that they know
         id=f"{summary.id}.{file.created_at.timestamp():.0f}",
-        name=name,
-        language=options.output_language or header.language,
-        duration=header.duration,
-        speakers=header.speakers,
-        notes=header.notes,
-        minutes=summary.minutes,
-        day=content.day_of_recording(name, file.created_at),
+        name=recording.name,
+        language=document.language,
+        facts=tuple(document.facts),
+        notes=tuple(document.notes),
+        minutes=document.minutes or summary.minutes,
+        day=content.day_of_recording(recording.name, file.created_at),
         link=content.link_to_transcription(stored.id),
         attachment=None if is_too_large else attachment,
         is_too_large=is_too_large,

@@ -10,10 +10,11 @@ from stt_pipeline.audio.address import display_name
 from stt_pipeline.batches.execution.batch_claim import BatchClaim
 from stt_pipeline.batches.queries.progress import Progress, progress
 from stt_pipeline.batches.queries.review import ToReview, review
-from stt_pipeline.batches.requests.options import BatchOptions
+from stt_pipeline.batches.requests.options import BatchOptions, document_options
 from stt_pipeline.batches.stages.delivery import deliver_once, mail_of
 from stt_pipeline.batches.stages.mail_content import NOTHING_ATTACHED, MailContent
 from stt_pipeline.errors import ConfigurationError, EmailError, SttError
+from stt_pipeline.minutes.meeting_facts import meeting_time, place_and_attendees
 from stt_pipeline.notify.events import BatchEnded, Digest, DigestEntry
 from stt_pipeline.notify.notifier import NotifierFor
 from stt_pipeline.notify.recipients import Recipient
@@ -119,16 +120,12 @@ def _deliver_report(
         **batch.options
     )  # the limits may have been others when they were written
     is_digest = mail_of(options, figures.total_files) == "digest"
-    event = _event(database, batch, figures, examples, content)
+    event = _event(database, batch, options, figures, examples, content)
     errors = {}
     for text in batch.notify_emails:
 
         def read(connection: Connection, recipient: str = text) -> Digest | None:
-            return (
-                _digest(connection, batch.id, recipient, figures.completed, options, content)
-                if is_digest
-                else None
-            )
+            return _digest(connection, event, batch.id, recipient, options, content) if is_digest else None
 
         try:
             deliver_once(
@@ -149,6 +146,7 @@ def _deliver_report(
 def _event(
     database: Database,
     batch: Batch,
+    options: BatchOptions,
     figures: Progress,
     examples: tuple[tuple[str, str, str], ...],
     content: MailContent,
@@ -156,9 +154,7 @@ def _event(
     with database.begin() as connection:
         silent = digests.without_speech(connection, batch.id, _EXAMPLES)
         language = (
-            batch.options.get("output_language")
-            or batch.options.get("language")
-            or digests.main_language(connection, batch.id)
+            options.output_language or options.language or digests.main_language(connection, batch.id) or "ko"
         )
     return BatchEnded(
         id=f"{batch.id}.{batch.created_at.timestamp():.0f}",
@@ -173,19 +169,20 @@ def _event(
         created_at=figures.created_at,
         completed_at=figures.completed_at,
         day=content.day(figures.completed_at or datetime.now(UTC)),
-        language=language or "ko",
+        language=language,
         undelivered=figures.undelivered,
         without_speech=silent.count,
         names_without_speech=tuple(map(display_name, silent.uris)),
         link=content.link_to_batch(batch.id) if figures.completed else "",
+        facts=tuple(place_and_attendees(document_options(options), language)),
     )
 
 
 def _digest(
     connection: Connection,
+    event: BatchEnded,
     batch_id: int,
     recipient: str,
-    completed: int,
     options: BatchOptions,
     content: MailContent,
 ) -> Digest:
@@ -193,10 +190,14 @@ def _digest(
     new = [one for one in found if one.has_text and not one.is_received]
     entries = tuple(
         DigestEntry(
-            display_name(one.uri), one.title, one.summary, content.link_to_transcription(one.transcription_id)
+            name := display_name(one.uri),
+            one.title,
+            one.summary,
+            content.link_to_transcription(one.transcription_id),
+            meeting_time(name, event.language),
         )
         for one in new[:DIGEST_ENTRIES]
     )
     repeated = sum(one.has_text and one.is_received for one in found)
     silent = sum(not one.has_text for one in found)
-    return Digest(entries, others=completed - len(entries) - repeated - silent, repeated=repeated)
+    return Digest(entries, others=event.completed - len(entries) - repeated - silent, repeated=repeated)

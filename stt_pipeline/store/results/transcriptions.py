@@ -30,7 +30,6 @@ from stt_pipeline.speech.quality import Figures
 from stt_pipeline.speech.transcript import (
     SpeakerTurn,
     Transcript,
-    TranscriptHeader,
     segments_from_json,
     segments_to_json,
     turns_from_json,
@@ -184,31 +183,14 @@ def statuses(connection: Connection, files: Sequence[AudioFile]) -> dict[int, Tr
     return {row.audio_file_id: row.status for row in rows}
 
 
-def headers(connection: Connection, files: Sequence[AudioFile]) -> dict[int, TranscriptHeader]:
-    """Return the header of each file's transcript without reading its words; files that have none are left out."""
-    speakers = func.jsonb_path_query_array(transcriptions.c.segments, text("'$[*].speaker'")).label(
-        "speakers"
-    )
+def have_text(connection: Connection, files: Sequence[AudioFile]) -> dict[int, bool]:
+    """Return by audio file id whether a transcript has text; false for a recording without speech."""
     rows = connection.execute(
         select(
-            transcriptions.c.audio_file_id,
-            transcriptions.c.language,
-            transcriptions.c.duration,
-            transcriptions.c.notes,
-            speakers,
-            (transcriptions.c.transcription_text != "").label("has_text"),
+            transcriptions.c.audio_file_id, (transcriptions.c.transcription_text != "").label("has_text")
         ).where(belongs_to(files))
     )
-    return {
-        row.audio_file_id: TranscriptHeader(
-            row.language,
-            row.duration,
-            speakers=tuple(sorted({speaker for speaker in row.speakers if speaker})),
-            notes=tuple(row.notes),
-            has_text=row.has_text,
-        )
-        for row in rows
-    }
+    return {row.audio_file_id: row.has_text for row in rows}
 
 
 def of_shard(connection: Connection, shard_id: int, limit: int) -> list[Transcription]:
