@@ -78,6 +78,8 @@ def run_every_query(database: Database, *, at_work: Sequence[int], ended: int, f
         folder: for the recordings of a new batch.
     """
     large = at_work[0]
+    dispatch.lease_holders(database)
+    dispatch.expire_leases(database, "no such run")
     for batch_id in at_work:
         _read(database, batch_id)
     _dispatch(database)

@@ -3,12 +3,12 @@
 No query here counts files: a batch of five million files has at most 10,000 narrow shard rows.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import get_args
+from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from stt_pipeline.errors import ErrorClass
@@ -40,37 +40,45 @@ class ShardSums:
 _CLASSES: tuple[str, ...] = tuple(sorted(get_args(ErrorClass)))
 # one sum per class: for jsonb_each the planner estimates a high cost and starts parallel workers
 _FAILED_BY_CLASS = [
-    func.sum(shards.c.failures[name].as_integer()).filter(shards.c.failed > 0) for name in _CLASSES
+    func.coalesce(func.sum(shards.c.failures[name].as_integer()).filter(shards.c.failed > 0), 0)
+    for name in _CLASSES
 ]
+_FIGURES = [
+    *(func.coalesce(func.sum(shards.c[name]), 0) for name in ("total", "transcribed", "completed", "failed")),
+    *(
+        func.coalesce(func.sum(shards.c[name]), 0.0)
+        for name in ("audio_seconds", "busy_seconds", "transcribe_seconds")
+    ),
+    func.count(),
+    func.count().filter(shards.c.stage == "done"),
+    func.coalesce(func.sum(shards.c.undelivered), 0),
+]
+"""The fields of :class:`ShardSums`, in order, before the failures by class."""
 
 
 def sums(connection: Connection, batch_id: int) -> ShardSums:
     """Add up the counters of the batch's shards."""
-    return _sums(connection, shards.c.batch_id == batch_id)
+    return _sums_of(connection.execute(_select_sums().where(shards.c.batch_id == batch_id)).one())
 
 
 def sums_of_open_batches(connection: Connection) -> ShardSums:
     """Add up the counters of the shards of all batches that have not ended."""
-    still_open = select(batches.c.id).where(batches.c.stage != "done")
-    return _sums(connection, shards.c.batch_id.in_(still_open))
+    # the sums of each batch, by the index of its shards
+    each = _select_sums().where(shards.c.batch_id == batches.c.id).lateral("each_batch")
+    rows = connection.execute(
+        select(each).join_from(batches, each, true()).where(batches.c.stage != "done")
+    ).all()
+    width = len(_FIGURES) + len(_CLASSES)
+    return _sums_of([sum(row[place] for row in rows) for place in range(width)])
 
 
-def _sums(connection: Connection, which: ColumnElement[bool]) -> ShardSums:
-    figures = connection.execute(
-        select(
-            func.coalesce(func.sum(shards.c.total), 0),
-            func.coalesce(func.sum(shards.c.transcribed), 0),
-            func.coalesce(func.sum(shards.c.completed), 0),
-            func.coalesce(func.sum(shards.c.failed), 0),
-            func.coalesce(func.sum(shards.c.audio_seconds), 0.0),
-            func.coalesce(func.sum(shards.c.busy_seconds), 0.0),
-            func.coalesce(func.sum(shards.c.transcribe_seconds), 0.0),
-            func.count(),
-            func.count().filter(shards.c.stage == "done"),
-            func.coalesce(func.sum(shards.c.undelivered), 0),
-            *_FAILED_BY_CLASS,
-        ).where(which)
-    ).one()
+def _select_sums() -> Select[Any]:
+    return select(
+        *(column.label(f"figure_{place}") for place, column in enumerate((*_FIGURES, *_FAILED_BY_CLASS)))
+    )
+
+
+def _sums_of(figures: Sequence[Any]) -> ShardSums:
     counts, by_class = figures[: -len(_CLASSES)], figures[-len(_CLASSES) :]
     failures = {name: files for name, files in zip(_CLASSES, by_class, strict=True) if files}
     return ShardSums(*counts, failures)  # type: ignore[call-arg]  # of that length
