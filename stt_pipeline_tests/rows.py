@@ -103,7 +103,7 @@ class Rows:
 
     def mail(self, batch_id: int, **values: Any) -> int:
         """Insert a report mail of a batch that was sent now, unless it has another status, and return its id."""
-        defaults: dict[str, Any] = {"recipient_email": "kim@example.com", "status": "sent"}
+        defaults: dict[str, Any] = {"recipient_email": "kim@example.com", "status": "sent", "kind": "report"}
         sent_at = datetime.now(UTC) if values.get("status", "sent") == "sent" else None
         return self._insert(email_logs, defaults | {"batch_id": batch_id, "sent_at": sent_at} | values)
 

@@ -116,10 +116,11 @@ def _insert_results(rows: Rows, batch_id: int) -> None:
         select(transcriptions.c.batch_id, tables.summaries.c.id.label("summary_id"))
         .join(tables.summaries, tables.summaries.c.transcription_id == transcriptions.c.id)
         .where(transcriptions.c.batch_id == batch_id),
+        kind="minutes",
         **MAIL,
     )
     its_id = select(tables.batches.c.id.label("batch_id")).where(tables.batches.c.id == batch_id)
-    rows.insert_each(tables.email_logs, its_id, **MAIL)
+    rows.insert_each(tables.email_logs, its_id, kind="report", **MAIL)
     rows.insert_each(tables.throughput, its_id, minute=datetime.now(UTC), files=1)
 
 

@@ -32,7 +32,7 @@ def changed(settings: dict[str, Any], options: dict[str, Any]) -> set[str]:
         ({"diarizer": "none"}, {"speakers"}),
         ({"max_speakers": 3}, {"speakers"}),
         ({"align": True}, {"speakers"}),
-        ({"mail_minutes": False}, set()),
+        ({"mail": "report"}, set()),
         # what the settings have anyway
         ({"model": "auto", "diarizer": "auto", "summarizer": "extractive", "transcriber": "local"}, set()),
         ({"min_speakers": 1}, set()),

@@ -69,7 +69,7 @@ def _waits(database: Database) -> list[object]:
     """Return for each shard whether it is free, and delayed for some time."""
     rows = _rows(
         database,
-        "SELECT token IS NULL AND not_before > now() + interval '20 seconds' FROM stt_shards ORDER BY id",
+        "SELECT token IS NULL AND not_before > now() + interval '5 seconds' FROM stt_shards ORDER BY id",
     )
     return [waits for (waits,) in rows]
 

@@ -140,7 +140,7 @@ def _waiting(database: Database, stage: str) -> list[str]:
     """Return the shards that wait for a stage, those of a dead run included, as a later tick would find them."""
     Rows(database).expire_leases(shards_table)
     with database.begin() as connection:
-        leases.release_expired(connection, shards_table)
+        leases.release_expired(connection, shards_table, leases.expired_runs(connection, shards_table))
         return list(
             connection.scalars(
                 text("SELECT key FROM stt_shards WHERE stage = :stage ORDER BY key"), {"stage": stage}

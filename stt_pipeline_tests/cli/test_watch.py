@@ -54,7 +54,11 @@ def test_list_show_and_remove(stt_on_database: Stt, database: Database, tmp_path
         )
 
     calls, other = map(json.loads, stt_on_database("watch", "list", "--json").out.splitlines())
-    assert (calls["name"], calls["source_path"], calls["error"]) == ("calls", source, "The folder is gone.")
+    assert (calls["name"], calls["source_path"], calls["error"]) == (
+        "calls",
+        source.as_uri(),
+        "The folder is gone.",
+    )
     assert (other["files"], other["queue_url"], other["dead_letters"]) == (2, QUEUE, 1)
     ended = stt_on_database("watch", "list")
     for words in ("calls", "listing", "bell", "queue"):

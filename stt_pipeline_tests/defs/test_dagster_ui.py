@@ -148,7 +148,7 @@ def test_a_batch_from_the_launchpad_with_every_kind_of_bad_file(
         assert "(no speech)" in ui.metadata("transcripts", keys[name])["transcript"], name
 
     succeeded = sum(expected is None for expected in EXPECTED.values())
-    assert len(mails_of(stack)) == succeeded + 1
+    assert len(mails_of(stack)) == 1  # the digest of a batch of ten files or more
     rows = pd.read_parquet(f"{RESULTS}/minutes/batch={batch_id:06d}")
     assert len(rows) == succeeded
     assert len(parquet_files(batch_id, "transcripts")) == len(EXPECTED)
@@ -194,7 +194,9 @@ def test_a_backfill_fails_the_partition_of_a_broken_recording_and_no_other(
     assert ui.wait_for_backfill(backfill) == "COMPLETED_FAILED"
     for asset in STAGE_ASSETS["transcribe"]:
         assert ui.partition_statuses(asset, [good, bad]) == {good: "MATERIALIZED", bad: "FAILED"}
-    (run,) = ui.runs(tags=[{"key": "dagster/backfill", "value": backfill}])
+    # keys that are no neighbours get runs of their own
+    runs = ui.runs(tags=[{"key": "dagster/backfill", "value": backfill}])
+    (run,) = [run for run in runs if "stt/failed_recordings" in run["tags"]]
     assert run["tags"]["stt/failed_recordings"] == "1"
     assert "text.mp3" in ui.errors(run["runId"])
     Rows(store).change(tables.shards, not_before=datetime.now(UTC))
