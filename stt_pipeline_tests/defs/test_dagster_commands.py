@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,7 @@ def test_dagster_dev_dispatches_in_a_fresh_clone(clone: Path) -> None:
             env=_environment(clone),
             stdout=output,
             stderr=output,
+            start_new_session=True,
         )
         try:
             url = f"http://127.0.0.1:{port}/server_info"
@@ -76,8 +79,16 @@ def test_dagster_dev_dispatches_in_a_fresh_clone(clone: Path) -> None:
                 assert "Traceback" not in log.read_text(), log.read_text()
                 time.sleep(0.3)
         finally:
+            # it may wait forever for one of its processes
             process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(30)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            # the last command that uses the embedded Postgres stops it
+            command = [BIN / "stt", "batch", "list"]
+            subprocess.run(command, cwd=clone, env=_environment(clone), check=False, capture_output=True)
 
 
 def _answers(url: str) -> bool:
