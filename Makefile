@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 DEVELOPMENT := .venv/.installed-development
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test faults check fuzz bench docs sbom lock
+.PHONY: help setup demo up test walk faults check fuzz bench docs sbom lock
 
 help:  ## Print these lines
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +33,11 @@ up: $(INSTALLED)  ## Start Postgres, the Dagster UI, its daemon and the admin AP
 # each test file runs in one process, because its tests share servers. The slowest files start first (conftest.py)
 SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test: $(DEVELOPMENT)  ## Run every test, but those of make faults
-	$(BIN)/python -m pytest -m "not faults" $(SIDE_BY_SIDE)
+test: $(DEVELOPMENT)  ## Run every test, but those of make faults and make walk
+	$(BIN)/python -m pytest -m "not faults and not walk" $(SIDE_BY_SIDE)
+
+walk: $(DEVELOPMENT)  ## Run the commands of README one after the other
+	$(BIN)/python -m pytest -m walk stt_pipeline_tests/cli/test_readme_walk.py
 
 faults: $(DEVELOPMENT)  ## Kill and stop processes of a running stack, one after the other; make test leaves this out
 	$(BIN)/python -m pytest -m faults stt_pipeline_tests/faults

@@ -55,7 +55,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 # these files mostly wait for other processes; they start first, so that no test process is idle at the end
 _SLOW = (
-    "test_readme_walk",
     "test_smallest",
     "test_dagster_ui",
     "test_up",

@@ -19,7 +19,7 @@ import pytest
 from stt_pipeline.cli.processes import orphans
 from stt_pipeline_tests.conftest import SAMPLES
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.walk]
 
 ROOT = Path(__file__).parents[2]
 _SECONDS = 600.0  # for one command, on a busy machine
