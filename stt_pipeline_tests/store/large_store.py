@@ -147,10 +147,10 @@ def do_half(connection: Connection, batch_ids: list[int], *, transcripts: int) -
     run("""
         INSERT INTO stt_email_logs (batch_id, summary_id, recipient_email, status, delivery_status, sent_at, kind,
                                     content_sha256, again)
-        SELECT t.batch_id, s.id, 'team@example.com',
+        SELECT t.batch_id, s.id, CASE copy WHEN 1 THEN 'team@example.com' ELSE 'team' || copy || '@example.com' END,
                CASE s.id % 50 WHEN 0 THEN 'failed' WHEN 1 THEN 'unconfirmed' ELSE 'sent' END, '250 OK',
                now() - s.id % 100 * interval '1 hour', 'minutes', sha256((t.audio_file_id / 3)::text::bytea), true
-        FROM stt_summaries s
+        FROM generate_series(1, 8) copy, stt_summaries s
         JOIN stt_transcriptions t ON t.id = s.transcription_id AND t.created_at = s.transcription_created_at
         JOIN stt_batches b ON b.id = t.batch_id
         -- larger batches mail no minutes

@@ -15,7 +15,7 @@ from stt_pipeline.store.tables import summaries, transcriptions
 MAX_EXAMINED: Final = 1_000
 """Number of files that a digest is made of; it only counts the others of a batch."""
 
-_FILES_PER_QUERY = 50  # for more, Postgres scans the tables
+_FILES_PER_QUERY = 25  # for more, Postgres scans the tables
 _LANGUAGE_SAMPLE = 1_000  # transcripts
 
 

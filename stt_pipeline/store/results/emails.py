@@ -122,6 +122,8 @@ def _earlier_batch(connection: Connection, delivery: Delivery) -> int | None:
 def _mailed(contents: Collection[bytes], recipient: str) -> ColumnElement[bool]:
     """Return the condition on ``stt_email_logs`` that a row is a mail with the minutes of one of the contents."""
     return and_(
+        # of a long list, the planner does not prove that it has no NULL, as the partial index requires
+        email_logs.c.content_sha256.is_not(None),
         email_logs.c.content_sha256.in_(contents),
         email_logs.c.recipient_email == recipient,
         email_logs.c.kind == "minutes",
@@ -132,6 +134,7 @@ def _mailed(contents: Collection[bytes], recipient: str) -> ColumnElement[bool]:
 def _in_digest(contents: Collection[bytes], recipient: str) -> ColumnElement[bool]:
     """Return the condition on files and the log of their batch that a digest counted a file of one of the contents."""
     return and_(
+        audio_files.c.content_sha256.is_not(None),
         audio_files.c.content_sha256.in_(contents),
         audio_files.c.status == "success",
         email_logs.c.recipient_email == recipient,
@@ -163,6 +166,7 @@ def mailed_minutes(connection: Connection, summary_ids: Collection[int], recipie
     return set(
         connection.scalars(
             select(email_logs.c.summary_id).where(
+                email_logs.c.summary_id.is_not(None),
                 email_logs.c.summary_id.in_(summary_ids),
                 email_logs.c.recipient_email == recipient,
                 email_logs.c.status.in_(_RECEIVED),
