@@ -79,10 +79,11 @@ def _newest_first(database: Database) -> Iterator[Batch]:
 def _of_batch(database: Database, batch: Batch, name: str, window: int) -> Iterator[FoundFile]:
     # as in paths for display, where bytes that are not UTF-8 are U+FFFD
     wanted = unicodedata.normalize("NFC", os.fsencode(name).decode(errors="replace")).casefold()
+    spellings = _spellings(name)
     last: int | None = 0
     while last is not None:
         with database.begin() as connection:
-            files = store.containing(connection, batch.id, _spellings(name), after=last, window=window)
+            files = store.containing(connection, batch.id, spellings, after=last, window=window)
             paths = [(file, display_path(file.uri, batch.source_path)) for file in files]
             # the address also has the folder of the source
             matches = [(file, path) for file, path in paths if wanted in path.casefold() or name == file.uri]

@@ -8,10 +8,8 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, or_, select
 
-from stt_pipeline.store.manifest.files import AudioFile
+from stt_pipeline.store.manifest.files import FILE_COLUMNS, AudioFile
 from stt_pipeline.store.tables import audio_files
-
-_COLUMNS = [audio_files.c[name] for name in AudioFile.__dataclass_fields__]
 
 
 def containing(
@@ -26,7 +24,7 @@ def containing(
         window: number of files that are read.
     """
     read = (
-        select(*_COLUMNS)
+        select(*FILE_COLUMNS)
         .where(audio_files.c.batch_id == batch_id, audio_files.c.id > after)
         .order_by(audio_files.c.id)
         .limit(window)

@@ -48,7 +48,7 @@ class AudioFile:
     content_sha256: bytes | None
 
 
-_COLUMNS = [audio_files.c[name] for name in AudioFile.__dataclass_fields__]
+FILE_COLUMNS = [audio_files.c[name] for name in AudioFile.__dataclass_fields__]
 
 
 def _file(row: Row[Any]) -> AudioFile:
@@ -58,7 +58,7 @@ def _file(row: Row[Any]) -> AudioFile:
 def of_shard(connection: Connection, shard_id: int) -> list[AudioFile]:
     """Return the shard's files in order of id."""
     rows = connection.execute(
-        select(*_COLUMNS).where(audio_files.c.shard_id == shard_id).order_by(audio_files.c.id)
+        select(*FILE_COLUMNS).where(audio_files.c.shard_id == shard_id).order_by(audio_files.c.id)
     )
     return [_file(row) for row in rows]
 
@@ -66,7 +66,7 @@ def of_shard(connection: Connection, shard_id: int) -> list[AudioFile]:
 def page(connection: Connection, batch_id: int, *, after: int = 0, limit: int = 1000) -> list[AudioFile]:
     """Return the next files of the batch with an id above ``after``, in order of id."""
     rows = connection.execute(
-        select(*_COLUMNS)
+        select(*FILE_COLUMNS)
         .where(audio_files.c.batch_id == batch_id, audio_files.c.id > after)
         .order_by(audio_files.c.id)
         .limit(limit)
@@ -99,7 +99,7 @@ def in_order_of_shards(
     """
     number, last = after
     its_files = (
-        select(*_COLUMNS)
+        select(*FILE_COLUMNS)
         .where(audio_files.c.shard_id == shards.c.id)
         .where(or_(shards.c.number > number, audio_files.c.id > last))
         .order_by(audio_files.c.id)
@@ -151,7 +151,7 @@ def failed(
         after: error class and id of the last file of the previous page; the file may be reset since then.
     """
     chosen = (
-        select(*_COLUMNS)
+        select(*FILE_COLUMNS)
         .where(audio_files.c.batch_id == batch_id, audio_files.c.status == "failed")
         .order_by(audio_files.c.error_class, audio_files.c.id)
         .limit(limit)
