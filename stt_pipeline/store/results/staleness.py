@@ -59,13 +59,16 @@ def reopen_minutes(connection: Connection, shard_id: int, minutes: str) -> int:
     Args:
         minutes: fingerprint of the options of the minutes.
     """
+    # a subquery for each transcript, because the planner may join by reading all minutes
     return connection.execute(
         text("""
             UPDATE stt_audio_files f SET status = 'transcribed'
             FROM stt_transcriptions t
-            JOIN stt_summaries m ON m.transcription_id = t.id AND m.transcription_created_at = t.created_at
             WHERE f.shard_id = :shard AND t.audio_file_id = f.id AND t.created_at = f.created_at
-                AND f.status = 'success' AND m.fingerprint <> :minutes
+                AND f.status = 'success' AND :minutes <> (
+                    SELECT m.fingerprint FROM stt_summaries m
+                    WHERE m.transcription_id = t.id AND m.transcription_created_at = t.created_at
+                )
         """),
         {"shard": shard_id, "minutes": minutes},
     ).rowcount
@@ -76,21 +79,22 @@ def options_of_shards(connection: Connection, shard_ids: Sequence[int]) -> dict[
     its_transcript = (audio_files.c.id == transcriptions.c.audio_file_id) & (
         audio_files.c.created_at == transcriptions.c.created_at
     )
-    its_minutes = (summaries.c.transcription_id == transcriptions.c.id) & (
-        summaries.c.transcription_created_at == transcriptions.c.created_at
+    # a subquery for each transcript, as in reopen_minutes
+    minutes = select(summaries.c.fingerprint).where(
+        summaries.c.transcription_id == transcriptions.c.id,
+        summaries.c.transcription_created_at == transcriptions.c.created_at,
     )
     columns = (
         audio_files.c.shard_id,
         transcriptions.c.fingerprint.label("transcript"),
         transcriptions.c.speakers_fingerprint.label("speakers"),
-        summaries.c.fingerprint.label("minutes"),
+        minutes.scalar_subquery().label("minutes"),
     )
     rows = connection.execute(
         select(*columns, func.count().label("files"))
         .join_from(audio_files, transcriptions, its_transcript)
-        .outerjoin(summaries, its_minutes)
         .where(audio_files.c.shard_id.in_(shard_ids), transcriptions.c.status != "outdated")
-        .group_by(*columns)
+        .group_by("shard_id", "transcript", "speakers", "minutes")
     )
     found: dict[int, list[StoredOptions]] = {}
     for row in rows:
