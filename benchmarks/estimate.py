@@ -1,7 +1,7 @@
 """How far the estimate of a batch is from the time that the batch takes, with the real engine and the demo model.
 
-Two folders have copies of the sample recordings. A first batch measures the speed of this installation, as any earlier batch
-does. Then the second folder is estimated, its batch runs through all that `stt up` runs, and the figures are compared.
+Folders have copies of the sample recordings. Each is estimated, then its batch runs through all that `stt up` runs, and the
+figures are compared. Each batch also measures the speed for the estimates of those after it, as on any installation.
 """
 
 import argparse
@@ -22,19 +22,19 @@ from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.queue import batch_stats, batches
+from stt_pipeline.store.queue import batch_stats
+from stt_pipeline.store.queue import batches as batch_rows
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 MODEL = "demo"
 
 
 def main() -> None:
-    """Run both batches and print the ratios of the estimate to the truth."""
+    """Run the batches and print the ratios of the estimate to the truth."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument(
-        "--first", type=int, default=10, help="recordings of the batch that measures the speed"
+        "--sizes", type=int, nargs="+", default=[5, 10, 20, 5, 40], help="recordings of each batch"
     )
-    arguments.add_argument("--second", type=int, default=20, help="recordings of the batch that is estimated")
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="stt-estimate-") as folder:
         settings = Settings(home=Path(folder, "home"), database_url="", smtp_url="", ui_port=0)
@@ -42,25 +42,28 @@ def main() -> None:
             Stack(settings, print_status=print_status) as stack,
             closing_database(stack.database_url) as database,
         ):
-            _run(database, stack, _copies(Path(folder, "first"), given.first))
-            source = _copies(Path(folder, "second"), given.second)
-            request = SourceRequest(source_path=str(source), options=BatchOptions(model=MODEL))
-            expected = estimate(database, request, allowed=ALLOW_ALL, max_file_bytes=settings.max_file_bytes)
-            print_status(expected.basis)
-            audio_hours, gpu_hours, wall_hours = _run(database, stack, source)
-    print(
-        json.dumps(
-            {
-                "recordings": given.second,
-                "audio_hours": round(audio_hours, 4),
-                "gpu_hours": round(gpu_hours, 4),
-                "wall_hours": round(wall_hours, 4),
-                "estimated_by_true_audio_hours": round(expected.audio_hours / audio_hours, 2),
-                "estimated_by_true_gpu_hours": round(expected.gpu_hours / gpu_hours, 2),
-                "estimated_by_true_wall_hours": round(expected.wall_hours / wall_hours, 2),
-            }
-        )
-    )
+            batches = [
+                _compare(database, stack, _copies(Path(folder, str(number)), size), settings.max_file_bytes)
+                for number, size in enumerate(given.sizes)
+            ]
+    print(json.dumps({"batches": batches}))
+
+
+def _compare(database: Database, stack: Stack, source: Path, max_file_bytes: int) -> dict[str, float]:
+    """Estimate a batch, run it, and return its figures and the ratios of the estimate to them."""
+    request = SourceRequest(source_path=str(source), options=BatchOptions(model=MODEL))
+    expected = estimate(database, request, allowed=ALLOW_ALL, max_file_bytes=max_file_bytes)
+    print_status(expected.basis)
+    audio_hours, gpu_hours, wall_hours = _run(database, stack, source)
+    return {
+        "recordings": expected.files,
+        "audio_hours": round(audio_hours, 4),
+        "gpu_hours": round(gpu_hours, 4),
+        "wall_hours": round(wall_hours, 4),
+        "estimated_by_true_audio_hours": round(expected.audio_hours / audio_hours, 2),
+        "estimated_by_true_gpu_hours": round(expected.gpu_hours / gpu_hours, 2),
+        "estimated_by_true_wall_hours": round(expected.wall_hours / wall_hours, 2),
+    }
 
 
 def _copies(folder: Path, count: int) -> Path:
@@ -81,7 +84,7 @@ def _run(database: Database, stack: Stack, source: Path) -> tuple[float, float, 
     if figures.failed:
         raise SystemExit(f"{figures.failed} files failed: {figures.failures_by_class}")
     with database.begin() as connection:
-        ended = batches.get(connection, batch.id)
+        ended = batch_rows.get(connection, batch.id)
         sums = batch_stats.sums(connection, batch.id)
     assert ended.scanned_at is not None and ended.completed_at is not None
     wall = (ended.completed_at - ended.scanned_at).total_seconds()

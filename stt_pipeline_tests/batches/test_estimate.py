@@ -1,5 +1,6 @@
 """Estimates of sources: their figures, their limits, and the rough length of a file."""
 
+import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -18,10 +19,15 @@ from stt_pipeline.audio.probe import probe, rough_duration
 from stt_pipeline.audio.sources import Source, SourceObject
 from stt_pipeline.batches.requests.batch_request import SourceRequest
 from stt_pipeline.batches.requests.estimate import (
-    DEFAULT_REAL_TIME_FACTOR,
     MAX_CONCURRENT,
     Estimate,
     estimate,
+)
+from stt_pipeline.batches.requests.measured_speed import (
+    BATCH_SECONDS,
+    DEFAULT_REAL_TIME_FACTOR,
+    RUN_SECONDS,
+    fit,
 )
 from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.errors import ConflictError, InvalidRequestError, UnreadableError
@@ -69,8 +75,9 @@ def test_hours_come_from_bytes_of_each_extension(database: Database, tmp_path: P
     assert found.listed == 44  # with three folders and the notes
     assert (found.sampled, found.unreadable) == (20, 0)
     assert found.audio_hours == pytest.approx((30 * 2 + 10 * 20) / 3600, rel=0.02)
-    assert found.gpu_hours == pytest.approx(found.audio_hours * DEFAULT_REAL_TIME_FACTOR, abs=1e-4)
-    assert found.wall_hours == pytest.approx(found.gpu_hours + 20 / 3600, abs=2e-4)
+    work = found.audio_hours * DEFAULT_REAL_TIME_FACTOR
+    assert found.gpu_hours == pytest.approx(work + RUN_SECONDS / 3600, abs=1e-4)
+    assert found.wall_hours == pytest.approx(work + BATCH_SECONDS / 3600, abs=1e-4)
     assert "no speed is measured here yet" in found.basis
     assert estimated(database, folder) == found
 
@@ -108,38 +115,70 @@ def test_the_listing_of_a_large_source_is_bounded(database: Database, tmp_path: 
     assert estimated(database, tmp_path, file_pattern="*.flac", max_listed=30).listed == 30
 
 
+def add_measured(
+    database: Database, folder: Path, *, audio: float, work: float, wall: float, model: str = ""
+) -> None:
+    """Add a completed batch of one shard. All figures are seconds."""
+    batch, _, _ = scanned(database, folder, options={"model": model})
+    rows = Rows(database)
+    figures = {"audio_seconds": audio, "transcribe_seconds": work, "busy_seconds": 3 * work}
+    rows.change(tables.shards, tables.shards.c.batch_id == batch.id, stage="done", **figures)
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    ended = {"status": "completed", "scanned_at": begin, "completed_at": begin + timedelta(seconds=wall)}
+    rows.change(tables.batches, tables.batches.c.id == batch.id, **ended)
+
+
 def test_the_speed_is_measured_with_the_same_model(database: Database, tmp_path: Path) -> None:
     write_tone(tmp_path / "in" / "a.wav", 36.0)
-    for model, busy in (("", 180), ("demo", 90)):
-        batch, _, _ = scanned(database, tmp_path / "in", options={"model": model})
-        its = tables.shards.c.batch_id == batch.id
-        Rows(database).change(tables.shards, its, stage="done", audio_seconds=1800, transcribe_seconds=busy)
+    for model, factor in (("", 0.1), ("demo", 0.05)):
+        work = RUN_SECONDS + 1800 * factor
+        add_measured(database, tmp_path / "in", audio=1800, work=work, wall=300, model=model)
     by_model = {
         model: estimated(database, tmp_path / "in", model=model) for model in ("", "demo", "large-v3")
     }
-    assert by_model[""].gpu_hours == pytest.approx(0.001)
-    assert "0.1000 seconds of work a second of audio, measured here on 0.5 hours" in by_model[""].basis
-    assert by_model["demo"].gpu_hours == pytest.approx(0.0005)
+    assert by_model[""].gpu_hours == pytest.approx((RUN_SECONDS + 3.6) / 3600, abs=1e-4)
+    assert (
+        "0.1000 seconds of work a second of audio and 8 seconds a batch, measured here on 0.5 hours"
+        in by_model[""].basis
+    )
+    assert by_model["demo"].gpu_hours == pytest.approx((RUN_SECONDS + 1.8) / 3600, abs=1e-4)
     assert "no speed is measured" in by_model["large-v3"].basis
 
 
 def test_wall_hours_are_as_the_last_batches_took(database: Database, tmp_path: Path) -> None:
     write_tone(tmp_path / "in" / "a.wav", 36.0)
-    scanned_at = datetime(2026, 1, 1, tzinfo=UTC)
     # two runs at a time: 180 s of work took 90 s; one of the batches waited an hour for others
-    for wall in (90 + 20, 90 + 20, 3_600):
-        batch, _, _ = scanned(database, tmp_path / "in")
-        Rows(database).change(
-            tables.shards,
-            tables.shards.c.batch_id == batch.id,
-            **{"stage": "done", "audio_seconds": 1800, "transcribe_seconds": 180, "busy_seconds": 400},
-        )
-        ended = {"status": "completed", "completed_at": scanned_at + timedelta(seconds=wall)}
-        Rows(database).change(tables.batches, tables.batches.c.id == batch.id, scanned_at=scanned_at, **ended)
+    for wall in (90 + BATCH_SECONDS, 90 + BATCH_SECONDS, 3_600):
+        add_measured(database, tmp_path / "in", audio=1800, work=180, wall=wall)
     found = estimated(database, tmp_path / "in")
-    assert found.gpu_hours == pytest.approx(0.01 * 0.1, rel=0.01)
-    assert found.wall_hours == pytest.approx(0.01 * 0.05 + 20 / 3600, rel=0.02)
+    assert found.wall_hours == pytest.approx((BATCH_SECONDS + 36 * 0.05) / 3600, rel=0.05)
     assert "the wall clock as the last 3 batches took" in found.basis
+
+
+def test_a_batch_that_still_runs_counts_for_the_work_only(database: Database, tmp_path: Path) -> None:
+    write_tone(tmp_path / "in" / "a.wav", 36.0)
+    add_measured(database, tmp_path / "in", audio=3600, work=360, wall=400)
+    Rows(database).change(tables.batches, status="processing", completed_at=None)
+    found = estimated(database, tmp_path / "in")
+    assert "measured here on 1.0 hours of audio; the wall clock for one run at a time" in found.basis
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_the_fixed_time_comes_from_batches_of_different_lengths(noise: float) -> None:
+    chance = random.Random(0)
+    lengths = (60, 300, 900, 1800, 3600)
+    batches = [(audio, (30 + 0.2 * audio) * (1 + noise * chance.uniform(-1, 1))) for audio in lengths]
+    found = fit(batches, usual_fixed=8.0)
+    assert found.fixed == pytest.approx(30, rel=0.1 + 2 * noise)
+    assert found.factor == pytest.approx(0.2, rel=0.03 + noise)
+
+
+def test_batches_of_one_length_have_the_usual_fixed_time() -> None:
+    assert fit([(1000, 108.0)] * 5, usual_fixed=8.0).seconds(100) == pytest.approx(18.0)
+    # shorter than the usual fixed time: no part is negative, and the batch itself has a third more at most
+    found = fit([(10, 3.0)], usual_fixed=8.0)
+    assert found.factor == 0.0
+    assert found.fixed == pytest.approx(3.0, rel=0.34)
 
 
 class _Held(LocalFolder):

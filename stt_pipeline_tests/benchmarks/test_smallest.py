@@ -17,7 +17,7 @@ SMALLEST = {
     "command_lines": f"--whisperx {WHISPERX} --recordings 1 --rounds 1",
     "decoding": "--short 1 --long 2 --rounds 1 --repeat 1",
     "diarization": "--audio nowhere --samples 1",
-    "estimate": "--first 1 --second 1",
+    "estimate": "--sizes 1",
     "exports": "--exports 20 --minutes 2",
     "memory": "--shards 10 --minutes 0.2 --hours 0.01",
     "orchestration": "--files 4",

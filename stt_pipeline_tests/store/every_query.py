@@ -103,7 +103,7 @@ def _read(database: Database, batch_id: int) -> None:
     with database.begin() as connection:
         batches.count_by_status(connection)
         batch_stats.stages(connection, batch_id)
-        batch_stats.speed(connection, "")
+        batch_stats.latest(connection, "")
         batch_stats.sums_of_open_batches(connection)
         batch_stats.longest_wait(connection)
         emails.count_sent_since(connection, timedelta(hours=1))
@@ -116,7 +116,7 @@ def _read(database: Database, batch_id: int) -> None:
             digests.minutes_of_batch(connection, batch_id, "team@example.com", again=again)
         for page in (files.page(connection, batch_id), files.page(connection, batch_id, limit=100)):
             files.page(connection, batch_id, after=page[-1].id, limit=100)
-        for error_class in (None, "model"):
+        for error_class in (None, "model", "email"):
             for after in (None, ("download", 0)):
                 files.failed(connection, batch_id, 50, error_class=error_class, after=after)
         file = next(files.of_batch(connection, batch_id))

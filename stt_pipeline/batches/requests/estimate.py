@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from statistics import median
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,9 +17,9 @@ from stt_pipeline.audio.allowed import AllowedSources
 from stt_pipeline.audio.probe import rough_duration
 from stt_pipeline.audio.sources import Source, SourceObject
 from stt_pipeline.batches.requests.batch_request import SourceRequest
+from stt_pipeline.batches.requests.measured_speed import MeasuredSpeed
 from stt_pipeline.errors import ConflictError, FileError, InvalidRequestError
 from stt_pipeline.store.database import Database
-from stt_pipeline.store.queue import batch_stats
 
 MAX_LISTED = 100_000
 LISTING_SECONDS = 4.0
@@ -29,15 +28,8 @@ SAMPLING_SECONDS = 4.0
 MAX_CONCURRENT = 2
 """Estimates at a time: each keeps a core busy."""
 
-DEFAULT_REAL_TIME_FACTOR = 0.05
-"""Used before this installation has a measured speed: 3 minutes an hour, between large-v3 on a good and on a modest GPU."""
-
 _MAX_EXTENSIONS = 100
 _SECONDS_A_FILE = 1.0
-_MIN_MEASURED_SECONDS = 600.0  # of audio, before the measured speed replaces the default
-_BATCH_SECONDS = (
-    20.0  # of any batch: starts of its three runs, the load of the model, the report; see docs/benchmarks.md
-)
 _slots = threading.BoundedSemaphore(MAX_CONCURRENT)
 
 
@@ -71,8 +63,8 @@ class Estimate(BaseModel):
     basis: str = Field(
         description="Source of the figures.",
         examples=[
-            "Lengths from 20 of 1,250 files; 0.0210 seconds of work a second of audio, measured here on 3,402.0 "
-            "hours of audio."
+            "Lengths from 20 of 1,250 files; 0.0210 seconds of work a second of audio and 9 seconds a batch, measured here "
+            "on 3,402.0 hours of audio; the wall clock as the last 10 batches took."
         ],
     )
 
@@ -109,49 +101,20 @@ def estimate(
         sample.measure_files(source, SAMPLING_SECONDS)
     finally:
         _slots.release()
-    speed = _MeasuredSpeed.of(database, request.options.model)
-    hours = sample.audio_seconds / 3600
+    speed = MeasuredSpeed.of(database, request.options.model)
+    audio = sample.audio_seconds
     return Estimate(
         files=sample.files,
         bytes=sample.bytes,
-        audio_hours=round(hours, 4),
+        audio_hours=round(audio / 3600, 4),
         is_complete=sample.is_complete,
         listed=sample.listed,
         sampled=sample.sampled,
         unreadable=sample.unreadable,
-        gpu_hours=round(hours * speed.gpu_factor, 4),
-        wall_hours=round(hours * speed.wall_factor + _BATCH_SECONDS / 3600, 4) if hours else 0.0,
+        gpu_hours=round(speed.gpu.seconds(audio) / 3600, 4) if audio else 0.0,
+        wall_hours=round(speed.wall.seconds(audio) / 3600, 4) if audio else 0.0,
         basis=f"Lengths from {sample.sampled} of {sample.files:,} files; {speed.basis}.",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _MeasuredSpeed:
-    """Seconds of work of the transcribe stage, and of the wall clock, for a second of audio; and where they come from."""
-
-    gpu_factor: float
-    wall_factor: float
-    basis: str
-
-    @classmethod
-    def of(cls, database: Database, model: str) -> "_MeasuredSpeed":
-        with database.begin() as connection:
-            speed = batch_stats.speed(connection, model)
-        if speed.audio_seconds < _MIN_MEASURED_SECONDS:
-            factor = DEFAULT_REAL_TIME_FACTOR
-            source = "a usual speed of a GPU, because no speed is measured here yet"
-        else:
-            factor = speed.transcribe_seconds / speed.audio_seconds
-            source = f"measured here on {speed.audio_seconds / 3600:,.1f} hours of audio"
-        walls = [
-            max(wall - _BATCH_SECONDS, 0.0) / audio
-            for wall, audio in speed.wall_seconds
-            if audio >= _MIN_MEASURED_SECONDS
-        ]
-        work = f"{factor:.4f} seconds of work a second of audio, {source}; the wall clock "
-        if not walls:
-            return cls(factor, factor, f"{work}for one run at a time")
-        return cls(factor, median(walls), f"{work}as the last {len(walls)} batches took")
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, func, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from stt_pipeline.errors import ErrorClass
@@ -178,52 +178,51 @@ def _rate(
 
 
 @dataclass(frozen=True, slots=True)
-class Speed:
-    """The measured speed of a model: seconds of processed audio, and seconds of the transcribe stage for it.
+class BatchTimes:
+    """What the ended shards of a batch took, in seconds: their audio, the transcribe stage, and the wall clock.
 
-    Attributes:
-        wall_seconds: time from the scan to the end of a batch, and the seconds of its audio, of some recent batches.
+    ``wall_seconds`` is the time from the scan to the end of the batch; None if it has not ended or belongs to a watch.
     """
 
     audio_seconds: float
     transcribe_seconds: float
-    wall_seconds: list[tuple[float, float]]
+    wall_seconds: float | None
 
 
-_RECENT_SHARDS = 50_000
 _RECENT_BATCHES = 1_000
-_MEASURED_BATCHES = 10
+_MEASURED_BATCHES = 20
 
 
-def speed(connection: Connection, model: str) -> Speed:
-    """Return the speed of the latest work, of batches with the option ``model``; empty is the default model."""
-    is_of_model = func.coalesce(batches.c.options["model"].astext, "") == model
-    recent = select(func.max(shards.c.id) - _RECENT_SHARDS).scalar_subquery()
-    sums = connection.execute(
-        select(
-            func.coalesce(func.sum(shards.c.audio_seconds), 0.0),
-            func.coalesce(func.sum(shards.c.transcribe_seconds), 0.0),
+def latest(connection: Connection, model: str) -> list[BatchTimes]:
+    """Return the times of the latest batches with the option ``model``; empty is the default model."""
+    wall = case(
+        (
+            and_(batches.c.status == "completed", batches.c.watch_id.is_(None)),
+            batches.c.completed_at - batches.c.scanned_at,
         )
-        .join(batches, batches.c.id == shards.c.batch_id)
-        .where(shards.c.id > recent, shards.c.stage == "done", is_of_model)
-    ).one()
-    ended = (
-        select(batches.c.id, (batches.c.completed_at - batches.c.scanned_at).label("length"))
+    )
+    recent = (
+        select(batches.c.id, wall.label("wall"))
         .where(batches.c.id > select(func.max(batches.c.id) - _RECENT_BATCHES).scalar_subquery())
-        .where(batches.c.status == "completed", batches.c.watch_id.is_(None), is_of_model)
+        .where(batches.c.scanned_at.is_not(None))
+        .where(func.coalesce(batches.c.options["model"].astext, "") == model)
         .order_by(batches.c.id.desc())
         .limit(_MEASURED_BATCHES)
         .subquery()
     )
-    walls = connection.execute(
+    rows = connection.execute(
         select(
-            func.extract("epoch", ended.c.length).label("wall"),
             func.sum(shards.c.audio_seconds).label("audio"),
+            func.sum(shards.c.transcribe_seconds).label("transcribe"),
+            func.extract("epoch", recent.c.wall).label("wall"),
         )
-        .join(shards, shards.c.batch_id == ended.c.id)
-        .group_by(ended.c.id, ended.c.length)
+        .join(shards, shards.c.batch_id == recent.c.id)
+        .where(shards.c.stage == "done")
+        .group_by(recent.c.id, recent.c.wall)
     )
-    return Speed(*sums, [(float(row.wall), row.audio) for row in walls])
+    return [
+        BatchTimes(row.audio, row.transcribe, None if row.wall is None else float(row.wall)) for row in rows
+    ]
 
 
 def longest_wait(connection: Connection) -> float | None:
