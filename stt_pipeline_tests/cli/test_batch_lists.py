@@ -216,6 +216,23 @@ def test_failures_of_a_batch_without_any(stt_on_database: Stt, failed_files: int
     assert ended.err == f"Batch {failed_files} has no failed files of class llm.\n"
 
 
+def test_files_whose_minutes_were_not_delivered(
+    stt_on_database: Stt, database: Database, failed_files: int
+) -> None:
+    rows, error = Rows(database), "The mail server refused kim@example.com."
+    rows.change(
+        tables.audio_files, tables.audio_files.c.id == 6, status="success", error_class="email", error=error
+    )
+    rows.change(tables.shards, undelivered=1)
+    for command in (("batch", "failures"), ("files",)):
+        ended = stt_on_database(*command, failed_files, "--class", "email", "--json")
+        (file,) = map(json.loads, ended.out.splitlines())
+        assert (file["id"], file["error_class"], file["error"]) == (6, "email", error)
+    assert f"stt batch failures {failed_files} --class email" in stt_on_database(
+        "batch", "progress", failed_files
+    ).shown
+
+
 @pytest.mark.parametrize("after", ["7", "download:", "download:x", ":7"])
 def test_failures_reject_an_invalid_place(stt_on_database: Stt, failed_files: int, after: str) -> None:
     ended = stt_on_database("batch", "failures", failed_files, "--after", after)

@@ -82,7 +82,13 @@ class ToReviewList(BaseModel):
     items: list[ToReviewView]
 
 
-OfClass = Annotated[ErrorClass | None, Query(description="Only files that failed with this error class.")]
+OfClass = Annotated[
+    ErrorClass | None,
+    Query(
+        description="Only files that failed with this error class. `email`: files whose minutes some recipient did not get; "
+        "their status is `success`."
+    ),
+]
 
 
 @router.get("/files", responses=documented(404))

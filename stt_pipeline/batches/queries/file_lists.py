@@ -51,7 +51,7 @@ def list_files(
 
     Args:
         status: None means any status or, with an error class, failed.
-        error_class: only files that failed with this class.
+        error_class: only files that failed with this class; ``email`` means undelivered minutes.
         after: cursor of the last file of the previous page.
 
     Raises:

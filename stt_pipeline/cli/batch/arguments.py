@@ -27,7 +27,11 @@ BatchId = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 AsJsonLines = Annotated[bool, typer.Option("--json", help="Print JSON Lines, one object a line.")]
 OfClass = Annotated[
-    ErrorClass | None, typer.Option("--class", help="Only files that failed with this error class.")
+    ErrorClass | None,
+    typer.Option(
+        "--class",
+        help="Only files that failed with this error class; email: files whose minutes some recipient did not get.",
+    ),
 ]
 
 

@@ -68,7 +68,8 @@ def _facts(figures: Progress) -> dict[str, str]:
     }
     if figures.undelivered:
         facts["not delivered"] = (
-            f"minutes of {figures.undelivered:,} files; send them with: stt batch retry {figures.batch_id} --class email"
+            f"minutes of {figures.undelivered:,} files, listed by: stt batch failures {figures.batch_id} --class email, "
+            f"and sent by: stt batch retry {figures.batch_id} --class email"
         )
     if figures.transcribed_per_minute is not None:
         facts["transcribed per minute"] = f"{rate(figures.transcribed_per_minute)} recently"

@@ -49,6 +49,7 @@ class AudioFile:
 
 
 FILE_COLUMNS = [audio_files.c[name] for name in AudioFile.__dataclass_fields__]
+_IS_UNDELIVERED = and_(audio_files.c.status == "success", audio_files.c.error_class == "email")
 
 
 def _file(row: Row[Any]) -> AudioFile:
@@ -148,14 +149,15 @@ def failed(
     """Return a page of the batch's failed files in order of error class and id: all, or those of one class.
 
     Args:
+        error_class: ``email`` means the successful files whose minutes some recipient did not get.
         after: error class and id of the last file of the previous page; the file may be reset since then.
     """
-    chosen = (
-        select(*FILE_COLUMNS)
-        .where(audio_files.c.batch_id == batch_id, audio_files.c.status == "failed")
-        .order_by(audio_files.c.error_class, audio_files.c.id)
-        .limit(limit)
-    )
+    chosen = select(*FILE_COLUMNS).order_by(audio_files.c.error_class, audio_files.c.id).limit(limit)
+    if error_class == "email":
+        its_shards = select(shards.c.id).where(shards.c.batch_id == batch_id, shards.c.undelivered > 0)
+        chosen = chosen.where(audio_files.c.shard_id.in_(its_shards), _IS_UNDELIVERED)
+    else:
+        chosen = chosen.where(audio_files.c.batch_id == batch_id, audio_files.c.status == "failed")
     if error_class is not None:
         chosen = chosen.where(audio_files.c.error_class == error_class)
     if after is not None:
@@ -296,8 +298,7 @@ def reopen(
         audio_files.c.error_class.is_distinct_from("too_large"), audio_files.c.size <= max_file_bytes
     )
     if not every_file:
-        is_undelivered = and_(audio_files.c.status == "success", audio_files.c.error_class == "email")
-        chosen = and_(chosen, or_(audio_files.c.status == "failed", is_undelivered))
+        chosen = and_(chosen, or_(audio_files.c.status == "failed", _IS_UNDELIVERED))
     if error_class is not None:
         chosen = and_(chosen, audio_files.c.error_class == error_class)
     if not from_speech:
