@@ -16,6 +16,7 @@ from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.files import InBatch
 from stt_pipeline.cli.terminal import out, print_json, print_status
 from stt_pipeline.durations import clock
+from stt_pipeline.minutes.speaker_names import speaker_name
 from stt_pipeline.search.snippets import Hit
 from stt_pipeline.store.tables import LARGEST_ID
 
@@ -72,12 +73,13 @@ def _print(match: Match) -> None:
         Text(f"{match.file_name}{part} - stt show {match.transcription_id}", style="bold"), soft_wrap=True
     )
     for hit in match.hits:
-        out.print(_line(hit), soft_wrap=True)
+        out.print(_line(hit, match.language), soft_wrap=True)
 
 
-def _line(hit: Hit) -> Text:
+def _line(hit: Hit, language: str) -> Text:
     time = f"[{clock(hit.start)}] " if hit.start is not None else ""
-    line = Text(f"  {time}{f'{hit.speaker}: ' if hit.speaker else ''}")
+    speaker = f"{speaker_name(hit.speaker, language)}: " if hit.speaker else ""
+    line = Text(f"  {time}{speaker}")
     for number, piece in enumerate(_MARKED.split(hit.snippet)):
         line.append(html.unescape(piece), style="bold yellow" if number % 2 else "")
     return line

@@ -101,7 +101,7 @@ def test_show_says_why_there_is_nothing_to_print(
 
 def test_search_shows_lines_with_time_and_speaker(stt_on_database: Stt, ended_batch: int) -> None:
     word = "알겠습니다"
-    assert re.search(rf"\[0:0\d\] SPEAKER_00: .*{word}", stt_on_database("search", word).out)
+    assert re.search(rf"\[0:0\d\] 화자 1: .*{word}", stt_on_database("search", word).out)
     found = stt_on_database("search", word, "--limit", 1)
     older = _printed_command(stt_on_database, found)
     assert older.out != found.out

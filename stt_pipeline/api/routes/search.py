@@ -36,6 +36,7 @@ class MatchView(BaseModel):
     batch_id: int = Field(examples=[12])
     audio_file_id: int = Field(examples=[345])
     file_name: str = Field(examples=["board.m4a"])
+    language: str = Field(description="Language of the recording (ISO 639-1).", examples=["ko"])
     part: Part
     start: float | None = Field(
         description="Start of the passage in seconds; null for minutes without times.",

@@ -12,13 +12,17 @@ from stt_pipeline.store.results.search import FoundBlock, Part
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A part of a recording, or its minutes, with lines that match a search. ``start`` is in seconds."""
+    """A part of a recording, or its minutes, with lines that match a search.
+
+    ``language`` is that of the recording (ISO 639-1), ``start`` is in seconds.
+    """
 
     id: int
     transcription_id: int
     batch_id: int
     audio_file_id: int
     file_name: str
+    language: str
     part: Part
     start: float | None
     hits: list[Hit]
@@ -56,6 +60,7 @@ def search(
             batch_id=block.batch_id,
             audio_file_id=block.audio_file_id,
             file_name=display_name(block.audio_file_path),
+            language=block.language,
             part=block.part,
             start=block.start,
             hits=hits(block.text, places, block.line_starts, block.speakers),

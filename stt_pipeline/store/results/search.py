@@ -50,6 +50,7 @@ class FoundBlock:
     batch_id: int
     audio_file_id: int
     audio_file_path: str
+    language: str
     part: Part
     start: float | None
     text: str
@@ -245,8 +246,8 @@ def _blocks(connection: Connection, query: Query, ids: Sequence[int]) -> list[Fo
         return []
     rows = connection.execute(
         text("""
-            SELECT s.id, s.transcription_id, s.batch_id, t.audio_file_id, t.audio_file_path, s.part, s.start, s.text,
-                s.line_starts, s.speakers, s.term_starts,
+            SELECT s.id, s.transcription_id, s.batch_id, t.audio_file_id, t.audio_file_path, t.language, s.part, s.start,
+                s.text, s.line_starts, s.speakers, s.term_starts,
                 (SELECT jsonb_object_agg(lexeme, positions) FROM unnest(s.tsv) WHERE lexeme = ANY(:lexemes)) AS positions
             FROM stt_search s
             JOIN stt_transcriptions t ON t.id = s.transcription_id AND t.created_at = s.transcription_created_at
