@@ -228,9 +228,10 @@ def test_files_whose_minutes_were_not_delivered(
         ended = stt_on_database(*command, failed_files, "--class", "email", "--json")
         (file,) = map(json.loads, ended.out.splitlines())
         assert (file["id"], file["error_class"], file["error"]) == (6, "email", error)
-    assert f"stt batch failures {failed_files} --class email" in stt_on_database(
-        "batch", "progress", failed_files
-    ).shown
+    assert (
+        f"stt batch failures {failed_files} --class email"
+        in stt_on_database("batch", "progress", failed_files).shown
+    )
 
 
 @pytest.mark.parametrize("after", ["7", "download:", "download:x", ":7"])

@@ -19,12 +19,12 @@ class Progress:
     Attributes:
         total_files: None before the source is scanned.
         transcribed: files that have a transcript, with the completed ones and without the failed ones.
-        avg_processing_time: mean seconds of work for a finished file; None before the first.
+        avg_processing_time: mean seconds of work for a file, in the shards that have ended; None before the first.
         estimated_completion: end of the batch at the rate of the last minutes, from its first transcript on; None if
             there is no new one.
         transcribed_per_minute: files that were transcribed a minute in the last minutes; None if there are none.
         files_per_minute: files that completed or failed a minute in the last minutes; None if there are none.
-        real_time_factor: seconds of work for a second of audio; None before the first.
+        real_time_factor: seconds of work for a second of audio, in the shards that have ended; None before the first.
         error: the reason why the batch waits, or why it failed.
         dispatcher_last_tick: None if no dispatcher has run.
         open_until: the time until which a watch adds files to the batch; it does not end before. None without a watch.
@@ -136,7 +136,6 @@ def progress(database: Database, batch_id: int) -> Progress:
         batch = batches.get(connection, batch_id)
         sums = batch_stats.sums(connection, batch_id)
         so_far = _overview(batch, sums)
-        ended = so_far.completed + so_far.failed
         rates = batch_stats.rates(connection, batch_id)
         transcribed = sums.transcribed if batch.total_files is not None else 0
         return Progress(
@@ -149,7 +148,7 @@ def progress(database: Database, batch_id: int) -> Progress:
             failed=so_far.failed,
             pending=so_far.pending,
             progress_percentage=so_far.progress_percentage,
-            avg_processing_time=sums.busy_seconds / ended if ended else None,
+            avg_processing_time=sums.done_busy_seconds / sums.done_files if sums.done_files else None,
             estimated_completion=_estimate(
                 batch,
                 to_transcribe=so_far.pending + so_far.completed - transcribed,
@@ -159,7 +158,9 @@ def progress(database: Database, batch_id: int) -> Progress:
             audio_hours_done=sums.audio_seconds / 3600,
             transcribed_per_minute=rates.transcribed,
             files_per_minute=rates.ended,
-            real_time_factor=sums.busy_seconds / sums.audio_seconds if sums.audio_seconds else None,
+            real_time_factor=sums.done_busy_seconds / sums.done_audio_seconds
+            if sums.done_audio_seconds
+            else None,
             failures_by_class=sums.failures_by_class if so_far.failed else {},
             error=batch.error,
             created_at=batch.created_at,

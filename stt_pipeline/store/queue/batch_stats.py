@@ -21,7 +21,8 @@ class ShardSums:
     """Sums over the shards of one batch, or of several.
 
     ``audio_seconds`` is processed audio, ``busy_seconds`` the work of threads, ``transcribe_seconds`` the time of runs of the
-    transcribe stage. ``undelivered`` of the ``completed`` files have minutes that some recipient did not get.
+    transcribe stage. ``undelivered`` of the ``completed`` files have minutes that some recipient did not get. The figures
+    with ``done`` are sums over the shards that have ended.
     """
 
     total: int
@@ -32,11 +33,15 @@ class ShardSums:
     busy_seconds: float
     transcribe_seconds: float
     shards: int
-    shards_done: int
     undelivered: int
+    shards_done: int
+    done_files: int
+    done_audio_seconds: float
+    done_busy_seconds: float
     failures_by_class: dict[str, int]
 
 
+_IS_DONE = shards.c.stage == "done"
 _CLASSES: tuple[str, ...] = tuple(sorted(get_args(ErrorClass)))
 # one sum per class: for jsonb_each the planner estimates a high cost and starts parallel workers
 _FAILED_BY_CLASS = [
@@ -50,8 +55,11 @@ _FIGURES = [
         for name in ("audio_seconds", "busy_seconds", "transcribe_seconds")
     ),
     func.count(),
-    func.count().filter(shards.c.stage == "done"),
     func.coalesce(func.sum(shards.c.undelivered), 0),
+    func.count().filter(_IS_DONE),
+    func.coalesce(func.sum(shards.c.completed + shards.c.failed).filter(_IS_DONE), 0),
+    func.coalesce(func.sum(shards.c.audio_seconds).filter(_IS_DONE), 0.0),
+    func.coalesce(func.sum(shards.c.busy_seconds).filter(_IS_DONE), 0.0),
 ]
 """The fields of :class:`ShardSums`, in order, before the failures by class."""
 
