@@ -41,7 +41,7 @@ def fit(batches: Sequence[tuple[float, float]], usual_fixed: float) -> LinearTim
 
     Args:
         batches: seconds of audio and measured seconds, both above 0, of each.
-        usual_fixed: the fixed seconds, as far as the batches do not tell them: all have the same length, or there is one.
+        usual_fixed: the fixed seconds where batches do not tell them: there is one, or all have the same length.
     """
     from scipy.optimize import nnls
 
