@@ -50,6 +50,10 @@ class Plan:
         return self.readers + self.max_queued_chunks
 
 
+class _ReadingBegun:
+    """A reader has begun a recording, so that another one may wait for it."""
+
+
 class Scheduler:
     """One stream of recordings through one model.
 
@@ -73,7 +77,7 @@ class Scheduler:
         self._queue = ChunkQueue()
         self._reading = 0
         self._stopped = False
-        self._outcomes = SimpleQueue[Outcome | BaseException]()
+        self._outcomes = SimpleQueue[Outcome | BaseException | _ReadingBegun]()
 
     def run(self, states: Iterable[RecordingState]) -> Generator[Outcome, None, None]:
         """Yield the outcome of each recording, in the order in which they finish."""
@@ -100,7 +104,7 @@ class Scheduler:
         """Pass recordings to the readers and yield outcomes, in the caller's thread."""
         active, more = 0, True
         while True:
-            if more and active < self._plan.max_active_recordings:
+            if more and active < self._plan.max_active_recordings and self._may_wait_for_reader():
                 state = next(states, None)
                 if state:
                     active += 1
@@ -115,8 +119,15 @@ class Scheduler:
             outcome = self._outcomes.get()
             if isinstance(outcome, BaseException):
                 raise outcome
+            if isinstance(outcome, _ReadingBegun):
+                continue
             active -= 1
             yield outcome
+
+    def _may_wait_for_reader(self) -> bool:
+        """Return whether another recording is requested: as many wait as there are readers, and no more are begun early."""
+        with self._changed:
+            return len(self._to_read) < self._plan.readers
 
     def _run_thread(self, loop: Callable[[], None]) -> None:
         try:
@@ -135,6 +146,7 @@ class Scheduler:
                     return
                 state = self._to_read.popleft()
                 self._reading += 1
+            self._outcomes.put(_ReadingBegun())
             try:
                 self._read(state)
             except ConfigurationError:

@@ -1,6 +1,7 @@
 """The engine with many recordings at once: samples, languages, silence, and notes of the demo model."""
 
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -170,6 +171,33 @@ class TestReading:
         assert transcript.duration == pytest.approx(len(mixed) / RATE)
         again = read[read.index(0.0, 1) :]
         assert again[-1] < 60
+
+    def test_a_recording_is_drawn_only_when_a_reader_will_need_it_soon(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is drawn has begun: a run that is to stop finishes it."""
+        readers, count = 2, 30
+        monkeypatch.setattr("stt_pipeline.speech.engine.engine.usable_cores", lambda: readers)
+        begun: list[int] = []
+        some_wait = threading.Event()
+
+        class Long(SoundInMemory):
+            def blocks(self) -> Iterator[np.ndarray]:
+                begun.append(1)
+                some_wait.wait(20)
+                yield from super().blocks()
+
+        def drawn() -> Iterator[Recording]:
+            for number in range(count):
+                # one is being drawn, some wait for a reader, and the readers have others that they are about to open
+                assert number - len(begun) <= 2 * readers
+                if number == 2 * readers - 1:
+                    some_wait.set()
+                yield Recording(number, lambda: opened(Long(silence(1.0))), KO)
+
+        engine = Engine(load_model("demo", "cpu"), batch_size=8)
+        outcomes = list(engine.transcribe(drawn()))
+        assert {outcome.recording.key for outcome in outcomes} == set(range(count))
 
 
 class TestLanguages:
