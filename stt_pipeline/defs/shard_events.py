@@ -5,7 +5,6 @@ failed, or another run works on it.
 """
 
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -29,9 +28,6 @@ from stt_pipeline.store.queue.shards import Stage
 
 UP_TO_DATE = "nothing to do"
 """Name of the metadata of a partition that was asked for and is up to date."""
-
-FLUSH_SECONDS = 1.0
-"""Events are written after this time, so that those of several short recordings share their queries."""
 
 
 class ShardEvents(StepListener):
@@ -57,8 +53,6 @@ class ShardEvents(StepListener):
         self._store = store
         self._checks = checks
         self._versions = PartitionVersions(context, database)
-        self._finished: list[ClaimedShard] = []
-        self._flushed_at = time.monotonic()
         self._logged_failures: dict[str, int] = {}
 
     def file_done(self, shard: ClaimedShard, done: Done[Any]) -> None:
@@ -80,24 +74,15 @@ class ShardEvents(StepListener):
         else:
             _print(line)
 
-    def shard_finished(self, shard: ClaimedShard) -> None:
-        """Write the events of the finished shards, about once a second."""
-        self._finished.append(shard)
-        if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write the events of all finished shards."""
-        finished, self._finished = self._finished, []
+    def shards_finished(self, shards: Sequence[ClaimedShard]) -> None:
+        """Store the results of finished shards, and write their events."""
         if self._store:
-            for shard in finished:
+            for shard in shards:
                 self._store(shard)
-        if finished:
-            self._versions.read(finished)
-            for shard in finished:
-                self._write(shard)
-            self._evaluate({shard.key: shard for shard in finished})
-        self._flushed_at = time.monotonic()
+        self._versions.read(shards)
+        for shard in shards:
+            self._write(shard)
+        self._evaluate({shard.key: shard for shard in shards})
 
     def skip(self, refused: Mapping[str, str]) -> None:
         """Write the events of partitions that the run did not process."""

@@ -100,7 +100,7 @@ def run_step(
 ) -> Outputs:
     """Take the shards of the run through one step, log an event for each as it finishes, and yield the outputs.
 
-    The shards are released after the stage's last step in the run.
+    In the stage's last step of the run a shard is released when it is finished, while the run goes on with the others.
 
     Args:
         work: takes the claimed shards through the step.
@@ -131,7 +131,7 @@ def run_step(
         try:
             work(claims)
         finally:
-            shard_events.flush()
+            claims.finished.flush()  # also of a step that fails: what has passed it has its results
         _require_shards(context, claims)
     shard_events.skip(claims.refused)
     yield output_without_materialization()
@@ -146,6 +146,8 @@ def _claim_request(context: dg.AssetExecutionContext, config: ShardConfig) -> Cl
     stage = stage_of(name)
     selected = selected_assets(context)
     before = selected - {name, *_later_assets(context)}
+    later = selected & set(_later_assets(context))
+    later_of_stage = later & set(STAGE_ASSETS[stage])
     return ClaimRequest(
         keys=context.partition_keys,
         stage=stage,
@@ -153,7 +155,8 @@ def _claim_request(context: dg.AssetExecutionContext, config: ShardConfig) -> Cl
         token=token_of(context.run),
         first_step=not before & {asset for assets in STAGE_ASSETS.values() for asset in assets},
         first_of_stage=not before & set(STAGE_ASSETS[stage]),
-        last_step=not selected & set(_later_assets(context)) & set(STAGE_ASSETS[stage]),
+        last_step=not later_of_stage,
+        runs_next_stage=bool(later - later_of_stage),
         reprocess=config.reprocess or _reprocesses(context.run),
     )
 

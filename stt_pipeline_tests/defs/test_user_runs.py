@@ -389,7 +389,7 @@ def test_a_run_logs_each_recording(product: Product, tmp_path: Path) -> None:
 def test_partitions_are_materialized_while_the_step_works(
     product: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stt_pipeline.defs.shard_events.FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("stt_pipeline.batches.execution.finished_shards.EVENTS_SECONDS", 0.0)
     monkeypatch.setattr("stt_pipeline.batches.execution.file_loop.WRITE_SECONDS", 0.0)
     partitions = new_batch(product, tmp_path / "in", 3)
     seen: list[int] = []

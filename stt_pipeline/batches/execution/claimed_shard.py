@@ -75,6 +75,7 @@ class ClaimedShard:
         failures: files that have not passed the step.
         failed_elsewhere: files that this step leaves out, because they failed for good in another step.
         preempted: the run is to hand the shard back.
+        released: the shard has passed the last step of its stage, and the run has no lease on it any more.
     """
 
     shard: Shard
@@ -88,6 +89,7 @@ class ClaimedShard:
     new_audio_seconds: float = 0.0
     busy_seconds: float = 0.0
     preempted: bool = False
+    released: bool = False
     failures: list[FileFailure] = field(default_factory=list)
     failed_elsewhere: list[FileFailure] = field(default_factory=list)
     open_source: OpenSource = open_source

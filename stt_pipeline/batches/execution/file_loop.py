@@ -14,7 +14,14 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, Done, PreemptedError
-from stt_pipeline.batches.execution.prefetch import Prefetch, Task, Threads, look_ahead
+from stt_pipeline.batches.execution.prefetch import (
+    Prefetch,
+    Task,
+    Threads,
+    end_of_shard,
+    failed_task,
+    look_ahead,
+)
 from stt_pipeline.batches.execution.shard_claims import ShardClaims
 from stt_pipeline.errors import ConfigurationError, SourceUnavailableError
 from stt_pipeline.store.manifest.files import AudioFile
@@ -29,8 +36,7 @@ _Known = TypeVar("_Known")
 _Result = TypeVar("_Result")
 
 Work = Callable[[], Done[_Result]]
-"""Processes one file and returns what is to be written. With several threads it runs in one of them, and then touches
-neither the database nor the shard's counters."""
+"""Processes one file and returns what is to be written. It runs in a thread, and does not touch the shard's counters."""
 
 Step = Callable[[ClaimedShard, AudioFile, _Known | None], Work[_Result] | None]
 """Decides about one file, given the row that was read for it: returns its work, or None if there is none."""
@@ -49,14 +55,17 @@ def for_each_file(
     read: Read[_Known] | None = None,
     write: Write[_Result],
     threads: Threads = 1,
+    shortest_first: bool = False,
 ) -> None:
     """Take the files of the claimed shards through a step, in order.
 
-    Results are written about once a second; if that raises, again for each file alone. A shard whose lease is lost is
-    dropped, and one whose source is unavailable is released; both are then in ``claims.refused``.
+    Results are written about once a second, also while a long recording is processed; if that raises, again for each file
+    alone. A shard whose lease is lost is dropped, and one whose source is unavailable is released; both are then in
+    ``claims.refused``.
 
     Args:
         threads: how many files are processed at a time; a careful run processes one.
+        shortest_first: begin with the shards that have the least audio, so that they do not wait for the others.
 
     Raises:
         ConfigurationError: no file can succeed, so none has failed.
@@ -64,6 +73,8 @@ def for_each_file(
     started = time.monotonic()
     with Prefetch(claims, threads) as prefetch:
         shards = claims.shards
+        if shortest_first:
+            shards = sorted(shards, key=lambda shard: shard.shard.probed_seconds)
         tasks = look_ahead(_tasks(claims, shards, step, read, prefetch))
         for shard in shards:
             of_shard = _to_end_of_shard(tasks)
@@ -101,18 +112,14 @@ def _tasks(
                 try:
                     work = step(shard, file, known)
                 except Exception as error:
-                    yield Task(shard, file, partial(_raise, error))
+                    yield failed_task(shard, file, error)
                     continue
                 if work:
                     yield prefetch.task(shard, file, partial(_timed, work))
         except Exception as error:
-            yield Task(shard, None, partial(_raise, error))
+            yield failed_task(shard, None, error)
         else:
-            yield Task(shard, None, lambda: None)
-
-
-def _raise(error: Exception) -> None:
-    raise error
+            yield end_of_shard(shard)
 
 
 def _timed(work: Work[_Result]) -> Done[_Result]:
@@ -127,22 +134,29 @@ def _process(
     tasks: Iterator[Task[Done[_Result] | None]],
     write: Write[_Result],
 ) -> None:
-    """Write the results of a shard's tasks."""
+    """Write the results of a shard's tasks, and the events of the shards before it."""
     done: list[Done[_Result]] = []
     written_at = time.monotonic()
+
+    def write_if_due() -> None:
+        nonlocal done, written_at
+        if time.monotonic() - written_at > WRITE_SECONDS:
+            due, done, written_at = done, [], time.monotonic()
+            write_results(claims, shard, due, write)
+        claims.finished.flush_if_due()
+
     try:
         for task in tasks:
+            task.wait(write_if_due, WRITE_SECONDS)
             try:
-                result = task.result()
+                result = task.future.result()
             except Exception as error:
                 if task.file is None:
                     raise
                 claims.failures.record(shard, task.file, error)
             else:
                 done += [result] if result else []
-            if time.monotonic() - written_at > WRITE_SECONDS:
-                due, done, written_at = done, [], time.monotonic()
-                write_results(claims, shard, due, write)
+            write_if_due()
     except (ConfigurationError, SourceUnavailableError, PreemptedError):  # earlier results are kept
         with claims.working_on(shard):
             write_results(claims, shard, done, write)

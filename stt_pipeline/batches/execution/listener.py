@@ -3,6 +3,7 @@
 Dagster's events and log lines are made from these calls, in ``defs``.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, Done, FileFailure
@@ -17,5 +18,5 @@ class StepListener:
     def file_failed(self, shard: ClaimedShard, failure: FileFailure) -> None:
         """Receive a file that failed, for good or until its next attempt."""
 
-    def shard_finished(self, shard: ClaimedShard) -> None:
-        """Receive a shard after its last file."""
+    def shards_finished(self, shards: Sequence[ClaimedShard]) -> None:
+        """Receive shards after their last files, before they are released: about once a second, and at the end."""

@@ -1,11 +1,11 @@
-"""Threads that work on the next files of a step while the results of earlier ones are written.
+"""Threads that work on the files of a step while the step's own thread writes the results of earlier ones.
 
-A task in a thread touches neither the database nor the counters of its shard; the step's own thread does both, in order.
+A task in a thread does not touch the counters of its shard; the step's own thread does it, in order.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -29,34 +29,51 @@ class Task(Generic[_Result]):
 
     Attributes:
         file: None for a task that only ends its shard, or raises an error of the whole shard.
-        result: waits for the result, or raises the error.
+        future: the result, or the error.
         most_ahead: how many tasks may start before this one's result is read; None for a task that starts nothing.
     """
 
     shard: ClaimedShard
     file: AudioFile | None
-    result: Callable[[], _Result]
+    future: Future[_Result]
     most_ahead: int | None = None
+
+    def wait(self, while_waiting: Callable[[], object], every_seconds: float) -> None:
+        """Wait for the result, and call ``while_waiting`` every ``every_seconds`` until then."""
+        while wait([self.future], timeout=every_seconds).not_done:
+            while_waiting()
+
+
+def failed_task(shard: ClaimedShard, file: AudioFile | None, error: Exception) -> Task[_Result]:
+    """Return a task that has failed."""
+    future = Future[_Result]()
+    future.set_exception(error)
+    return Task(shard, file, future)
+
+
+def end_of_shard(shard: ClaimedShard) -> Task[_Result | None]:
+    """Return the task after the last one of a shard."""
+    future = Future[_Result | None]()
+    future.set_result(None)
+    return Task(shard, None, future)
 
 
 class Prefetch:
     """The threads of one step: a context manager that waits at its end for the tasks that have started."""
 
     def __init__(self, claims: ShardClaims, threads: Threads) -> None:
-        """A careful run uses no threads, because it processes one file at a time."""
+        """A careful run has one thread, because it processes one file at a time."""
         self._claims = claims
         self._threads = threads
         self._pools: dict[int, ThreadPoolExecutor] = {}
 
     def task(self, shard: ClaimedShard, file: AudioFile, work: Callable[[], _Result]) -> Task[_Result]:
-        """Start ``work`` as soon as a thread is free; with one thread, when its result is read.
+        """Start ``work`` as soon as a thread is free. With one thread, the next task is made after this one's result is read.
 
         Returns:
             A task whose result raises LeaseLostError if the shard was lost before the work began.
         """
         threads = 1 if self._claims.is_careful else self._threads_of(shard)
-        if threads == 1:
-            return Task(shard, file, work, most_ahead=0)
         if threads not in self._pools:
             self._pools[threads] = ThreadPoolExecutor(threads, "prefetch")
 
@@ -66,7 +83,7 @@ class Prefetch:
             return work()
 
         future = self._pools[threads].submit(work_if_held)
-        return Task(shard, file, future.result, most_ahead=_TASKS_PER_THREAD * threads)
+        return Task(shard, file, future, most_ahead=_TASKS_PER_THREAD * threads if threads > 1 else 0)
 
     def _threads_of(self, shard: ClaimedShard) -> int:
         return self._threads if isinstance(self._threads, int) else self._threads(shard)

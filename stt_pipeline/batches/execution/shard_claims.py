@@ -17,8 +17,11 @@ from stt_pipeline.batches.execution.batch_errors import BatchErrors
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, PreemptedError
 from stt_pipeline.batches.execution.crash_guard import CrashGuard
 from stt_pipeline.batches.execution.failures import FailureRecorder
+from stt_pipeline.batches.execution.finished_shards import FinishedShards
 from stt_pipeline.batches.execution.heartbeat import Heartbeat
 from stt_pipeline.batches.execution.listener import StepListener
+from stt_pipeline.batches.execution.release import release, release_if_passed
+from stt_pipeline.batches.execution.reopening import reopen_files
 from stt_pipeline.batches.requests.fingerprint import fingerprints
 from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.batches.requests.validation import validated
@@ -32,17 +35,11 @@ from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
-from stt_pipeline.store.queue import batches, leases, runs, shards, transitions
+from stt_pipeline.store.queue import batches, leases, runs, shards
 from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline.store.queue.leases import Lease, LeaseState
 from stt_pipeline.store.queue.shards import Shard, Stage
-from stt_pipeline.store.results import staleness
 from stt_pipeline.store.tables import shards as shards_table
-
-_FIRST_RETRY_SECONDS = 10.0
-_LONGEST_RETRY_SECONDS = 600.0
-# a backfill of a user starts the next stage itself; the dispatcher does it after this time
-_LEAVE_TO_USER_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +56,7 @@ class ClaimRequest:
         first_of_stage: no earlier step of this run is in the same stage. There, a run that a user started reopens files
             with stale results of the stage.
         last_step: no later step of this run is in the same stage, so the leases end with this step.
+        runs_next_stage: a later step of this run is in the next stage. Then the leases end together, with the last step.
         reprocess: reopen all files, also those that succeeded.
     """
 
@@ -69,6 +67,7 @@ class ClaimRequest:
     first_step: bool = True
     first_of_stage: bool = True
     last_step: bool = True
+    runs_next_stage: bool = False
     reprocess: bool = False
 
 
@@ -77,11 +76,12 @@ class ShardClaims:
 
     Attributes:
         shards: the claimed shards. The list is replaced, and never changed in place: other threads iterate over it.
-        refused: the reason for each other key, also of shards that were lost or released during the step.
+        refused: the reason for each other key, also of shards that were lost or handed back during the step.
         reprocess: as requested.
         failures: records failures of files.
         crash_guard: marks the active file of a careful run.
-        listener: is called for each file and shard that ends.
+        listener: is called for each file that ends, and for finished shards.
+        finished: the shards that have passed the step.
     """
 
     def __init__(
@@ -107,10 +107,14 @@ class ShardClaims:
         self.listener = listener or StepListener()
         self.failures = FailureRecorder(database, max_attempts=max_attempts, listener=self.listener)
         self.crash_guard = CrashGuard(database, max_attempts=max_attempts)
+        releases_each = request.last_step and not request.runs_next_stage
+        self.finished = FinishedShards(
+            self.listener, self._release_passed if releases_each else None, at_once=request.token is None
+        )
         self.heartbeat = Heartbeat(
             database,
             shards_table,
-            lambda: [shard.lease for shard in self.shards],
+            lambda: [shard.lease for shard in self._held()],
             lease_seconds,
             after_beat=self._read_preemption,
         )
@@ -186,7 +190,14 @@ class ShardClaims:
             shard, lease, batch, options, fingerprints(self._settings, options), open_source=self._open_source
         )
         if request.token is None:
-            self._reopen(connection, claimed)
+            reopen_files(
+                connection,
+                claimed,
+                request.stage,
+                failed=request.first_step,
+                stale=request.first_of_stage,
+                every_file=request.reprocess,
+            )
         return claimed
 
     def __exit__(
@@ -195,19 +206,24 @@ class ShardClaims:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Release the shards after the last step of the stage, or if the run cannot continue."""
+        """Release what is not released yet, after the last step of the stage or if the run cannot continue."""
         self.heartbeat.stop()
         if error is None and not self._request.last_step:
             return
+        held = self._held()
         with self.database.begin() as connection:
             batches.lock_of_shards(connection, [shard.key for shard in self.shards])
-            for shard in self.shards:
+            for shard in held:
                 self._release(connection, shard.shard, shard.lease, advance=error is None)
-            self._errors.finish(connection, {shard.batch.id for shard in self.shards}, error)
+            about = self.shards if error is None else held
+            self._errors.finish(connection, {shard.batch.id for shard in about}, error)
 
     def holds(self, shard: ClaimedShard) -> bool:
         """Return whether a shard of this run has not been lost or released."""
-        return shard.key not in self.refused
+        return not shard.released and shard.key not in self.refused
+
+    def _held(self) -> list[ClaimedShard]:
+        return [shard for shard in self.shards if not shard.released]
 
     @contextmanager
     def working_on(self, shard: ClaimedShard) -> Iterator[None]:
@@ -271,7 +287,20 @@ class ShardClaims:
             shards.count_files(connection, [shard.shard.id])
             self._add_seconds(connection, shard, busy_seconds)
             self.crash_guard.clear_active_file(connection, shard)
-        self.listener.shard_finished(shard)
+        self.finished.add(shard)
+
+    def _release_passed(self, shards: Sequence[ClaimedShard], round_ends: float) -> None:
+        """Release shards that have passed the stage, while the run goes on with the others."""
+        by_user = not self.is_dispatched
+        with self.database.begin() as connection:
+            batches.lock_of_shards(connection, [shard.key for shard in shards])
+            passed = [
+                shard
+                for shard in shards
+                if release_if_passed(connection, shard.lease, by_user=by_user, round_ends=round_ends)
+            ]
+        for shard in passed:
+            shard.released = True
 
     def hand_back(self, shard: ClaimedShard, reason: str, busy_seconds: float = 0.0) -> None:
         """Release a shard to be dispatched again at once. Its results are kept, and it counts as no attempt.
@@ -295,7 +324,7 @@ class ShardClaims:
         shards.add_seconds(connection, shard.shard.id, busy=busy_seconds, transcribe=transcribe)
 
     def _read_preemption(self, connection: Connection) -> None:
-        held = self.shards
+        held = self._held()
         preempted = runs.preempted(connection, [shard.lease for shard in held]) if held else ()
         for shard in held:
             shard.preempted = shard.shard.id in preempted
@@ -311,30 +340,4 @@ class ShardClaims:
         self._release(connection, shard, lease, advance=False)
 
     def _release(self, connection: Connection, shard: Shard, lease: Lease, *, advance: bool) -> None:
-        shards.give_back(
-            connection,
-            lease,
-            advance=advance,
-            retry_seconds=min(_LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** max(0, shard.tries - 1)),
-            next_stage_seconds=_LEAVE_TO_USER_SECONDS if self._request.token is None else 0.0,
-        )
-
-    def _reopen(self, connection: Connection, shard: ClaimedShard) -> None:
-        """Reopen the files that the run of a user is to process: failed ones, those with stale results, or all."""
-        request, shard_id, now = self._request, shard.shard.id, shard.fingerprints
-        reopened = 0
-        if request.first_step:
-            failed = files.reopen(
-                connection,
-                [shard_id],
-                every_file=request.reprocess,
-                from_speech=request.stage == "transcribe",
-            )
-            reopened += len(failed)
-        if request.first_of_stage and request.stage == "transcribe":
-            reopened += staleness.reopen_transcripts(connection, shard_id, now.transcript, now.speakers)
-        if request.first_of_stage and request.stage == "publish":
-            reopened += staleness.reopen_minutes(connection, shard_id, now.minutes)
-        if reopened:
-            shards.open_again(connection, [shard_id])
-            transitions.reopen(connection, shard.batch.id)
+        release(connection, shard, lease, advance=advance, by_user=not self.is_dispatched)

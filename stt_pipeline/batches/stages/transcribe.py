@@ -193,4 +193,5 @@ def find_speakers(
         search.replace(connection, [one.result[1] for one in done])
         files.set_transcribed(connection, [one.file.id for one in done])
 
-    for_each_file(claims, step, read=read, write=write, threads=min(_DIARIZE_THREADS, usable_cores()))
+    threads = min(_DIARIZE_THREADS, usable_cores())
+    for_each_file(claims, step, read=read, write=write, threads=threads, shortest_first=True)

@@ -239,15 +239,15 @@ def give_back(
     lease: Lease,
     *,
     advance: bool,
-    retry_seconds: float,
+    retry_seconds: float | None,
     next_stage_seconds: float,
-) -> None:
-    """Release a lease and set the stage that the dispatcher starts next.
+) -> bool:
+    """Release a lease and set the stage that the dispatcher starts next; return False if the lease goes on.
 
     Args:
         advance: False if the run failed. The shard then stays in its stage, even if all its files passed it, because
             other outputs of the stage, such as the Parquet file, may be missing.
-        retry_seconds: delay before the next dispatch if the shard stays in its stage.
+        retry_seconds: delay before the next dispatch if the shard stays in its stage; None does not release it then.
         next_stage_seconds: delay before the next dispatch if the shard moves to the next stage.
     """
     row = connection.execute(
@@ -262,6 +262,8 @@ def give_back(
     ).one()
     stage = next_stage(row.stage, pending=row.pending, transcribed=row.transcribed) if advance else row.stage
     stays = stage == row.stage
+    if stays and retry_seconds is None:
+        return False
     leases.release(
         connection,
         shards,
@@ -273,6 +275,7 @@ def give_back(
         active_file_id=None,
         wait_seconds=retry_seconds if stays else next_stage_seconds,
     )
+    return True
 
 
 def next_stage(stage: str, *, pending: bool, transcribed: bool) -> str:
