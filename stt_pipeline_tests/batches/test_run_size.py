@@ -157,6 +157,25 @@ def test_a_run_is_bounded_in_hours_also_within_a_shard(
     assert progress(database, batch.id).transcribed == 7
 
 
+def test_a_run_is_bounded_in_time_and_finishes_the_shards_that_it_has_begun(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcription_stream, "MOST_SECONDS", -1.0)
+    for number in range(5):
+        write_tone(tmp_path / "in" / f"{number}.wav", 0.2)
+    batch, _, keys = scanned(database, tmp_path / "in", files_per_shard=2)
+    transcriber = CountingTranscriber()
+    for shard, transcribed in enumerate((2, 4, 5)):
+        (order,) = (order for order in _tick(database) if order.job == "transcribe")
+        # what is handed back is dispatched again at once
+        assert order.keys == tuple(keys[shard:])
+        claims = _run(database, order, transcriber)
+        assert list(claims.refused) == keys[shard + 1 :]
+        assert all("transcribed for 10 minutes" in claims.refused[key] for key in claims.refused)
+        assert transcriber.calls == transcribed
+    assert set(statuses_of(database, batch.id).values()) == {"transcribed"}
+
+
 def test_a_recording_longer_than_the_bound_is_transcribed(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +190,7 @@ def test_a_run_of_a_user_does_all_its_shards(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transcription_stream, "MOST_AUDIO_SECONDS", 0.5)
+    monkeypatch.setattr(transcription_stream, "MOST_SECONDS", -1.0)
     monkeypatch.setattr(run_size, "SHORT_SECONDS", 0.1)
     write_tone(tmp_path / "in" / "0.wav", 0.2)
     batch, _, keys = scanned(database, write_tone(tmp_path / "in" / "1.wav", 3.0).parent)

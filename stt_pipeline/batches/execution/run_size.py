@@ -1,4 +1,4 @@
-"""Which shards share a run: limits in shards, files, bytes and hours of audio, and recordings of similar length.
+"""Which shards share a run: limits in shards, files, bytes, hours of audio and time, and recordings of similar length.
 
 The dispatcher knows the bytes of every shard, and its length once it was probed. A run probes its shards first, and hands
 back those that do not belong into it.
@@ -16,6 +16,10 @@ _BYTES_PER_RUN = 4 << 30
 
 MOST_AUDIO_SECONDS = 12 * 3600.0
 """Of a run: 36 minutes of work at a real-time factor of 0.05. 4 GiB of telephone audio (8 kB/s) would be 149 hours."""
+
+MOST_SECONDS = 600.0
+"""After this time a run begins to transcribe no more shards, because those that it has transcribed wait for the end of that
+step. It is many times what the start of a run and the load of a model take."""
 
 SHORT_SECONDS = 600.0
 """A recording of up to this length is transcribed in about the time that a run takes to start."""

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from stt_pipeline.batches.execution import file_loop
 from stt_pipeline.batches.execution.claimed_shard import ClaimedShard, Done, PreemptedError
 from stt_pipeline.batches.execution.file_loop import Read, Write
-from stt_pipeline.batches.execution.run_size import MOST_AUDIO_SECONDS, long_ones
+from stt_pipeline.batches.execution.run_size import MOST_AUDIO_SECONDS, MOST_SECONDS, long_ones
 from stt_pipeline.batches.execution.shard_claims import ShardClaims
 from stt_pipeline.batches.execution.transcriber_thread import outcomes_of
 from stt_pipeline.errors import ConfigurationError, SourceUnavailableError
@@ -21,6 +21,7 @@ from stt_pipeline.speech.transcriber import Transcriber
 from stt_pipeline.store.manifest.files import AudioFile
 
 _RUN_IS_FULL = f"this run has {MOST_AUDIO_SECONDS / 3600:.0f} hours of audio, and a later run continues it"
+_RUN_IS_LONG = f"this run has transcribed for {MOST_SECONDS / 60:.0f} minutes, and a later run continues it"
 
 _Known = TypeVar("_Known")
 _Result = TypeVar("_Result")
@@ -47,8 +48,8 @@ def transcribe_each_file(
     As with :func:`~stt_pipeline.batches.execution.file_loop.for_each_file`, a file fails alone. A careful run transcribes
     one recording at a time.
 
-    A run of the dispatcher hands back the shards that do not belong into it (``run_size``), and all that are not complete
-    when it is preempted. Their transcripts are kept.
+    A run of the dispatcher hands back the shards that do not belong into it (``run_size``), those that it has not begun
+    after ``MOST_SECONDS``, and all that are not complete when it is preempted. Their transcripts are kept.
 
     Args:
         transcriber_of: returns the transcriber of a shard; called only if there is something to transcribe.
@@ -124,13 +125,16 @@ class _Stream(Generic[_Known, _Result]):
         self._states = [_ShardState[_Result](shard) for shard in shards]
         self._unwritten: list[_ShardState[_Result]] = []
         self._audio_seconds = 0.0  # of the recordings that were given to the transcriber
-        self._is_full = False
+        self._started_at: float | None = None
+        self._stopped: str | None = None  # why the run takes no more recordings
         self._written_at = time.monotonic()
 
     def recordings(self) -> Iterator[Recording]:
         """Yield the recordings to transcribe; a shard is begun when its first file is requested."""
         for state in self._states:
             shard = state.shard
+            if self._is_to_stop_before_shard():
+                return
             with self._working_on(state):
                 for file, known in file_loop.files_of(self._claims, shard, self._read):
                     self._write_if_due()
@@ -158,6 +162,7 @@ class _Stream(Generic[_Known, _Result]):
         except ConfigurationError as error:  # all shards here need this transcriber
             self._claims.show_error(self._shards, error)
             raise
+        self._started_at = self._started_at or time.monotonic()
         try:
             outcomes = outcomes_of(
                 transcriber,
@@ -177,26 +182,35 @@ class _Stream(Generic[_Known, _Result]):
 
     def hand_back_unfinished(self) -> None:
         """If the run stopped before its last recording, hand back the shards that have files left."""
-        if not (self._claims.is_preempted or self._is_full):
+        reason = str(PreemptedError()) if self._claims.is_preempted else self._stopped
+        if reason is None:
             return
         self._write_all()
-        reason = str(PreemptedError()) if self._claims.is_preempted else _RUN_IS_FULL
         for state in self._states:
             if not state.complete:
                 self._claims.hand_back(state.shard, reason, busy_seconds=state.seconds)
+
+    def _is_to_stop_before_shard(self) -> bool:
+        """Return whether the run begins no more shards. A shard that it has begun is not cut by time."""
+        is_dispatched, started_at = self._claims.is_dispatched, self._started_at
+        if is_dispatched and started_at is not None and time.monotonic() - started_at > MOST_SECONDS:
+            self._stopped = _RUN_IS_LONG
+        return self._stopped is not None
 
     def _is_to_stop_before(self, file: AudioFile) -> bool:
         """Return whether the run takes no more recordings; a run takes at least one."""
         if self._claims.is_preempted:
             return True
         length = file.duration or 0.0
-        if self._claims.is_dispatched and self._audio_seconds > 0:
-            self._is_full = self._audio_seconds + length > MOST_AUDIO_SECONDS
+        is_too_much = self._audio_seconds > 0 and self._audio_seconds + length > MOST_AUDIO_SECONDS
+        if is_too_much and self._claims.is_dispatched:
+            self._stopped = _RUN_IS_FULL
         self._audio_seconds += length
-        return self._is_full
+        return self._stopped is not None
 
     def _while_waiting(self) -> None:
         self._write_if_due()
+        self._claims.finished.flush_if_due()
         if self._claims.is_preempted:
             raise PreemptedError
 

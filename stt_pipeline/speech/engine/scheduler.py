@@ -76,6 +76,7 @@ class Scheduler:
         self._to_read = deque[RecordingState]()
         self._queue = ChunkQueue()
         self._reading = 0
+        self._recordings_read = self._chunks_read = 0
         self._stopped = False
         self._outcomes = SimpleQueue[Outcome | BaseException | _ReadingBegun]()
 
@@ -125,9 +126,13 @@ class Scheduler:
             yield outcome
 
     def _may_wait_for_reader(self) -> bool:
-        """Return whether another recording is requested: as many wait as there are readers, and no more are begun early."""
+        """Return whether another recording is requested: enough wait for a model batch, and as many as there are readers.
+
+        A recording that is requested has begun: what is to stop, or to go on, waits for it. So of long ones few are.
+        """
         with self._changed:
-            return len(self._to_read) < self._plan.readers
+            of_a_batch = self.batch_size * self._recordings_read // max(self._chunks_read, 1)
+            return len(self._to_read) < max(self._plan.readers, min(of_a_batch, self.batch_size))
 
     def _run_thread(self, loop: Callable[[], None]) -> None:
         try:
@@ -176,6 +181,7 @@ class Scheduler:
         with self._changed:
             if self._stopped or state.finished:
                 return
+            self._recordings_read += 1
             state.finish_reading(cutter.seconds)
             state.work_seconds += time.monotonic() - started - waited
         self._finish_if_complete(state)
@@ -188,6 +194,7 @@ class Scheduler:
                 self._stopped or job.state.finished
             ):
                 self._changed.wait()
+            self._chunks_read += 1
             job.state.add_pending(job.row.chunk)
             self._queue.append(job)
             self._changed.notify_all()

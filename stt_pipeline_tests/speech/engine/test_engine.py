@@ -195,7 +195,7 @@ class TestReading:
                     some_wait.set()
                 yield Recording(number, lambda: opened(Long(silence(1.0))), KO)
 
-        engine = Engine(load_model("demo", "cpu"), batch_size=8)
+        engine = Engine(load_model("demo", "cpu"), batch_size=readers)
         outcomes = list(engine.transcribe(drawn()))
         assert {outcome.recording.key for outcome in outcomes} == set(range(count))
 
