@@ -113,8 +113,8 @@ def test_the_reason_is_shown_at_the_shard(database: Database, folder: Path) -> N
     transcribe(database, keys, CountingTranscriber())
     with claim_shards(database, keys, stage="publish", last_step=False) as work:
         write_minutes(work, lambda options: FixedSummarizer("Title"))
-        reasons = notify(work, lambda recipient: notifier)
-    assert reasons == {keys[0]: [f"a.wav: {KIM} got the minutes of the same recording before."]}
+        notify(work, lambda recipient: notifier)
+        assert work.shards[0].notes == [f"a.wav: {KIM} got the minutes of the same recording before."]
 
 
 def test_minutes_that_could_not_be_sent_are_no_reason_to_skip_a_copy(

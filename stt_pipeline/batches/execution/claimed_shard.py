@@ -74,6 +74,7 @@ class ClaimedShard:
         busy_seconds: time that this processing took.
         failures: files that have not passed the step.
         failed_elsewhere: files that this step leaves out, because they failed for good in another step.
+        notes: sentences about files that passed, but with which the step did less than usual, on purpose.
         preempted: the run is to hand the shard back.
         released: the shard has passed the last step of its stage, and the run has no lease on it any more.
     """
@@ -92,6 +93,7 @@ class ClaimedShard:
     released: bool = False
     failures: list[FileFailure] = field(default_factory=list)
     failed_elsewhere: list[FileFailure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     open_source: OpenSource = open_source
     _source: Source | SttError | None = None
     _opening: threading.Lock = field(default_factory=threading.Lock)

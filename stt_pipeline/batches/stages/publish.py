@@ -85,22 +85,16 @@ def write_minutes(claims: ShardClaims, summarizer_for: SummarizerFor) -> None:
     _require_results(claims)
 
 
-def notify(
-    claims: ShardClaims, notifier_for: NotifierFor, content: MailContent = NOTHING_ATTACHED
-) -> dict[str, list[str]]:
+def notify(claims: ShardClaims, notifier_for: NotifierFor, content: MailContent = NOTHING_ATTACHED) -> None:
     """Deliver the minutes of each file to the recipients of its batch, once, and set the file to success.
 
-    Where the batch sends a digest, or no minutes, only the status is set.
-
-    Returns:
-        Sentences by shard key about minutes that were not delivered on purpose: of recordings without speech, and of those that
-        a recipient got before.
+    Where the batch sends a digest, or no minutes, only the status is set. The notes of a shard name minutes that were not
+    delivered on purpose: of recordings without speech, and of those that a recipient got before.
 
     Raises:
         InvalidRequestError: no file has minutes yet.
         ConfigurationError: a recipient or the settings of a notifier are wrong; no file fails.
     """
-    reasons: dict[str, list[str]] = {}
 
     def read(
         connection: Connection, shard: ClaimedShard, some: Sequence[AudioFile]
@@ -121,11 +115,10 @@ def notify(
     def delivered(
         shard: ClaimedShard, file: AudioFile, summary: Summary, has_text: bool | None
     ) -> Done[None]:
-        of_shard = reasons.setdefault(shard.key, [])
         if has_text is False:
-            of_shard.append(f"{display_name(file.uri)} has no speech, so its minutes are not mailed.")
+            shard.notes.append(f"{display_name(file.uri)} has no speech, so its minutes are not mailed.")
         elif has_text:
-            of_shard += _deliver_minutes(claims, shard, file, summary, notifier_for, content)
+            shard.notes += _deliver_minutes(claims, shard, file, summary, notifier_for, content)
         return Done(file, None, file.duration or 0.0)
 
     def write(connection: Connection, shard: ClaimedShard, done: Sequence[Done[None]]) -> None:
@@ -136,7 +129,6 @@ def notify(
     with opened(notifier_for, recipients):
         for_each_file(claims, step, read=read, write=write)
     _require_results(claims)
-    return reasons
 
 
 def _mails_each(connection: Connection, shard: ClaimedShard) -> bool:

@@ -44,20 +44,17 @@ def notifications(
 ) -> Outputs:
     """Send the mails that have not been sent."""
 
-    reasons: dict[str, list[str]] = {}
-
     def work(claims: ShardClaims) -> None:
-        reasons.update(notify(claims, notifiers, MailContent.of(settings)))
+        notify(claims, notifiers, MailContent.of(settings))
 
     def describe(shard: ClaimedShard) -> dict[str, Any]:
         recipients = recipients_of(shard.batch)
         names = dict.fromkeys(notifiers(recipient).name for recipient in recipients)
-        not_mailed = reasons.get(shard.key, [])
         return {
             "recipients": ", ".join(map(str, recipients)) or "none: the batch has no notify_emails",
             "notifiers": ", ".join(names) or "none",
             "mails": _MAILS[mail_of(shard.options, shard.batch.total_files)],
-            **({"not mailed": "\n".join(not_mailed[:_SHOWN])} if not_mailed else {}),
+            **({"not mailed": "\n".join(shard.notes[:_SHOWN])} if shard.notes else {}),
         }
 
     yield from run_step(context, config, database, settings, sources, work=work, describe=describe)
