@@ -7,6 +7,7 @@ from types import TracebackType
 
 from sqlalchemy import Connection, Table
 
+from stt_pipeline.batches.execution.watchdog import stacks
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import leases
 from stt_pipeline.store.queue.leases import Lease
@@ -27,18 +28,22 @@ class Heartbeat:
         lease_seconds: int,
         *,
         after_beat: Callable[[Connection], object] = lambda connection: None,
+        hang: Callable[[], str | None] = lambda: None,
     ) -> None:
         """The thread starts when the block is entered.
 
         Args:
             held: returns the leases; called in the thread.
             after_beat: called in the thread, in the transaction that extended the leases.
+            hang: returns what hangs, as a sentence, and then the leases are not extended; None if nothing does.
         """
         self._database = database
         self._table = table
         self._held = held
         self._seconds = lease_seconds
         self._after_beat = after_beat
+        self._hang = hang
+        self._hangs = False
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="lease-heartbeat", daemon=True)
 
@@ -61,6 +66,8 @@ class Heartbeat:
     def _beat(self) -> None:
         wait = self._seconds / 4
         while not self._stopped.wait(wait):
+            if self._is_hanging():
+                continue
             try:
                 with self._database.begin() as connection:
                     leases.extend(connection, self._table, self._held(), self._seconds)
@@ -70,3 +77,16 @@ class Heartbeat:
                 # a database that is unavailable for a moment must not end the run; the next write finds a lost lease
                 _log.warning("The lease heartbeat failed and will be tried again.", exc_info=True)
                 wait = _RETRY_SECONDS
+
+    def _is_hanging(self) -> bool:
+        """Return whether the work hangs, and log it once. Work that goes on before its leases expire keeps them."""
+        hang = self._hang()
+        if hang and not self._hangs:
+            _log.error(
+                "%s: a call hangs. The leases of this run are not extended, so it is ended, and its files are processed "
+                "again. Its threads are here:\n%s",
+                hang,
+                stacks(),
+            )
+        self._hangs = hang is not None
+        return self._hangs

@@ -80,7 +80,8 @@ class Prefetch:
         def work_if_held() -> _Result:
             if not self._claims.holds(shard):
                 raise LeaseLostError(self._claims.refused[shard.key])
-            return work()
+            with self._claims.watchdog.watching(shard, file):
+                return work()
 
         future = self._pools[threads].submit(work_if_held)
         return Task(shard, file, future, most_ahead=_TASKS_PER_THREAD * threads if threads > 1 else 0)

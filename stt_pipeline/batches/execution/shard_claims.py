@@ -22,6 +22,7 @@ from stt_pipeline.batches.execution.heartbeat import Heartbeat
 from stt_pipeline.batches.execution.listener import StepListener
 from stt_pipeline.batches.execution.release import release, release_if_passed
 from stt_pipeline.batches.execution.reopening import reopen_files
+from stt_pipeline.batches.execution.watchdog import Watchdog
 from stt_pipeline.batches.requests.fingerprint import fingerprints
 from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.batches.requests.validation import validated
@@ -82,6 +83,7 @@ class ShardClaims:
         crash_guard: marks the active file of a careful run.
         listener: is called for each file that ends, and for finished shards.
         finished: the shards that have passed the step.
+        watchdog: ends the heartbeats if the work makes no progress.
     """
 
     def __init__(
@@ -111,12 +113,14 @@ class ShardClaims:
         self.finished = FinishedShards(
             self.listener, self._release_passed if releases_each else None, at_once=request.token is None
         )
+        self.watchdog = Watchdog()
         self.heartbeat = Heartbeat(
             database,
             shards_table,
             lambda: [shard.lease for shard in self._held()],
             lease_seconds,
             after_beat=self._read_preemption,
+            hang=self.watchdog.hang,
         )
         self._request = request
         self._lease_seconds = lease_seconds

@@ -21,17 +21,19 @@ def outcomes_of(
     *,
     while_waiting: Callable[[], None],
     every_seconds: float,
+    on_progress: Callable[[], None] = lambda: None,
 ) -> Generator[Outcome, None, None]:
     """Yield the outcomes of a transcriber; closing the generator stops it.
 
     Args:
         recordings: drawn when the transcriber requests the next one.
         while_waiting: called every ``every_seconds`` while the transcriber neither requests nor returns anything.
+        on_progress: called in a thread of the transcriber, whenever it has transcribed a part of a recording.
 
     Raises:
         Exception: what the transcriber, or ``recordings``, raised.
     """
-    worker = _Worker(transcriber)
+    worker = _Worker(transcriber, on_progress)
     worker.thread.start()
     try:
         while True:
@@ -66,11 +68,12 @@ class _StoppedError(Exception):
 
 
 class _Worker:
-    def __init__(self, transcriber: Transcriber) -> None:
+    def __init__(self, transcriber: Transcriber, on_progress: Callable[[], None]) -> None:
         self.messages: SimpleQueue[Outcome | _NextRequested | _Ended] = SimpleQueue()
         self.supplied: SimpleQueue[Recording | None] = SimpleQueue()
         self.thread = threading.Thread(target=self._run, name="transcriber", daemon=True)
         self._transcriber = transcriber
+        self._on_progress = on_progress
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -80,7 +83,7 @@ class _Worker:
 
     def _run(self) -> None:
         try:
-            transcribed = self._transcriber.transcribe(self._recordings(), progress=self._check_stopped)
+            transcribed = self._transcriber.transcribe(self._recordings(), progress=self._progress)
             with closing(transcribed) as outcomes:
                 for outcome in outcomes:
                     self.messages.put(outcome)
@@ -99,7 +102,8 @@ class _Worker:
                 return
             yield recording
 
-    def _check_stopped(self, recording: Recording, seconds: float) -> None:
-        """Stop a transcriber in the middle of a long recording."""
+    def _progress(self, recording: Recording, seconds: float) -> None:
+        """Report progress, and stop a transcriber in the middle of a long recording."""
+        self._on_progress()
         if self._stopped.is_set():
             raise _StoppedError

@@ -145,6 +145,7 @@ class _Stream(Generic[_Known, _Result]):
                         return
                     state.in_flight += 1
                     self._in_flight[file.id] = state, file
+                    self._claims.watchdog.begin(shard, file)
                     yield recording
                     if not self._claims.holds(shard):
                         break  # an outcome that came back meanwhile found that it is lost
@@ -169,6 +170,7 @@ class _Stream(Generic[_Known, _Result]):
                 _chain(first, recordings),
                 while_waiting=self._while_waiting,
                 every_seconds=file_loop.WRITE_SECONDS,
+                on_progress=self._claims.watchdog.progress,
             )
             with closing(outcomes):
                 for outcome in outcomes:
@@ -237,6 +239,7 @@ class _Stream(Generic[_Known, _Result]):
 
     def _receive(self, outcome: Outcome) -> None:
         state, file = self._in_flight.pop(outcome.recording.key)  # type: ignore[call-overload]  # as above
+        self._claims.watchdog.end(file)
         state.in_flight -= 1
         state.seconds += outcome.seconds
         shard = state.shard

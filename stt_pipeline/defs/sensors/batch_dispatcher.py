@@ -52,7 +52,10 @@ _POLL_INTERVAL_SECONDS = 0.5
 _CLAIM_SECONDS = 45.0
 _RETRY_SECONDS = 5.0  # for retries in one poll; the next poll continues
 
-_NO_HEARTBEAT = "It sent no heartbeat for STT_LEASE_SECONDS: its process hangs, or its machine is gone."
+_NO_HEARTBEAT = (
+    "It sent no heartbeat for STT_LEASE_SECONDS: its process hangs, or a call in it (then the end of its stderr says which), "
+    "or its machine is gone."
+)
 _NO_CLAIM = "It claimed no shard after its start: its process hangs, or its machine is gone."
 
 
