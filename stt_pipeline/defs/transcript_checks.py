@@ -18,7 +18,7 @@ from stt_pipeline.batches.queries.review import (
     transcripts_of_shard,
     untranscribed,
 )
-from stt_pipeline.batches.requests.options import expected_languages, transcription_options
+from stt_pipeline.batches.requests.options import expected_languages
 from stt_pipeline.defs.shard_checks import SHOWN_FAILURES, CheckOutcome, ShardCheck, table
 from stt_pipeline.store.database import Database
 
@@ -26,9 +26,11 @@ TRANSCRIPT_CHECKS = {
     "quality": "No transcript has low confidence or segments that may be hallucinated. It only warns.",
     "untranscribed_speech": "No transcript leaves out much of the speech that voice activity detection found. It only warns.",
     "expected_language": "Every recording is in a language that its batch expects: the option language or languages, "
-    "else STT_LANGUAGE. It only warns.",
+    "else STT_LANGUAGE. Languages are detected also where one is given. It only warns.",
 }
 """Name and description of each check."""
+
+_NOT_DETECTED = "too little speech, a model of one language, or a transcript of an older version"
 
 
 def transcript_checks(database: Database, language: str) -> Mapping[str, ShardCheck]:
@@ -56,7 +58,7 @@ def _untranscribed_speech(found: Sequence[ToReview]) -> CheckOutcome:
     return _outcome(
         found,
         untranscribed(found),
-        seconds={
+        figures={
             "speech seconds": round(sum(its.speech_seconds for its in figures), 1),
             "untranscribed speech seconds": round(
                 sum(its.untranscribed_speech_seconds for its in figures), 1
@@ -71,9 +73,17 @@ def _expected_language(shard: ClaimedShard, found: Sequence[ToReview], language:
         return _outcome(
             found, [], note="No language is expected: neither the batch nor STT_LANGUAGE names one."
         )
-    given = transcription_options(shard.options, language=language).language
-    note = f"The language is given as {given}, so it is not detected." if given else ""
-    return _outcome(found, in_other_languages(found, expected), note=note)
+    unknown = sum(
+        bool(one.transcript.figures.speech_seconds) and not one.transcript.figures.detected_language
+        for one in found
+    )
+    note = f"In {unknown} of them no language was detected: {_NOT_DETECTED}." if unknown else ""
+    return _outcome(
+        found,
+        in_other_languages(found, expected),
+        note=note,
+        figures={"transcripts without a detected language": unknown},
+    )
 
 
 def _outcome(
@@ -81,7 +91,7 @@ def _outcome(
     doubts: Sequence[Doubt],
     *,
     note: str = "",
-    seconds: Mapping[str, float] = MappingProxyType({}),
+    figures: Mapping[str, float] = MappingProxyType({}),
 ) -> CheckOutcome:
     """Return a warning that names the doubtful transcripts, or that the others passed.
 
@@ -91,7 +101,7 @@ def _outcome(
     if len(doubts) > SHOWN_FAILURES:
         named.append(f"and {len(doubts) - SHOWN_FAILURES} more")
     passed = f"{len(found)} of {len(found)} transcripts passed." if found else "There is no transcript."
-    shown: dict[str, Any] = {"transcripts": len(found), "transcripts to review": len(doubts), **seconds}
+    shown: dict[str, Any] = {"transcripts": len(found), "transcripts to review": len(doubts), **figures}
     if doubts:
         rows = [(doubt.path, doubt.reason) for doubt in doubts]
         shown["review"] = dg.MetadataValue.md(table(("file", "reason"), rows))

@@ -38,6 +38,8 @@ def schema(dataset: Dataset) -> pa.Schema:
             "duration": time,
             "language": text,
             "language_probability": rate,
+            "detected_language": text,
+            "detected_language_probability": rate,
             "model": text,
             "notes": pa.list_(text),
             "quality": rate,

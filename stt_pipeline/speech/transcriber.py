@@ -120,6 +120,7 @@ class FixedTranscriber:
         duration = sum(map(len, sound.blocks())) / SAMPLE_RATE
         language = recording.options.language or (recording.options.languages or self._languages)[0]
         segments = _evenly(self._text, duration, language) if isinstance(self._text, str) else self._text
+        is_detected = bool(segments) and not recording.options.language
         return Transcript(
             language if segments or recording.options.language else "",
             1.0 if segments or recording.options.language else 0.0,
@@ -127,6 +128,8 @@ class FixedTranscriber:
             self.model,
             tuple(segments),
             speech_seconds=sum(segment.end - segment.start for segment in segments),
+            detected_language=language if is_detected else None,
+            detected_language_probability=1.0 if is_detected else None,
         )
 
 

@@ -76,6 +76,9 @@ class Transcript:
         speech_seconds: seconds of speech, by the VAD.
         untranscribed_speech_seconds: the part of it without text; many such seconds mean that words are missing.
         quality: 0 to 1 (`confidence.quality`); None without speech, and before post-processing.
+        detected_language: the most likely of all languages of the model, whatever was given or allowed; None without
+            enough speech, and if the model has one language only.
+        detected_language_probability: 0 to 1; None without a detected language.
     """
 
     language: str
@@ -87,6 +90,8 @@ class Transcript:
     speech_seconds: float = 0.0
     untranscribed_speech_seconds: float = 0.0
     quality: float | None = None
+    detected_language: str | None = None
+    detected_language_probability: float | None = None
 
     @property
     def text(self) -> str:

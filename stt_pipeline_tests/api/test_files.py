@@ -237,6 +237,8 @@ def test_the_files_to_review_come_with_quality_notes(
         quality=0.25,
         speech_seconds=50,
         untranscribed_speech_seconds=20,
+        detected_language="en",
+        detected_language_probability=0.971,
     )
     worst, other = client.get(f"{BASE}/{batch.id}/review").json()["items"]
     assert worst == {
@@ -245,11 +247,17 @@ def test_the_files_to_review_come_with_quality_notes(
         "uri": (tmp_path / "in" / "팀 b" / "회의.wav").as_uri(),
         "duration": 1.1,
         "language": "ko",
+        "detected_language": "en",
+        "detected_language_probability": 0.971,
         "quality": 0.25,
         "speech_seconds": 50.0,
         "untranscribed_speech_seconds": 20.0,
         "suspect_segments": 0,
-        "quality_notes": ["low confidence (0.25 of 1)", "20 s of 50 s of speech without text"],
+        "quality_notes": [
+            "low confidence (0.25 of 1)",
+            "20 s of 50 s of speech without text",
+            "en was detected (0.97 of 1) instead of ko",
+        ],
     }
     assert (other["path"], other["quality_notes"]) == ("a.wav", [])
     assert len(client.get(f"{BASE}/{batch.id}/review", params={"limit": 1}).json()["items"]) == 1

@@ -43,6 +43,7 @@ def test_a_transcript_with_its_words_and_turns(client: TestClient, recording: Ex
         "file_name": HOSTILE.replace("\n", "�"),
         "status": "completed",
         "language": "ko",
+        "detected_language": None,
         "duration": 1.0,
         "model": "counting",
         "notes": [],

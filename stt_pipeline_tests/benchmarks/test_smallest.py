@@ -16,6 +16,7 @@ SMALLEST = {
     "api": "--files 1000 --small-batches 20 --seconds 1",
     "command_lines": f"--whisperx {WHISPERX} --recordings 1 --rounds 1",
     "decoding": "--short 1 --long 2 --rounds 1 --repeat 1",
+    "detection": "--kinds short --part 0.005 --rounds 1",
     "diarization": "--audio nowhere --samples 1",
     "estimate": "--sizes 1",
     "exports": "--exports 20 --minutes 2",

@@ -252,6 +252,9 @@ def test_review_shows_the_worst_first_and_why(
         tables.transcriptions.c.batch_id == ended_batch,
         quality=0.4,
         suspect_segments=2,
+        speech_seconds=60,
+        detected_language="ja",
+        detected_language_probability=0.9,
     )
     worst, *_, other = stt_on_database("batch", "review", ended_batch).out.splitlines()[2:]
     assert worst.split()[0] == "0.40"
@@ -262,6 +265,8 @@ def test_review_shows_the_worst_first_and_why(
     found = json.loads(only)
     assert (found["path"], found["quality"], found["suspect_segments"]) == ("화요일/회의 [1].wav", 0.4, 2)
     assert found["quality_notes"][0] == "low confidence (0.40 of 1)"
+    assert found["quality_notes"][-1] == "ja was detected (0.90 of 1) instead of ko"
+    assert (found["language"], found["detected_language"]) == ("ko", "ja")
     assert "Batch 77 does not exist" in stt_on_database("batch", "review", 77).err
     assert stt_on_database("batch", "create", Path(), "--name", "new").code == 0
     empty = stt_on_database("batch", "review", ended_batch + 1)

@@ -43,10 +43,10 @@ REPORT = Report(
     throughput=((CREATED, 1_207, 1_845_000.0),),
     to_review=(
         ToReview(
-            "팀 a|b.wav", FileQuality(1, 1, "file:///x/b.wav", 60.0, "ko", Figures(0.41, 50.0, 20.0, 1))
+            "팀 a|b.wav", FileQuality(1, 1, "file:///x/b.wav", 60.0, Figures(0.41, 50.0, 20.0, 1, "ko"))
         ),
         ToReview(
-            "fine.wav", FileQuality(2, 2, "file:///x/fine.wav", 60.0, "ko", Figures(0.93, 50.0, 1.0, 0))
+            "fine.wav", FileQuality(2, 2, "file:///x/fine.wav", 60.0, Figures(0.93, 50.0, 1.0, 0, "ko"))
         ),
     ),
     emails_sent=3,

@@ -102,7 +102,7 @@ def test_each_fault_fails_its_own_check_with_a_warning_that_names_the_file(
         ("", {}, True, "No language is expected: neither the batch nor STT_LANGUAGE names one."),
         ("ko", {"languages": ["en", "ja"]}, True, "1 of 1 transcripts passed."),
         ("en", {"languages": ["ko", "ja"]}, False, "0.wav: en instead of ko or ja"),
-        ("", {"language": "en"}, True, "The language is given as en, so it is not detected."),
+        ("", {"language": "en"}, True, "In 1 of them no language was detected: too little speech, "),
     ],
 )
 def test_the_options_of_a_batch_decide_which_language_is_expected(
@@ -149,16 +149,16 @@ def test_a_large_shard_names_the_worst_file_first(
     assert quality.metadata["transcripts to review"].value == 2
 
 
-def _transcript(path: str, figures: Figures, language: str = "ko") -> ToReview:
-    return ToReview(path, FileQuality(1, 1, f"file:///in/{path}", 600.0, language, figures))
+def _transcript(path: str, figures: Figures) -> ToReview:
+    return ToReview(path, FileQuality(1, 1, f"file:///in/{path}", 600.0, figures))
 
 
 def test_the_worst_transcripts_come_first_and_good_ones_not_at_all() -> None:
     found = [
-        _transcript("good", Figures(0.9, 600.0, 30.0, 0)),
-        _transcript("silent", Figures(None, 0.0, 0.0, 0), ""),
-        _transcript("looped", Figures(0.7, 600.0, 31.0, 2)),
-        _transcript("unsure", Figures(0.5, 600.0, 90.0, 0), "ja"),
+        _transcript("good", Figures(0.9, 600.0, 30.0, 0, "ko", "ko", 0.99)),
+        _transcript("silent", Figures(None, 0.0, 0.0, 0, "")),
+        _transcript("looped", Figures(0.7, 600.0, 31.0, 2, "ko")),
+        _transcript("unsure", Figures(0.5, 600.0, 90.0, 0, "ja", "ja", 0.6)),
     ]
     assert low_quality(found) == [
         Doubt("unsure", "low confidence (0.50 of 1)"),
@@ -166,3 +166,26 @@ def test_the_worst_transcripts_come_first_and_good_ones_not_at_all() -> None:
     ]
     assert [one.path for one in untranscribed(found)] == ["unsure", "looped"]
     assert in_other_languages(found, ("ko", "en")) == [Doubt("unsure", "ja instead of ko or en")]
+
+
+@pytest.mark.parametrize(
+    ("detected", "probability", "speech_seconds", "expected", "reason"),
+    [
+        ("en", 0.97, 60.0, ("ko",), "en was detected (0.97 of 1) instead of ko"),
+        ("ja", 0.97, 60.0, ("ko", "en"), "ja was detected (0.97 of 1) instead of ko or en"),
+        ("en", 0.97, 60.0, ("ko", "en"), ""),
+        ("ko", 0.97, 60.0, ("ko",), ""),
+        ("en", 0.49, 60.0, ("ko",), ""),
+        ("en", 0.97, 4.9, ("ko",), ""),
+        (None, None, 60.0, ("ko",), ""),
+    ],
+)
+def test_only_a_clearly_detected_language_of_much_speech_is_a_doubt(
+    detected: str | None,
+    probability: float | None,
+    speech_seconds: float,
+    expected: tuple[str, ...],
+    reason: str,
+) -> None:
+    found = _transcript("a", Figures(0.9, speech_seconds, 0.0, 0, "ko", detected, probability))
+    assert in_other_languages([found], expected) == ([Doubt("a", reason)] if reason else [])

@@ -137,6 +137,7 @@ def test_json_holds_everything_and_goes_back() -> None:
         "model": "demo",
         "speakers": ["SPEAKER_00", "SPEAKER_01"],
     }
+    assert page["detected_language"] is page["detected_language_probability"] is None
     assert page["notes"] == list(TRANSCRIPT.notes)
     assert segments_from_json(page["segments"]) == SEGMENTS
     assert minutes_from_json(page["minutes"]) == MINUTES

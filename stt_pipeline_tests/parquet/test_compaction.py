@@ -272,14 +272,17 @@ def test_files_of_an_older_version_are_read_and_compacted(tmp_path: Path) -> Non
     fields = pa.struct(
         [field for field in today.schema.field("segments").type.value_type if field.name != "raw_text"]
     )
-    rows = today.drop_columns(["quality"]).to_pylist()
+    later = ["quality", "detected_language", "detected_language_probability"]
+    rows = today.drop_columns(later).to_pylist()
     for segment in (segment for row in rows for segment in row["segments"]):
         del segment["raw_text"]
-    columns = [field for field in today.schema if field.name not in ("quality", "segments")]
+    columns = [field for field in today.schema if field.name not in (*later, "segments")]
     older = pa.schema([*columns, pa.field("segments", pa.list_(fields))])
     pq.write_table(pa.Table.from_pylist(rows, schema=older), str(new.with_name("000001-000001.parquet")))
     both = list(files.sizes(datasets.shards_folder(root, "transcripts", "000001")))
-    assert len(datasets.read(both, "transcripts")) == 2 * len(rows)
+    read = datasets.read(both, "transcripts")
+    assert len(read) == 2 * len(rows)
+    assert read["detected_language"].isna().all()
     assert compaction.compact(root, "transcripts", "000001").rows == 2 * len(rows)
 
 

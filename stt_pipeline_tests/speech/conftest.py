@@ -1,17 +1,13 @@
 """The demo model's engine, and audio in Korean and English, for all tests of transcription."""
 
-import shutil
-
 import numpy as np
 import pytest
 
 from stt_pipeline.audio.decode import decode
 from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.models import load_model
-from stt_pipeline_tests.speech.engine.sounds import RATE, silence
+from stt_pipeline_tests.speech.engine.sounds import RATE, english_speech
 from stt_pipeline_tests.speech.sample_meetings import load_meeting
-from tools.demo_model.corpus import draw_corpus
-from tools.demo_model.synthesis import TRAINING_VARIANTS, Voice, speak
 
 
 @pytest.fixture(scope="session")
@@ -31,10 +27,4 @@ def beginning() -> np.ndarray:
 @pytest.fixture(scope="session")
 def english() -> np.ndarray:
     """Fourteen seconds of English in a voice of the demo model's training."""
-    if shutil.which("espeak-ng") is None:
-        pytest.skip("needs espeak-ng: apt-get install espeak-ng")
-    voice = Voice(TRAINING_VARIANTS[0], 50, 160)
-    sentences = draw_corpus(korean=50, english=50).held_out["en"][:6]
-    return np.concatenate(
-        [part for sentence in sentences for part in (speak(sentence.spoken, "en", voice), silence(0.5))]
-    )
+    return english_speech()

@@ -99,6 +99,14 @@ def test_the_samples_are_not_changed(transcriber: Transcriber, beginning: np.nda
 def test_a_given_language_is_taken(transcriber: Transcriber, beginning: np.ndarray) -> None:
     transcript = transcribe(transcriber, beginning, EN)
     assert (transcript.language, transcript.language_probability) == ("en", 1.0)
+    assert transcript.detected_language in ("ko", None)
+
+
+@pytest.mark.slow
+def test_a_detected_language_is_taken(transcriber: Transcriber, beginning: np.ndarray) -> None:
+    transcript = transcribe(transcriber, beginning)
+    assert transcript.language == transcript.detected_language == "ko"
+    assert transcript.detected_language_probability == pytest.approx(transcript.language_probability)
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,7 @@ def test_data_of_the_version_before_the_renamed_columns_is_kept(
         transcript = transcriptions.get(connection, 1).transcript
         rows = transcriptions.rows_of_shard(connection, 1)
     assert transcript.untranscribed_speech_seconds == 0.25
+    assert transcript.detected_language is transcript.detected_language_probability is None
     (segment,) = transcript.segments
     assert (segment.raw_text, segment.hallucination_reasons) == ("내", ("speed",))
     assert segment.words[0].low_confidence

@@ -66,7 +66,12 @@ class ToReviewView(BaseModel):
     path: str = Field(description="Path inside the source, not URL-encoded.", examples=["team a/board.m4a"])
     uri: str = Field(examples=["file:///data/meetings/2026-03/team%20a/board.m4a"])
     duration: float = Field(description="Seconds.", examples=[3605.2])
-    language: str = Field(examples=["ko"])
+    language: str = Field(description="Language of the text.", examples=["ko"])
+    detected_language: str | None = Field(
+        description="Most likely language of the speech, also where the batch gives the language.",
+        examples=["ko"],
+    )
+    detected_language_probability: float | None = Field(description="0 to 1.", examples=[0.987])
     quality: float = Field(description="0 to 1: the model's confidence in its words.", examples=[0.581])
     speech_seconds: float = Field(description="Seconds of speech.", examples=[41.2])
     untranscribed_speech_seconds: float = Field(description="Seconds of speech without text.", examples=[6.4])
@@ -180,7 +185,6 @@ def _to_review(one: ToReview) -> ToReviewView:
         path=one.path,
         uri=found.uri,
         duration=found.duration,
-        language=found.language,
         quality_notes=list(found.figures.quality_notes),
         **asdict(found.figures),
     )

@@ -34,7 +34,11 @@ class TranscriptionView(BaseModel):
     status: TranscriptionStatus = Field(
         description="transcribed: without speakers yet. outdated: it is going to be transcribed again."
     )
-    language: str = Field(examples=["ko"])
+    language: str = Field(description="Language of the text.", examples=["ko"])
+    detected_language: str | None = Field(
+        description="Most likely language of the speech, also where the batch gives the language.",
+        examples=["ko"],
+    )
     duration: float = Field(description="Seconds.", examples=[3605.2])
     model: str = Field(examples=["large-v3"])
     notes: list[str] = Field(description="Notes for the reader of this transcript.", examples=[[]])
@@ -81,6 +85,7 @@ def _written_transcription(store: Database, transcription_id: int) -> str:
         file_name=display_name(stored.audio_file_path),
         status=stored.status,
         language=transcript.language,
+        detected_language=transcript.detected_language,
         duration=transcript.duration,
         model=transcript.model,
         notes=list(transcript.notes),

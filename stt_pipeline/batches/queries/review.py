@@ -67,12 +67,8 @@ def untranscribed(transcripts: Iterable[ToReview]) -> list[Doubt]:
 
 
 def in_other_languages(transcripts: Iterable[ToReview], expected: Collection[str]) -> list[Doubt]:
-    """Return the transcripts in another language than one of ``expected``; a recording without speech has none."""
-    return [
-        Doubt(one.path, f"{one.transcript.language} instead of {' or '.join(expected)}")
-        for one in transcripts
-        if one.transcript.language and one.transcript.language not in expected
-    ]
+    """Return the transcripts of which the text or the speech is in another language than one of ``expected``."""
+    return _doubts((one.path, one.transcript.figures.language_notes(expected)) for one in transcripts)
 
 
 def _doubts(noted: Iterable[tuple[str, tuple[str, ...]]]) -> list[Doubt]:

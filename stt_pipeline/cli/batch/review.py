@@ -60,7 +60,6 @@ def _described(one: ToReview) -> dict[str, object]:
         "path": one.path,
         "uri": found.uri,
         "duration": found.duration,
-        "language": found.language,
         **asdict(found.figures),
         "quality_notes": found.figures.quality_notes,
     }

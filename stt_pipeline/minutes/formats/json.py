@@ -13,8 +13,9 @@ SCHEMA_VERSION: Final = 2
 class Json:
     """One JSON object; times are seconds from the start of the recording.
 
-    ``schema`` (2), ``file``, ``language``, ``language_probability``, ``duration``, ``model``, ``notes`` (list of str),
-    ``speakers`` (list of labels), ``speech_seconds``, ``untranscribed_speech_seconds``, ``quality`` (0 to 1, or null),
+    ``schema`` (2), ``file``, ``language``, ``language_probability``, ``detected_language`` and
+    ``detected_language_probability`` (or null), ``duration``, ``model``, ``notes`` (list of str), ``speakers`` (list of labels),
+    ``speech_seconds``, ``untranscribed_speech_seconds``, ``quality`` (0 to 1, or null),
     ``segments`` (list of ``start, end, text, speaker, words, avg_logprob, no_speech_prob, compression_ratio``; a word is
     ``start, end, text, probability, speaker``), and ``minutes``: null, or ``title, summary, topics, decisions,
     action_items (task, owner, due, start), keywords, model, tokens_used``. These keys are present only where they have a
@@ -35,6 +36,8 @@ class Json:
             "file": content.name,
             "language": transcript.language,
             "language_probability": transcript.language_probability,
+            "detected_language": transcript.detected_language,
+            "detected_language_probability": transcript.detected_language_probability,
             "duration": transcript.duration,
             "model": transcript.model,
             "notes": list(transcript.notes),

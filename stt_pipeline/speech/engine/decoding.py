@@ -70,8 +70,8 @@ class Row:
     Attributes:
         features: the log-mel spectrogram, float32 ``(bands, frames)``, without padding.
         key: equal for all rows of one model batch: the length of the prompt and the decode options.
-        language: empty if it is to be detected.
-        languages: the languages that detection may choose from; empty allows all.
+        language: in which to decode; empty if the detected probabilities decide.
+        detect: whether to detect the language, also where it is given.
     """
 
     chunk: Chunk
@@ -79,7 +79,7 @@ class Row:
     options: DecodeOptions
     key: tuple[object, ...]
     language: str
-    languages: tuple[str, ...] = ()
+    detect: bool
 
     @property
     def frames(self) -> int:
@@ -93,7 +93,7 @@ class Decoded:
 
     Attributes:
         language: in which it was decoded.
-        languages: the detected probabilities; None if the language was given.
+        languages: the detected probabilities; None if the language was not detected.
         segments: with words.
         seek: where decoding has to continue, because the model stopped within a sentence; None if it did not.
         hit_token_limit: whether the text has as many tokens as the model can write.
@@ -146,12 +146,10 @@ class Decoder:
         """Return the number of tokens of ``text``."""
         return len(self.tokenizer.encode(text))
 
-    def row(
-        self, chunk: Chunk, options: DecodeOptions, *, language: str = "", languages: tuple[str, ...] = ()
-    ) -> Row:
-        """Return ``chunk`` as a row of a model batch."""
+    def row(self, chunk: Chunk, options: DecodeOptions, *, language: str = "", detect: bool = False) -> Row:
+        """Return ``chunk`` as a row of a model batch; without ``language`` it is detected in any case."""
         features = self._spectrogram(normalized(chunk))[:, : self._features.max_frames]
-        return Row(chunk, features, options, self._key(options), language, languages)
+        return Row(chunk, features, options, self._key(options), language, detect or not language)
 
     def decode(self, rows: Sequence[Row], choose_languages: ChooseLanguages) -> list[Decoded]:
         """Decode ``rows``, which must have the same :attr:`Row.key`.
@@ -225,16 +223,25 @@ class Decoder:
         return results
 
     def _detect_languages(self, rows: Sequence[Row], encoded: Any) -> list[LanguageProbabilities | None]:
-        if all(row.language for row in rows):
-            return [None] * len(rows)
+        """Return the probabilities of the rows that need them: one step of the decoder, on the encoder's output."""
+        found: list[LanguageProbabilities | None] = [None] * len(rows)
+        indices = [index for index, row in enumerate(rows) if row.detect]
+        if not indices:
+            return found
         if len(self._languages) == 1:
-            return [None if row.language else {self._languages[0]: 1.0} for row in rows]
-        return [
-            None
-            if row.language
-            else _limited_to(row.languages, {token[2:-2]: float(p) for token, p in likely})
-            for row, likely in zip(rows, self._whisper.model.detect_language(encoded), strict=True)
-        ]
+            return [{self._languages[0]: 1.0} if row.detect else None for row in rows]
+        model = self._whisper.model
+        if model.device == "cpu" and len(indices) < len(rows):
+            # a GPU takes all rows: one step of it costs less than copying some of them through the CPU
+            from ctranslate2 import StorageView
+
+            some = model.detect_language(StorageView.from_array(np.asarray(encoded)[indices]))
+        else:
+            every = model.detect_language(encoded)
+            some = [every[index] for index in indices]
+        for index, likely in zip(indices, some, strict=True):
+            found[index] = {token[2:-2]: float(p) for token, p in likely}
+        return found
 
     def _split(self, row: Row, code: str, tokens: Sequence[int], max_tokens: int) -> _Split:
         segments, seek = whisper_internals.split_segments(
@@ -319,12 +326,3 @@ def normalized(chunk: Chunk) -> npt.NDArray[np.float32]:
         return chunk.samples
     gain = np.sqrt(10 ** (_NORMAL_LEVEL / 10) / power)
     return np.asarray(np.clip(chunk.samples * gain, -1.0, 1.0), np.float32)
-
-
-def _limited_to(allowed: Sequence[str], probabilities: LanguageProbabilities) -> LanguageProbabilities:
-    """Return the probabilities of the allowed languages only, with a sum of 1."""
-    if not allowed:
-        return probabilities
-    some = {code: probabilities.get(code, 0.0) for code in allowed}
-    total = sum(some.values())
-    return {code: p / total for code, p in some.items()} if total else dict.fromkeys(some, 1 / len(some))

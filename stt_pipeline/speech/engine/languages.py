@@ -1,6 +1,10 @@
-"""The language of a recording: a vote of its chunks, weighted by their seconds of speech."""
+"""The language of a recording: a vote of its chunks, weighted by their seconds of speech.
+
+Where the language is given, a few chunks vote anyway, to find recordings in another language.
+"""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stt_pipeline.speech.engine.decoding import LanguageProbabilities
@@ -9,6 +13,10 @@ from stt_pipeline.speech.engine.decoding import LanguageProbabilities
 # hardly better than chance; such a chunk takes the language of the recording.
 MIN_SPEECH_SECONDS = 3.0
 MIN_PROBABILITY = 0.5
+
+# Whisper base, which is small, is right about every piece with this much speech (95 of Korean talks, clean and noisy); of those
+# with less than 3 s it takes 5 of 112 for another language
+MIN_SAMPLE_SECONDS = 5.0
 
 # Less is not kept: of 99 languages that is nearly all, for each chunk of a long recording
 _MIN_KEPT_PROBABILITY = 0.01
@@ -46,6 +54,37 @@ class LanguageVote:
         total = sum(shares.values())
         best = _first(shares)
         return best, min(1.0, shares[best] / total) if total else 0.0
+
+
+@dataclass(slots=True)
+class LanguageSamples:
+    """Chooses the chunks of a recording that vote where its language is given.
+
+    Detection costs 1 to 2 % of the time of a chunk. Of the chunks with enough speech, the first, third, ninth and so on are
+    taken: two of five in two minutes, five of 150 in an hour, from all parts of the recording.
+    """
+
+    _candidates: int = 0
+    _next: int = 1
+
+    def takes(self, speech_seconds: float) -> bool:
+        """Return whether the next chunk, which has this much speech, votes."""
+        if speech_seconds < MIN_SAMPLE_SECONDS:
+            return False
+        self._candidates += 1
+        if self._candidates < self._next:
+            return False
+        self._next *= 3
+        return True
+
+
+def limited_to(allowed: Sequence[str], probabilities: LanguageProbabilities) -> LanguageProbabilities:
+    """Return the probabilities of the allowed languages only, with a sum of 1; of all if ``allowed`` is empty."""
+    if not allowed:
+        return probabilities
+    some = {code: probabilities.get(code, 0.0) for code in allowed}
+    total = sum(some.values())
+    return {code: p / total for code, p in some.items()} if total else dict.fromkeys(some, 1 / len(some))
 
 
 def is_clear(speech_seconds: float, probabilities: LanguageProbabilities) -> bool:

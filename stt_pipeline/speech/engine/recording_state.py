@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from stt_pipeline.speech.engine.chunks import Chunk
 from stt_pipeline.speech.engine.decoding import DecodeOptions, LanguageProbabilities, Row
-from stt_pipeline.speech.engine.languages import LanguageVote, is_clear
+from stt_pipeline.speech.engine.languages import LanguageSamples, LanguageVote, is_clear, limited_to
 from stt_pipeline.speech.hallucination import Candidate, finalize
 from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Segment, Transcript
@@ -43,7 +43,9 @@ class RecordingState:
     work_seconds: float = 0.0
     finished: bool = False
     duration: float = 0.0
-    _vote: LanguageVote = field(default_factory=LanguageVote)
+    _vote: LanguageVote = field(default_factory=LanguageVote)  # among the languages that the options allow
+    _detected: LanguageVote = field(default_factory=LanguageVote)  # among all
+    _samples: LanguageSamples = field(default_factory=LanguageSamples)
     _language: str = ""
     _second_pass: frozenset[int] | None = None
     _unclear: set[int] = field(default_factory=set)
@@ -70,6 +72,12 @@ class RecordingState:
         """Whether reading can stop: it is finished, or the second pass has read the last chunk that it needs."""
         return self.finished or (self._second_pass is not None and self._last_index >= max(self._second_pass))
 
+    def detects_language(self, chunk: Chunk) -> bool:
+        """Return whether to detect the language of the next ``chunk``: of some of them if the language is given."""
+        if self.recording.options.language:
+            return self._samples.takes(chunk.speech_seconds)
+        return not self._language  # the second pass knows it
+
     def add_pending(self, chunk: Chunk) -> None:
         """Count a chunk that is going to be decoded."""
         self._pending += 1
@@ -81,9 +89,12 @@ class RecordingState:
         An unclear chunk takes the language of the chunks so far. If that is wrong, :meth:`start_second_pass` corrects it
         at the end, so the result does not depend on which chunk came first.
         """
-        if probabilities is None:
-            return row.language
         chunk = row.chunk
+        if probabilities and len(probabilities) > 1:  # a model of one language detects nothing
+            self._detected.add(chunk.index, chunk.speech_seconds, probabilities)
+        if row.language or not probabilities:
+            return row.language
+        probabilities = limited_to(self.recording.options.languages, probabilities)
         self._vote.add(chunk.index, chunk.speech_seconds, probabilities)
         if self.recording.options.multilingual:
             if is_clear(chunk.speech_seconds, probabilities):
@@ -132,6 +143,7 @@ class RecordingState:
         """Return the transcript of the recording, without speakers."""
         requested = self.recording.options.language
         language, share = (requested, 1.0) if requested else self._vote.result()
+        detected, probability = self._detected.result()
         results = [result for _, of_chunk in sorted(self._results.items()) for result in of_chunk]
         candidates = sorted(
             (one for result in results for one in result.candidates),
@@ -146,6 +158,8 @@ class RecordingState:
             notes=(*notes, *self.notes),
             speech_seconds=round(sum(one.speech_seconds for one in results), 3),
             untranscribed_speech_seconds=round(sum(one.untranscribed_speech_seconds for one in results), 3),
+            detected_language=detected or None,
+            detected_language_probability=probability if detected else None,
         )
 
 

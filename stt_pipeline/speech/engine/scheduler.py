@@ -165,7 +165,6 @@ class Scheduler:
 
     def _read(self, state: RecordingState) -> None:
         cutter = Cutter(self._decoder.max_chunk_seconds)
-        options = state.recording.options
         started, waited = time.monotonic(), 0.0
         with state.recording.open() as sound:
             # hours of silence are not read to their end if nothing more is needed
@@ -175,7 +174,7 @@ class Scheduler:
                     return
                 if state.needs(chunk):
                     row = self._decoder.row(
-                        chunk, state.options, language=state.language, languages=options.languages
+                        chunk, state.options, language=state.language, detect=state.detects_language(chunk)
                     )
                     waited += self._enqueue(ChunkJob(state, row, state.max_batch_size))
         with self._changed:

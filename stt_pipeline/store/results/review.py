@@ -1,6 +1,6 @@
 """Queries for the review of transcripts: the lowest quality of a batch, and all of a shard. They do not read the text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, literal_column, select
@@ -14,13 +14,12 @@ _OUTDATED: ColumnElement[str] = literal_column("'outdated'")
 
 @dataclass(frozen=True, slots=True)
 class FileQuality:
-    """The quality of one transcript, without its text; ``duration`` is in seconds."""
+    """The quality and the languages of one transcript, without its text; ``duration`` is in seconds."""
 
     transcription_id: int
     audio_file_id: int
     uri: str
     duration: float
-    language: str
     figures: Figures
 
 
@@ -60,11 +59,7 @@ _COLUMNS = [
     transcriptions.c.audio_file_id,
     transcriptions.c.audio_file_path,
     transcriptions.c.duration,
-    transcriptions.c.language,
-    transcriptions.c.quality,
-    transcriptions.c.speech_seconds,
-    transcriptions.c.untranscribed_speech_seconds,
-    transcriptions.c.suspect_segments,
+    *(transcriptions.c[field.name] for field in fields(Figures)),
 ]
 
 
@@ -74,6 +69,5 @@ def _file_quality(row: Row[Any]) -> FileQuality:
         row.audio_file_id,
         row.audio_file_path,
         row.duration,
-        row.language,
-        Figures(row.quality, row.speech_seconds, row.untranscribed_speech_seconds, row.suspect_segments),
+        Figures(**{field.name: getattr(row, field.name) for field in fields(Figures)}),
     )

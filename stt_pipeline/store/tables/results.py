@@ -50,6 +50,8 @@ transcriptions = Table(
     count_column("suspect_segments"),
     Column("fingerprint", Text),
     Column("speakers_fingerprint", Text),
+    Column("detected_language", Text),
+    Column("detected_language_probability", Double),
     UniqueConstraint("audio_file_id", "created_at"),
     Index("stt_transcriptions_batch", "batch_id"),
     Index("stt_transcriptions_status", "status"),

@@ -1,6 +1,7 @@
 """Test audio, and shortcuts for tests of transcribers."""
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -12,6 +13,8 @@ from stt_pipeline.audio.sound import Sound, SoundInMemory
 from stt_pipeline.speech.recordings import Recording, TranscriptionOptions
 from stt_pipeline.speech.transcriber import Transcriber, transcribe_one
 from stt_pipeline.speech.transcript import Transcript, segments_to_json
+from tools.demo_model.corpus import draw_corpus
+from tools.demo_model.synthesis import TRAINING_VARIANTS, Voice, speak
 
 RATE = 16_000
 NOISE = np.random.default_rng(0).normal(0, 0.3, 160_000).astype(np.float32)
@@ -33,6 +36,17 @@ class InBlocks(SoundInMemory):
 def silence(seconds: float) -> np.ndarray:
     """Return digital silence."""
     return np.zeros(round(seconds * RATE), np.float32)
+
+
+def english_speech() -> np.ndarray:
+    """Return fourteen seconds of English in a voice of the demo model's training; skip the test without espeak-ng."""
+    if shutil.which("espeak-ng") is None:
+        pytest.skip("needs espeak-ng: apt-get install espeak-ng")
+    voice = Voice(TRAINING_VARIANTS[0], 50, 160)
+    sentences = draw_corpus(korean=50, english=50).held_out["en"][:6]
+    return np.concatenate(
+        [part for sentence in sentences for part in (speak(sentence.spoken, "en", voice), silence(0.5))]
+    )
 
 
 def opened(sound: Sound) -> AbstractContextManager[Sound]:

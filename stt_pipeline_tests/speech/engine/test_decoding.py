@@ -108,10 +108,21 @@ class TestTogether:
         assert all(one.languages and one.languages["ko"] > 0.9 for one in found)
         assert all(abs(sum(one.languages.values()) - 1) < 1e-3 for one in found if one.languages)
 
-    def test_only_allowed_languages_are_detected(self, decoder: Decoder, chunks: list[Chunk]) -> None:
-        row = decoder.row(chunks[0], DecodeOptions(), languages=("en",))
-        (found,) = decoder.decode([row], lambda _: ["en"])
-        assert found.languages == {"en": 1.0}
+    @pytest.mark.slow
+    def test_detection_where_the_language_is_given_changes_no_text(
+        self, decoder: Decoder, chunks: list[Chunk]
+    ) -> None:
+        plain = rows_of(decoder, chunks[:4])
+        some = [
+            decoder.row(chunk, DecodeOptions(), language="ko", detect=index in (1, 2))
+            for index, chunk in enumerate(chunks[:4])
+        ]
+        before, after = decode_rows(decoder, plain), decode_rows(decoder, some)
+        assert [replace(one, languages=None) for one in after] == before
+        assert [one.languages is not None for one in after] == [False, True, True, False]
+        every = decode_rows(decoder, rows_of(decoder, chunks[:4], language=""))
+        for one, other in zip(after[1:3], every[1:3], strict=True):
+            assert one.languages and one.languages == pytest.approx(other.languages, abs=1e-6)
 
 
 class TestNoTextIsLost:

@@ -266,7 +266,8 @@ class TestLanguages:
     @pytest.mark.slow
     def test_only_allowed_languages(self, demo: Engine, beginning: np.ndarray, english: np.ndarray) -> None:
         assert transcribe(demo, english).language == "en"
-        assert transcribe(demo, english, TranscriptionOptions(languages=("ko",))).language == "ko"
+        transcript = transcribe(demo, english, TranscriptionOptions(languages=("ko",)))
+        assert (transcript.language, transcript.detected_language) == ("ko", "en")
 
 
 class TestDemo:

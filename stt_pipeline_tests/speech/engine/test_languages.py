@@ -4,7 +4,7 @@ from itertools import permutations
 
 import pytest
 
-from stt_pipeline.speech.engine.languages import LanguageVote, is_clear
+from stt_pipeline.speech.engine.languages import LanguageSamples, LanguageVote, is_clear, limited_to
 
 
 def vote(*votes: tuple[float, dict[str, float]]) -> tuple[str, float]:
@@ -69,3 +69,26 @@ def test_what_is_clear() -> None:
     assert is_clear(3.0, {"ko": 0.5})
     assert not is_clear(2.9, {"ko": 1.0})
     assert not is_clear(30.0, {"ko": 0.49, "ja": 0.48})
+
+
+def sampled(*speech_seconds: float) -> list[int]:
+    samples = LanguageSamples()
+    return [index for index, seconds in enumerate(speech_seconds) if samples.takes(seconds)]
+
+
+def test_samples_come_from_the_whole_recording_and_become_rare() -> None:
+    assert sampled(20.0) == [0]
+    assert sampled(*[20.0] * 5) == [0, 2]
+    assert sampled(*[20.0] * 150) == [0, 2, 8, 26, 80]
+
+
+def test_chunks_with_little_speech_are_no_samples() -> None:
+    assert sampled(4.9, 1.0, 0.0) == []
+    assert sampled(4.9, 5.0, 2.0, 5.0, 2.0, 5.0, 5.0) == [1, 5]
+
+
+def test_allowed_languages_share_the_probability() -> None:
+    found = {"ja": 0.7, "ko": 0.2, "en": 0.1}
+    assert limited_to((), found) == found
+    assert limited_to(("ko", "en"), found) == {"ko": pytest.approx(2 / 3), "en": pytest.approx(1 / 3)}
+    assert limited_to(("fr", "de"), found) == {"fr": 0.5, "de": 0.5}
