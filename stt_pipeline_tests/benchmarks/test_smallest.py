@@ -22,6 +22,7 @@ SMALLEST = {
     "exports": "--exports 20 --minutes 2",
     "memory": "--shards 10 --minutes 0.2 --hours 0.01",
     "orchestration": "--files 4",
+    "recording": "--files 2",
     "s3": "--listed 2000 --known 2000 --new 10 --latency 0",
     "scale": "--files 20000",
     "search": "--transcripts 300 --words 375 --paragraphs 300 --calls 200",
