@@ -29,9 +29,9 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         description="The data root: a path, file:///path or s3://bucket/prefix. Empty: STT_DATA_URI of the run.",
     )
 
-    def write_shard(self, key: str, rows: Rows) -> None:
+    def write_shard(self, key: str, rows: Rows, settings: Settings) -> None:
         """Write the file of one shard; a step calls it when the shard is finished, before it is materialized."""
-        datasets.write(self._path(self._root(), key), self._dataset, rows)
+        datasets.write(self._path(data_folder(settings, self.root), key), self._dataset, rows)
 
     def handle_output(self, context: dg.OutputContext, obj: None) -> None:
         """Write nothing: the step has written the file of each shard."""
@@ -42,7 +42,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         Raises:
             NotFoundError: a partition has no file.
         """
-        root = self._root()
+        root = data_folder(Settings(), self.root)
         try:
             return datasets.read(
                 (self._path(root, key) for key in context.asset_partition_keys), self._dataset
@@ -55,9 +55,6 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     @property
     def _dataset(self) -> datasets.Dataset:
         return "minutes" if self.dataset == "minutes" else "transcripts"
-
-    def _root(self) -> "UPath":
-        return data_folder(Settings(), self.root)
 
     def _path(self, root: "UPath", partition_key: str) -> "UPath":
         key = ShardKey.parse(partition_key)

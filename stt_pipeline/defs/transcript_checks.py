@@ -4,6 +4,7 @@ They look at all transcripts of a shard, also at those that an earlier run made.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -40,11 +41,12 @@ def transcript_checks(database: Database, language: str) -> Mapping[str, ShardCh
         language: expected in batches without an option about it; empty for none.
     """
 
-    def check(find: Callable[[ClaimedShard, Sequence[ToReview]], CheckOutcome]) -> ShardCheck:
-        def evaluate(shard: ClaimedShard) -> CheckOutcome:
-            return find(shard, transcripts_of_shard(database, shard.shard.id, shard.batch.source_path))
+    @lru_cache(maxsize=1)  # the checks of a shard are evaluated one after the other, by one thread
+    def transcripts(shard: ClaimedShard) -> Sequence[ToReview]:
+        return transcripts_of_shard(database, shard.shard.id, shard.batch.source_path)
 
-        return evaluate
+    def check(find: Callable[[ClaimedShard, Sequence[ToReview]], CheckOutcome]) -> ShardCheck:
+        return lambda shard: find(shard, transcripts(shard))
 
     return {
         "quality": check(lambda shard, found: _outcome(found, low_quality(found))),

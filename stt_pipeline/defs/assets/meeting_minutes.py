@@ -44,7 +44,7 @@ def meeting_minutes(
         return minutes_preview(first_summaries(database, shard.shard.id, SHOWN_FILES))
 
     def store(shard: ClaimedShard) -> None:
-        minutes_parquet.write_shard(shard.key, minutes_rows(database, shard.shard.id))
+        minutes_parquet.write_shard(shard.key, minutes_rows(database, shard.shard.id), settings)
 
     yield from run_step(
         context, config, database, settings, sources, work=work, describe=describe, store=store

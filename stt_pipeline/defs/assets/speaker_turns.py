@@ -44,7 +44,7 @@ def speaker_turns(
         return speaker_preview(first_transcriptions(database, shard.shard.id, SHOWN_FILES))
 
     def store(shard: ClaimedShard) -> None:
-        transcripts_parquet.write_shard(shard.key, transcript_rows(database, shard.shard.id))
+        transcripts_parquet.write_shard(shard.key, transcript_rows(database, shard.shard.id), settings)
 
     yield from run_step(
         context, config, database, settings, sources, work=work, describe=describe, store=store
