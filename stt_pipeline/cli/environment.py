@@ -41,8 +41,6 @@ def environment(settings: Settings, database_url: str) -> dict[str, str]:
     """
     return {
         "DAGSTER_HOME": str(settings.dagster_home),
-        # write the materializations of many partitions together
-        "DAGSTER_EVENT_BATCH_SIZE": "1000",
         "STT_HOME": str(settings.home.absolute()),
         "STT_DATABASE_URL": psycopg_url(database_url),
         "STT_DAGSTER_POSTGRES_URL": psycopg2_url(database_url),

@@ -6,7 +6,8 @@ Other modules take these names from here and import nothing from ``dagster._core
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
@@ -34,6 +35,7 @@ from dagster._core.storage.tags import (
 )
 
 if TYPE_CHECKING:
+    from dagster._core.execution.context.system import StepExecutionContext
     from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 # Tags of runs are strings in the documentation, and have names only in dagster._core.storage.tags.
@@ -55,6 +57,7 @@ __all__ = [
     "delete_partitions_with_prefix",
     "delete_run",
     "latest_materializations",
+    "log_events",
     "output_without_materialization",
     "pool_connections",
     "run_slots",
@@ -117,6 +120,110 @@ def check_target(
     return AssetCheckEvaluationTargetMaterializationData(
         storage_id=storage_id, run_id=context.run.run_id, timestamp=time.time()
     )
+
+
+def log_events(
+    context: dg.AssetExecutionContext,
+    events: Sequence[dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation],
+) -> None:
+    """Log events of one step together: all materializations, then all observations, then all evaluations of checks.
+
+    ``context.log_event`` takes up to seven statements and five transactions for one event. Dagster writes materializations
+    and observations in batches itself, where it makes them; for evaluations it has no batch. Storages other than Postgres
+    (`dagster dev` in a fresh clone) get one event at a time.
+    """
+    from dagster_postgres import PostgresEventLogStorage
+
+    storage = context.instance.event_log_storage
+    if not isinstance(storage, PostgresEventLogStorage):
+        for event in events:
+            context.log_event(event)
+        return
+    collected = _CollectedEvents(context.get_step_execution_context())
+    for event in events:
+        collected.add(event)
+    for kind in (dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_OBSERVATION):
+        if entries := collected.of_type(kind):
+            storage.store_event_batch(entries)
+    if entries := collected.of_type(dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        _store_evaluations(storage, entries)
+    # the step yields what is in this list, for the result of an execution in this process
+    context.op_execution_context._events += [entry.get_dagster_event() for entry in collected.entries]
+
+
+class _CollectedEvents:
+    """The events of a step as entries of the event log: Dagster makes them, and logs them here instead of in its log."""
+
+    def __init__(self, step: "StepExecutionContext") -> None:
+        self.entries: list[dg.EventLogEntry] = []
+        self.job_name, self.step, self.event_tags = step.job_name, step.step, step.event_tags  # of an event
+        self.log = self
+        self._run_id = step.run_id
+
+    def add(self, event: dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation) -> None:
+        step = cast("StepExecutionContext", self)
+        if isinstance(event, dg.AssetMaterialization):
+            dg.DagsterEvent.asset_materialization(step, event)
+        elif isinstance(event, dg.AssetObservation):
+            dg.DagsterEvent.asset_observation(step, event)
+        else:
+            dg.DagsterEvent.asset_check_evaluation(step, event)
+
+    def log_dagster_event(
+        self, level: int, msg: str, dagster_event: dg.DagsterEvent, batch_metadata: object
+    ) -> None:
+        self.entries.append(
+            dg.EventLogEntry(  # type: ignore[no-untyped-call]
+                error_info=None,
+                level=level,
+                user_message=msg,
+                run_id=self._run_id,
+                timestamp=time.time(),
+                step_key=self.step.key,
+                job_name=self.job_name,
+                dagster_event=dagster_event,
+            )
+        )
+
+    def of_type(self, kind: dg.DagsterEventType) -> list[dg.EventLogEntry]:
+        return [entry for entry in self.entries if entry.dagster_event_type == kind]
+
+
+def _store_evaluations(storage: "SqlEventLogStorage", entries: Sequence[dg.EventLogEntry]) -> None:
+    """Store evaluations of checks of partitions with the same rows that ``store_event`` writes for one."""
+    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+    from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
+    from dagster._serdes import serialize_value
+    from sqlalchemy.dialects.postgresql import insert
+
+    def row(entry: dg.EventLogEntry, event_id: int) -> dict[str, Any]:
+        its = entry.get_dagster_event().asset_check_evaluation_data
+        status = (
+            AssetCheckExecutionRecordStatus.SUCCEEDED
+            if its.passed
+            else AssetCheckExecutionRecordStatus.FAILED
+        )
+        target = its.target_materialization_data
+        return {
+            "asset_key": its.asset_key.to_string(),
+            "check_name": its.check_name,
+            "run_id": entry.run_id,
+            "partition": its.partition,
+            "execution_status": status.value,
+            "evaluation_event": serialize_value(entry),
+            "evaluation_event_timestamp": datetime.fromtimestamp(entry.timestamp, UTC).replace(tzinfo=None),
+            "evaluation_event_storage_id": event_id,
+            "materialization_event_storage_id": target.storage_id if target else None,
+        }
+
+    unique = ("asset_key", "check_name", "run_id", "partition")  # a planned evaluation has a row already
+    with storage.index_transaction() as connection:
+        stored = storage.prepare_insert_event_batch(entries).returning(SqlEventLogStorageTable.c.id)
+        event_ids = connection.execute(stored).scalars().all()
+        rows = [row(entry, event_id) for entry, event_id in zip(entries, event_ids, strict=True)]
+        evaluated = insert(AssetCheckExecutionsTable).values(rows)
+        changed = {name: evaluated.excluded[name] for name in rows[0] if name not in unique}
+        connection.execute(evaluated.on_conflict_do_update(index_elements=unique, set_=changed))
 
 
 def output_without_materialization() -> dg.Output[None]:

@@ -17,6 +17,7 @@ from stt_pipeline.defs.dagster_private import (
     BACKFILL_ID_TAG,
     check_target,
     latest_materializations,
+    log_events,
     selected_assets,
 )
 from stt_pipeline.defs.partition_versions import PartitionVersions
@@ -28,6 +29,9 @@ from stt_pipeline.store.queue.shards import Stage
 
 UP_TO_DATE = "nothing to do"
 """Name of the metadata of a partition that was asked for and is up to date."""
+
+LONG_STEPS = ("transcripts", "meeting_minutes")
+"""The steps that do most of the work of a stage."""
 
 
 class ShardEvents(StepListener):
@@ -80,17 +84,17 @@ class ShardEvents(StepListener):
             for shard in shards:
                 self._store(shard)
         self._versions.read(shards)
-        for shard in shards:
-            self._write(shard)
+        log_events(self._context, [self._event(shard) for shard in shards])
         self._evaluate({shard.key: shard for shard in shards})
 
     def skip(self, refused: Mapping[str, str]) -> None:
         """Write the events of partitions that the run did not process."""
+        events: list[dg.AssetObservation | dg.AssetCheckEvaluation] = []
         for key, reason in refused.items():
             self._context.log.warning(f"{key} is skipped: {reason}.")
-            self._observe(key, {"skipped": reason})
+            events.append(self._observation(key, {"skipped": reason}))
             for check in self._context.selected_asset_check_keys:
-                self._context.log_event(
+                events.append(
                     dg.AssetCheckEvaluation(
                         asset_key=check.asset_key,
                         check_name=check.name,
@@ -100,32 +104,32 @@ class ShardEvents(StepListener):
                         description=f"This run skipped it: {reason}.",
                     )
                 )
+        log_events(self._context, events)
 
-    def _write(self, shard: ClaimedShard) -> None:
-        """Log a materialization, or an observation with the reason why there is none."""
+    def _event(self, shard: ClaimedShard) -> dg.AssetMaterialization | dg.AssetObservation:
+        """Return a materialization, or an observation with the reason why there is none."""
         reasons = [*shard.failures, *shard.failed_elsewhere]
         if reasons and not shard.done:
-            self._write_without_result(shard, reasons)
-            return
+            return self._event_without_result(shard, reasons)
         metadata = {**self._figures(shard), **self._versions.metadata(shard), **self._describe(shard)}
         if shard.new or not self._versions.is_materialized(shard.key):
-            self._materialize(shard.key, metadata, self._versions.tags(shard))
-            return
+            return self._materialization(shard.key, metadata, self._versions.tags(shard))
         reason = f"{shard.done} of {shard.shard.total} files are up to date; set reprocess to force"
         self._context.log.info(f"{shard.key}: {UP_TO_DATE}: {reason}.")
         metadata = {UP_TO_DATE: reason, **metadata}
         if self._context.run.tags.get(BACKFILL_ID_TAG):
             # a backfill counts a partition without a materialization by one of its runs as failed
-            self._materialize(shard.key, metadata, self._versions.tags(shard))
-        else:
-            self._observe(shard.key, metadata, self._versions.tags(shard))
+            return self._materialization(shard.key, metadata, self._versions.tags(shard))
+        return self._observation(shard.key, metadata, self._versions.tags(shard))
 
-    def _write_without_result(self, shard: ClaimedShard, reasons: Sequence[FileFailure]) -> None:
+    def _event_without_result(
+        self, shard: ClaimedShard, reasons: Sequence[FileFailure]
+    ) -> dg.AssetObservation:
         reason = "; ".join(f"{one.name}: {one.error}" for one in reasons[:SHOWN_FAILURES])
         self._context.log.warning(f"{shard.key} is not materialized: {reason}")
-        self._observe(shard.key, {"not materialized": reason, **self._figures(shard)})
         if all(one.final for one in reasons) and self._is_about_this_run(shard):
             self.failed[shard.key] = reason
+        return self._observation(shard.key, {"not materialized": reason, **self._figures(shard)})
 
     def _figures(self, shard: ClaimedShard) -> dict[str, Any]:
         return figures(shard, stage_of(self._context.asset_key.path[-1]))
@@ -141,10 +145,11 @@ class ShardEvents(StepListener):
     def _evaluate(self, shards: Mapping[str, ClaimedShard]) -> None:
         """Log the evaluation of each shard by each check, after the materializations that they refer to."""
         targets = latest_materializations(self._context.instance, self._context.asset_key, shards)
+        evaluations = []
         for key, shard in shards.items():
             for check in self._context.selected_asset_check_keys:
                 outcome = self._checks.get(check.name, every_file_passed)(shard)
-                self._context.log_event(
+                evaluations.append(
                     dg.AssetCheckEvaluation(
                         asset_key=check.asset_key,
                         check_name=check.name,
@@ -156,23 +161,25 @@ class ShardEvents(StepListener):
                         metadata=outcome.metadata,
                     )
                 )
+        log_events(self._context, evaluations)
 
-    def _materialize(self, key: str, metadata: Mapping[str, Any], tags: Mapping[str, str]) -> None:
-        self._context.log_event(
-            dg.AssetMaterialization(self._context.asset_key, partition=key, metadata=metadata, tags=tags)
-        )
+    def _materialization(
+        self, key: str, metadata: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> dg.AssetMaterialization:
+        return dg.AssetMaterialization(self._context.asset_key, partition=key, metadata=metadata, tags=tags)
 
-    def _observe(self, key: str, metadata: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> None:
-        self._context.log_event(
-            dg.AssetObservation(self._context.asset_key, partition=key, metadata=metadata, tags=tags)
-        )
+    def _observation(
+        self, key: str, metadata: Mapping[str, Any], tags: Mapping[str, str] | None = None
+    ) -> dg.AssetObservation:
+        return dg.AssetObservation(self._context.asset_key, partition=key, metadata=metadata, tags=tags)
 
     def _log_file(self, shard: ClaimedShard, line: str) -> None:
-        """Log to Dagster's event log where a partition is a recording; else only to the run's compute log.
+        """Log a done recording to Dagster's event log where a partition is one; else only to the run's compute log.
 
-        The shards of a large batch have thousands of recordings, and each event is a row in Postgres.
+        Each event is a row in Postgres. So there is one a stage, in the step that does most of its work, and none for shards
+        of several recordings: a large batch has thousands in each.
         """
-        if shard.shard.total == 1:
+        if shard.shard.total == 1 and self._context.asset_key.path[-1] in LONG_STEPS:
             self._context.log.info(line)
         else:
             _print(line)
@@ -184,18 +191,21 @@ def repeat_up_to_date(context: dg.AssetExecutionContext) -> None:
     It is for a run that ends as failed: Dagster would show them as failed, because the run did not materialize them.
     """
     entries = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION)
-    for entry in entries:
-        event = entry.dagster_event
-        observation = event.asset_observation_data.asset_observation if event else None
-        if observation and UP_TO_DATE in observation.metadata:
-            context.log_event(
-                dg.AssetMaterialization(
-                    observation.asset_key,
-                    partition=observation.partition,
-                    metadata=observation.metadata,
-                    tags=observation.tags,
-                )
+    observations = [
+        entry.dagster_event.asset_observation_data.asset_observation
+        for entry in entries
+        if entry.dagster_event
+    ]
+    log_events(
+        context,
+        [
+            dg.AssetMaterialization(
+                one.asset_key, partition=one.partition, metadata=one.metadata, tags=one.tags
             )
+            for one in observations
+            if UP_TO_DATE in one.metadata
+        ],
+    )
 
 
 def figures(shard: ClaimedShard, stage: Stage) -> dict[str, Any]:

@@ -6,9 +6,12 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.execution.plan import execute_step
 from dagster._core.storage.event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, DynamicPartitionsTable
+from dagster_postgres import PostgresEventLogStorage
+from sqlalchemy import event
 
 from stt_pipeline.defs import dagster_private
 from stt_pipeline.defs.assets import ASSETS
@@ -18,6 +21,7 @@ from stt_pipeline.defs.dagster_private import (
     delete_partitions_with_prefix,
     delete_run,
     latest_materializations,
+    log_events,
     output_without_materialization,
     pool_connections,
     run_slots,
@@ -25,6 +29,7 @@ from stt_pipeline.defs.dagster_private import (
     version_tags,
 )
 from stt_pipeline.defs.partitions import audio_partitions
+from stt_pipeline.defs.shard_step import shard_asset
 from stt_pipeline_tests.defs.conftest import Product
 
 
@@ -155,3 +160,122 @@ def test_each_function_in_a_real_run(product: Product) -> None:
     assert not instance.all_logs(run.run_id)
     delete_partitions_with_prefix(instance, audio_partitions, "000001-")
     assert product.partitions("audio") == ["000002-000000"]
+
+
+KEYS = ("000001-000000", "000001-000001", "000001-000002", "000001-000003")
+Event = dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation
+
+
+def events_of(key: str) -> list[Event]:
+    """Return an event of each kind, and evaluations that passed and that did not."""
+    return [
+        dg.AssetMaterialization(
+            "audio_files",
+            partition=key,
+            metadata={"files": 3},
+            tags=version_tags(code="1", data="2", parents={}),
+        ),
+        dg.AssetObservation("audio_files", partition=key, metadata={"files": 4}),
+        *(
+            dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey("audio_files"),
+                check_name=name,
+                passed=passed,
+                partition=key,
+                severity=dg.AssetCheckSeverity.WARN,
+                description="It is a test.",
+                metadata={"files": 5},
+                target_materialization_data=dagster_private.AssetCheckEvaluationTargetMaterializationData(
+                    storage_id=7, run_id="run", timestamp=2.0
+                ),
+            )
+            for name, passed in (("passes", True), ("fails", False))
+        ),
+    ]
+
+
+def run_with_events(
+    instance: dg.DagsterInstance, log: Callable[[dg.AssetExecutionContext], None]
+) -> dg.ExecuteInProcessResult:
+    """Run an asset with two checks over all keys, whose function logs its events itself."""
+    instance.add_dynamic_partitions("audio", list(KEYS))
+
+    @shard_asset("audio_files", deps=[], kinds=set(), checks={"passes": "", "fails": ""}, description="")
+    def audio_files(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]]:
+        log(context)
+        yield output_without_materialization()
+        for check in context.selected_asset_check_keys:
+            yield dg.Output(None, output_name=f"{check.asset_key.to_python_identifier()}_{check.name}")
+
+    ends = {"start": KEYS[0], "end": KEYS[-1]}
+    tags = {f"dagster/asset_partition_range_{end}": key for end, key in ends.items()}
+    return dg.materialize([audio_files], instance=instance, tags=tags)
+
+
+def stored_events(instance: dg.DagsterInstance, run_id: str, key: str) -> list[Any]:
+    """Return what Dagster has stored of a partition's events, without times and ids."""
+    storage, asset = instance.event_log_storage, dg.AssetKey("audio_files")
+    logged = [
+        (entry.level, entry.step_key, entry.job_name, its.event_type, its.message, its.event_specific_data)
+        for entry in instance.all_logs(run_id)
+        if (its := entry.dagster_event)
+        and key in str(its.event_specific_data)
+        and "PLANNED" not in its.event_type_value
+    ]
+    executions: list[tuple[Any, ...]] = []
+    for name in ("passes", "fails"):
+        (record,) = storage.get_asset_check_execution_history(
+            dg.AssetCheckKey(asset, name), limit=9, partition_filter=PartitionKeyFilter(key=key)
+        )
+        assert record.event is not None and record.event.dagster_event is not None
+        target = record.event.dagster_event.asset_check_evaluation_data.target_materialization_data
+        executions.append((name, record.run_id, record.status, record.partition, target))
+    (event_id,) = latest_materializations(instance, asset, [key]).values()
+    return [*logged, *executions, *storage.get_event_tags_for_asset(asset, filter_event_id=event_id)]
+
+
+def test_events_that_are_logged_together_are_stored_as_if_alone(product: Product) -> None:
+    alone, together = KEYS[:2]
+
+    def log(context: dg.AssetExecutionContext) -> None:
+        for one in events_of(alone):
+            context.log_event(one)
+        log_events(context, events_of(together))
+
+    result = run_with_events(product.instance, log)
+    expected, found = (stored_events(product.instance, result.run_id, key) for key in (alone, together))
+    assert len(expected) == 4 + 2 + 1  # events, executions of checks, and the tags of the materialization
+    assert str(found) == str(expected).replace(alone, together)
+    assert [
+        len(result.asset_materializations_for_node("audio_files")),
+        len(result.get_asset_check_evaluations()),
+    ] == [2, 4]
+    newest = product.instance.get_latest_materialization_event(dg.AssetKey("audio_files"))
+    assert newest is not None and newest.get_dagster_event().partition == together
+
+
+def test_events_that_are_logged_together_take_as_many_statements_as_one(product: Product) -> None:
+    storage = product.instance.event_log_storage
+    assert isinstance(storage, PostgresEventLogStorage)
+    counts: list[int] = []
+
+    def count(*_: object) -> None:
+        counts[-1] += 1
+
+    def log(context: dg.AssetExecutionContext) -> None:
+        event.listen(storage._engine, "before_cursor_execute", count)
+        for keys in (KEYS[:1], KEYS):
+            counts.append(0)
+            log_events(context, [one for key in keys for one in events_of(key)])
+        event.remove(storage._engine, "before_cursor_execute", count)
+
+    assert run_with_events(product.instance, log).success
+    assert 0 < counts[0] == counts[1]
+
+
+def test_events_are_logged_one_by_one_where_the_storage_is_not_postgres() -> None:
+    with dg.instance_for_test() as instance:
+        result = run_with_events(instance, lambda context: log_events(context, events_of(KEYS[0])))
+        assert result.success
+        assert len(instance.fetch_materializations(dg.AssetKey("audio_files"), limit=9).records) == 1
+        assert len(result.get_asset_check_evaluations()) == 2
