@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import dagster as dg
 import pytest
@@ -20,7 +21,7 @@ from stt_pipeline.batches.queries.review import (
 from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.batches.requests.options import BatchOptions
-from stt_pipeline.defs.transcript_checks import TRANSCRIPT_CHECKS
+from stt_pipeline.defs.transcript_checks import TRANSCRIPT_CHECKS, transcript_checks
 from stt_pipeline.errors import UnreadableError
 from stt_pipeline.speech.quality import Figures
 from stt_pipeline.speech.recordings import Recording
@@ -189,3 +190,19 @@ def test_only_a_clearly_detected_language_of_much_speech_is_a_doubt(
 ) -> None:
     found = _transcript("a", Figures(0.9, speech_seconds, 0.0, 0, "ko", detected, probability))
     assert in_other_languages([found], expected) == ([Doubt("a", reason)] if reason else [])
+
+
+def test_the_transcripts_of_a_shard_are_read_once_for_all_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[int] = []
+
+    def read(database: object, shard_id: int, source: str) -> list[ToReview]:
+        reads.append(shard_id)
+        return []
+
+    monkeypatch.setattr("stt_pipeline.defs.transcript_checks.transcripts_of_shard", read)
+    checks = transcript_checks(Mock(), "ko")
+    for shard_id in (1, 2):
+        shard = Mock(options=BatchOptions(), **{"shard.id": shard_id})
+        assert all(evaluate(shard).passed for evaluate in checks.values())
+    assert len(checks) == 3
+    assert reads == [1, 2]
