@@ -1,4 +1,4 @@
-"""A Dagster instance on the test's own database, with the product's definitions: only the speech models are fakes."""
+"""A Dagster instance on the test's own database, with fakes of the speech models, and a whole stack with the demo model."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from dagster._core.storage.tags import RUN_KEY_TAG
 from stt_pipeline.audio.sound import Sound
 from stt_pipeline.batches.requests.backend_choice import FixedBackend
 from stt_pipeline.cli.environment import prepare_dagster_home
+from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.definitions import build_definitions
 from stt_pipeline.defs.run_tags import FAILED_RECORDINGS_TAG
 from stt_pipeline.defs.sensors.batch_dispatcher import batch_dispatcher
@@ -25,6 +26,8 @@ from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.server.url import psycopg2_url
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker
+from stt_pipeline_tests.defs.dagster_ui import DagsterUI
+from stt_pipeline_tests.defs.stack_state import running_stack
 
 
 class InterruptedTranscriber(CountingTranscriber):
@@ -124,3 +127,22 @@ def product(
     )
     with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
         yield Product(instance, database, definitions, transcriber)
+
+
+@pytest.fixture(scope="module")
+def stack(s3_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """All processes of `stt up`. One stack serves all tests of a module, so they use different batches."""
+    with running_stack(s3_server, tmp_path_factory.mktemp("stack")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def ui(stack: Stack) -> DagsterUI:
+    return DagsterUI(stack.ui_url)
+
+
+@pytest.fixture(scope="module")
+def store(stack: Stack) -> Iterator[Database]:
+    database = Database(stack.database_url)
+    yield database
+    database.dispose()

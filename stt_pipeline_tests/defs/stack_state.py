@@ -1,11 +1,14 @@
 """The state of a running stack, as the tests of the Dagster UI see it: the store, Dagster's runs, Parquet files and mails."""
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import fsspec
@@ -14,6 +17,7 @@ from sqlalchemy import text
 
 from stt_pipeline.batches.execution.dispatch import HEARTBEAT
 from stt_pipeline.batches.queries.progress import Progress, progress
+from stt_pipeline.cli.services import Service, dagster_services
 from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
@@ -22,7 +26,6 @@ from stt_pipeline.store.queue import batches, heartbeats, shards
 from stt_pipeline_tests.conftest import point_aws_at
 from stt_pipeline_tests.defs.dagster_ui import DagsterUI
 
-RESULTS = "s3://stack-results/stt"
 WAITING = ("NOT_STARTED", "QUEUED", "STARTING")
 
 
@@ -36,13 +39,32 @@ def running_stack(s3_server: str, home: Path) -> Iterator[Stack]:
             patch.delenv(name)
         patch.setenv("STT_MODEL", "demo")
         patch.setenv("STT_QUIET_PERIOD_SECONDS", "0")
-        patch.setenv("STT_DATA_URI", RESULTS)
+        patch.setenv("STT_DATA_URI", _results(home))
         patch.setenv("STT_SQS_ENDPOINTS", s3_server)
         point_aws_at(s3_server, patch)
-        boto3.client("s3").create_bucket(Bucket=RESULTS.split("/")[2])
+        boto3.client("s3").create_bucket(Bucket=_results(home).split("/")[2])
+        patch.setattr("stt_pipeline.cli.supervisor.dagster_services", _with_fast_backfills)
         settings = Settings(home=home, ui_port=0, _env_file=None)
         with Stack(settings, print_status=print) as running:
             yield running
+
+
+def _with_fast_backfills(*arguments: Any) -> list[Service]:
+    """Return the services of a stack, with the daemon that looks for backfills every ten seconds."""
+    daemon = (sys.executable, str(Path(__file__).with_name("fast_backfill_daemon.py")))
+    return [
+        replace(service, command=(*daemon, *service.command[3:])) if service.name == "daemon" else service
+        for service in dagster_services(*arguments)
+    ]
+
+
+def results_of(stack: Stack) -> str:
+    """Return the address of a stack's Parquet files: two stacks of one test process have batches of the same numbers."""
+    return _results(Path(stack.environment["STT_HOME"]))
+
+
+def _results(home: Path) -> str:
+    return f"s3://results-of-{home.name}/stt"
 
 
 def launch_batch(ui: DagsterUI, folder: Path, **fields: object) -> str:
@@ -107,10 +129,10 @@ def mails_of(stack: Stack) -> list[Path]:
     return sorted((Path(stack.environment["STT_HOME"]) / "outbox").glob("*.eml"))
 
 
-def parquet_files(batch_id: int, dataset: str) -> list[str]:
+def parquet_files(stack: Stack, batch_id: int, dataset: str) -> list[str]:
     """Return the files of a dataset, ``**`` for all, that there are of a batch."""
     bucket = fsspec.filesystem("s3", skip_instance_cache=True)  # which remembers what it has listed
-    return sorted(bucket.glob(f"{RESULTS}/{dataset}/batch={batch_id:06d}/*"))
+    return sorted(bucket.glob(f"{results_of(stack)}/{dataset}/batch={batch_id:06d}/*"))
 
 
 def batches_of_watch(store: Database, watch_id: int) -> list[int]:
@@ -152,4 +174,4 @@ def traces_of(store: Database, stack: Stack, batch_id: int) -> dict[str, object]
             kind: connection.scalar(text(query), {"id": batch_id, "key": f"{batch_id:06d}"})
             for kind, query in queries.items()
         }
-    return {**found, "parquet": parquet_files(batch_id, "**")}
+    return {**found, "parquet": parquet_files(stack, batch_id, "**")}
