@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # and must report the error before its tick times out.
 _ATTEMPTS_OF_RUNS = 5
 # Postgres may be restarted; crash recovery takes seconds. A sensor's tick may take 60 s
-_RECONNECT_SECONDS = 20.0
+RECONNECT_SECONDS = 20.0
 _ATTEMPTS_OF_SENSORS = 2
 
 _INVALID = "the settings are invalid; a run shows what is wrong."
@@ -75,11 +75,11 @@ def _settings(context: dg.InitResourceContext) -> Settings:
 def _database(context: dg.InitResourceContext) -> Iterator[Database]:
     """Yield a pool of connections, and close it at the end of the run."""
     settings = Settings()
-    with with_database(settings, wait_seconds=_RECONNECT_SECONDS) as url:
+    with with_database(settings, wait_seconds=RECONNECT_SECONDS) as url:
         if not settings.database_url:
             # without `stt up` and `stt db upgrade`, as under `dagster dev` in a fresh clone
             upgrade(url)
-        database = Database(url, reconnect_seconds=_RECONNECT_SECONDS)
+        database = Database(url, reconnect_seconds=RECONNECT_SECONDS)
         try:
             yield database
         finally:

@@ -1,4 +1,4 @@
-"""Progress while 1,000 files are in flight in eight runs, with failures of many kinds and a run that is killed."""
+"""Progress while 400 files are in flight in eight runs, with failures of many kinds and a run that is killed."""
 
 import itertools
 import os
@@ -31,7 +31,7 @@ from stt_pipeline.store.tables import shards as shards_table
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
 from stt_pipeline_tests.rows import Rows
 
-FILES, FILES_PER_SHARD, RUNS = 1_000, 25, 8
+FILES, FILES_PER_SHARD, RUNS = 400, 10, 8
 
 
 class _KilledError(BaseException):
@@ -39,7 +39,7 @@ class _KilledError(BaseException):
 
 
 class _Unreliable(CountingTranscriber):
-    """Fails every third time, each time in another way; a recording that ran out of memory succeeds with a smaller batch."""
+    """Fails every second time, each time in another way; a recording that ran out of memory succeeds with a smaller batch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class _Unreliable(CountingTranscriber):
 
     def hear(self, recording: Recording, sound: Sound) -> Transcript:
         transcript = super().hear(recording, sound)
-        if self.calls % 3 == 0 and not recording.halvings:
+        if self.calls % 2 == 0 and not recording.halvings:
             raise next(self._ways)
         return transcript
 
@@ -98,7 +98,7 @@ def _watched(database: Database, batch_id: int) -> Iterator[list[Progress]]:
 
 
 def _recordings(folder: Path) -> Path:
-    """Make a folder of 1,000 files, every other one of which is text."""
+    """Make a folder of files, every other one of which is text."""
     good = write_tone(folder / "0000.wav", 0.05)
     for number in range(1, FILES):
         path = folder / f"{number:04d}.wav"
@@ -151,7 +151,7 @@ def _waiting(database: Database, stage: str) -> list[str]:
 @pytest.mark.slow
 def test_progress_is_right_at_every_moment(database: Database, tmp_path: Path) -> None:
     batch, _, keys = scanned(database, _recordings(tmp_path / "in"), files_per_shard=FILES_PER_SHARD)
-    for number in range(2, FILES, 50):
+    for number in range(2, FILES, 20):
         (tmp_path / "in" / f"{number:04d}.wav").unlink()
     transcribers = [_Crashing(), *(_Unreliable() for _ in range(RUNS - 1))]
     writers = [_Writer() for _ in range(RUNS)]

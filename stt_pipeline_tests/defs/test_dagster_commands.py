@@ -82,7 +82,7 @@ def test_dagster_dev_dispatches_in_a_fresh_clone(clone: Path) -> None:
             # it may wait forever for one of its processes
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
-                process.wait(30)
+                process.wait(5)
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()

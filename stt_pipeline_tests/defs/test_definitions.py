@@ -107,6 +107,7 @@ def test_resources_are_replaced_by_plain_objects() -> None:
 @pytest.mark.parametrize("asset", ["audio_manifest", "audio_files"])
 def test_a_run_without_a_database_says_what_is_missing(asset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STT_DATABASE_URL", "postgresql://nobody:secret@127.0.0.1:9/none")
+    monkeypatch.setattr("stt_pipeline.defs.resources.RECONNECT_SECONDS", 0.1)
     instance = dg.DagsterInstance.ephemeral()
     name = "batch" if asset == "audio_manifest" else "audio"
     instance.add_dynamic_partitions(name, ["000001"])
