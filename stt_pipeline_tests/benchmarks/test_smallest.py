@@ -13,27 +13,32 @@ CHECKOUT = Path(__file__).parents[2]
 WHISPERX = CHECKOUT / ".venv-whisperx" / "bin" / "whisperx"
 
 SMALLEST = {
-    "api": "--files 1000 --small-batches 20 --seconds 1",
+    "api": "--files 200 --small-batches 5 --seconds 0.5",
     "command_lines": f"--whisperx {WHISPERX} --recordings 1 --rounds 1",
     "decoding": "--short 1 --long 2 --rounds 1 --repeat 1",
     "detection": "--kinds short --part 0.005 --rounds 1",
     "diarization": "--audio nowhere --samples 1",
     "estimate": "--sizes 1",
-    "exports": "--exports 20 --minutes 2",
-    "memory": "--shards 10 --minutes 0.2 --hours 0.01",
+    "exports": "--exports 5 --minutes 1",
+    "memory": "--shards 10 --minutes 0.05 --hours 0.005",
     "orchestration": "--files 4",
     "recording": "--files 2",
-    "s3": "--listed 2000 --known 2000 --new 10 --latency 0",
-    "scale": "--files 20000",
+    "s3": "--listed 1001 --known 1001 --new 1 --latency 0",
+    "scale": "--files 2000",
     "search": "--transcripts 300 --words 375 --paragraphs 300 --calls 200",
     "startup": "--rounds 1",
     "transcription": "--kinds short --part 0.005 --rounds 1",
 }
 
+WHOLE_STACK = {"estimate", "orchestration"}
+
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("name", SMALLEST)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.benchmarks if name in WHOLE_STACK else ()) for name in SMALLEST],
+)
 def test_it_prints_finite_figures(name: str) -> None:
     if name == "command_lines" and not WHISPERX.exists():
         pytest.skip("needs whisperx: sh tools/setup_whisperx.sh")
