@@ -30,11 +30,12 @@ demo: $(INSTALLED)  ## Transcribe the sample meetings through a whole Dagster in
 up: $(INSTALLED)  ## Start Postgres, the Dagster UI, its daemon and the admin API; Ctrl-C stops them
 	$(BIN)/stt up
 
-# each test file runs in one process, because its tests share servers. The slowest files start first (conftest.py)
-SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# each test file runs in one process, because its tests share servers. The slowest files start first (conftest.py). They
+# wait for other processes for much of their time: one test process more than cores keeps the cores busy
+SIDE_BY_SIDE := -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test: $(DEVELOPMENT)  ## Run every test, but those of make faults and make walk
-	$(BIN)/python -m pytest -m "not faults and not walk" $(SIDE_BY_SIDE)
+test: $(DEVELOPMENT)  ## Run every test in under ten minutes, but those that .ci/run runs apart: faults, walk, benchmarks
+	$(BIN)/python -m pytest -m "not faults and not walk and not benchmarks" $(SIDE_BY_SIDE)
 
 walk: $(DEVELOPMENT)  ## Run the commands of README one after the other
 	$(BIN)/python -m pytest -m walk stt_pipeline_tests/cli/test_readme_walk.py

@@ -53,13 +53,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("postgres_url", ["embedded", "postgres15"], indirect=True)
 
 
-# these files mostly wait for other processes; they start first, so that no test process is idle at the end
+# these files take longest; they start first, so that no test process is idle at the end
 _SLOW = (
-    "test_smallest",
     "test_dagster_ui",
+    "test_backfill_and_bucket",
+    "test_smallest",
     "test_up",
     "test_query_plans",
+    "test_dagster_commands",
+    "test_user_runs",
+    "test_jobs",
+    "test_engine",
     "test_contract",
+    "test_memory",
+    "test_under_load",
+    "test_killed_scan",
 )
 
 
