@@ -103,11 +103,16 @@ def postgres_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def database_url(postgres_url: str) -> Iterator[str]:
+def template() -> str:
+    """Name of the database that each test gets a copy of."""
+    return "template_stt"
+
+
+@pytest.fixture
+def database_url(postgres_url: str, template: str) -> Iterator[str]:
     """URL of an empty, migrated database that belongs to one test."""
     name = f"test_{next(_numbers)}"
-    _execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE template_stt")
-    yield _named(postgres_url, name)
+    yield create_database(postgres_url, name, template)
     _execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -189,6 +194,12 @@ def bucket(aws: str) -> str:
     name = f"recordings-{next(_numbers)}"
     boto3.client("s3").create_bucket(Bucket=name)
     return name
+
+
+def create_database(server_url: str, name: str, template: str) -> str:
+    """Create a copy of a database, and return its URL."""
+    _execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    return _named(server_url, name)
 
 
 def _make_template(url: str) -> None:

@@ -83,26 +83,26 @@ def test_minutes_or_the_reason_why_there_are_none(
     assert "has no minutes yet" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("format", FORMATS)
 def test_every_export_has_its_media_type_and_a_safe_file_name(
-    client: TestClient, recording: ExportedRecording, format: str
+    client: TestClient, recording: ExportedRecording
 ) -> None:
-    answer = client.get(f"{BASE}/{recording.stored.id}/export", params={"format": format})
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].partition(";")[0] == export_format(format).media_type
-    found = re.fullmatch(
-        r"attachment; filename=\"([A-Za-z0-9._-]+)\"; filename\*=UTF-8''([A-Za-z0-9._%~-]+)",
-        answer.headers["content-disposition"],
-    )
-    assert found
-    assert found[1] == f"HoeUi_1Wol_filename_x.exe.wav.{format}"
-    assert unquote(found[2]) == f"회의_1월_filename_x.exe.wav.{format}"
-    if format == "docx":
-        assert docx.Document(io.BytesIO(answer.content)).paragraphs
-    elif format == "json":
-        assert json.loads(answer.content)["segments"]
-    else:
-        assert ("SPEAKER_00" if format == "rttm" else "화자 1") in answer.text
+    for format in FORMATS:
+        answer = client.get(f"{BASE}/{recording.stored.id}/export", params={"format": format})
+        assert answer.status_code == 200, format
+        assert answer.headers["content-type"].partition(";")[0] == export_format(format).media_type
+        found = re.fullmatch(
+            r"attachment; filename=\"([A-Za-z0-9._-]+)\"; filename\*=UTF-8''([A-Za-z0-9._%~-]+)",
+            answer.headers["content-disposition"],
+        )
+        assert found, format
+        assert found[1] == f"HoeUi_1Wol_filename_x.exe.wav.{format}"
+        assert unquote(found[2]) == f"회의_1월_filename_x.exe.wav.{format}"
+        if format == "docx":
+            assert docx.Document(io.BytesIO(answer.content)).paragraphs
+        elif format == "json":
+            assert json.loads(answer.content)["segments"]
+        else:
+            assert ("SPEAKER_00" if format == "rttm" else "화자 1") in answer.text, format
 
 
 def test_unknown_transcriptions_and_formats(client: TestClient, recording: ExportedRecording) -> None:

@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from stt_pipeline.api import keys
 from stt_pipeline.store.access.audit import Actor
 from stt_pipeline.store.database import Database
 
 
+@pytest.mark.slow
 def test_the_address_is_printed_when_the_api_answers(database: Database, tmp_path: Path) -> None:
     keys.create(database, name="tests", role="viewer", actor=Actor("tests"))
     command = [sys.executable, "-m", "stt_pipeline.cli.main", "api", "--port", "0"]

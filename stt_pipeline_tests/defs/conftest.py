@@ -26,6 +26,7 @@ from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.server.url import psycopg2_url
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker
+from stt_pipeline_tests.conftest import create_database
 from stt_pipeline_tests.defs.dagster_ui import DagsterUI
 from stt_pipeline_tests.defs.stack_state import running_stack
 
@@ -108,6 +109,19 @@ class Product:
 
     def partitions(self, kind: str) -> list[str]:
         return list(self.instance.get_dynamic_partitions(kind))
+
+
+@pytest.fixture(scope="session")
+def template(embedded_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Name of a database with Dagster's tables, too: Dagster takes a second to create them."""
+    name = "template_dagster"
+    url = create_database(embedded_url, name, "template_stt")
+    settings = Settings(home=tmp_path_factory.mktemp("template"), _env_file=None)  # type: ignore[call-arg]
+    prepare_dagster_home(settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STT_DAGSTER_POSTGRES_URL", psycopg2_url(url))
+        dg.DagsterInstance.from_config(str(settings.dagster_home)).dispose()
+    return name
 
 
 @pytest.fixture

@@ -130,50 +130,10 @@ def test_a_wrong_request_fails_its_run_with_the_reason(ui: DagsterUI, store: Dat
     assert newest_batch(store) == before
 
 
-def test_one_partition_is_materialized_again(
-    ui: DagsterUI, store: Database, stack: Stack, bad_batch: int
-) -> None:
-    key = keys_of(store, bad_batch)["🎤 launch.mp3"]
-    before = ui.metadata("transcripts", key)
-    run = ui.materialize(["transcripts"], key)
-    assert ui.wait_for_run(run) == "SUCCESS"
-    assert ui.metadata("transcripts", key) == before  # it is up to date, and not shown as new
-    assert f"{key}: nothing to do: 1 of 1 files are up to date; set reprocess to force." in ui.messages(run)
-    config = {"ops": {"transcripts": {"config": {"reprocess": True}}}}
-    run = ui.materialize(["transcripts"], key, config)
-    assert ui.wait_for_run(run) == "SUCCESS"
-    assert ui.metadata("transcripts", key) != before
-    # after a minute the dispatcher takes the file through the rest
-    Rows(store).change(tables.shards, not_before=datetime.now(UTC))
-    mails = mails_of(stack)
-    figures = wait_for_status(store, bad_batch, {"completed"})
-    assert figures.completed == sum(expected is None for expected in EXPECTED.values())
-    assert mails_of(stack) == mails
-
-
-def test_a_backfill_fails_the_partition_of_a_broken_recording_and_no_other(
-    ui: DagsterUI, store: Database, bad_batch: int
-) -> None:
-    keys = keys_of(store, bad_batch)
-    good, bad = keys["silence.wav"], keys["text.mp3"]
-    assert ui.partition_statuses("transcripts", [good, bad]) == {good: "MATERIALIZED", bad: "FAILED"}
-    assert ui.partition_statuses("meeting_minutes", [good, bad]) == {good: "MATERIALIZED", bad: "MISSING"}
-    backfill = ui.backfill(STAGE_ASSETS["transcribe"], [good, bad])
-    assert ui.wait_for_backfill(backfill) == "COMPLETED_FAILED"
-    for asset in STAGE_ASSETS["transcribe"]:
-        assert ui.partition_statuses(asset, [good, bad]) == {good: "MATERIALIZED", bad: "FAILED"}
-    # keys that are no neighbours get runs of their own
-    runs = ui.runs(tags=[{"key": "dagster/backfill", "value": backfill}])
-    (run,) = [run for run in runs if "stt/failed_recordings" in run["tags"]]
-    assert run["tags"]["stt/failed_recordings"] == "1"
-    assert "text.mp3" in ui.errors(run["runId"])
-    Rows(store).change(tables.shards, not_before=datetime.now(UTC))
-    wait_for_status(store, bad_batch, {"completed"})
-
-
 def test_a_batch_under_load_is_paused_resumed_cancelled_and_deleted(
     ui: DagsterUI, store: Database, stack: Stack, bad_batch: int, tmp_path: Path
 ) -> None:
+    # the tests below run partitions of the other batch again
     other = (traces_of(store, stack, bad_batch), runs_of(ui, bad_batch))
     for number in range(2 * SHARDS_PER_RUN["transcribe"] + 2):
         write_tone(tmp_path / "in" / f"{number:03d}.wav", 0.1)
@@ -217,6 +177,47 @@ def test_a_batch_under_load_is_paused_resumed_cancelled_and_deleted(
     with store.begin() as connection:
         assert batch_id not in {batch.id for batch in batches.latest(connection, 100)}
     assert (traces_of(store, stack, bad_batch), runs_of(ui, bad_batch)) == other
+
+
+def test_one_partition_is_materialized_again(
+    ui: DagsterUI, store: Database, stack: Stack, bad_batch: int
+) -> None:
+    key = keys_of(store, bad_batch)["🎤 launch.mp3"]
+    before = ui.metadata("transcripts", key)
+    run = ui.materialize(["transcripts"], key)
+    assert ui.wait_for_run(run) == "SUCCESS"
+    assert ui.metadata("transcripts", key) == before  # it is up to date, and not shown as new
+    assert f"{key}: nothing to do: 1 of 1 files are up to date; set reprocess to force." in ui.messages(run)
+    config = {"ops": {"transcripts": {"config": {"reprocess": True}}}}
+    run = ui.materialize(["transcripts"], key, config)
+    assert ui.wait_for_run(run) == "SUCCESS"
+    assert ui.metadata("transcripts", key) != before
+    # after a minute the dispatcher takes the file through the rest
+    Rows(store).change(tables.shards, not_before=datetime.now(UTC))
+    mails = mails_of(stack)
+    figures = wait_for_status(store, bad_batch, {"completed"})
+    assert figures.completed == sum(expected is None for expected in EXPECTED.values())
+    assert mails_of(stack) == mails
+
+
+def test_a_backfill_fails_the_partition_of_a_broken_recording_and_no_other(
+    ui: DagsterUI, store: Database, bad_batch: int
+) -> None:
+    keys = keys_of(store, bad_batch)
+    good, bad = keys["silence.wav"], keys["text.mp3"]
+    assert ui.partition_statuses("transcripts", [good, bad]) == {good: "MATERIALIZED", bad: "FAILED"}
+    assert ui.partition_statuses("meeting_minutes", [good, bad]) == {good: "MATERIALIZED", bad: "MISSING"}
+    backfill = ui.backfill(STAGE_ASSETS["transcribe"], [good, bad])
+    assert ui.wait_for_backfill(backfill) == "COMPLETED_FAILED"
+    for asset in STAGE_ASSETS["transcribe"]:
+        assert ui.partition_statuses(asset, [good, bad]) == {good: "MATERIALIZED", bad: "FAILED"}
+    # keys that are no neighbours get runs of their own
+    runs = ui.runs(tags=[{"key": "dagster/backfill", "value": backfill}])
+    (run,) = [run for run in runs if "stt/failed_recordings" in run["tags"]]
+    assert run["tags"]["stt/failed_recordings"] == "1"
+    assert "text.mp3" in ui.errors(run["runId"])
+    Rows(store).change(tables.shards, not_before=datetime.now(UTC))
+    wait_for_status(store, bad_batch, {"completed"})
 
 
 def test_the_lineage_leads_from_the_manifest_to_the_report(ui: DagsterUI) -> None:

@@ -119,6 +119,7 @@ def test_a_run_without_a_database_says_what_is_missing(asset: str, monkeypatch: 
     assert "secret" not in reason
 
 
+@pytest.mark.slow
 def test_the_daily_maintenance_runs_in_the_time_zone_of_the_settings() -> None:
     script = "from stt_pipeline.defs.schedules import daily_maintenance; print(daily_maintenance.execution_timezone)"
     for zone, shown in (("America/Lima", "America/Lima"), ("Nowhere/At-all", "UTC")):

@@ -82,6 +82,7 @@ class TestSilence:
 
 
 class TestManyTogether:
+    @pytest.mark.slow
     def test_the_samples_are_transcribed(self, transcribed: dict[str, tuple[Meeting, Transcript]]) -> None:
         total, sentences, exact = ErrorRate(), 0, 0
         for name, (meeting, transcript) in transcribed.items():
@@ -101,6 +102,7 @@ class TestManyTogether:
         assert total.rate < 0.03
         assert exact > 0.9 * sentences, "sentences with the right words at the right time"
 
+    @pytest.mark.slow
     def test_every_container_of_the_samples_is_among_them(
         self, transcribed: dict[str, tuple[Meeting, Transcript]]
     ) -> None:
