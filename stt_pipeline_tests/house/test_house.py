@@ -131,22 +131,6 @@ def test_setup_says_which_python_it_wants(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_definitions_load_in_an_empty_environment_without_what_is_heavy() -> None:
-    """Also the proof that the base needs no torch, on a machine that has it."""
-    heavy = ["torch", "transformers", "ctranslate2", "faster_whisper", "kiwipiepy", "boto3", "av", "scipy"]
-    script = f"import stt_pipeline.definitions, sys; print([name for name in {heavy} if name in sys.modules])"
-    ran = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script],
-        env={"PATH": os.environ["PATH"]},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert ran.stdout.strip() == "[]"
-
-
-@pytest.mark.slow
 def test_blas_has_one_thread_unless_somebody_asks_for_more() -> None:
     print_threads = (
         "import threadpoolctl, scipy.linalg;"
