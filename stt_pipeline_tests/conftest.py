@@ -57,7 +57,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 _SLOW = (
     "test_dagster_ui",
     "test_backfill_and_bucket",
-    "test_smallest",
     "test_up",
     "test_query_plans",
     "test_dagster_commands",

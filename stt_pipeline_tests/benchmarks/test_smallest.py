@@ -30,15 +30,11 @@ SMALLEST = {
     "transcription": "--kinds short --part 0.005 --rounds 1",
 }
 
-WHOLE_STACK = {"estimate", "orchestration"}
-
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.benchmarks if name in WHOLE_STACK else ()) for name in SMALLEST],
-)
+@pytest.mark.benchmarks
+@pytest.mark.parametrize("name", SMALLEST)
 def test_it_prints_finite_figures(name: str) -> None:
     if name == "command_lines" and not WHISPERX.exists():
         pytest.skip("needs whisperx: sh tools/setup_whisperx.sh")
