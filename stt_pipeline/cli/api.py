@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from stt_pipeline.cli.connection import connected
-from stt_pipeline.cli.processes import http_address, usable_port
+from stt_pipeline.cli.processes import ReservedPorts, http_address
 from stt_pipeline.cli.terminal import print_result
 from stt_pipeline.settings import Settings
 
@@ -19,13 +19,9 @@ def api(
     from stt_pipeline.api.server import require_key, serve
 
     settings = Settings()
-    with connected() as database:
+    host, wanted = settings.api_host, settings.api_port if port is None else port
+    with connected() as database, ReservedPorts() as ports:
         require_key(settings, database)
-        free = usable_port(
-            settings.api_host,
-            settings.api_port if port is None else port,
-            what="The admin API",
-            setting="STT_API_PORT",
-        )
-        line = f"Admin API {http_address(settings.api_host, free)} · stop with Ctrl-C"
+        free = ports.reserve(host, wanted, what="The admin API", setting="STT_API_PORT")
+        line = f"Admin API {http_address(host, free)} · stop with Ctrl-C"
         serve(settings, database.url, port=free, on_ready=lambda: print_result(line))

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -133,22 +134,33 @@ def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None
             continue  # it has ended
 
 
-def usable_port(host: str, port: int, *, what: str, setting: str) -> int:
-    """Return ``port``, or a free port for 0.
+class ReservedPorts(ExitStack):
+    """Keeps ports until its end, for servers that are started meanwhile.
 
-    Raises:
-        ConfigurationError: ``what`` cannot use the port; the message names the ``setting`` to change.
+    Without it any connection may take a free port in the seconds until its server listens. On Linux a socket that is bound
+    and does not listen keeps a port, except from servers with ``SO_REUSEADDR``, as those of asyncio are. On other systems it
+    would keep the port from these, too, so there a port is only tried.
     """
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+    def reserve(self, host: str, port: int, *, what: str, setting: str) -> int:
+        """Return ``port``, or a free port for 0.
+
+        Raises:
+            ConfigurationError: ``what`` cannot use the port; the message names the ``setting`` to change.
+        """
+        reserving = self.enter_context(socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET))
+        reserving.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            reserving.bind((host, port))
         except OSError as error:
             raise ConfigurationError(
                 f"{what} cannot use port {port} on {host}: {error.strerror}. "
                 f"Set {setting} to another port (0 takes a free one), or stop the program that uses it."
             ) from None
-        return int(probe.getsockname()[1])
+        found = int(reserving.getsockname()[1])
+        if sys.platform != "linux":
+            reserving.close()
+        return found
 
 
 def http_address(host: str, port: int) -> str:

@@ -20,7 +20,7 @@ from types import FrameType, TracebackType
 from sqlalchemy.exc import OperationalError
 
 from stt_pipeline.cli.environment import environment, prepare_dagster_home
-from stt_pipeline.cli.processes import Child, end, http_address, orphans, stop, usable_port
+from stt_pipeline.cli.processes import Child, ReservedPorts, end, http_address, orphans, stop
 from stt_pipeline.cli.restarts import Restarter, crash_message
 from stt_pipeline.cli.services import CODE_SERVER, Service, api_service, dagster_services
 from stt_pipeline.cli.stack_lock import RunningStack, StackLock, running_stack
@@ -93,8 +93,8 @@ class Stack:
         self._restarter = Restarter(self._children, print_status=print_status)
         self._restarting = threading.Lock()
         self._announced = False
-        self._stopping = False
-        self._force = False
+        self._ports = ReservedPorts()
+        self._stopping = self._force = False
         self._ended_cleanly = True
 
     def __enter__(self) -> "Stack":
@@ -108,8 +108,9 @@ class Stack:
         with ExitStack() as entered:
             entered.enter_context(self._signals())
             lock = entered.enter_context(StackLock(self._home))
-            host = self._settings.ui_host
-            port = usable_port(host, self._settings.ui_port, what="The Dagster UI", setting="STT_UI_PORT")
+            entered.enter_context(self._ports)
+            host, wanted = self._settings.ui_host, self._settings.ui_port
+            port = self._ports.reserve(host, wanted, what="The Dagster UI", setting="STT_UI_PORT")
             self.ui_url = http_address(host, port)
             prepare_dagster_home(self._settings)
             self._socket_path = socket_path = Path(entered.enter_context(_runtime_folder())) / _SOCKET
@@ -228,11 +229,12 @@ class Stack:
             raise
         finally:
             store.dispose()
-        port = usable_port(settings.api_host, settings.api_port, what="The admin API", setting="STT_API_PORT")
+        host, wanted = settings.api_host, settings.api_port
+        port = self._ports.reserve(host, wanted, what="The admin API", setting="STT_API_PORT")
         api = self._child(api_service(port))
         api.start()
         self._children.append(api)
-        self.api_url = http_address(settings.api_host, port)
+        self.api_url = http_address(host, port)
 
     def _wait_until(self, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _START_SECONDS
@@ -242,9 +244,7 @@ class Stack:
                     raise SttError(crash_message(child))
             if time.monotonic() > deadline:
                 logs = self._home / "logs"
-                raise SttError(
-                    f"Dagster was not ready within {_START_SECONDS:.0f} s. Its logs are in {logs}."
-                )
+                raise SttError(f"Dagster was not ready within {_START_SECONDS:.0f} s. Its logs: {logs}.")
             time.sleep(0.2)
 
     def _supervise(self) -> None:

@@ -1,12 +1,14 @@
 """Supervised processes: stopped together, killed if they do not stop, found after their parent ended."""
 
+import asyncio
+import socket
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from stt_pipeline.cli.processes import Child, end, orphans, stop
+from stt_pipeline.cli.processes import Child, ReservedPorts, end, orphans, stop
 from stt_pipeline.cli.restarts import MAX_CRASHES, Restarter
 from stt_pipeline.cli.services import Service
 
@@ -123,3 +125,19 @@ def test_another_process_that_keeps_crashing_stops_everything(tmp_path: Path) ->
     assert restarter.failure is not None
     assert "The daemon ended (exit code 2)." in restarter.failure
     assert len(printed) == MAX_CRASHES - 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ports are reserved on Linux only")
+def test_a_reserved_port_is_for_its_server() -> None:
+    async def listen(port: int) -> None:
+        async with await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", port):
+            pass
+
+    with ReservedPorts() as ports:
+        port = ports.reserve("127.0.0.1", 0, what="The UI", setting="STT_UI_PORT")
+        with socket.socket() as other, pytest.raises(OSError, match="Address already in use"):
+            other.bind(("127.0.0.1", port))
+        asyncio.run(listen(port))
+        asyncio.run(listen(port))  # as after a restart
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
