@@ -208,7 +208,9 @@ def test_a_killed_fork_server_is_started_again(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", tone(60))
     expected, blocks = decode(path), decode_blocks(path)
     next(blocks)
-    os.kill(SHARED.server().pid, signal.SIGKILL)
+    server = psutil.Process(SHARED.server().pid)
+    server.kill()
+    server.wait(60)  # its child has died too, before it could send the rest
     with pytest.raises(DecoderLostError, match="tried again"):
         list(blocks)
     assert np.array_equal(decode(path), expected)
