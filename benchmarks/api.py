@@ -23,7 +23,7 @@ from sqlalchemy import text
 
 from stt_pipeline.api import keys
 from stt_pipeline.cli.environment import environment
-from stt_pipeline.cli.processes import usable_port
+from stt_pipeline.cli.processes import ReservedPorts
 from stt_pipeline.cli.webserver import is_reachable
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.access.audit import Actor
@@ -79,15 +79,16 @@ def _filled(database: Database, files: int, small_batches: int) -> int:
 @contextmanager
 def served_api(settings: Settings, url: str, source: Path) -> Iterator[tuple[int, int]]:
     """Run `stt api`; the values are its port and its process id."""
-    port = usable_port("127.0.0.1", 0, what="The benchmark", setting="")
     variables = {
         **os.environ,
         **environment(settings, url),
         "STT_ALLOWED_SOURCES": source.as_uri(),
         "STT_API_RATE_LIMIT": "100000000/minute",
     }
-    command = [sys.executable, "-m", "stt_pipeline.cli.main", "api", "--port", str(port)]
-    with subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL) as process:
+    with ReservedPorts() as entered:
+        port = entered.reserve("127.0.0.1", 0, what="The benchmark", setting="")
+        command = [sys.executable, "-m", "stt_pipeline.cli.main", "api", "--port", str(port)]
+        process = entered.enter_context(subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL))
         try:
             while not is_reachable(f"http://127.0.0.1:{port}/health"):
                 if process.poll() is not None:
