@@ -31,8 +31,8 @@ up: $(INSTALLED)  ## Start Postgres, the Dagster UI, its daemon and the admin AP
 	$(BIN)/stt up
 
 # each test file runs in one process, because its tests share servers. The slowest files start first (conftest.py). They
-# wait for other processes for much of their time, so four test processes keep two cores busy
-SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
+# wait for other processes for some of their time, so three test processes keep two cores busy
+SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 
 test: $(DEVELOPMENT)  ## Run every test in under ten minutes, but those that .ci/run runs apart: faults, walk, benchmarks
 	$(BIN)/python -m pytest -m "not faults and not walk and not benchmarks" $(SIDE_BY_SIDE)
