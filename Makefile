@@ -34,7 +34,7 @@ up: $(INSTALLED)  ## Start Postgres, the Dagster UI, its daemon and the admin AP
 # wait for other processes for some of their time, so three test processes keep two cores busy
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 
-test: $(DEVELOPMENT)  ## Run every test in under ten minutes, but those that .ci/run runs apart: faults, walk, benchmarks
+test: $(DEVELOPMENT)  ## Run every test in about eleven minutes, but those that .ci/run runs apart: faults, walk, benchmarks
 	$(BIN)/python -m pytest -m "not faults and not walk and not benchmarks" $(SIDE_BY_SIDE)
 
 walk: $(DEVELOPMENT)  ## Run the commands of README one after the other

@@ -138,7 +138,7 @@ def test_the_speed_is_measured_with_the_same_model(database: Database, tmp_path:
     }
     assert by_model[""].gpu_hours == pytest.approx((RUN_SECONDS + 3.6) / 3600, abs=1e-4)
     assert (
-        "0.1000 seconds of work a second of audio and 8 seconds a batch, measured here on 0.5 hours"
+        "0.1000 seconds of work a second of audio and 4 seconds a batch, measured here on 0.5 hours"
         in by_model[""].basis
     )
     assert by_model["demo"].gpu_hours == pytest.approx((RUN_SECONDS + 1.8) / 3600, abs=1e-4)

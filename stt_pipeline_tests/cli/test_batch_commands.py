@@ -47,7 +47,7 @@ def test_estimate_shows_hours_of_the_gpu_and_of_the_clock(stt_on_database: Stt, 
     folder = write_tone(tmp_path / "in" / "a.wav", 36.0).parent
     figures = json.loads(stt_on_database("batch", "estimate", folder, "--json").out)
     assert (figures["files"], figures["is_complete"]) == (1, True)
-    assert figures["gpu_hours"] == pytest.approx(0.01 * 0.05 + 8 / 3600, rel=0.05)
+    assert figures["gpu_hours"] == pytest.approx(0.01 * 0.05 + 4 / 3600, rel=0.05)
     assert figures["wall_hours"] > figures["gpu_hours"]
     shown = stt_on_database("batch", "estimate", folder).shown
     for fact in ("files 1", "audio 0.01 h", "GPU work 0.00 h", "wall clock 22 s", "0 of 1 sampled files"):

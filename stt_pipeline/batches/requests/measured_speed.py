@@ -12,8 +12,9 @@ from stt_pipeline.store.queue import batch_stats
 DEFAULT_REAL_TIME_FACTOR = 0.05
 """Used before this installation has a measured speed: 3 minutes an hour, between large-v3 on a good and on a modest GPU."""
 
-RUN_SECONDS = 8.0
-"""Fixed time of the transcribe stage where no batches of different length tell it: the load of models."""
+RUN_SECONDS = 4.0
+"""Fixed time of the transcribe stage where no batches of different length tell it: the load of models; see
+docs/benchmarks.md."""
 
 BATCH_SECONDS = 20.0
 """The same for the whole batch: starts of its three runs, the load of models, the report; see docs/benchmarks.md."""
