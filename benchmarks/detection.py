@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.instances import print_status
 from benchmarks.spliced_speech import SplicedRecording, splice
+from benchmarks.transcription import lengths_of
 from stt_pipeline.audio.sound import SoundFile
 from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.engine.chunks import Chunk
@@ -22,7 +23,6 @@ from stt_pipeline.speech.models import load_model
 from stt_pipeline.speech.recordings import TranscriptionOptions
 from stt_pipeline.speech.transcriber import transcribe_one
 
-LENGTHS = {"short": [(3.0, 20.0)] * 200, "medium": [(120.0, 126.0)] * 20}
 _KOREAN = TranscriptionOptions(language="ko", correct=False)
 
 
@@ -47,8 +47,7 @@ def main() -> None:
     result: dict[str, Any] = {"model": arguments.model, "rounds": arguments.rounds}
     with tempfile.TemporaryDirectory() as folder:
         for kind in arguments.kinds.split(","):
-            lengths = LENGTHS[kind][: max(1, round(len(LENGTHS[kind]) * arguments.part))]
-            recordings = splice(Path(folder) / kind, lengths)
+            recordings = splice(Path(folder) / kind, lengths_of(kind, arguments.part))
             for engine in engines.values():  # the first recording also pays for imports and memory
                 _cpu_seconds(engine, recordings[0])
             result[kind] = _compared(engines, recordings, arguments.rounds)

@@ -15,8 +15,6 @@ import os
 import tempfile
 import time
 import wave
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ import numpy as np
 import psutil
 
 from benchmarks.cpu_time import cpu_seconds, stack_cpu_seconds
+from benchmarks.instances import closing_database
 from stt_pipeline.audio.decode import decode
 from stt_pipeline.audio.opening import open_source
 from stt_pipeline.audio.probe import probe
@@ -33,7 +32,6 @@ from stt_pipeline.batches.requests.batch_request import BatchRequest
 from stt_pipeline.batches.requests.create import create_batch
 from stt_pipeline.cli.supervisor import Stack
 from stt_pipeline.settings import Settings
-from stt_pipeline.store.database import Database
 from stt_pipeline.store.queue import batch_stats, batches
 
 SECONDS = 1.0  # of audio in each file
@@ -50,7 +48,7 @@ def main(module: str = "benchmarks.instant_speech") -> None:
         settings = Settings(home=Path(folder, "home"), database_url="", smtp_url="", ui_port=0)
         with (
             Stack(settings, print_status=print, module=module) as stack,
-            _opened(stack.database_url) as database,
+            closing_database(stack.database_url) as database,
         ):
             print(f"Ready after {stack.start_seconds:.1f} s: {files} files in {recordings}.")
             cpu = stack_cpu_seconds(settings.postgres_folder)
@@ -148,15 +146,6 @@ def _speech_seconds(folder: Path) -> tuple[float, float]:
             with source.open_local(uri) as path:
                 work(path)
     return time.perf_counter() - began, cpu_seconds(psutil.Process()) - cpu
-
-
-@contextmanager
-def _opened(url: str) -> Iterator[Database]:
-    database = Database(url)
-    try:
-        yield database
-    finally:
-        database.dispose()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from benchmarks.cpu_time import cpu_seconds
+from benchmarks.instances import closing_database
 from benchmarks.instant_speech import defs
 from benchmarks.orchestration import write_recordings
 from stt_pipeline.batches.requests.batch_request import BatchRequest
@@ -52,12 +53,13 @@ def main() -> None:
                 "STT_DATABASE_URL": postgres.url,
                 "STT_DAGSTER_POSTGRES_URL": psycopg2_url(postgres.url),
             }
-            database = Database(postgres.url)
-            with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+            with (
+                closing_database(postgres.url) as database,
+                dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance,
+            ):
                 worker = _Worker(instance, database, settings)
                 for _ in range(2):  # the first one imports modules and fills caches
                     figures = worker.process(recordings, files)
-            database.dispose()
     print(json.dumps({"files": files, "a file": figures}))
 
 

@@ -60,7 +60,7 @@ def main() -> None:
     result: dict[str, Any] = {"native": arguments.native, "rounds": arguments.rounds}
     with tempfile.TemporaryDirectory() as folder:
         for kind in arguments.kinds.split(","):
-            recordings = splice(Path(folder) / kind, _lengths(kind, arguments.part))
+            recordings = splice(Path(folder) / kind, lengths_of(kind, arguments.part))
             result[kind] = {
                 "recordings": len(recordings),
                 "seconds": round(sum(one.seconds for one in recordings)),
@@ -79,7 +79,8 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def _lengths(kind: str, part: float) -> list[tuple[float, float]]:
+def lengths_of(kind: str, part: float) -> list[tuple[float, float]]:
+    """Return the shortest and longest length in seconds of each recording of a kind; ``part`` is the share to take."""
     lengths = LENGTHS[kind]
     if len(lengths) == 1:
         return [(shortest * part, shortest * part + longest - shortest) for shortest, longest in lengths]
