@@ -66,6 +66,14 @@ class SpeakerTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeSpan:
+    """A part of a recording, in seconds from its start."""
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """All segments of one recording, in order of time.
 
@@ -75,6 +83,7 @@ class Transcript:
         notes: sentences that a reader of the transcript must see, such as the demo model's limits.
         speech_seconds: seconds of speech, by the VAD.
         untranscribed_speech_seconds: the part of it without text; many such seconds mean that words are missing.
+        untranscribed_parts: where that speech is, in order of time.
         quality: 0 to 1 (`confidence.quality`); None without speech, and before post-processing.
         detected_language: the most likely of all languages of the model, whatever was given or allowed; None without
             enough speech, and if the model has one language only.
@@ -89,6 +98,7 @@ class Transcript:
     notes: tuple[str, ...] = ()
     speech_seconds: float = 0.0
     untranscribed_speech_seconds: float = 0.0
+    untranscribed_parts: tuple[TimeSpan, ...] = ()
     quality: float | None = None
     detected_language: str | None = None
     detected_language_probability: float | None = None
