@@ -1,5 +1,6 @@
 """`stt export`: writes the transcripts and minutes of a batch to files."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -9,7 +10,16 @@ from stt_pipeline.batches.queries.export import recordings
 from stt_pipeline.cli.batch.arguments import BatchId
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.formats import FORMATS_HELP, parsed_formats, write_formats
+from stt_pipeline.cli.subtitle_flags import (
+    MaxCueSeconds,
+    MaxLineCount,
+    MaxLineWidth,
+    ReviewNotes,
+    SpeakerLabels,
+    subtitle_options,
+)
 from stt_pipeline.cli.terminal import print_status
+from stt_pipeline.minutes.subtitles.options import SUBTITLES
 from stt_pipeline.parquet import datasets
 from stt_pipeline.parquet.files import data_folder
 from stt_pipeline.settings import Settings
@@ -30,12 +40,20 @@ def export(
         str,
         typer.Option("--format", help=FORMATS_HELP),
     ] = "md",
+    max_line_width: MaxLineWidth = None,
+    max_line_count: MaxLineCount = SUBTITLES.max_line_count,
+    max_cue_seconds: MaxCueSeconds = SUBTITLES.max_cue_seconds,
+    speaker_labels: SpeakerLabels = SUBTITLES.speaker_labels,
+    review_notes: ReviewNotes = SUBTITLES.review_notes,
 ) -> None:
     """Write the transcripts and minutes of batch ID, one file for each recording and format.
 
     Recordings without a transcript are skipped. Exit code 1 if there is nothing to write.
     """
     kinds = parsed_formats(formats)
+    subtitles = subtitle_options(
+        max_line_width, max_line_count, max_cue_seconds, speaker_labels, review_notes
+    )
     folder = data_folder(Settings(), output_dir)
     if not output_dir:
         folder = datasets.exports_folder(folder, str(BatchKey(batch_id)))
@@ -44,11 +62,7 @@ def export(
         with database.begin() as connection:
             total = batches.get(connection, batch_id).total_files or 0
         for recording in recordings(database, batch_id):
-            write_formats(
-                folder / recording.stem,
-                kinds,
-                recording.content,
-            )
+            write_formats(folder / recording.stem, kinds, replace(recording.content, subtitles=subtitles))
             written += 1
     if not written:
         print_status(

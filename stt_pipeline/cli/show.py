@@ -11,9 +11,18 @@ from stt_pipeline.cli.batch.arguments import valid_id
 from stt_pipeline.cli.connection import connected
 from stt_pipeline.cli.files import InBatch, not_found, table_of_found
 from stt_pipeline.cli.formats import parsed_formats
+from stt_pipeline.cli.subtitle_flags import (
+    MaxCueSeconds,
+    MaxLineCount,
+    MaxLineWidth,
+    ReviewNotes,
+    SpeakerLabels,
+    subtitle_options,
+)
 from stt_pipeline.cli.terminal import out, print_status
 from stt_pipeline.errors import InvalidRequestError, NotFoundError
 from stt_pipeline.minutes.exports import export_format
+from stt_pipeline.minutes.subtitles.options import SUBTITLES
 from stt_pipeline.store.database import Database
 
 _FORMAT = "md"
@@ -31,6 +40,11 @@ def show(
     format: Annotated[
         str, typer.Option("--format", help="A text format, such as md, txt, srt or json.")
     ] = _FORMAT,
+    max_line_width: MaxLineWidth = None,
+    max_line_count: MaxLineCount = SUBTITLES.max_line_count,
+    max_cue_seconds: MaxCueSeconds = SUBTITLES.max_cue_seconds,
+    speaker_labels: SpeakerLabels = SUBTITLES.speaker_labels,
+    review_notes: ReviewNotes = SUBTITLES.review_notes,
 ) -> None:
     """Print the minutes and the transcript of a recording.
 
@@ -39,10 +53,12 @@ def show(
     (kind,) = parsed_formats(format)[:1]
     if not export_format(kind).is_text:
         raise InvalidRequestError(f"{kind} is no text format: write a file with `stt export`.")
+    subtitles = subtitle_options(
+        max_line_width, max_line_count, max_cue_seconds, speaker_labels, review_notes
+    )
     with connected() as database:
-        content = export_transcription(
-            database, _transcription_id(database, recording, batch_id), kind
-        ).content
+        transcription_id = _transcription_id(database, recording, batch_id)
+        content = export_transcription(database, transcription_id, kind, subtitles).content
     text = content.decode()
     if kind == _FORMAT and out.is_terminal:
         out.print(Markdown(text))

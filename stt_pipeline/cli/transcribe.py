@@ -22,11 +22,20 @@ from stt_pipeline.batches.requests.options import (
 )
 from stt_pipeline.cli.formats import FORMATS_HELP, fitting_name, made_folder, parsed_formats, write_formats
 from stt_pipeline.cli.speech_options import DiarizerFlag, OptionPairs, speech_options
+from stt_pipeline.cli.subtitle_flags import (
+    MaxCueSeconds,
+    MaxLineCount,
+    MaxLineWidth,
+    ReviewNotes,
+    SpeakerLabels,
+    subtitle_options,
+)
 from stt_pipeline.cli.terminal import print_status
 from stt_pipeline.cli.transcription_bars import TranscriptionBars
 from stt_pipeline.durations import format_duration
 from stt_pipeline.errors import ConfigurationError, FileError, InvalidRequestError, SttError
 from stt_pipeline.minutes.exports import ExportContent, export_format
+from stt_pipeline.minutes.subtitles.options import SUBTITLES, SubtitleOptions
 from stt_pipeline.minutes.summarizer import Summarizer
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.alignment import align
@@ -76,6 +85,11 @@ def transcribe(
         ),
     ] = 0,
     option: OptionPairs = None,
+    max_line_width: MaxLineWidth = None,
+    max_line_count: MaxLineCount = SUBTITLES.max_line_count,
+    max_cue_seconds: MaxCueSeconds = SUBTITLES.max_cue_seconds,
+    speaker_labels: SpeakerLabels = SUBTITLES.speaker_labels,
+    review_notes: ReviewNotes = SUBTITLES.review_notes,
 ) -> None:
     """Transcribe FILE... without Dagster or a database, and write NAME.FORMAT for each.
 
@@ -87,6 +101,9 @@ def transcribe(
         settings = settings.model_copy(update={"model_batch_size": model_batch_size})
     kinds = parsed_formats(f"{formats},html" if open_page else formats)
     stems = _stems(files, output_dir)
+    subtitles = subtitle_options(
+        max_line_width, max_line_count, max_cue_seconds, speaker_labels, review_notes
+    )
     asked = speech_options(
         option,
         model=model,
@@ -123,7 +140,7 @@ def transcribe(
                     name, sounds[file], outcome.result, diarize, asked, settings.device
                 )
                 without_speakers += turns is None
-                written = _write(stems[file], kinds, file, transcript, turns, summarizer, asked)
+                written = _write(stems[file], kinds, file, transcript, turns, summarizer, asked, subtitles)
             except Exception as error:
                 _raise_unless_of_a_file(error)
                 failed += 1
@@ -167,6 +184,7 @@ def _write(
     turns: Sequence[SpeakerTurn] | None,
     summarizer: Summarizer,
     asked: BatchOptions,
+    subtitles: SubtitleOptions,
 ) -> "list[UPath | Path]":
     if turns is None:
         kinds = [kind for kind in kinds if not export_format(kind).needs_turns]
@@ -179,6 +197,7 @@ def _write(
         turns or (),
         document_options(asked),
         partial(mp3, SoundFile(file)),
+        subtitles,
     )
     return write_formats(stem, kinds, content)
 

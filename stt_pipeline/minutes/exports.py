@@ -10,9 +10,11 @@ from typing import Protocol
 from stt_pipeline.backends import FORMATS
 from stt_pipeline.errors import InvalidRequestError
 from stt_pipeline.minutes.meeting_facts import NO_OPTIONS, DocumentOptions, meeting_facts
+from stt_pipeline.minutes.missing import review_notes
 from stt_pipeline.minutes.model import Minutes
 from stt_pipeline.minutes.notes import translated_note
 from stt_pipeline.minutes.speaker_names import minutes_with_speaker_names, speaker_name, with_speaker_names
+from stt_pipeline.minutes.subtitles.options import SUBTITLES, SubtitleOptions
 from stt_pipeline.speech.transcript import SpeakerTurn, Transcript
 
 
@@ -27,6 +29,7 @@ class ExportContent:
         turns: speaker turns, in order of time.
         options: language and facts that the recording does not have.
         audio: returns the recording as MP3, for formats that play it; None where the recording is not at hand.
+        subtitles: how formats of subtitles cut the text.
     """
 
     name: str
@@ -35,6 +38,7 @@ class ExportContent:
     turns: Sequence[SpeakerTurn] = ()
     options: DocumentOptions = NO_OPTIONS
     audio: Callable[[], bytes] | None = None
+    subtitles: SubtitleOptions = SUBTITLES
 
     def document(self) -> "Document":
         """Return the content as readers see it, in the document's language."""
@@ -51,7 +55,10 @@ class ExportContent:
                 self.options,
                 language=language,
             ),
-            notes=[translated_note(note, language) for note in transcript.notes],
+            notes=[
+                *(translated_note(note, language) for note in transcript.notes),
+                *review_notes(transcript, language),
+            ],
             transcript=transcript,
             minutes=minutes,
         )
@@ -63,7 +70,7 @@ class Document:
 
     Attributes:
         facts: (label, value) of the head: when, where, who, which recording.
-        notes: sentences that a reader must see.
+        notes: sentences that a reader must see: those of the transcript, and what is missing or doubtful.
     """
 
     title: str
@@ -114,6 +121,7 @@ def export(
     minutes: Minutes | None = None,
     turns: Sequence[SpeakerTurn] = (),
     options: DocumentOptions = NO_OPTIONS,
+    subtitles: SubtitleOptions = SUBTITLES,
 ) -> bytes:
     """Return one recording as the bytes of a file.
 
@@ -124,8 +132,10 @@ def export(
         minutes: written by formats with ``has_minutes``.
         turns: written by formats with ``needs_turns``.
         options: language and facts of documents for readers.
+        subtitles: how formats of subtitles cut the text.
 
     Raises:
         InvalidRequestError: the format is unknown.
     """
-    return export_format(format).write(ExportContent(name, transcript, minutes, turns, options))
+    content = ExportContent(name, transcript, minutes, turns, options, subtitles=subtitles)
+    return export_format(format).write(content)

@@ -93,7 +93,7 @@ def _article(recording: ExportContent) -> _Article:
         facts=document.facts,
         notes=document.notes,
         minutes=document.minutes,
-        lines=[placed(line) for line in transcript_lines(transcript)],
+        lines=[placed(line) for line in transcript_lines(transcript, document.language)],
         audio=base64.b64encode(recording.audio()).decode() if recording.audio else "",
         word=labels(document.language),
     )

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import zipfile
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -47,6 +48,10 @@ def test_a_transcript_with_its_words_and_turns(client: TestClient, recording: Ex
         "duration": 1.0,
         "model": "counting",
         "notes": [],
+        "speech_seconds": 1.0,
+        "untranscribed_speech_seconds": 0.25,
+        "untranscribed_parts": [],
+        "quality_notes": [],
         "created_at": page["created_at"],
         "text": "네, 알겠습니다.",
         "segments": [
@@ -113,6 +118,38 @@ def test_unknown_transcriptions_and_formats(client: TestClient, recording: Expor
         assert client.get(f"{BASE}/{recording.stored.id}/export{wrong}").status_code == 422
     for wrong in ("0", "-1", "x", str(1 << 63)):
         assert client.get(f"{BASE}/{wrong}").status_code == 422
+
+
+def test_subtitles_have_options(client: TestClient, recording: ExportedRecording) -> None:
+    address = f"{BASE}/{recording.stored.id}/export?format=srt"
+    assert "화자 1: 네, 알겠습니다." in client.get(address).text
+    narrow = client.get(f"{address}&max_line_width=8&max_line_count=3&speaker_labels=false").text
+    assert narrow.splitlines()[2:] == ["네, 알겠습니다."]
+    one_line = client.get(f"{address}&max_line_width=8&max_line_count=1&max_cue_seconds=2.5").text
+    assert "네, 알겠습니다." not in one_line
+    zipped = client.get(
+        f"/api/v1/admin/stt-batches/{recording.file.batch_id}/export?format=srt&speaker_labels=0"
+    )
+    (member,) = (archive := zipfile.ZipFile(io.BytesIO(zipped.content))).namelist()
+    assert "화자" not in archive.read(member).decode()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "max_line_width=7",
+        "max_line_width=x",
+        "max_line_count=0",
+        "max_cue_seconds=nan",
+        "speaker_labels=some",
+    ],
+)
+def test_options_of_subtitles_out_of_range_are_named(
+    client: TestClient, recording: ExportedRecording, wrong: str
+) -> None:
+    answer = client.get(f"{BASE}/{recording.stored.id}/export?format=srt&{wrong}")
+    assert answer.status_code == 422
+    assert wrong.partition("=")[0] in answer.text
 
 
 def test_speaker_turns_before_diarization_are_a_conflict(

@@ -79,6 +79,9 @@ def test_show_prints_minutes_and_transcript_by_number_and_by_name(
     (line,) = stt_on_database("file", "월요일", "--json").out.splitlines()
     assert stt_on_database("show", json.loads(line)["transcription_id"]).out == by_name.out
     assert stt_on_database("show", "월요일", "--format", "srt").out.startswith("1\n00:00:")
+    assert "<v " in stt_on_database("show", "월요일", "--format", "vtt").out
+    assert "<v " not in stt_on_database("show", "월요일", "--format", "vtt", "--no-speaker-labels").out
+    assert "max_line_width is 7" in stt_on_database("show", "월요일", "--max-line-width", "7").err
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from stt_pipeline.api.dependencies import Reads, Store
 from stt_pipeline.api.downloads import FileStream, attachment, documented_files
 from stt_pipeline.api.paging import Cursor, Id, Limit, Page
 from stt_pipeline.api.problems import documented
+from stt_pipeline.api.subtitle_parameters import Subtitles
 from stt_pipeline.batches.queries import export, file_lists
 from stt_pipeline.batches.queries.export import BatchFormat
 from stt_pipeline.batches.queries.file_lists import FileCursor, ListedFile
@@ -145,6 +146,7 @@ def export_batch(
     batch_id: Id,
     store: Store,
     reads: Reads,
+    subtitles: Subtitles,
     format: Annotated[
         BatchFormat,
         Query(description="parquet: one Parquet file; else a zip with one such file for each recording."),
@@ -158,7 +160,7 @@ def export_batch(
     it again. 409: no recording has a transcript yet.
     """
     reads.require_free_download()
-    file = export.export_batch(store, batch_id, format, dataset)
+    file = export.export_batch(store, batch_id, format, dataset, subtitles=subtitles)
     return FileStream(file.chunks, media_type=file.media_type, headers=attachment(file.name), reads=reads)
 
 

@@ -10,12 +10,14 @@ from stt_pipeline.api.dependencies import Reads, Store
 from stt_pipeline.api.downloads import FileResponse, attachment, documented_files
 from stt_pipeline.api.paging import Id
 from stt_pipeline.api.problems import documented
+from stt_pipeline.api.subtitle_parameters import Subtitles
 from stt_pipeline.audio.address import display_name
 from stt_pipeline.backends import FORMATS, FormatName
 from stt_pipeline.batches.queries import export
 from stt_pipeline.minutes.exports import export_format
+from stt_pipeline.minutes.missing import review_notes
 from stt_pipeline.minutes.model import ActionItem
-from stt_pipeline.speech.transcript import Segment, SpeakerTurn
+from stt_pipeline.speech.transcript import Segment, SpeakerTurn, TimeSpan
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.results import transcriptions
 from stt_pipeline.store.results.transcriptions import TranscriptionStatus
@@ -42,6 +44,13 @@ class TranscriptionView(BaseModel):
     duration: float = Field(description="Seconds.", examples=[3605.2])
     model: str = Field(examples=["large-v3"])
     notes: list[str] = Field(description="Notes for the reader of this transcript.", examples=[[]])
+    speech_seconds: float = Field(description="Seconds of speech.", examples=[3120.4])
+    untranscribed_speech_seconds: float = Field(description="Seconds of it without text.", examples=[6.4])
+    untranscribed_parts: list[TimeSpan] = Field(description="Where that speech is.", examples=[[]])
+    quality_notes: list[str] = Field(
+        description="What is missing or doubtful, with places.",
+        examples=[["4 s of speech without text: 12:03-12:07"]],
+    )
     created_at: datetime
     text: str = Field(examples=["그럼 회의를 시작하겠습니다."])
     segments: list[Segment]
@@ -89,6 +98,10 @@ def _written_transcription(store: Database, transcription_id: int) -> str:
         duration=transcript.duration,
         model=transcript.model,
         notes=list(transcript.notes),
+        speech_seconds=transcript.speech_seconds,
+        untranscribed_speech_seconds=transcript.untranscribed_speech_seconds,
+        untranscribed_parts=list(transcript.untranscribed_parts),
+        quality_notes=review_notes(transcript, "en"),
         created_at=stored.created_at,
         text=transcript.text,
         segments=list(transcript.segments),
@@ -128,11 +141,12 @@ async def export_transcription(
     transcription_id: Id,
     store: Store,
     reads: Reads,
+    subtitles: Subtitles,
     format: Annotated[FormatName, Query(description=FORMATS.help())],
 ) -> FileResponse:
     """Download a transcript in an export format.
 
     A format of speaker turns (rttm) is refused with 409 until the speakers are known.
     """
-    file = await reads.run(export.export_transcription, store, transcription_id, format)
+    file = await reads.run(export.export_transcription, store, transcription_id, format, subtitles)
     return FileResponse(file.content, media_type=file.media_type, headers=attachment(file.name))

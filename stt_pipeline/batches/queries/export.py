@@ -5,7 +5,7 @@ are in ``minutes.exports`` and ``parquet.datasets``.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sqlalchemy import Connection
@@ -19,6 +19,7 @@ from stt_pipeline.errors import ConflictError, NotFoundError
 from stt_pipeline.minutes.exports import ExportContent, export_format
 from stt_pipeline.minutes.meeting_facts import DocumentOptions
 from stt_pipeline.minutes.model import Minutes
+from stt_pipeline.minutes.subtitles.options import SUBTITLES, SubtitleOptions
 from stt_pipeline.parquet import datasets
 from stt_pipeline.parquet.datasets import Dataset
 from stt_pipeline.store.database import Database
@@ -119,8 +120,10 @@ def minutes_of(database: Database, transcription_id: int) -> tuple[Transcription
     return stored, summary
 
 
-def export_transcription(database: Database, transcription_id: int, format: FormatName) -> ExportedFile:
-    """Return one transcription as a file.
+def export_transcription(
+    database: Database, transcription_id: int, format: FormatName, subtitles: SubtitleOptions = SUBTITLES
+) -> ExportedFile:
+    """Return one transcription as a file; ``subtitles`` are the options of srt and vtt.
 
     Raises:
         NotFoundError: there is no such transcription.
@@ -138,6 +141,7 @@ def export_transcription(database: Database, transcription_id: int, format: Form
         )
     name = display_name(stored.audio_file_path)
     content = _content(name, stored, summary.minutes if summary else None, options)
+    content = replace(content, subtitles=subtitles)
     written = export_format(format)
     return ExportedFile(f"{clean_name(name)}.{format}", written.media_type, written.write(content))
 
@@ -148,6 +152,7 @@ def export_batch(
     format: BatchFormat,
     dataset: Dataset = "transcripts",
     *,
+    subtitles: SubtitleOptions = SUBTITLES,
     limits: ReadLimits = LIMITS,
 ) -> ExportedBatch:
     """Return a batch as one file: a zip with a file for each recording, or Parquet with a row for each recording.
@@ -157,6 +162,7 @@ def export_batch(
     Args:
         format: a name in ``FORMATS``, or :data:`PARQUET`.
         dataset: the dataset of a Parquet export.
+        subtitles: the options of srt and vtt.
 
     Raises:
         NotFoundError: there is no such batch.
@@ -173,7 +179,10 @@ def export_batch(
         chunks = datasets.stream(dataset, dataset_rows(database, batch_id, dataset, limits))
         return ExportedBatch(f"{stem}-{dataset}.parquet", "application/vnd.apache.parquet", chunks)
     members = (
-        (f"{recording.stem}.{format}", export_format(format).write(recording.content))
+        (
+            f"{recording.stem}.{format}",
+            export_format(format).write(replace(recording.content, subtitles=subtitles)),
+        )
         for recording in recordings(database, batch_id, limits)
         if _can_be(format, recording.stored)
     )

@@ -50,7 +50,7 @@ class Docx:
         if page.minutes:
             _add_minutes(document, page.minutes, word)
         document.add_heading(word["transcript"], level=1)
-        _add_transcript(document, page.transcript, word)
+        _add_transcript(document, page.transcript, page.language)
         file = io.BytesIO()
         document.save(file)
         return file.getvalue()
@@ -137,16 +137,16 @@ def _add_minutes(document: "Document", minutes: Minutes, word: Mapping[str, str]
         document.add_paragraph(_clean(", ".join(minutes.keywords)))
 
 
-def _add_transcript(document: "Document", transcript: Transcript, word: Mapping[str, str]) -> None:
+def _add_transcript(document: "Document", transcript: Transcript, language: str) -> None:
     is_empty = True
-    for line in transcript_lines(transcript):
+    for line in transcript_lines(transcript, language):
         is_empty = False
         paragraph = document.add_paragraph(f"{line.time} ")
         if line.speaker:
             paragraph.add_run(_clean(f"{line.speaker}: ")).bold = True
-        paragraph.add_run(_clean(f"{line.text}{line.doubt}"))
+        paragraph.add_run(_clean(f"{line.text}{line.doubt}")).italic = line.is_missing or None
     if is_empty:
-        document.add_paragraph(word["none"])
+        document.add_paragraph(labels(language)["none"])
 
 
 def _clean(text: str) -> str:

@@ -29,7 +29,9 @@ class Md:
         ]
         if document.minutes:
             page += _minutes_sections(document.minutes, word)
-        lines = [f"- {escaped(str(line))}{line.doubt}" for line in transcript_lines(document.transcript)]
+        lines = [
+            f"- {escaped(str(line))}" for line in transcript_lines(document.transcript, document.language)
+        ]
         page += [f"## {word['transcript']}", "\n".join(lines) or word["none"]]
         return ("\n\n".join(page) + "\n").encode()
 
