@@ -4,6 +4,7 @@ The figures come from the transcript; which of them are worth a warning is decid
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from stt_pipeline.durations import clock
@@ -17,27 +18,36 @@ MOST_PLACES: Final = 10
 
 def review_notes(transcript: Transcript, language: str) -> list[str]:
     """Return a sentence for each of: speech without text, possible hallucinations, another language, low confidence."""
-    word, figures = labels(language), Figures.of(transcript)
-    parts = transcript.untranscribed_parts
-    seconds = max(transcript.untranscribed_speech_seconds, sum(part.end - part.start for part in parts))
-    notes = []
-    if parts or figures.missing_text_notes:
-        sentence = word["missing_note"].format(seconds=max(round(seconds), 1))
-        notes.append(f"{sentence}: {places(parts, language)}" if parts else f"{sentence}.")
     doubtful = [one for one in transcript.segments if one.hallucination_reasons and one.text.strip()]
-    if doubtful:
-        sentence = word["doubtful_note" if len(doubtful) > 1 else "doubtful_note_of_one"]
-        notes.append(f"{sentence.format(count=len(doubtful))}: {places(doubtful, language)}")
-    if transcript.detected_language and figures.language_notes([transcript.language]):
+    figures = replace(Figures.of(transcript), suspect_segments=len(doubtful))
+    return notes_of_figures(figures, language, missing=transcript.untranscribed_parts, doubtful=doubtful)
+
+
+def notes_of_figures(
+    figures: Figures, language: str, *, missing: Sequence[TimeSpan] = (), doubtful: Sequence[Segment] = ()
+) -> list[str]:
+    """Return the sentences of :func:`review_notes`; those without places end with a full stop."""
+    word, notes = labels(language), list[str]()
+
+    def add(label: str, parts: Sequence[TimeSpan | Segment], **fields: int) -> None:
+        sentence = word[label].format(**fields)
+        notes.append(f"{sentence}: {places(parts, language)}" if parts else f"{sentence}.")
+
+    if missing or figures.missing_text_notes:
+        seconds = max(figures.untranscribed_speech_seconds, sum(part.end - part.start for part in missing))
+        add("missing_note", missing, seconds=max(round(seconds), 1))
+    if count := figures.suspect_segments:
+        add("doubtful_note" if count > 1 else "doubtful_note_of_one", doubtful, count=count)
+    if figures.detected_language and figures.language_notes([figures.language]):
         notes.append(
             word["language_note"].format(
-                detected=transcript.detected_language,
-                probability=transcript.detected_language_probability or 0.0,
-                language=transcript.language,
+                detected=figures.detected_language,
+                probability=figures.detected_language_probability or 0.0,
+                language=figures.language,
             )
         )
     if figures.confidence_notes:
-        notes.append(word["confidence_note"].format(quality=transcript.quality or 0.0))
+        notes.append(word["confidence_note"].format(quality=figures.quality or 0.0))
     return notes
 
 

@@ -59,6 +59,7 @@ class DigestEntry:
         summary: of the minutes.
         link: to the minutes and the transcript, or empty.
         when: date of the meeting, with the time if that is known, as text; empty if the file's name has none.
+        notes: notes about its transcript that a reader must see, and what is missing or doubtful in it.
     """
 
     name: str
@@ -66,6 +67,7 @@ class DigestEntry:
     summary: str
     link: str = ""
     when: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,13 @@ class Digest:
         entries: the first recordings that the recipient has not got before.
         others: further recordings, which are only counted.
         repeated: recordings whose minutes the recipient got before; they are not in ``entries``.
+        notes: notes that all entries have in common; the entries do not repeat them.
     """
 
     entries: tuple[DigestEntry, ...]
     others: int = 0
     repeated: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

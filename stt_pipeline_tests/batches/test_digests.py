@@ -106,6 +106,37 @@ def test_a_digest_lists_a_bounded_number_and_counts_the_others(
     assert ended.digest.others == 9
 
 
+def test_a_digest_has_the_notes_of_each_recording_and_those_of_all_once(
+    database: Database, tmp_path: Path
+) -> None:
+    batch, _, keys = scanned(database, _folder(tmp_path / "in", 10), notify_emails=[KIM], files_per_shard=20)
+    notifier = RecordingNotifier()
+    transcribe(database, keys, CountingTranscriber())
+    publish(database, keys, notifier)
+    rows, its = Rows(database), tables.transcriptions.c
+    rows.change(
+        tables.transcriptions, notes=[DEMO_NOTE], speech_seconds=9.0, untranscribed_speech_seconds=0.0
+    )
+    rows.change(
+        tables.transcriptions,
+        its.audio_file_path.like("%/02.wav"),
+        untranscribed_speech_seconds=7.2,
+        suspect_segments=2,
+        notes=["The recording is damaged.", DEMO_NOTE],
+    )
+    report(database, batch.id, notifier)
+    _, ended = _events(notifier)
+    assert ended and ended.digest
+    assert ended.digest.notes == (KOREAN_NOTES[DEMO_NOTE],)
+    notes = {entry.name: entry.notes for entry in ended.digest.entries}
+    assert notes.pop("02.wav") == (
+        "The recording is damaged.",
+        "말소리 7초에 글이 없습니다.",
+        "2곳은 녹음에 없는 말일 수 있습니다.",
+    )
+    assert set(notes.values()) == {()}
+
+
 def test_recordings_without_speech_are_only_in_the_report(database: Database, tmp_path: Path) -> None:
     folder = _folder(tmp_path / "in", 1)
     write_tone(folder / "silence.wav", 0.5)

@@ -115,7 +115,7 @@ def test_text_from_a_transcript_is_escaped() -> None:
     page = Page(minutes_mail(minutes=minutes, notes=(EVIL,), facts=((EVIL, EVIL),)).html)
     assert not [tag for tag, _ in page.tags if tag in ("script", "a")]
     assert page.text.count("<script>alert('x')</script>") >= 7
-    digest = Digest((DigestEntry(EVIL, EVIL, EVIL, when=EVIL),))
+    digest = Digest((DigestEntry(EVIL, EVIL, EVIL, when=EVIL, notes=(EVIL,)),), notes=(EVIL,))
     failed = {"failures_by_class": {"unreadable": 1}, "examples": ((EVIL, "unreadable", EVIL),)}
     page = Page(report_mail(name=EVIL, language="en", facts=((EVIL, EVIL),), digest=digest, **failed).html)
     assert not [tag for tag, _ in page.tags if tag == "script"]
@@ -223,6 +223,20 @@ def test_a_digest_has_the_minutes_then_counts_and_a_link(language: str, words: t
     assert links == ["https://stt.example.com/1", "https://stt.example.com/all"]
     assert all(link in mail.text for link in links if link)
     assert "2026-11-23 연말 회의" in mail.subject
+
+
+def test_a_digest_says_what_is_missing_or_doubtful() -> None:
+    entries = (
+        DigestEntry("a.wav", "예산", "예산을 정했다.", notes=("말소리 7초에 글이 없습니다.",)),
+        DigestEntry("b.wav", "채용", "뽑는다."),
+    )
+    mail = report_mail(digest=Digest(entries, notes=("demo 모델로 변환했습니다.",)))
+    for text in (mail.text, Page(mail.html).text):
+        order = [
+            text.index(part)
+            for part in ("demo 모델로", "예산을 정했다.", "말소리 7초에 글이 없습니다.", "채용")
+        ]
+        assert order == sorted(order)
 
 
 def test_a_mail_without_a_public_address_has_no_link() -> None:

@@ -15,6 +15,8 @@ from stt_pipeline.batches.stages.delivery import deliver_once, mail_of
 from stt_pipeline.batches.stages.mail_content import NOTHING_ATTACHED, MailContent
 from stt_pipeline.errors import ConfigurationError, EmailError, SttError
 from stt_pipeline.minutes.meeting_facts import meeting_time, place_and_attendees
+from stt_pipeline.minutes.missing import notes_of_figures
+from stt_pipeline.minutes.notes import translated_note
 from stt_pipeline.notify.events import BatchEnded, Digest, DigestEntry
 from stt_pipeline.notify.notifier import NotifierFor
 from stt_pipeline.notify.recipients import Recipient
@@ -23,6 +25,7 @@ from stt_pipeline.store.manifest import files
 from stt_pipeline.store.queue import batch_stats, shards, transitions
 from stt_pipeline.store.queue.batches import Batch
 from stt_pipeline.store.results import digests, emails
+from stt_pipeline.store.results.digests import MinutesOfFile
 from stt_pipeline.store.results.emails import Delivery
 
 _EXAMPLES = 3  # of each error class
@@ -188,6 +191,11 @@ def _digest(
 ) -> Digest:
     found = digests.minutes_of_batch(connection, batch_id, recipient, again=options.mail_again)
     new = [one for one in found if one.has_text and not one.is_received]
+    notes = [_notes(one, event.language) for one in new[:DIGEST_ENTRIES]]
+    # of one recording, notes stay with it
+    common = (
+        tuple(note for note in notes[0] if all(note in of_one for of_one in notes)) if len(notes) > 1 else ()
+    )
     entries = tuple(
         DigestEntry(
             name := display_name(one.uri),
@@ -195,9 +203,19 @@ def _digest(
             one.summary,
             content.link_to_transcription(one.transcription_id),
             meeting_time(name, event.language),
+            tuple(note for note in of_one if note not in common),
         )
-        for one in new[:DIGEST_ENTRIES]
+        for one, of_one in zip(new, notes, strict=False)
     )
     repeated = sum(one.has_text and one.is_received for one in found)
     silent = sum(not one.has_text for one in found)
-    return Digest(entries, others=event.completed - len(entries) - repeated - silent, repeated=repeated)
+    others = event.completed - len(entries) - repeated - silent
+    return Digest(entries, others, repeated, common)
+
+
+def _notes(found: MinutesOfFile, language: str) -> list[str]:
+    """Return what a reader must know about a transcript, without places: a digest does not read the text."""
+    return [
+        *(translated_note(note, language) for note in found.notes),
+        *notes_of_figures(found.figures, language),
+    ]

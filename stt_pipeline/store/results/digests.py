@@ -6,9 +6,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, func, select
 
+from stt_pipeline.speech.quality import Figures
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.manifest.files import AudioFile
 from stt_pipeline.store.results import emails
+from stt_pipeline.store.results.review import FIGURES, figures_of
 from stt_pipeline.store.results.transcriptions import belongs_to
 from stt_pipeline.store.tables import summaries, transcriptions
 
@@ -21,7 +23,11 @@ _LANGUAGE_SAMPLE = 1_000  # transcripts
 
 @dataclass(frozen=True, slots=True)
 class MinutesOfFile:
-    """A successful file with minutes. ``is_received``: the recipient got the minutes of the same content before."""
+    """A successful file with minutes.
+
+    ``notes`` and ``figures`` are those of its transcript. ``is_received``: the recipient got the minutes of the same content
+    before.
+    """
 
     audio_file_id: int
     uri: str
@@ -30,6 +36,8 @@ class MinutesOfFile:
     summary: str
     has_text: bool
     is_received: bool
+    notes: Sequence[str]
+    figures: Figures
 
 
 def minutes_of_batch(
@@ -64,6 +72,8 @@ def minutes_of_batch(
                     summary=row.summary_text,
                     has_text=row.has_text,
                     is_received=is_copy or row.summary_id in mailed,
+                    notes=row.notes,
+                    figures=figures_of(row),
                 )
             )
             in_batch |= {file.content_sha256} - {None}
@@ -80,6 +90,8 @@ def _written(connection: Connection, some: Sequence[AudioFile]) -> dict[int, Row
             summaries.c.id.label("summary_id"),
             summaries.c.title,
             summaries.c.summary_text,
+            transcriptions.c.notes,
+            *FIGURES,
         )
         .join(
             summaries,

@@ -1,7 +1,7 @@
 """Queries for the review of transcripts: the lowest quality of a batch, and all of a shard. They do not read the text."""
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, literal_column, select
 
@@ -54,13 +54,21 @@ _OF_ITS_FILE = and_(
     audio_files.c.created_at == transcriptions.c.created_at,
 )
 
+FIGURES: Final = tuple(transcriptions.c[field.name] for field in fields(Figures))
+"""The columns of the quality figures of a transcript."""
+
 _COLUMNS = [
     transcriptions.c.id,
     transcriptions.c.audio_file_id,
     transcriptions.c.audio_file_path,
     transcriptions.c.duration,
-    *(transcriptions.c[field.name] for field in fields(Figures)),
+    *FIGURES,
 ]
+
+
+def figures_of(row: Row[Any]) -> Figures:
+    """Return the figures of a row with the columns :data:`FIGURES`."""
+    return Figures(**{field.name: getattr(row, field.name) for field in fields(Figures)})
 
 
 def _file_quality(row: Row[Any]) -> FileQuality:
@@ -69,5 +77,5 @@ def _file_quality(row: Row[Any]) -> FileQuality:
         row.audio_file_id,
         row.audio_file_path,
         row.duration,
-        Figures(**{field.name: getattr(row, field.name) for field in fields(Figures)}),
+        figures_of(row),
     )
