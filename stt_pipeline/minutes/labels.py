@@ -32,7 +32,7 @@ LABELS: Final = {
         "doubtful_note": "{count}곳은 녹음에 없는 말일 수 있습니다",
         "doubtful_note_of_one": "{count}곳은 녹음에 없는 말일 수 있습니다",
         "language_note": "글은 {language}이지만 말소리는 {detected}로 감지되었습니다(확률 {probability:.2f}).",
-        "confidence_note": "음성 인식 모델의 확신이 낮습니다(1점 만점에 {quality:.2f}점). 녹음과 대조해 주세요.",
+        "confidence_note": "음성 인식 모델의 확신이 낮습니다(1점 만점에 {quality:.2f}점).",
         "more_places": "그 밖 {count}곳",
     },
     "en": {
@@ -64,7 +64,7 @@ LABELS: Final = {
         "doubtful_note": "{count} passages may not be in the recording",
         "doubtful_note_of_one": "{count} passage may not be in the recording",
         "language_note": "The text is in {language}, but {detected} was detected in the speech (probability {probability:.2f}).",
-        "confidence_note": "The model was not sure of its words ({quality:.2f} of 1). Check them against the recording.",
+        "confidence_note": "The model was not sure of its words ({quality:.2f} of 1).",
         "more_places": "and {count} more",
     },
 }

@@ -39,13 +39,13 @@ NOTES = {
         "말소리 7초에 글이 없습니다: 0:12-0:15, 3:40-3:44",
         "1곳은 녹음에 없는 말일 수 있습니다: 0:20-0:22",
         "글은 ko이지만 말소리는 en로 감지되었습니다(확률 0.93).",
-        "음성 인식 모델의 확신이 낮습니다(1점 만점에 0.55점). 녹음과 대조해 주세요.",
+        "음성 인식 모델의 확신이 낮습니다(1점 만점에 0.55점).",
     ],
     "en": [
         "7 s of speech without text: 0:12-0:15, 3:40-3:44",
         "1 passage may not be in the recording: 0:20-0:22",
         "The text is in ko, but en was detected in the speech (probability 0.93).",
-        "The model was not sure of its words (0.55 of 1). Check them against the recording.",
+        "The model was not sure of its words (0.55 of 1).",
     ],
 }
 TURNS = (SpeakerTurn(3.0, 5.0, "SPEAKER_00"),)

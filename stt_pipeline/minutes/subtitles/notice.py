@@ -66,7 +66,7 @@ def _pieces(notes: Sequence[str], options: SubtitleOptions, language: str) -> li
 
 def _placed(pieces: Sequence[Piece], low: int, high: int) -> list[Cue]:
     """Return the pieces one after the other from ``low``, each as long as it is read, or less if ``high`` is before that."""
-    needed = [max(round(1000 * piece.reading_seconds), 1) for piece in pieces]
+    needed = [max(round(1000 * piece.reading_seconds), MIN_CUE_MS) for piece in pieces]
     pace = min(min(high - low, _MOST_MS) / sum(needed), 1.0)
     cues, start = list[Cue](), float(low)
     for piece, milliseconds in zip(pieces, needed, strict=True):
