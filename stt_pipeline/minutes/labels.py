@@ -31,7 +31,7 @@ LABELS: Final = {
         "missing_note": "말소리 {seconds}초에 글이 없습니다",
         "doubtful_note": "{count}곳은 녹음에 없는 말일 수 있습니다",
         "doubtful_note_of_one": "{count}곳은 녹음에 없는 말일 수 있습니다",
-        "language_note": "글은 {language}이지만 말소리는 {detected}로 감지되었습니다(확률 {probability:.2f}).",
+        "language_note": "글의 언어는 {language}, 감지된 말소리의 언어는 {detected}입니다(확률 {probability:.2f}).",
         "confidence_note": "음성 인식 모델의 확신이 낮습니다(1점 만점에 {quality:.2f}점).",
         "more_places": "그 밖 {count}곳",
     },

@@ -47,6 +47,7 @@ def cut_into_cues(
         shared: places of the units that are spoken while another speaker talks; their cues have half of the lines.
     """
     costs = [break_cost(before, after) for before, after in pairwise(units)] + [SENTENCE]
+    ends = _ends(units)
     best = [0.0] + [inf] * len(units)
     origin = [0] * (len(units) + 1)
     for first in range(len(units)):
@@ -82,7 +83,7 @@ def cut_into_cues(
                 + inner
                 + broken
                 + long
-                + _size_cost(units, first, last, limits.width)
+                + _size_cost(units, first, last, ends[last + 1] - ends[first], limits.width)
             )
             if cost < best[last + 1]:
                 best[last + 1], origin[last + 1] = cost, first
@@ -104,7 +105,7 @@ def cut_into_lines(units: Sequence[TextUnit], limits: CueLimits, label: str = ""
         used, count = _filled(used, count, unit, limits.width, is_first=place == 0)
     if count == 1:
         return (label + joined(units),)
-    ends = [0, *accumulate(unit.width + unit.is_spaced for unit in units)]
+    ends = _ends(units)
     best = [0.0] + [inf] * len(units)  # cost of the lines so far, by the number of their units
     origins: list[list[int]] = []  # by line: where it begins, by where it ends
     mean = (label_width + ends[-1]) / count
@@ -129,6 +130,11 @@ def cut_into_lines(units: Sequence[TextUnit], limits: CueLimits, label: str = ""
     return ((label + lines[0]).strip(), *lines[1:])
 
 
+def _ends(units: Sequence[TextUnit]) -> list[int]:
+    """Return the columns of the text before each unit, and of all."""
+    return [0, *accumulate(unit.width + unit.is_spaced for unit in units)]
+
+
 def _filled(used: int, lines: int, unit: TextUnit, width: int, *, is_first: bool) -> tuple[int, int]:
     """Return the columns of the last line and the number of lines after ``unit`` is added."""
     space = 1 if unit.is_spaced and not is_first else 0
@@ -143,11 +149,10 @@ def _inner_cost(before: TextUnit, pause: float) -> float:
     return _INNER_SENTENCE if ends_sentence(before.text) else 0.0
 
 
-def _size_cost(units: Sequence[TextUnit], first: int, last: int, width: int) -> float:
+def _size_cost(units: Sequence[TextUnit], first: int, last: int, text: int, width: int) -> float:
     """Return the cost of a cue that is too small: an orphan of one word, less than a line, or followed by the next at once."""
     if first == 0 and last == len(units) - 1:
         return 0.0
-    text = sum(unit.width + unit.is_spaced for unit in units[first : last + 1][:width])
     is_orphan = text <= 2 * _ORPHAN_COLUMNS
     is_short = last + 1 < len(units) and units[last + 1].start - units[first].start < MIN_CUE_SECONDS
     small = _SMALL * max(1 - text / width, 0.0)

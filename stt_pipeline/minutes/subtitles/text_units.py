@@ -88,21 +88,22 @@ def _pieces(word: str, max_width: int) -> Iterator[str]:
     """Yield the parts of a word between which a line may break."""
     parts = _BREAKABLE.findall(word) if _HAS_NO_SPACES.search(word) else [word]
     for part in parts:
-        while columns(part) > max_width:
-            size = _fitting(part, max_width)
-            yield part[:size]
-            part = part[size:]
-        yield part
+        if columns(part) <= max_width:
+            yield part
+        else:
+            yield from _cut(part, max_width)
 
 
-def _fitting(text: str, max_width: int) -> int:
-    """Return how many characters of ``text`` fit into the width, at least one; a letter keeps its combining marks."""
-    width = 0
+def _cut(text: str, max_width: int) -> Iterator[str]:
+    """Yield pieces of ``text`` that fit into the width; a letter keeps its combining marks."""
+    first, width = 0, 0
     for place, character in enumerate(text):
-        width += _character_columns(character)
-        if width > max_width:
-            return max(place, 1)
-    return len(text)
+        more = _character_columns(character)
+        if width + more > max_width and place > first:
+            yield text[first:place]
+            first, width = place, 0
+        width += more
+    yield text[first:]
 
 
 class _Times:
