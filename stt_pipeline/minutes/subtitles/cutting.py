@@ -3,7 +3,7 @@
 Both search by dynamic programming over the units. A cue holds a few units, so the work grows linearly with the text.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import accumulate, pairwise
 from math import inf
 from typing import Final
@@ -51,46 +51,47 @@ def cut_into_cues(
     best = [0.0] + [inf] * len(units)
     origin = [0] * (len(units) + 1)
     for first in range(len(units)):
-        used, lines, inner = label_width if first == 0 or has_label_each else 0, 1, 0.0
-        long = 0.0
-        sentence_used, sentence_lines = used, lines  # if each sentence began a line
-        most_lines = limits.lines
-        for last in range(first, len(units)):
-            unit = units[last]
-            if last in shared:
-                most_lines = max(limits.lines // 2, 1)
-            used, lines = _filled(used, lines, unit, limits.width, is_first=last == first)
-            if last > first:
-                pause = unit.start - units[last - 1].end
-                seconds = unit.end - units[first].start
-                if lines > most_lines or seconds > 2 * limits.seconds or pause >= MAX_PAUSE:
-                    break
-                long = _LONG if seconds > limits.seconds else 0.0
-                inner += _inner_cost(units[last - 1], pause)
-                if ends_sentence(units[last - 1].text):
-                    sentence_used = limits.width
-            sentence_used, sentence_lines = _filled(
-                sentence_used, sentence_lines, unit, limits.width, is_first=last == first
-            )
+        label = label_width if first == 0 or has_label_each else 0
+        for last, inner in _possible_cues(units, first, limits, label, shared):
             # a viewer waits for the rest of a sentence that begins after another one
             broken = _BROKEN_SENTENCE if inner and costs[last] > SENTENCE else 0.0
-            if inner and lines > 1 and sentence_lines > most_lines:
-                broken += _BROKEN_SENTENCE
-            cost = (
-                best[first]
-                + costs[last]
-                + _CUE
-                + inner
-                + broken
-                + long
-                + _size_cost(units, first, last, ends[last + 1] - ends[first], limits.width)
-            )
+            size = _size_cost(units, first, last, ends[last + 1] - ends[first], limits.width)
+            cost = best[first] + costs[last] + _CUE + inner + broken + size
             if cost < best[last + 1]:
                 best[last + 1], origin[last + 1] = cost, first
     cuts = [len(units)]
     while cuts[-1]:
         cuts.append(origin[cuts[-1]])
     return [units[low:high] for low, high in pairwise(reversed(cuts))]
+
+
+def _possible_cues(
+    units: Sequence[TextUnit], first: int, limits: CueLimits, label: int, shared: Collection[int]
+) -> Iterator[tuple[int, float]]:
+    """Yield the last unit of each cue from ``first`` on that is within the limits, and the cost of what it joins."""
+    used, lines, inner = label, 1, 0.0
+    sentence_used, sentence_lines = used, lines  # if each sentence began a line
+    most_lines = limits.lines
+    for last in range(first, len(units)):
+        unit, is_first, seconds = units[last], last == first, 0.0
+        if last in shared:
+            most_lines = max(limits.lines // 2, 1)
+        used, lines = _filled(used, lines, unit, limits.width, is_first=is_first)
+        if not is_first:
+            before = units[last - 1]
+            pause = unit.start - before.end
+            seconds = unit.end - units[first].start
+            if lines > most_lines or seconds > 2 * limits.seconds or pause >= MAX_PAUSE:
+                return
+            inner += _inner_cost(before, pause)
+            if ends_sentence(before.text):
+                sentence_used = limits.width
+        sentence_used, sentence_lines = _filled(
+            sentence_used, sentence_lines, unit, limits.width, is_first=is_first
+        )
+        long = _LONG if seconds > limits.seconds else 0.0
+        is_split = inner and lines > 1 and sentence_lines > most_lines
+        yield last, inner + long + (_BROKEN_SENTENCE if is_split else 0.0)
 
 
 def cut_into_lines(units: Sequence[TextUnit], limits: CueLimits, label: str = "") -> tuple[str, ...]:
