@@ -82,6 +82,12 @@ def test_minutes_or_the_reason_why_there_are_none(
     assert recording.minutes
     page = client.get(f"{BASE}/{recording.stored.id}/minutes").json()
     assert (page["title"], page["transcription_id"]) == (recording.minutes.title, recording.stored.id)
+    assert page["notes"] == []
+    Rows(database).change(
+        tables.transcriptions, notes=["A note."], speech_seconds=60, untranscribed_speech_seconds=7
+    )
+    page = client.get(f"{BASE}/{recording.stored.id}/minutes").json()
+    assert page["notes"] == ["A note.", "7 s of speech without text."]
     Rows(database).delete(tables.summaries)
     answer = client.get(f"{BASE}/{recording.stored.id}/minutes")
     assert answer.status_code == 404

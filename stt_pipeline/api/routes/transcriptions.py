@@ -72,6 +72,10 @@ class MinutesView(BaseModel):
     keywords: list[str] = Field(examples=[["예산", "보고서"]])
     model: str = Field(description="The summarizer that wrote them.", examples=["extractive"])
     tokens_used: int = Field(description="0 without a language model.", examples=[0])
+    notes: list[str] = Field(
+        description="Notes about the transcript, and what is missing or doubtful in it.",
+        examples=[["4 s of speech without text: 12:03-12:07"]],
+    )
 
 
 @router.get("/{transcription_id}", response_model=TranscriptionView, responses=documented(404))
@@ -128,6 +132,7 @@ async def get_minutes(transcription_id: Id, store: Store, reads: Reads) -> Minut
         keywords=list(minutes.keywords),
         model=minutes.model,
         tokens_used=minutes.tokens_used,
+        notes=[*stored.transcript.notes, *review_notes(stored.transcript, "en")],
     )
 
 
