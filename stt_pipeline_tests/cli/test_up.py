@@ -28,7 +28,7 @@ from stt_pipeline.defs.abandoned_runs import fail_runs_of
 from stt_pipeline.errors import ConfigurationError, SttError
 from stt_pipeline.settings import Settings
 from stt_pipeline.store.server.embedded import running_url
-from stt_pipeline_tests.cli.up_process import STT, Up, stopped_at_end
+from stt_pipeline_tests.cli.up_process import STT, Up, command_line, stopped_at_end
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +54,7 @@ def test_ready_means_that_the_ui_answers_and_the_daemon_is_alive(up: Up) -> None
 def test_dagsters_tables_are_created_by_one_process(up: Up) -> None:
     stack = running_stack(up.settings)
     assert stack is not None
-    (webserver,) = (process for process in orphans(up.home) if "dagster_webserver" in process.cmdline())
+    (webserver,) = (process for process in orphans(up.home) if "dagster_webserver" in command_line(process))
     # The code server opens its socket after it has created the tables, seconds after its own start. A process's time of
     # creation counts from the time of boot, which /proc has in whole seconds, so it may be up to a second early.
     assert webserver.create_time() > Path(stack.code_server).stat().st_ctime - 1

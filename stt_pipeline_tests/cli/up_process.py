@@ -69,7 +69,15 @@ class Up:
             time.sleep(0.1)
 
     def code_servers(self) -> list[psutil.Process]:
-        return [process for process in orphans(self.home) if "grpc" in process.cmdline()]
+        return [process for process in orphans(self.home) if "grpc" in command_line(process)]
+
+
+def command_line(process: psutil.Process) -> list[str]:
+    """Return the arguments of a process; none if it has ended."""
+    try:
+        return process.cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return []
 
 
 @contextmanager
