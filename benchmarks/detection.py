@@ -17,8 +17,8 @@ from benchmarks.spliced_speech import SplicedRecording, splice
 from benchmarks.transcription import lengths_of
 from stt_pipeline.audio.sound import SoundFile
 from stt_pipeline.speech.engine import Engine
-from stt_pipeline.speech.engine.chunks import Chunk
 from stt_pipeline.speech.engine.decoding import DecodeOptions, Decoder, Row
+from stt_pipeline.speech.engine.packing import Chunk
 from stt_pipeline.speech.models import load_model
 from stt_pipeline.speech.recordings import TranscriptionOptions
 from stt_pipeline.speech.transcriber import transcribe_one

@@ -16,8 +16,11 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmarks.instances import print_status
 from benchmarks.spliced_speech import SplicedRecording, splice
@@ -216,7 +219,8 @@ def _text(pipeline: Any, path: Path, language: str, batch_size: int, native: boo
     chunks = list(Cutter(model.feature_extractor.chunk_length).cut(SoundInMemory(samples).blocks()))
     if not chunks:
         return ""
-    clips = [(chunk.offset, chunk.offset + chunk.seconds) for chunk in chunks]
+    samples = np.concatenate([chunk.samples for chunk in chunks])
+    clips = list(pairwise(accumulate((chunk.seconds for chunk in chunks), initial=0.0)))
     options: dict[str, Any] = {
         **batch,
         "language": language or None,

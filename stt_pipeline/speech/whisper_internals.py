@@ -201,8 +201,6 @@ def words_of_segments(
     segments: Sequence[Mapping[str, Any]],
     alignment: list[dict[str, Any]],
     tokenizer: "Tokenizer",
-    *,
-    silence: float,
 ) -> list[list[dict[str, Any]]]:
     """Return the words of each segment of one chunk, with punctuation joined to them.
 
@@ -211,7 +209,6 @@ def words_of_segments(
     Args:
         segments: of :func:`split_segments`.
         alignment: of :func:`align_words`, for this chunk.
-        silence: seconds of silence before the chunk; faster-whisper shortens a long first word behind a pause.
     """
     from faster_whisper import WhisperModel
 
@@ -224,7 +221,7 @@ def words_of_segments(
         0,
         _PREPEND_PUNCTUATIONS,
         _APPEND_PUNCTUATIONS,
-        -silence,
+        0.0,
     )
     return [segment["words"] for segment in timed]
 

@@ -7,8 +7,8 @@ import pytest
 
 from stt_pipeline.audio.decode import decode
 from stt_pipeline.speech.engine import Engine
-from stt_pipeline.speech.engine.chunks import Chunk
 from stt_pipeline.speech.engine.decoding import ChooseLanguages, Decoded, DecodeOptions, Decoder, Row
+from stt_pipeline.speech.engine.packing import Chunk
 from stt_pipeline.speech.evaluation import ErrorRate, character_error_rate
 from stt_pipeline.speech.hallucination import AudioEvidence, examine
 from stt_pipeline.speech.models import load_model
@@ -52,7 +52,7 @@ def test_hallucinations_about_it_are_dropped(name: str) -> None:
     decoder = Decoder(load_model("demo", "cpu"))
     samples = SOUNDS[name]()[: int(decoder.max_chunk_seconds) * RATE]
     activity = VoiceActivity()
-    chunk = Chunk(0, 0, samples, np.concatenate([activity.feed(samples), activity.flush()]), 0.0)
+    chunk = Chunk.of(0, 0, samples, np.concatenate([activity.feed(samples), activity.flush()]))
     for language in "ko", "en":
         (decoded,) = decoder.decode(
             [decoder.row(chunk, DecodeOptions(beam_size=1), language=language)],

@@ -128,7 +128,7 @@ def test_align_words_and_words_of_segments(loaded: LoadedModel, features: np.nda
     assert second == []
     assert {"word", "tokens", "start", "end", "probability"} <= first[0].keys()
     segment = {"start": 0.0, "end": 5.0, "tokens": text}
-    (words,) = whisper_internals.words_of_segments([segment], first, tokenizer, silence=0.0)
+    (words,) = whisper_internals.words_of_segments([segment], first, tokenizer)
     assert [word["word"] for word in words] == [" 네,", " 알겠습니다."], "punctuation is part of its word"
     assert all(0 <= word["start"] <= word["end"] <= 5 for word in words)
 

@@ -10,11 +10,19 @@ from stt_pipeline.speech.engine.recording_state import RecordingState
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChunkJob:
-    """A chunk to be decoded, its recording, and the largest model batch that it may be part of."""
+    """A chunk to be decoded.
+
+    Attributes:
+        state: of its recording.
+        row: of the model batch.
+        max_batch_size: of the largest model batch that it may be part of.
+        part_of: language of the chunk that it is a part of; empty for a whole chunk.
+    """
 
     state: RecordingState
     row: Row
     max_batch_size: int
+    part_of: str = ""
 
     @property
     def key(self) -> tuple[object, ...]:

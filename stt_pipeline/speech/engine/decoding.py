@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.speech import whisper_internals
-from stt_pipeline.speech.engine.chunks import Chunk
+from stt_pipeline.speech.engine.packing import SPEECH, Chunk
 from stt_pipeline.speech.engine.spectrogram import Spectrogram
 from stt_pipeline.speech.engine.words import timed_words
 from stt_pipeline.speech.hallucination.repetition import compression_ratio
@@ -40,7 +40,6 @@ _SAMPLED_HYPOTHESES = 5  # at temperatures above 0, the most likely of these is 
 # Quieter speech is amplified, so that distant microphones are like those that Whisper was trained on (dBFS of the speech)
 _QUIET_LEVEL = -40.0
 _NORMAL_LEVEL = -25.0
-_SPEECH_THRESHOLD = 0.5
 
 LanguageProbabilities = Mapping[str, float]
 """Probability of each language by its code; the sum is 1."""
@@ -293,7 +292,7 @@ class Decoder:
             {**segment, "start": min(segment["start"], end), "end": min(segment["end"], end)}
             for segment in split.segments
         ]
-        words = timed_words(within, alignment, tokenizer, silence=row.chunk.silence)
+        words = timed_words(within, alignment, tokenizer)
         # the score is the mean over the tokens; OpenAI's avg_logprob counts the end of the text as one more
         avg_logprob = float(result.scores[0]) * len(tokens) / (len(tokens) + 1)
         ratio = compression_ratio(tokenizer.decode(tokens).strip())
@@ -320,7 +319,7 @@ class Decoder:
 def normalized(chunk: Chunk) -> npt.NDArray[np.float32]:
     """Return the samples of ``chunk``, amplified to a normal level if its speech is quiet."""
     frames = chunk.samples[: len(chunk.samples) // FRAME * FRAME].reshape(-1, FRAME)
-    speech = frames[chunk.probabilities[: len(frames)] >= _SPEECH_THRESHOLD]
+    speech = frames[chunk.probabilities[: len(frames)] >= SPEECH]
     power = float(np.mean(speech**2)) if len(speech) else 0.0
     if power <= 0 or 10 * np.log10(power) >= _QUIET_LEVEL:
         return chunk.samples

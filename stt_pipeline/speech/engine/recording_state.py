@@ -6,9 +6,15 @@ Not thread-safe: the scheduler calls it under its lock. No model here.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from stt_pipeline.speech.engine.chunks import Chunk
 from stt_pipeline.speech.engine.decoding import DecodeOptions, LanguageProbabilities, Row
-from stt_pipeline.speech.engine.languages import LanguageSamples, LanguageVote, is_clear, limited_to
+from stt_pipeline.speech.engine.languages import (
+    MIN_SAMPLE_SECONDS,
+    LanguageSamples,
+    LanguageVote,
+    is_clear,
+    limited_to,
+)
+from stt_pipeline.speech.engine.packing import Chunk
 from stt_pipeline.speech.hallucination import Candidate, finalize
 from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Segment, Transcript
@@ -83,8 +89,13 @@ class RecordingState:
         self._pending += 1
         self._last_index = chunk.index
 
-    def choose_language(self, row: Row, probabilities: LanguageProbabilities | None) -> str:
+    def choose_language(
+        self, row: Row, probabilities: LanguageProbabilities | None, part_of: str = ""
+    ) -> str:
         """Return the language in which to decode ``row``, given the detected probabilities.
+
+        ``part_of`` is the language in which a chunk was decoded that ``row`` is a part of. The part changes it only if it
+        has enough speech to be sure.
 
         An unclear chunk takes the language of the chunks so far. If that is wrong, :meth:`start_second_pass` corrects it
         at the end, so the result does not depend on which chunk came first.
@@ -95,6 +106,11 @@ class RecordingState:
         if row.language or not probabilities:
             return row.language
         probabilities = limited_to(self.recording.options.languages, probabilities)
+        if part_of:
+            is_sure = chunk.speech_seconds >= MIN_SAMPLE_SECONDS and is_clear(
+                chunk.speech_seconds, probabilities
+            )
+            return _most_probable(probabilities) if is_sure else part_of
         self._vote.add(chunk.index, chunk.speech_seconds, probabilities)
         if self.recording.options.multilingual:
             if is_clear(chunk.speech_seconds, probabilities):
@@ -105,8 +121,11 @@ class RecordingState:
     def add_result(
         self, chunk: Chunk, language: str, result: ChunkResult | None, *, more_parts: int = 0
     ) -> None:
-        """Add the result of a decoded chunk, ``more_parts`` of which are still to be decoded."""
-        self._decoded_in[chunk.index] = language
+        """Add the result of a decoded chunk, ``more_parts`` of which are still to be decoded.
+
+        The language of its first part counts as its own: later ones may change it.
+        """
+        self._decoded_in.setdefault(chunk.index, language)
         if result:
             self._results.setdefault(chunk.index, []).append(result)
         self._pending += more_parts - 1
@@ -137,6 +156,7 @@ class RecordingState:
         self._is_read, self._last_index = False, -1
         for index in wrong:
             self._results.pop(index, None)
+            self._decoded_in.pop(index)
         return True
 
     def transcript(self, model: str, notes: Sequence[str]) -> Transcript:

@@ -164,7 +164,11 @@ class Scheduler:
                     self._changed.notify_all()
 
     def _read(self, state: RecordingState) -> None:
-        cutter = Cutter(self._decoder.max_chunk_seconds)
+        options = state.recording.options
+        cutter = Cutter(
+            self._decoder.max_chunk_seconds,
+            separate_languages=options.multilingual and not options.language,
+        )
         started, waited = time.monotonic(), 0.0
         with state.recording.open() as sound:
             # hours of silence are not read to their end if nothing more is needed
@@ -222,7 +226,7 @@ class Scheduler:
         def choose_languages(detected: Sequence[LanguageProbabilities | None]) -> list[str]:
             with self._changed:
                 return [
-                    job.state.choose_language(job.row, probabilities)
+                    job.state.choose_language(job.row, probabilities, job.part_of)
                     for job, probabilities in zip(jobs, detected, strict=True)
                 ]
 
@@ -267,12 +271,17 @@ class Scheduler:
             self._queue.prepend(more)
             self._changed.notify_all()
         if self._progress and not more:
-            self._progress(state.recording, chunk.offset + chunk.seconds)
+            self._progress(state.recording, chunk.end)
         self._finish_if_complete(state)
 
     def _jobs_of_parts(self, job: ChunkJob, review: ChunkReview, language: str) -> list[ChunkJob]:
+        detects = review.may_change_language and not job.state.recording.options.language
         return [
-            replace(job, row=self._decoder.row(part, job.row.options, language=language))
+            replace(
+                job,
+                row=self._decoder.row(part, job.row.options, language="" if detects else language),
+                part_of=language,
+            )
             for part in review.parts
         ]
 

@@ -20,8 +20,6 @@ def timed_words(
     segments: Sequence[dict[str, Any]],
     alignment: list[dict[str, Any]],
     tokenizer: "Tokenizer",
-    *,
-    silence: float,
 ) -> list[tuple[Word, ...]]:
     """Return the words of each segment of a chunk.
 
@@ -29,11 +27,10 @@ def timed_words(
         segments: as faster-whisper splits them: ``start`` and ``end`` in seconds from the chunk's start, and ``tokens``.
         alignment: of the chunk's text (`whisper_internals.align_words`); empty if it could not be aligned.
         tokenizer: of the language of the chunk.
-        silence: seconds of silence before the chunk.
     """
     if not segments or not alignment:
         return [() for _ in segments]
-    words = words_of_segments(segments, alignment, tokenizer, silence=silence)
+    words = words_of_segments(segments, alignment, tokenizer)
     return [
         _fit(of_segment, segment["start"], segment["end"])
         for of_segment, segment in zip(words, segments, strict=True)

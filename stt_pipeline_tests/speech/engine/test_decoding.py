@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from stt_pipeline.audio.decode import decode
-from stt_pipeline.speech.engine.chunks import Chunk, Cutter
+from stt_pipeline.speech.engine.chunks import Cutter
 from stt_pipeline.speech.engine.decoding import Decoded, DecodeOptions, Decoder, Row, normalized
+from stt_pipeline.speech.engine.packing import Chunk
 from stt_pipeline.speech.models import load_model
 from stt_pipeline_tests.conftest import SAMPLES
 from stt_pipeline_tests.speech.engine.sounds import RATE
@@ -77,7 +78,7 @@ class TestTogether:
 
     @pytest.mark.slow
     def test_an_empty_row_does_not_change_its_neighbours(self, decoder: Decoder, chunks: list[Chunk]) -> None:
-        click = Chunk(0, 0, np.zeros(512, np.float32), np.ones(1, np.float32), 0.0)
+        click = Chunk.of(0, 0, np.zeros(512, np.float32), np.ones(1, np.float32))
         rows = rows_of(decoder, [chunks[0], click, chunks[1]])
         first, _, last = decode_rows(decoder, rows)
         assert words(first) == words(decode_rows(decoder, rows[:1])[0])
@@ -196,13 +197,13 @@ class TestNoTextIsLost:
 def test_quiet_speech_is_amplified_and_other_speech_unchanged(decoder: Decoder, chunks: list[Chunk]) -> None:
     chunk = chunks[0]
     assert normalized(chunk) is chunk.samples
-    quiet = Chunk(0, 0, chunk.samples * np.float32(10 ** (-45 / 20)), chunk.probabilities, 0.0)
+    quiet = Chunk.of(0, 0, chunk.samples * np.float32(10 ** (-45 / 20)), chunk.probabilities)
     loud = normalized(quiet)
     assert np.abs(loud).max() <= 1.0
     assert np.sqrt(np.mean(loud**2)) > 30 * np.sqrt(np.mean(quiet.samples**2))
     text = [segment.text for segment in decode_rows(decoder, rows_of(decoder, [chunk]))[0].segments]
     assert [segment.text for segment in decode_rows(decoder, rows_of(decoder, [quiet]))[0].segments] == text
-    silent = Chunk(0, 0, np.zeros(RATE, np.float32), np.zeros(32, np.float32), 0.0)
+    silent = Chunk.of(0, 0, np.zeros(RATE, np.float32), np.zeros(32, np.float32))
     assert not normalized(silent).any()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stt_pipeline.speech.engine import Engine
-from stt_pipeline.speech.engine.chunks import Chunk, Cutter
+from stt_pipeline.speech.engine.chunks import Cutter
 from stt_pipeline.speech.engine.decoding import (
     ChooseLanguages,
     Decoded,
@@ -16,6 +16,7 @@ from stt_pipeline.speech.engine.decoding import (
     LanguageProbabilities,
     Row,
 )
+from stt_pipeline.speech.engine.packing import Chunk
 from stt_pipeline.speech.models import load_model
 from stt_pipeline.speech.recordings import TranscriptionOptions
 from stt_pipeline_tests.speech.engine.sounds import KO, RATE, silence, transcribe

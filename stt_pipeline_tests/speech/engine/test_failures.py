@@ -80,7 +80,9 @@ def test_one_chunk_that_the_model_cannot_take_fails_its_recording_only(beginning
     class Poisoned(Decoder):
         def decode(self, rows: Sequence[Row], choose_languages: ChooseLanguages) -> list[Decoded]:
             if any(
-                np.array_equal(row.chunk.samples, poison[row.chunk.start :][: len(row.chunk.samples)])
+                np.array_equal(
+                    row.chunk.samples, poison[row.chunk.pieces[0].start :][: len(row.chunk.samples)]
+                )
                 for row in rows
             ):
                 raise RuntimeError("a bad row")
@@ -135,13 +137,13 @@ def test_a_fallback_that_does_not_fit_into_memory_leaves_the_first_text(
 
         def decode(self, rows: Sequence[Row], choose_languages: ChooseLanguages) -> list[Decoded]:
             (row,) = rows
-            if row.chunk.index in self.seen and row.chunk.start not in self.following:
+            if row.chunk.index in self.seen and row.chunk.pieces[0].start not in self.following:
                 self.refused += 1
                 raise RuntimeError(OUT_OF_MEMORY)
             self.seen.add(row.chunk.index)
             (found,) = super().decode(rows, choose_languages)
             if found.seek is not None:
-                self.following.add(row.chunk.part(found.seek, row.chunk.seconds).start)
+                self.following.add(row.chunk.part(found.seek, row.chunk.seconds).pieces[0].start)
             unsure = tuple(replace(segment, avg_logprob=-2.0) for segment in found.segments)
             return [replace(found, segments=unsure)]
 
