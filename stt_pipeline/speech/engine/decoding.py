@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.speech import whisper_internals
+from stt_pipeline.speech.engine.hypotheses import Hypothesis, most_likely
 from stt_pipeline.speech.engine.packing import SPEECH, Chunk
 from stt_pipeline.speech.engine.spectrogram import Spectrogram
 from stt_pipeline.speech.engine.words import timed_words
@@ -163,10 +164,13 @@ class Decoder:
             whisper_internals.prompt(self._whisper, self._tokenizers[code], row.options.hotwords)
             for row, code in zip(rows, languages, strict=True)
         ]
-        results = self._generate(rows[0].options, encoded, prompts)
+        results = [
+            most_likely(found, code, self._text)
+            for found, code in zip(self._generate(rows[0].options, encoded, prompts), languages, strict=True)
+        ]
         max_tokens = min(_MAX_NEW_TOKENS, _CONTEXT_TOKENS - len(prompts[0]))
         splits = [
-            self._split(row, code, result.sequences_ids[0], max_tokens)
+            self._split(row, code, result.tokens, max_tokens)
             for row, code, result in zip(rows, languages, results, strict=True)
         ]
         alignments = self._align(rows, languages, splits, encoded)
@@ -198,8 +202,18 @@ class Decoder:
         encoded = [np.asarray(whisper_internals.encode(self._whisper, one)) for one in features]
         return StorageView.from_array(np.concatenate(encoded))
 
-    def _generate(self, options: DecodeOptions, encoded: Any, prompts: Sequence[list[int]]) -> list[Any]:
-        search: dict[str, Any] = {"beam_size": options.beam_size, "patience": 1}
+    def _text(self, tokens: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(tokens))).strip()
+
+    def _generate(
+        self, options: DecodeOptions, encoded: Any, prompts: Sequence[list[int]]
+    ) -> list[list[Hypothesis]]:
+        """Return the hypotheses of each row, the most likely first; one of those that were sampled."""
+        search: dict[str, Any] = {
+            "beam_size": options.beam_size,
+            "num_hypotheses": options.beam_size,
+            "patience": 1,
+        }
         if options.temperature > 0:
             search = {
                 "beam_size": 1,
@@ -207,7 +221,7 @@ class Decoder:
                 "sampling_topk": 0,
                 "sampling_temperature": options.temperature,
             }
-        results: list[Any] = self._whisper.model.generate(
+        results = self._whisper.model.generate(
             encoded,
             prompts,
             max_length=_CONTEXT_TOKENS,
@@ -219,7 +233,14 @@ class Decoder:
             no_repeat_ngram_size=options.no_repeat_ngram_size,
             **search,
         )
-        return results
+        kept = 1 if options.temperature > 0 else options.beam_size
+        return [
+            [
+                Hypothesis(tokens, float(score), float(result.no_speech_prob))
+                for tokens, score in zip(result.sequences_ids[:kept], result.scores[:kept], strict=True)
+            ]
+            for result in results
+        ]
 
     def _detect_languages(self, rows: Sequence[Row], encoded: Any) -> list[LanguageProbabilities | None]:
         """Return the probabilities of the rows that need them: one step of the decoder, on the encoder's output."""
@@ -283,18 +304,18 @@ class Decoder:
         return aligned
 
     def _segments(
-        self, row: Row, code: str, result: Any, split: _Split, alignment: list[dict[str, Any]]
+        self, row: Row, code: str, result: Hypothesis, split: _Split, alignment: list[dict[str, Any]]
     ) -> tuple[Segment, ...]:
         tokenizer = self._tokenizers[code]
         end = row.frames / FRAMES_PER_SECOND
-        tokens = result.sequences_ids[0]
+        tokens = list(result.tokens)
         within = [
             {**segment, "start": min(segment["start"], end), "end": min(segment["end"], end)}
             for segment in split.segments
         ]
         words = timed_words(within, alignment, tokenizer)
         # the score is the mean over the tokens; OpenAI's avg_logprob counts the end of the text as one more
-        avg_logprob = float(result.scores[0]) * len(tokens) / (len(tokens) + 1)
+        avg_logprob = result.score * len(tokens) / (len(tokens) + 1)
         ratio = compression_ratio(tokenizer.decode(tokens).strip())
         return tuple(
             Segment(
@@ -303,7 +324,7 @@ class Decoder:
                 text=text,
                 words=words_of_segment,
                 avg_logprob=avg_logprob,
-                no_speech_prob=float(result.no_speech_prob),
+                no_speech_prob=result.no_speech_prob,
                 compression_ratio=ratio,
                 language=code,
             )

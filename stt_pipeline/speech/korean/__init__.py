@@ -4,10 +4,20 @@ from stt_pipeline.speech.korean.correction import correct
 from stt_pipeline.speech.korean.morphology import (
     Morpheme,
     has_hangul,
+    log_probability,
     morphemes,
     readings,
     split_sentences,
     tagged,
 )
 
-__all__ = ["Morpheme", "correct", "has_hangul", "morphemes", "readings", "split_sentences", "tagged"]
+__all__ = [
+    "Morpheme",
+    "correct",
+    "has_hangul",
+    "log_probability",
+    "morphemes",
+    "readings",
+    "split_sentences",
+    "tagged",
+]

@@ -54,6 +54,11 @@ def spaced(text: str) -> str:
     return str(load_kiwi().space(text))
 
 
+def log_probability(text: str) -> float:
+    """Return the natural logarithm of the probability of ``text``, by kiwipiepy's language model; 0 for an empty text."""
+    return float(load_kiwi().analyze(text)[0][1]) if text.strip() else 0.0
+
+
 def morphemes(text: str) -> tuple[Morpheme, ...]:
     """Return the morphemes of ``text`` in order."""
     return _morphemes(load_kiwi().tokenize(text))
