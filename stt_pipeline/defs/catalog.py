@@ -40,6 +40,7 @@ PARQUET_COLUMNS: Mapping[Dataset, Mapping[str, tuple[str, str]]] = {
         "quality": ("float", "0 to 1; null without speech"),
         "speech_seconds": ("double", "seconds of detected speech"),
         "untranscribed_speech_seconds": ("double", "seconds of detected speech without text"),
+        "untranscribed_parts": (_STRUCT, "start and end of parts of a second and more without text"),
         "suspect_segments": ("int32", "segments that may be hallucinations"),
         "text": ("string", "text of all segments, joined by spaces"),
         "segments": (_STRUCT, "speech segments of one speaker each, with their words, in order of time"),

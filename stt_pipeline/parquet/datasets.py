@@ -45,6 +45,7 @@ def schema(dataset: Dataset) -> pa.Schema:
             "quality": rate,
             "speech_seconds": time,
             "untranscribed_speech_seconds": time,
+            "untranscribed_parts": rows_of(start=time, end=time),
             "suspect_segments": pa.int32(),
             "text": text,
             "segments": rows_of(

@@ -88,6 +88,11 @@ def test_minutes_or_the_reason_why_there_are_none(
     )
     page = client.get(f"{BASE}/{recording.stored.id}/minutes").json()
     assert page["notes"] == ["A note.", "7 s of speech without text."]
+    parts = [{"start": 1.0, "end": 8.0}]
+    Rows(database).change(tables.transcriptions, untranscribed_parts=parts)
+    page = client.get(f"{BASE}/{recording.stored.id}/minutes").json()
+    assert page["notes"] == ["A note.", "7 s of speech without text: 0:01-0:08"]
+    assert client.get(f"{BASE}/{recording.stored.id}").json()["untranscribed_parts"] == parts
     Rows(database).delete(tables.summaries)
     answer = client.get(f"{BASE}/{recording.stored.id}/minutes")
     assert answer.status_code == 404

@@ -5,6 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,13 @@ from stt_pipeline.batches.requests.options import BatchOptions
 from stt_pipeline.batches.stages.transcribe import find_speakers, probe_files, transcribe_files
 from stt_pipeline.errors import ConfigurationError, UnreadableError
 from stt_pipeline.speech.recordings import Outcome, Progress, Recording
-from stt_pipeline.speech.transcript import Transcript
+from stt_pipeline.speech.transcript import TimeSpan, Transcript
 from stt_pipeline.speech.whisperx_extra import is_installed
 from stt_pipeline.store import tables
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.manifest import files
 from stt_pipeline.store.queue import batch_stats
+from stt_pipeline.store.results import transcriptions
 from stt_pipeline_tests.batches.recordings import CountingTranscriber, OneSpeaker, scanned, write_tone
 from stt_pipeline_tests.rows import Rows
 
@@ -88,6 +90,25 @@ def test_files_of_several_shards_are_transcribed_together(database: Database, tm
     assert [round(float(str(length)), 1) for _, length in _transcribed(database)] == [
         *(0.1, 0.2, 0.3, 0.4, 0.5)
     ]
+
+
+def test_the_places_of_missing_speech_are_stored(database: Database, tmp_path: Path) -> None:
+    class Missing(CountingTranscriber):
+        def hear(self, recording: Recording, sound: Sound) -> Transcript:
+            parts = (TimeSpan(0.2, 1.5), TimeSpan(3.0, 4.25))
+            return replace(super().hear(recording, sound), untranscribed_parts=parts)
+
+    batch, _, keys = scanned(database, _folder(tmp_path / "in", 1))
+    with _work(database, keys) as work:
+        probe_files(work)
+        transcribe_files(work, lambda options: Missing())
+        find_speakers(work, lambda options: OneSpeaker())
+    with database.begin() as connection:
+        (file,) = files.of_batch(connection, batch.id)
+        stored = transcriptions.of_file(connection, file)
+    assert stored
+    assert stored.status == "completed"
+    assert stored.transcript.untranscribed_parts == (TimeSpan(0.2, 1.5), TimeSpan(3.0, 4.25))
 
 
 def test_a_file_that_fails_among_others_fails_alone(database: Database, tmp_path: Path) -> None:

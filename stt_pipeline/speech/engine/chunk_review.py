@@ -7,7 +7,13 @@ from stt_pipeline.speech.engine.decoding import Decoded, DecodeOptions, Decoder,
 from stt_pipeline.speech.engine.failures import is_out_of_memory
 from stt_pipeline.speech.engine.packing import FRAME_SECONDS, Chunk
 from stt_pipeline.speech.engine.recording_state import ChunkResult
-from stt_pipeline.speech.hallucination import Attempt, AudioEvidence, examine, untranscribed_speech
+from stt_pipeline.speech.hallucination import (
+    Attempt,
+    AudioEvidence,
+    examine,
+    untranscribed_parts,
+    untranscribed_speech,
+)
 from stt_pipeline.speech.transcript import Segment, shifted
 
 _MIN_SPEECH = 0.1  # seconds; less speech behind the last timestamp has no word
@@ -69,9 +75,13 @@ class ChunkReviewer:
                 raise
 
         candidates = examine(decoded.segments, evidence, decode, hotwords=hotwords)
-        speech, untranscribed = untranscribed_speech(evidence, [one.segment for one in candidates])
+        segments = [one.segment for one in candidates]
+        speech, untranscribed = untranscribed_speech(evidence, segments)
+        missing = [
+            part for span in untranscribed_parts(evidence, segments) for part in chunk.placed_span(span)
+        ]
         kept = tuple(replace(one, segment=chunk.placed(one.segment)) for one in candidates)
-        return ChunkResult(kept, speech, untranscribed)
+        return ChunkResult(kept, speech, untranscribed, tuple(missing))
 
     def _decode_alone(self, row: Row, chunk: Chunk, attempt: Attempt, language: str) -> list[Segment]:
         """Decode a part of ``chunk`` alone, to its end; times are seconds from the chunk's start."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.audio.sound import Samples
-from stt_pipeline.speech.transcript import Segment, Word
+from stt_pipeline.speech.transcript import Segment, TimeSpan, Word
 from stt_pipeline.speech.voice_activity import FRAME
 
 FRAME_SECONDS = FRAME / SAMPLE_RATE
@@ -107,6 +107,11 @@ class Chunk:
             return replace(segment, start=words[0].start, end=words[-1].end, words=words)
         start, end = self._place(segment.start, is_end=False), self._place(segment.end, is_end=True)
         return replace(segment, start=start, end=max(start, end))
+
+    def placed_span(self, span: TimeSpan) -> list[TimeSpan]:
+        """Return the parts of the recording that a time span of the chunk consists of: pauses were cut out between them."""
+        part = self._pieces_between(round(span.start * SAMPLE_RATE), round(span.end * SAMPLE_RATE))
+        return [TimeSpan(one.start / SAMPLE_RATE, one.end / SAMPLE_RATE) for one in part]
 
     def _placed_word(self, word: Word) -> Word:
         first, last = self._piece_at(word.start, is_end=False), self._piece_at(word.end, is_end=True)

@@ -3,7 +3,7 @@
 Not thread-safe: the scheduler calls it under its lock. No model here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from stt_pipeline.speech.engine.decoding import DecodeOptions, LanguageProbabilities, Row
@@ -17,16 +17,17 @@ from stt_pipeline.speech.engine.languages import (
 from stt_pipeline.speech.engine.packing import Chunk
 from stt_pipeline.speech.hallucination import Candidate, finalize
 from stt_pipeline.speech.recordings import Recording
-from stt_pipeline.speech.transcript import Segment, Transcript
+from stt_pipeline.speech.transcript import Segment, TimeSpan, Transcript
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkResult:
-    """The result of a chunk or of a part of it; times of the segments are seconds of the recording."""
+    """The result of a chunk or of a part of it; times are seconds of the recording."""
 
     candidates: tuple[Candidate, ...]
     speech_seconds: float
     untranscribed_speech_seconds: float
+    untranscribed_parts: tuple[TimeSpan, ...]
 
 
 @dataclass(slots=True)
@@ -178,6 +179,7 @@ class RecordingState:
             notes=(*notes, *self.notes),
             speech_seconds=round(sum(one.speech_seconds for one in results), 3),
             untranscribed_speech_seconds=round(sum(one.untranscribed_speech_seconds for one in results), 3),
+            untranscribed_parts=_joined(part for result in results for part in result.untranscribed_parts),
             detected_language=detected or None,
             detected_language_probability=probability if detected else None,
         )
@@ -185,6 +187,18 @@ class RecordingState:
 
 def _most_probable(probabilities: LanguageProbabilities) -> str:
     return max(sorted(probabilities), key=lambda code: probabilities[code])
+
+
+def _joined(parts: Iterable[TimeSpan]) -> tuple[TimeSpan, ...]:
+    """Return the parts in order of time, to milliseconds, with those that touch each other as one."""
+    found: list[TimeSpan] = []
+    for part in sorted(parts, key=lambda one: one.start):
+        start, end = round(part.start, 3), round(part.end, 3)
+        if found and start <= found[-1].end:
+            found[-1] = TimeSpan(found[-1].start, max(found[-1].end, end))
+        else:
+            found.append(TimeSpan(start, end))
+    return tuple(found)
 
 
 def _without_overlaps(segments: Sequence[Segment], duration: float) -> tuple[Segment, ...]:

@@ -7,7 +7,7 @@ from stt_pipeline.speech.hallucination.audio_evidence import AudioEvidence, Spee
 from stt_pipeline.speech.hallucination.examination import Candidate, examine, finalize
 from stt_pipeline.speech.hallucination.reasons import Reason
 from stt_pipeline.speech.hallucination.retries import Attempt, Decode
-from stt_pipeline.speech.hallucination.uncovered_speech import untranscribed_speech
+from stt_pipeline.speech.hallucination.uncovered_speech import untranscribed_parts, untranscribed_speech
 
 __all__ = [
     "Attempt",
@@ -18,5 +18,6 @@ __all__ = [
     "SpeechStats",
     "examine",
     "finalize",
+    "untranscribed_parts",
     "untranscribed_speech",
 ]

@@ -29,6 +29,7 @@ from stt_pipeline.errors import NotFoundError
 from stt_pipeline.speech.quality import Figures
 from stt_pipeline.speech.transcript import (
     SpeakerTurn,
+    TimeSpan,
     Transcript,
     segments_from_json,
     segments_to_json,
@@ -89,6 +90,7 @@ def _transcription(row: Row[Any]) -> Transcription:
             notes=tuple(row.notes),
             speech_seconds=row.speech_seconds,
             untranscribed_speech_seconds=row.untranscribed_speech_seconds,
+            untranscribed_parts=tuple(TimeSpan(**part) for part in row.untranscribed_parts),
             quality=row.quality,
             detected_language=row.detected_language,
             detected_language_probability=row.detected_language_probability,
@@ -135,6 +137,7 @@ def save(connection: Connection, new: Sequence[NewTranscript], *, fingerprint: s
                 "duration": one.transcript.duration,
                 "model": one.transcript.model,
                 "notes": list(one.transcript.notes),
+                "untranscribed_parts": [asdict(part) for part in one.transcript.untranscribed_parts],
                 "started_at": one.started_at,
                 "fingerprint": fingerprint,
                 **asdict(Figures.of(one.transcript)),
@@ -230,6 +233,7 @@ _ROW = select(
     transcriptions.c.quality,
     transcriptions.c.speech_seconds,
     transcriptions.c.untranscribed_speech_seconds,
+    transcriptions.c.untranscribed_parts,
     transcriptions.c.suspect_segments,
     transcriptions.c.transcription_text.label("text"),
     transcriptions.c.segments,

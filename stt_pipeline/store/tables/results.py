@@ -52,6 +52,7 @@ transcriptions = Table(
     Column("speakers_fingerprint", Text),
     Column("detected_language", Text),
     Column("detected_language_probability", Double),
+    Column("untranscribed_parts", JSONB, nullable=False, server_default="[]"),
     UniqueConstraint("audio_file_id", "created_at"),
     Index("stt_transcriptions_batch", "batch_id"),
     Index("stt_transcriptions_status", "status"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stt_pipeline.speech.engine.packing import Chunk, Excerpt
-from stt_pipeline.speech.transcript import Segment, Word
+from stt_pipeline.speech.transcript import Segment, TimeSpan, Word
 from stt_pipeline.speech.voice_activity import FRAME
 from stt_pipeline_tests.speech.engine.sounds import RATE
 
@@ -60,6 +60,11 @@ def test_a_segment_without_words_keeps_both_sides_of_a_pause() -> None:
     assert (placed.start, placed.end) == pytest.approx((10.74, 12.8))
     placed = PACKED.placed(Segment(2.56, 3.56, "a"))
     assert (placed.start, placed.end) == pytest.approx((100.48, 101.48))
+
+
+def test_a_time_span_over_a_pause_is_two() -> None:
+    assert PACKED.placed_span(TimeSpan(1.0, 2.0)) == [TimeSpan(11.24, 12.24)]
+    assert PACKED.placed_span(TimeSpan(2.06, 3.56)) == [TimeSpan(12.3, 12.8), TimeSpan(100.48, 101.48)]
 
 
 def test_a_part_has_the_pieces_of_its_time() -> None:

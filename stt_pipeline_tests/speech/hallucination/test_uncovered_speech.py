@@ -2,7 +2,7 @@
 
 import pytest
 
-from stt_pipeline.speech.hallucination import untranscribed_speech
+from stt_pipeline.speech.hallucination import untranscribed_parts, untranscribed_speech
 from stt_pipeline.speech.transcript import Segment, Word
 from stt_pipeline_tests.speech.hallucination.chunks import QUIET, VOICE, said, sound
 
@@ -23,6 +23,24 @@ def test_a_missing_sentence() -> None:
     assert untranscribed_speech(TEN_SECONDS, [said(0.2, 3.8, "예산 안건부터 논의하겠습니다.")])[
         1
     ] == pytest.approx(4, abs=0.1)
+
+
+def test_the_place_of_a_missing_sentence() -> None:
+    (part,) = untranscribed_parts(TEN_SECONDS, [said(0.2, 3.8, "예산 안건부터 논의하겠습니다.")])
+    assert (part.start, part.end) == pytest.approx((6, 10), abs=0.1)
+    assert (
+        untranscribed_parts(TEN_SECONDS, [said(0, 4, "예산 안건부터"), said(6, 9.2, "논의하겠습니다.")]) == []
+    )
+    assert untranscribed_parts(sound((5, QUIET)), []) == []
+
+
+def test_places_around_a_short_pause_are_one() -> None:
+    speech = sound((2, VOICE), (0.5, QUIET), (2, VOICE), (3, QUIET), (2, VOICE))
+    parts = untranscribed_parts(speech, [])
+    assert [(one.start, one.end) for one in parts] == [
+        pytest.approx((0, 4.5), abs=0.1),
+        pytest.approx((7.5, 9.5), abs=0.1),
+    ]
 
 
 def test_a_long_word_covers_only_the_time_to_say_it() -> None:
