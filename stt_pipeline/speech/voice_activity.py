@@ -15,6 +15,9 @@ from stt_pipeline.speech.whisper_internals import VAD_CONTEXT, VAD_STATE_SHAPE, 
 FRAME = 512
 """Samples of one frame of Silero VAD: 32 ms at 16 kHz (https://github.com/snakers4/silero-vad)."""
 
+LONG_PAUSE = 60.0
+"""Seconds without speech that separate what is said before from what is said behind them."""
+
 _MAX_FRAMES_PER_CALL = 2_000  # one minute, so that memory does not grow with the size of the blocks
 
 

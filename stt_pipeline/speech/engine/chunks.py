@@ -13,7 +13,7 @@ import numpy.typing as npt
 from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.audio.sound import Samples
 from stt_pipeline.speech.engine.packing import FRAME_SECONDS, SPEECH, Chunk, Excerpt
-from stt_pipeline.speech.voice_activity import FRAME, SpeechRegions, VoiceActivity
+from stt_pipeline.speech.voice_activity import FRAME, LONG_PAUSE, SpeechRegions, VoiceActivity
 
 # Frames of 32 ms of silence that stay around speech; longer pauses are shortened to twice this. Also the shortest pause in
 # which a chunk may end. With Whisper base, ten Korean talks, two meetings and eight noisy versions have 774 errors with 12
@@ -70,6 +70,8 @@ class Cutter:
         self._buffer.append_probabilities(probabilities)
         for region in self._regions.feed(probabilities):
             yield from self._add_region(region)
+        if self._regions.start is None and self._is_apart(self._buffer.frames):
+            yield from self._emit()
         # speech that ends now exceeds the limit too, so the result does not depend on where blocks end
         while (
             self._regions.start is not None
@@ -81,7 +83,8 @@ class Cutter:
 
     def _add_region(self, region: tuple[int, int]) -> Iterator[Chunk]:
         start, end = self._padded_start(region[0]), min(region[1] + _PADDING, self._buffer.frames)
-        if self._frames + end - start > self._max_frames or self._may_change_language(region[0]):
+        fits = self._frames + end - start <= self._max_frames
+        if not fits or self._is_apart(region[0]) or self._may_change_language(region[0]):
             yield from self._emit(before=region[0])
             start = self._padded_start(region[0])
             while end - start > self._max_frames:
@@ -93,6 +96,10 @@ class Cutter:
     def _frames(self) -> int:
         """Length of the next chunk so far."""
         return sum(piece.frames for piece in self._pieces)
+
+    def _is_apart(self, start: int) -> bool:
+        """Return whether speech from ``start`` on is no part of the next chunk, which then waits no longer for it."""
+        return (start - self._speech_end) * FRAME_SECONDS >= LONG_PAUSE
 
     def _may_change_language(self, start: int) -> bool:
         """Return whether the next chunk ends before the region that starts at ``start``, because its language may differ."""

@@ -15,13 +15,12 @@ import numpy.typing as npt
 
 from stt_pipeline.speech import whisper_internals
 from stt_pipeline.speech.engine.hypotheses import Hypothesis, most_likely
-from stt_pipeline.speech.engine.packing import SPEECH, Chunk
-from stt_pipeline.speech.engine.spectrogram import Spectrogram
+from stt_pipeline.speech.engine.packing import Chunk
+from stt_pipeline.speech.engine.spectrogram import Spectrogram, normalized
 from stt_pipeline.speech.engine.words import timed_words
 from stt_pipeline.speech.hallucination.repetition import compression_ratio
 from stt_pipeline.speech.models import LoadedModel
 from stt_pipeline.speech.transcript import Segment
-from stt_pipeline.speech.voice_activity import FRAME
 from stt_pipeline.speech.whisper_internals import FRAMES_PER_SECOND
 
 BEAM_SIZE = 5
@@ -33,14 +32,13 @@ faster, but no model was trained for such windows."""
 
 _CONTEXT_TOKENS = 448
 _MAX_NEW_TOKENS = _CONTEXT_TOKENS // 2  # CTranslate2 stops there, even within a sentence
+# Tokens that a short chunk can have, by its seconds: 14 syllables a second (`hallucination.reasons`) of up to 3 tokens each,
+# and some timestamps. A model that loops would write 224 in a tenth of a second.
+_TOKENS_OF_SHORT_CHUNKS = ((1.0, 64), (3.0, 144))
 _MAX_INITIAL_TIMESTAMP = 50  # 1 s in steps of 20 ms, as in OpenAI's code
 _MIN_FRAMES = 10  # 0.1 s: less has no word, and cannot be aligned
 _MIN_SEEK = 50  # frames: decoding again from an earlier frame gives the same text
 _SAMPLED_HYPOTHESES = 5  # at temperatures above 0, the most likely of these is kept; OpenAI's best_of
-
-# Quieter speech is amplified, so that distant microphones are like those that Whisper was trained on (dBFS of the speech)
-_QUIET_LEVEL = -40.0
-_NORMAL_LEVEL = -25.0
 
 LanguageProbabilities = Mapping[str, float]
 """Probability of each language by its code; the sum is 1."""
@@ -149,7 +147,8 @@ class Decoder:
     def row(self, chunk: Chunk, options: DecodeOptions, *, language: str = "", detect: bool = False) -> Row:
         """Return ``chunk`` as a row of a model batch; without ``language`` it is detected in any case."""
         features = self._spectrogram(normalized(chunk))[:, : self._features.max_frames]
-        return Row(chunk, features, options, self._key(options), language, detect or not language)
+        key = (*self._key(options), _max_new_tokens(chunk.seconds))
+        return Row(chunk, features, options, key, language, detect or not language)
 
     def decode(self, rows: Sequence[Row], choose_languages: ChooseLanguages) -> list[Decoded]:
         """Decode ``rows``, which must have the same :attr:`Row.key`.
@@ -166,9 +165,9 @@ class Decoder:
         ]
         results = [
             most_likely(found, code, self._text)
-            for found, code in zip(self._generate(rows[0].options, encoded, prompts), languages, strict=True)
+            for found, code in zip(self._generate(rows[0], encoded, prompts), languages, strict=True)
         ]
-        max_tokens = min(_MAX_NEW_TOKENS, _CONTEXT_TOKENS - len(prompts[0]))
+        max_tokens = min(_max_new_tokens(rows[0].chunk.seconds), _CONTEXT_TOKENS - len(prompts[0]))
         splits = [
             self._split(row, code, result.tokens, max_tokens)
             for row, code, result in zip(rows, languages, results, strict=True)
@@ -205,10 +204,12 @@ class Decoder:
     def _text(self, tokens: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(tokens))).strip()
 
-    def _generate(
-        self, options: DecodeOptions, encoded: Any, prompts: Sequence[list[int]]
-    ) -> list[list[Hypothesis]]:
-        """Return the hypotheses of each row, the most likely first; one of those that were sampled."""
+    def _generate(self, first: Row, encoded: Any, prompts: Sequence[list[int]]) -> list[list[Hypothesis]]:
+        """Return the hypotheses of each row, the most likely first; one of those that were sampled.
+
+        The rows have the same key as the ``first``.
+        """
+        options, new = first.options, _max_new_tokens(first.chunk.seconds)
         search: dict[str, Any] = {
             "beam_size": options.beam_size,
             "num_hypotheses": options.beam_size,
@@ -224,7 +225,8 @@ class Decoder:
         results = self._whisper.model.generate(
             encoded,
             prompts,
-            max_length=_CONTEXT_TOKENS,
+            # CTranslate2 writes at most half of this, and at most what the prompt leaves of it
+            max_length=min(max(2 * new, len(prompts[0]) + new), _CONTEXT_TOKENS),
             return_scores=True,
             return_no_speech_prob=True,
             suppress_blank=True,
@@ -337,12 +339,6 @@ class Decoder:
         return len(prompt), options.beam_size, options.no_repeat_ngram_size, options.temperature
 
 
-def normalized(chunk: Chunk) -> npt.NDArray[np.float32]:
-    """Return the samples of ``chunk``, amplified to a normal level if its speech is quiet."""
-    frames = chunk.samples[: len(chunk.samples) // FRAME * FRAME].reshape(-1, FRAME)
-    speech = frames[chunk.probabilities[: len(frames)] >= SPEECH]
-    power = float(np.mean(speech**2)) if len(speech) else 0.0
-    if power <= 0 or 10 * np.log10(power) >= _QUIET_LEVEL:
-        return chunk.samples
-    gain = np.sqrt(10 ** (_NORMAL_LEVEL / 10) / power)
-    return np.asarray(np.clip(chunk.samples * gain, -1.0, 1.0), np.float32)
+def _max_new_tokens(seconds: float) -> int:
+    """Return the maximum number of tokens of a chunk of this length."""
+    return next((tokens for limit, tokens in _TOKENS_OF_SHORT_CHUNKS if seconds <= limit), _MAX_NEW_TOKENS)

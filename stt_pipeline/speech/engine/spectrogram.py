@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.audio.sound import Samples
+from stt_pipeline.speech.engine.packing import SPEECH, Chunk
+from stt_pipeline.speech.voice_activity import FRAME
 from stt_pipeline.speech.whisper_internals import feature_settings
 
 if TYPE_CHECKING:
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
 
 _FLOOR = 1e-10
 _DYNAMIC_RANGE = 8.0  # powers of ten below the maximum, as in OpenAI's log_mel_spectrogram
+
+# Quieter speech is amplified, so that distant microphones are like those that Whisper was trained on (dBFS of the speech)
+_QUIET_LEVEL = -40.0
+_NORMAL_LEVEL = -25.0
 
 
 class Spectrogram:
@@ -45,3 +51,14 @@ class Spectrogram:
         if log_mel.size:
             log_mel = np.maximum(log_mel, log_mel.max() - _DYNAMIC_RANGE)
         return np.asarray((log_mel + 4.0) / 4.0, np.float32)
+
+
+def normalized(chunk: Chunk) -> npt.NDArray[np.float32]:
+    """Return the samples of ``chunk``, amplified to a normal level if its speech is quiet."""
+    frames = chunk.samples[: len(chunk.samples) // FRAME * FRAME].reshape(-1, FRAME)
+    speech = frames[chunk.probabilities[: len(frames)] >= SPEECH]
+    power = float(np.mean(speech**2)) if len(speech) else 0.0
+    if power <= 0 or 10 * np.log10(power) >= _QUIET_LEVEL:
+        return chunk.samples
+    gain = np.sqrt(10 ** (_NORMAL_LEVEL / 10) / power)
+    return np.asarray(np.clip(chunk.samples * gain, -1.0, 1.0), np.float32)

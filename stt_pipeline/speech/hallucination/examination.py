@@ -14,11 +14,18 @@ from itertools import groupby
 from stt_pipeline.speech.hallucination.audio_evidence import AudioEvidence, SpeechStats
 from stt_pipeline.speech.hallucination.deletions import recover_deletions
 from stt_pipeline.speech.hallucination.phrases import is_video_phrase
-from stt_pipeline.speech.hallucination.reasons import Finding, Reason, find_reasons, repeated_texts
+from stt_pipeline.speech.hallucination.reasons import (
+    Finding,
+    Reason,
+    find_reasons,
+    is_impossible,
+    repeated_texts,
+)
 from stt_pipeline.speech.hallucination.repetition import letters
 from stt_pipeline.speech.hallucination.retries import Decode, fallback_attempts
 from stt_pipeline.speech.hallucination.uncovered_speech import untranscribed_speech
 from stt_pipeline.speech.transcript import Segment, shifted
+from stt_pipeline.speech.voice_activity import LONG_PAUSE
 
 _MIN_COVERAGE = 0.7
 """Share of the speech that must have text for an attempt to end the search: the rest are pauses and breaths."""
@@ -89,7 +96,12 @@ def examine(
             start = kept[-1].segment.end if kept else 0.0
             end = first[index].segment.start if index < len(first) else evidence.seconds
             found = _best_alternative(found, start, max(start, end), evidence, decode, hotwords)
-        kept += [candidate for finding in found if (candidate := _keep_or_drop(finding))]
+        kept += [
+            candidate
+            for finding in found
+            if not is_impossible(finding.segment.text, evidence.seconds)
+            and (candidate := _keep_or_drop(finding))
+        ]
     return tuple(kept)
 
 
@@ -100,7 +112,7 @@ def finalize(candidates: Sequence[Candidate]) -> tuple[Segment, ...]:
         candidates: of all chunks of the file, in order of time.
     """
     texts = [one.segment.text for one in candidates]
-    repeated = repeated_texts(texts)
+    repeated = _repeated(candidates)
     video_phrases = Counter(letters(text) for text in texts if is_video_phrase(text))
     kept: list[Segment] = []
     for index, one in enumerate(candidates):
@@ -113,6 +125,22 @@ def finalize(candidates: Sequence[Candidate]) -> tuple[Segment, ...]:
         if final := _keep_or_drop(Finding(one.segment, one.stats, ordered)):
             kept.append(final.segment)
     return tuple(kept)
+
+
+def _repeated(candidates: Sequence[Candidate]) -> set[int]:
+    """Return the indexes of the candidates in loops.
+
+    A loop of the model goes on from one window to the next; who says the same after a long pause repeats an announcement.
+    """
+    found: set[int] = set()
+    first = 0
+    for index, one in enumerate(candidates, 1):
+        is_last = index == len(candidates)
+        if is_last or candidates[index].segment.start - one.segment.end >= LONG_PAUSE:
+            texts = [candidate.segment.text for candidate in candidates[first:index]]
+            found |= {first + position for position in repeated_texts(texts)}
+            first = index
+    return found
 
 
 def _best_alternative(

@@ -57,6 +57,8 @@ _MIN_STRICT_SHARE = 0.35
 _MIN_HOTWORD_SHARE = 0.6
 _MIN_HOTWORDS = 2  # one name alone is normal speech
 
+_CUT_SECONDS = 0.1  # of a word that may be cut off at the edges of a chunk
+
 _MARGIN = 0.2  # seconds around a segment that belong to it: Whisper's times are inexact
 
 
@@ -153,6 +155,12 @@ def syllables(text: str) -> int:
         narrow = sum(character.isalpha() and character <= "\u2e80" for character in word)
         count += wide + digits + -(-narrow // 3)
     return count
+
+
+def is_impossible(text: str, seconds: float) -> bool:
+    """Return whether no speaker can say ``text`` in a recording or chunk of this length, whatever the times of the model."""
+    limit = _MAX_SYLLABLES_PER_SECOND * (seconds + _CUT_SECONDS)
+    return len(text) > limit and syllables(text) > limit
 
 
 def _spans(segments: Sequence[Segment], end: float) -> list[tuple[float, float]]:

@@ -10,8 +10,9 @@ import pytest
 
 from stt_pipeline.audio.decode import decode
 from stt_pipeline.speech.engine.chunks import Cutter
-from stt_pipeline.speech.engine.decoding import Decoded, DecodeOptions, Decoder, Row, normalized
+from stt_pipeline.speech.engine.decoding import Decoded, DecodeOptions, Decoder, Row
 from stt_pipeline.speech.engine.packing import Chunk
+from stt_pipeline.speech.engine.spectrogram import normalized
 from stt_pipeline.speech.models import load_model
 from stt_pipeline_tests.conftest import SAMPLES
 from stt_pipeline_tests.speech.engine.sounds import RATE
@@ -220,3 +221,32 @@ def test_rows_share_a_model_batch_by_the_length_of_their_prompt(
         )
         == 5
     )
+
+
+def test_a_short_chunk_has_few_tokens_and_its_own_model_batches(
+    decoder: Decoder, chunks: list[Chunk]
+) -> None:
+    """A model that loops writes hundreds of tokens in a tenth of a second."""
+    short, long = chunks[0].part(0.0, 0.3), chunks[0]
+    keys = {decoder.row(one, DecodeOptions(), language="ko").key for one in (short, long)}
+    assert len(keys) == 2
+    asked: list[int] = []
+    loaded = load_model("demo", "cpu")
+
+    class Watched:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(loaded.whisper.model, name)
+
+        def generate(self, *arguments: Any, max_length: int, **options: Any) -> Any:
+            asked.append(max_length)
+            return loaded.whisper.model.generate(*arguments, max_length=max_length, **options)
+
+    whisper = copy.copy(loaded.whisper)
+    whisper.model = Watched()
+    watched = Decoder(replace(loaded, whisper=whisper))
+    for chunk in (short, long):
+        decode_rows(watched, rows_of(watched, [chunk]))
+        decode_rows(watched, rows_of(watched, [chunk], hotwords="예산 " * 90))
+    assert asked[0] == 2 * 64
+    assert 64 + 90 < asked[1] < 448
+    assert asked[2:] == [448, 448]

@@ -172,7 +172,7 @@ class TestReading:
         assert transcript.language == "ko"
         assert transcript.duration == pytest.approx(len(mixed) / RATE)
         again = read[read.index(0.0, 1) :]
-        assert again[-1] < 60
+        assert again[-1] < 120, "a chunk ends a minute behind its speech"
 
     def test_a_recording_is_drawn_only_when_a_reader_will_need_it_soon(
         self, monkeypatch: pytest.MonkeyPatch

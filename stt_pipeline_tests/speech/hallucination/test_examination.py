@@ -256,6 +256,15 @@ class TestFinalize:
             (),
         ]
 
+    def test_an_announcement_minutes_apart_is_no_loop(self) -> None:
+        text = "여기까지 듣겠습니다 그럼 다음에."
+        apart = [Candidate(said(120 * n, 120 * n + 2, text), self.CLEAR) for n in range(5)]
+        assert not any(one.hallucination_reasons for one in finalize(apart))
+        # only those that follow each other are a loop
+        loop = [Candidate(said(900 + 3 * n, 902 + 3 * n, text), self.CLEAR) for n in range(5)]
+        marked = [bool(one.hallucination_reasons) for one in finalize([*apart, *loop])]
+        assert marked == [False] * 5 + [True] * 5
+
     def test_a_loop_of_two_sentences(self) -> None:
         pair = ["그럼 다음 안건으로 넘어가겠습니다.", "네, 그렇게 하시죠 알겠습니다."]
         final = finalize([Candidate(said(n, n + 1, pair[n % 2]), self.CLEAR) for n in range(8)])

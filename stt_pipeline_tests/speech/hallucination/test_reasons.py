@@ -4,7 +4,7 @@ import pytest
 
 from stt_pipeline.speech.hallucination import Reason
 from stt_pipeline.speech.hallucination.audio_evidence import AudioEvidence
-from stt_pipeline.speech.hallucination.reasons import Finding, find_reasons, syllables
+from stt_pipeline.speech.hallucination.reasons import Finding, find_reasons, is_impossible, syllables
 from stt_pipeline.speech.transcript import Segment
 from stt_pipeline_tests.speech.hallucination import normal_text
 from stt_pipeline_tests.speech.hallucination.chunks import MUSIC, QUIET, VOICE, said, sound
@@ -47,6 +47,22 @@ def test_strong_reasons(segment: Segment, reason: Reason) -> None:
     finding = only(segment, sound((5, VOICE), (5, QUIET)))
     assert reason in finding.reasons
     assert finding.suspicious
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "impossible"),
+    [
+        ("네, 알겠습니다.", 1.3, False),
+        ("네.", 0.1, False),
+        ("시청해 주셔서 감사합니다.", 0.1, True),
+        ("시청해 주셔서 감사합니다.", 0.25, True),
+        ("감사합니다.", 0.5, False),
+        ("word " * 223, 0.1, True),
+        ("word " * 100, 30.0, False),
+    ],
+)
+def test_text_that_nobody_can_say_in_the_time(text: str, seconds: float, impossible: bool) -> None:
+    assert is_impossible(text, seconds) == impossible
 
 
 def test_speed_is_relative_to_the_speech() -> None:
