@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.instances import print_status
-from benchmarks.spliced_speech import SplicedRecording, splice
+from benchmarks.spliced_speech import ReferenceRecording, splice
 from stt_pipeline.speech.evaluation import ErrorRate, character_error_rate
 from stt_pipeline.speech.models import find_files
 
@@ -76,7 +76,7 @@ def _timed(command: Sequence[str]) -> float:
     return time.perf_counter() - began
 
 
-def _errors(recordings: Sequence[SplicedRecording], out: Path) -> ErrorRate:
+def _errors(recordings: Sequence[ReferenceRecording], out: Path) -> ErrorRate:
     rates = []
     for one in recordings:
         written = json.loads((out / f"{one.path.stem}.json").read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.instances import print_status
-from benchmarks.spliced_speech import SplicedRecording, splice
+from benchmarks.spliced_speech import ReferenceRecording, splice
 from benchmarks.transcription import lengths_of
 from stt_pipeline.audio.sound import SoundFile
 from stt_pipeline.speech.engine import Engine
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _compared(
-    engines: dict[str, Engine], recordings: list[SplicedRecording], rounds: int
+    engines: dict[str, Engine], recordings: list[ReferenceRecording], rounds: int
 ) -> dict[str, float | list[float]]:
     """Return the CPU time with detection over that without: of all rounds, and of each round."""
     ratios: list[float] = []
@@ -76,7 +76,7 @@ def _compared(
     }
 
 
-def _cpu_seconds(engine: Engine, recording: SplicedRecording) -> float:
+def _cpu_seconds(engine: Engine, recording: ReferenceRecording) -> float:
     """Return the CPU time of one transcription, all threads included."""
     before = time.process_time()
     transcribe_one(engine, SoundFile(recording.path), _KOREAN)

@@ -1,8 +1,9 @@
-"""Test recordings of any number and length with their text, spliced from the sentences of the sample meetings."""
+"""Test recordings of any number and length with their text, spliced from the sentences of recordings with references."""
 
 import json
 import random
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.audio.decode import SAMPLE_RATE, decode
+from stt_pipeline.speech.evaluation.references import SUBFOLDER
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 
@@ -18,27 +20,30 @@ _PAUSE = (0.3, 1.2)  # seconds between sentences: minimum, maximum
 
 
 @dataclass(frozen=True, slots=True)
-class SplicedRecording:
-    """A WAV file of ``seconds``, and the text of its speech."""
+class ReferenceRecording:
+    """An audio file of ``seconds``, and the text of its speech."""
 
     path: Path
     seconds: float
     text: str
 
 
-def splice(folder: Path, lengths: list[tuple[float, float]], seed: int = 0) -> list[SplicedRecording]:
+def splice(
+    folder: Path, lengths: list[tuple[float, float]], seed: int = 0, *, recordings: Sequence[Path] = ()
+) -> list[ReferenceRecording]:
     """Write a 16 kHz WAV file for each (shortest, longest) length in seconds, and return them.
 
-    Each has consecutive sentences from random meetings; ``seed`` decides which. The telephone recording is not used, because
-    the demo model was not trained for it.
+    Each has consecutive sentences from random recordings; ``seed`` decides which. The default are the sample meetings, but
+    not the telephone recording, because the demo model was not trained for it.
+
+    Args:
+        folder: for the files.
+        lengths: in seconds.
+        seed: of the random numbers.
+        recordings: where sentences are taken from; each has a reference with times, NAME.json beside it or in ``reference/``.
     """
     draw = random.Random(seed)
-    meetings = [
-        _sentences(path)
-        for path in sorted(SAMPLES.iterdir())
-        if path.suffix != ".md" and "tele" not in path.name
-        if path.is_file()
-    ]
+    meetings = [_sentences(path) for path in recordings or _sample_meetings()]
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     for number, (shortest, longest) in enumerate(lengths):
@@ -60,13 +65,24 @@ def splice(folder: Path, lengths: list[tuple[float, float]], seed: int = 0) -> l
                     break
         path = folder / f"{number:04d}.wav"
         _write(path, np.concatenate(parts))
-        made.append(SplicedRecording(path, seconds, " ".join(sentences)))
+        made.append(ReferenceRecording(path, seconds, " ".join(sentences)))
     return made
+
+
+def _sample_meetings() -> list[Path]:
+    return [
+        path
+        for path in sorted(SAMPLES.iterdir())
+        if path.suffix != ".md" and "tele" not in path.name
+        if path.is_file()
+    ]
 
 
 def _sentences(path: Path) -> list[tuple[npt.NDArray[np.float32], str]]:
     samples = decode(path)
-    reference = json.loads((SAMPLES / "reference" / f"{path.stem}.json").read_text(encoding="utf-8"))
+    places = (path.parent, path.parent / SUBFOLDER)
+    page = next(place / f"{path.stem}.json" for place in places if (place / f"{path.stem}.json").is_file())
+    reference = json.loads(page.read_text(encoding="utf-8"))
     return [
         (
             samples[

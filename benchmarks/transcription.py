@@ -12,25 +12,31 @@ import argparse
 import json
 import statistics
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.compared_engines import (
+    Transcribe,
+    engine_texts,
+    errors_of,
+    fastest,
+    loop,
+    native_text,
+    timed,
+    warm_up,
+)
 from benchmarks.instances import print_status
-from benchmarks.spliced_speech import SplicedRecording, splice
+from benchmarks.spliced_speech import ReferenceRecording, splice
 from stt_pipeline.audio.decode import decode
-from stt_pipeline.audio.sound import SoundFile, SoundInMemory
+from stt_pipeline.audio.sound import SoundInMemory
 from stt_pipeline.speech.engine import Engine
 from stt_pipeline.speech.engine.chunks import Cutter
-from stt_pipeline.speech.evaluation import ErrorRate, character_error_rate
 from stt_pipeline.speech.models import find_files, load_model
-from stt_pipeline.speech.recordings import Recording, TranscriptionOptions
 
 LENGTHS = {
     "short": [(3.0, 20.0)] * 200,
@@ -39,10 +45,6 @@ LENGTHS = {
 }
 THREADS = 2
 BEAM = 5
-
-Texts = dict[Path, str]
-Transcribe = Callable[[Sequence[SplicedRecording], str], Texts]
-"""Transcribes recordings in a language; with an empty one, it detects the language."""
 
 
 def main() -> None:
@@ -58,7 +60,8 @@ def main() -> None:
     parser.add_argument("--native", action="store_true", help="chunks and defaults of each engine")
     arguments = parser.parse_args()
     engine = Engine(load_model(arguments.model, arguments.device))
-    ours = {"ours": _ours(engine)}
+    ours = {"ours": engine_texts(engine)}
+    warm_up(*ours.values())
     sequential, batched = _faster_whisper(arguments, engine.batch_size)
     result: dict[str, Any] = {"native": arguments.native, "rounds": arguments.rounds}
     with tempfile.TemporaryDirectory() as folder:
@@ -69,11 +72,11 @@ def main() -> None:
                 "seconds": round(sum(one.seconds for one in recordings)),
             }
             for language, suffix in (("", ""), ("ko", "_language_given")):
-                engines = (
-                    ours
-                    | _best("fw", sequential, recordings, language)
-                    | _best("fw_batched", batched, recordings, language)
-                )
+                some = recordings[: max(2, len(recordings) // 10)]
+                engines = ours | {
+                    "fw": fastest("fw", sequential, some, language),
+                    "fw_batched": fastest("fw_batched", batched, some, language),
+                }
                 result[kind] |= {
                     f"{name}{suffix}": value
                     for name, value in _compare(engines, recordings, language, arguments.rounds).items()
@@ -90,24 +93,8 @@ def lengths_of(kind: str, part: float) -> list[tuple[float, float]]:
     return lengths[: max(1, round(len(lengths) * part))]
 
 
-def _best(
-    name: str, variants: dict[str, Transcribe], recordings: Sequence[SplicedRecording], language: str
-) -> dict[str, Transcribe]:
-    """Return the fastest variant of a baseline, measured on a tenth of the recordings (at least two)."""
-    some = recordings[: max(2, len(recordings) // 10)]
-    seconds = {
-        variant: min(_timed(transcribe, some, language)[0] for _ in range(2))
-        for variant, transcribe in variants.items()
-    }
-    best = min(seconds, key=lambda variant: seconds[variant])
-    print_status(
-        f"{name}: {best} of {', '.join(f'{variant} {took:.1f} s' for variant, took in seconds.items())}"
-    )
-    return {name: variants[best]}
-
-
 def _compare(
-    engines: dict[str, Transcribe], recordings: Sequence[SplicedRecording], language: str, rounds: int
+    engines: dict[str, Transcribe], recordings: Sequence[ReferenceRecording], language: str, rounds: int
 ) -> dict[str, Any]:
     """Run the engines in turn, and return their RTFx (seconds of audio per second; median) and CER."""
     total = sum(one.seconds for one in recordings)
@@ -115,10 +102,9 @@ def _compare(
     errors: dict[str, float] = {}
     for _ in range(rounds):
         for name, transcribe in engines.items():
-            seconds, texts = _timed(transcribe, recordings, language)
+            seconds, texts = timed(transcribe, recordings, language)
             speeds[name].append(total / seconds)
-            rates = (character_error_rate(one.text, texts[one.path]) for one in recordings)
-            errors[name] = sum(rates, ErrorRate()).rate
+            errors[name] = errors_of(recordings, texts).rate
     ratios = [ours / theirs for ours, theirs in zip(speeds["ours"], speeds["fw_batched"], strict=True)]
     return {
         **{f"{name}_rtfx": round(statistics.median(found), 1) for name, found in speeds.items()},
@@ -131,52 +117,13 @@ def _compare(
     }
 
 
-def _timed(
-    transcribe: Transcribe, recordings: Sequence[SplicedRecording], language: str
-) -> tuple[float, Texts]:
-    began = time.perf_counter()
-    texts = transcribe(recordings, language)
-    return time.perf_counter() - began, texts
-
-
-def _ours(engine: Engine) -> Transcribe:
-    def recording(path: Path, language: str) -> Recording:
-        options = TranscriptionOptions(language=language, correct=False)
-        return Recording(path, lambda: nullcontext(SoundFile(path)), options)
-
-    def transcribe(recordings: Sequence[SplicedRecording], language: str) -> Texts:
-        texts = {}
-        for outcome in engine.transcribe(recording(one.path, language) for one in recordings):
-            if isinstance(outcome.result, Exception):
-                raise outcome.result
-            texts[outcome.recording.key] = outcome.result.text
-        return texts  # type: ignore[return-value]
-
-    with tempfile.TemporaryDirectory() as folder:
-        transcribe(splice(Path(folder), [(10.0, 20.0)]), "")
-    return transcribe
-
-
 def _faster_whisper(
     arguments: argparse.Namespace, batch_size: int
 ) -> tuple[dict[str, Transcribe], dict[str, Transcribe]]:
     """Return the loops over `WhisperModel.transcribe` and over `BatchedInferencePipeline.transcribe`."""
-    from faster_whisper import BatchedInferencePipeline, WhisperModel
+    from faster_whisper import WhisperModel
 
-    def loop(model: Any, workers: int, batch: int) -> Transcribe:
-        def transcribe_one(one: SplicedRecording, language: str) -> tuple[Path, str]:
-            # a pipeline has state, so two threads cannot share one
-            pipeline = BatchedInferencePipeline(model) if batch else model
-            return one.path, _text(pipeline, one.path, language, batch, arguments.native)
-
-        def transcribe(recordings: Sequence[SplicedRecording], language: str) -> Texts:
-            if workers == 1:
-                return dict(transcribe_one(one, language) for one in recordings)
-            with ThreadPoolExecutor(workers) as pool:
-                return dict(pool.map(lambda one: transcribe_one(one, language), recordings))
-
-        return transcribe
-
+    text_of = partial(native_text, condition_on_previous_text=False) if arguments.native else _text
     compute_type = load_model(arguments.model, arguments.device).compute_type
     models = {
         name: (
@@ -192,29 +139,20 @@ def _faster_whisper(
         for name, threads, workers in (("two threads", THREADS, 1), ("two workers", 1, THREADS))
     }
     return (
-        {name: loop(model, workers, 0) for name, (model, workers) in models.items()},
+        {name: loop(model, workers, text_of) for name, (model, workers) in models.items()},
         {
-            f"{name}, batches of {batch}": loop(model, workers, batch)
+            f"{name}, batches of {batch}": loop(
+                model, workers, partial(text_of, batch_size=batch), batched=True
+            )
             for name, (model, workers) in models.items()
             for batch in sorted({1, batch_size})
         },
     )
 
 
-def _text(pipeline: Any, path: Path, language: str, batch_size: int, native: bool) -> str:
+def _text(pipeline: Any, path: Path, language: str, batch_size: int = 0) -> str:
     """Return the text; ``batch_size`` is 0 for a `WhisperModel`, which decodes one chunk at a time."""
     samples = decode(path)
-    batch = {"batch_size": batch_size} if batch_size else {}
-    if native:
-        segments, _ = pipeline.transcribe(
-            samples,
-            language=language or None,
-            word_timestamps=True,
-            condition_on_previous_text=False,
-            vad_filter=True,
-            **batch,
-        )
-        return " ".join(segment.text for segment in segments)
     model = pipeline.model if batch_size else pipeline
     chunks = list(Cutter(model.feature_extractor.chunk_length).cut(SoundInMemory(samples).blocks()))
     if not chunks:
@@ -222,7 +160,6 @@ def _text(pipeline: Any, path: Path, language: str, batch_size: int, native: boo
     samples = np.concatenate([chunk.samples for chunk in chunks])
     clips = list(pairwise(accumulate((chunk.seconds for chunk in chunks), initial=0.0)))
     options: dict[str, Any] = {
-        **batch,
         "language": language or None,
         "beam_size": BEAM,
         "temperature": 0.0,
@@ -232,6 +169,7 @@ def _text(pipeline: Any, path: Path, language: str, batch_size: int, native: boo
         "vad_filter": False,
     }
     if batch_size:
+        options["batch_size"] = batch_size
         options["clip_timestamps"] = [{"start": start, "end": end} for start, end in clips]
     else:
         options["clip_timestamps"] = [seconds for clip in clips for seconds in clip]

@@ -22,6 +22,7 @@ SMALLEST = {
     "exports": "--exports 5 --minutes 1",
     "memory": "--shards 10 --minutes 0.05 --hours 0.005",
     "orchestration": "--files 4",
+    "real_speech": "--recordings . --sets samples,clips,hour --voices samples --model demo --part 0.005 --rounds 1",
     "recording": "--files 2",
     "s3": "--listed 1001 --known 1001 --new 1 --latency 0",
     "scale": "--files 2000",
