@@ -15,7 +15,7 @@ from stt_pipeline.settings import Settings
 from stt_pipeline.store.database import Database
 from stt_pipeline.store.migrations import upgrade
 from stt_pipeline.store.server.embedded import EmbeddedPostgres
-from stt_pipeline_tests import postgres15
+from stt_pipeline_tests import postgres15, real_speech
 
 REAL = Path(__file__).parents[2] / "shared" / "audio"
 """Real recordings, which are not in the repository."""
@@ -51,6 +51,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     is_included = path.parent.name == "store" or path.stem in _ALSO_ON_15
     if is_included and "postgres_url" in metafunc.fixturenames and postgres15.is_installed():
         metafunc.parametrize("postgres_url", ["embedded", "postgres15"], indirect=True)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip the tests with the real model where it, the recordings or the cases are missing."""
+    if item.get_closest_marker("real"):
+        real_speech.skip_or_fail()
 
 
 # these files take longest; they start first, so that no test process is idle at the end

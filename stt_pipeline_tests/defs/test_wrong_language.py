@@ -1,6 +1,5 @@
 """A recording in another language than its batch gives: real speech models detect it, and check and Parquet say so."""
 
-import os
 import shutil
 import wave
 from collections.abc import Callable
@@ -22,17 +21,10 @@ from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcriber import transcribe_one
 from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline.store.results import transcriptions
-from stt_pipeline_tests.conftest import REAL, SAMPLES
+from stt_pipeline_tests.conftest import SAMPLES
 from stt_pipeline_tests.defs.conftest import Product
+from stt_pipeline_tests.real_speech import REAL_SPEECH, SPEECH_CASES, WHISPER_BASE
 from stt_pipeline_tests.speech.engine.sounds import RATE, english_speech
-
-WHISPER_BASE = os.environ.get("WHISPER_BASE", "")
-"""A folder with Whisper base in CTranslate2's format, which is not in the repository."""
-
-needs_whisper_base = pytest.mark.skipif(
-    not (WHISPER_BASE and REAL.is_dir()),
-    reason=f"needs real recordings at {REAL}, and Whisper base in the folder that WHISPER_BASE names",
-)
 
 
 def synthetic_speech(folder: Path) -> None:
@@ -45,10 +37,10 @@ def synthetic_speech(folder: Path) -> None:
 
 
 def real_speech(folder: Path) -> None:
-    """Copy a Korean talk, and an English telephone call."""
+    """Copy a Korean talk, and English of 22 seconds."""
     folder.mkdir()
-    shutil.copy(REAL / "real" / "talks" / "2B1iXo1c1Tk.flac", folder / "korean.flac")
-    shutil.copy(REAL / "two_speakers_phone.wav", folder / "english.wav")
+    shutil.copy(REAL_SPEECH / "talks" / "2B1iXo1c1Tk.flac", folder / "korean.flac")
+    shutil.copy(SPEECH_CASES / "one_voice_twice.mp3", folder / "english.mp3")
 
 
 @pytest.mark.slow
@@ -56,7 +48,7 @@ def real_speech(folder: Path) -> None:
     ("model", "write"),
     [
         ("demo", synthetic_speech),
-        pytest.param(WHISPER_BASE, real_speech, marks=needs_whisper_base, id="whisper base"),
+        pytest.param(str(WHISPER_BASE), real_speech, marks=pytest.mark.real, id="whisper base"),
     ],
 )
 def test_the_check_names_an_english_recording_of_a_korean_batch(
@@ -80,7 +72,7 @@ def test_the_check_names_an_english_recording_of_a_korean_batch(
     (check,) = (one for one in done.get_asset_check_evaluations() if one.check_name == "expected_language")
     assert not check.passed
     assert check.severity == dg.AssetCheckSeverity.WARN
-    assert str(check.description).startswith("english.wav: en was detected (")
+    assert str(check.description).partition(": en was detected (")[0] in ("english.wav", "english.mp3")
     assert "korean" not in str(check.description)
     assert check.metadata["transcripts to review"].value == 1
     assert check.metadata["transcripts without a detected language"].value == 0
