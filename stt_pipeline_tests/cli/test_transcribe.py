@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from stt_pipeline.audio.sound import Sound
 from stt_pipeline.backends import FORMATS
+from stt_pipeline.speech.models import find_files
 from stt_pipeline.speech.transcript import Transcript
 from stt_pipeline_tests.cli.conftest import Stt
 from stt_pipeline_tests.cli.terminals import Terminal
@@ -90,6 +92,23 @@ def test_json_alone_has_minutes_too(stt: Stt, tmp_path: Path) -> None:
     file = _excerpt(tmp_path / "a.wav", 5)
     assert stt("transcribe", file, "--format", "json").code == 0
     assert json.loads((tmp_path / "a.json").read_text())["minutes"]["model"] == "extractive"
+
+
+def test_a_folder_with_a_model_is_a_value_of_stt_model(
+    stt: Stt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fine-tune in CTranslate2's format; here a copy of the demo model, which is not called demo."""
+    folder = shutil.copytree(find_files("demo"), tmp_path / "한국어 모델")
+    file = _excerpt(tmp_path / "a.wav", 5)
+    pages = {}
+    for model in ("demo", str(folder)):
+        monkeypatch.setenv("STT_MODEL", model)
+        assert stt("transcribe", file, "--diarizer", "none", "--format", "json").code == 0
+        pages[model] = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    demo, fine_tuned = pages["demo"], pages[str(folder)]
+    assert fine_tuned["model"] == str(folder)
+    assert fine_tuned["segments"] == demo["segments"] != []
+    assert not any("demo model" in note for note in fine_tuned["notes"])
 
 
 @pytest.mark.slow
