@@ -1,6 +1,7 @@
 """The accuracy of the diarization backends on the samples and on real speech, and behaviour of single backends."""
 
 import resource
+from pathlib import Path
 from tempfile import gettempdir
 
 import numpy as np
@@ -96,6 +97,32 @@ def test_the_samples_reach_their_figures() -> None:
     assert len(REFERENCES) >= 7
     assert len(speakers_wrong) <= 1, speakers_wrong
     assert total.rate <= 0.05  # measured: 0.024
+
+
+def longest_turns(reference: Path) -> list[Samples]:
+    """Return the longest turn of each speaker of a sample."""
+    samples = decode(sample_of(reference))
+    longest = {
+        turn.speaker: turn for turn in sorted(read_rttm(reference), key=lambda turn: turn.end - turn.start)
+    }
+    return [samples[int(turn.start * SAMPLE_RATE) : int(turn.end * SAMPLE_RATE)] for turn in longest.values()]
+
+
+def repeated(sentences: list[Samples], times: int) -> SoundInMemory:
+    """Return the sentences one after the other, again and again, with pauses and different noise in each copy."""
+    noise = np.random.default_rng(0)
+    pause = np.zeros(SAMPLE_RATE // 2, np.float32)
+    whole = np.concatenate([pause, *(part for sentence in sentences * times for part in (sentence, pause))])
+    return SoundInMemory(whole + noise.normal(0, 1e-3, len(whole)).astype(np.float32))
+
+
+@pytest.mark.parametrize("times", [2, 5, 10])
+@pytest.mark.parametrize("reference", REFERENCES[:3], ids=lambda path: path.stem)
+def test_voices_that_repeat_a_sentence_stay_who_they_are(reference: Path, times: int) -> None:
+    voices = longest_turns(reference)
+    for voice in voices:
+        assert len(speakers_of(EmbeddedDiarizer().diarize(repeated([voice], times)))) == 1
+    assert len(speakers_of(EmbeddedDiarizer().diarize(repeated(voices, times)))) == len(voices)
 
 
 @needs_real_speech

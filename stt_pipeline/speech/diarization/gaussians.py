@@ -66,6 +66,12 @@ class Gaussians:
         member = (labels == np.arange(labels.max() + 1)[:, None]).astype(np.float64)
         return Gaussians(member @ self.counts, member @ self.sums, np.tensordot(member, self.squares, axes=1))
 
+    def scaled(self, factors: FloatArray) -> "Gaussians":
+        """Return the same Gaussians, as if set i had ``factors[i]`` times as many vectors."""
+        return Gaussians(
+            self.counts * factors, self.sums * factors[:, None], self.squares * factors[:, None, None]
+        )
+
     def means(self) -> FloatArray:
         """Return float64[k, d]."""
         return np.asarray(self.sums / self.counts[:, None])
