@@ -1,8 +1,8 @@
 """The error rate (DER) and the speed of each diarizer on real recordings and on the samples.
 
-``--audio`` is the folder of the real recordings: two_speakers_phone.wav and meetings/*.wav, each with an RTTM file beside it.
-Diarizers of the whisperx extra are measured if it is installed. ``--leave-one-out`` tunes the thresholds on all meetings except
-one and scores that one, for each meeting: an estimate for recordings that were not used for tuning.
+``--audio`` is the folder of the real recordings: two_speakers_phone.wav, meetings/*.wav and real/meetings/*.flac, each with an
+RTTM or JSON file beside it. ``--leave-one-out`` tunes the thresholds on all meetings except one and scores that one, for each
+meeting: an estimate for recordings that were not used for tuning.
 """
 
 import argparse
@@ -21,26 +21,23 @@ from rich.table import Table
 from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.audio.sound import SoundFile, SoundInMemory, all_samples
 from stt_pipeline.backends import DIARIZERS
-from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.diarization import Diarizer
-from stt_pipeline.speech.evaluation import ErrorRate, diarization_error_rate, read_rttm
+from stt_pipeline.speech.evaluation import ErrorRate, diarization_error_rate
+from stt_pipeline.speech.evaluation.references import SUBFOLDER, read_annotation
+from stt_pipeline.speech.transcript import SpeakerTurn
 
 _SAMPLES = Path(__file__).parents[1] / "samples"
-_NAMES = ("none", "embedded", "segmentation")
+_NAMES = ("none", "embedded")
 _DIARIZATION = "stt_pipeline.speech.diarization"
 
 # thresholds to tune, with values around those in use
 _GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
     "embedded": {
-        f"{_DIARIZATION}.clustering._BIC_WEIGHT": (1.25, 1.5, 1.75),
-        f"{_DIARIZATION}.clustering._DIVERGENCE_ALLOWED": (0.8, 1.0, 1.2),
-        f"{_DIARIZATION}.voice_activity._THRESHOLD": (0.3, 0.4, 0.5),
-    },
-    "segmentation": {
-        f"{_DIARIZATION}.segmentation._THRESHOLD": (0.4, 0.45, 0.5, 0.55),
-        f"{_DIARIZATION}.segmentation._MIN_SHARE": (0.02, 0.05),
-        f"{_DIARIZATION}.clustering._OTHER_SPEAKER": (3.0, 10.0),
+        f"{_DIARIZATION}.speaker_tracks._COVERAGE": (0.6, 0.7, 0.8, 0.9),
+        f"{_DIARIZATION}.speaker_tracks._THRESHOLD": (0.4, 0.5, 0.6),
+        f"{_DIARIZATION}.clustering._SAME_SPEAKER": (0.25, 0.5, 1.0),
+        f"{_DIARIZATION}.clustering._OTHER_SPEAKER": (0.5, 1.0, 2.0),
     },
 }
 
@@ -60,15 +57,12 @@ def main() -> None:
     sets = {
         "phone": [arguments.audio / "two_speakers_phone.wav"],
         "meetings": sorted((arguments.audio / "meetings").glob("*.wav")),
+        "korean talks as meetings": sorted((arguments.audio / "real" / "meetings").glob("*.flac")),
         "samples": [_sample(path) for path in references],
     }
     result: dict[str, Any] = {}
     for name in _NAMES:
-        try:
-            diarizer = DIARIZERS.create(name, Settings())
-        except ConfigurationError as error:
-            print(f"{name} is skipped: {error}")
-            continue
+        diarizer = DIARIZERS.create(name, Settings())
         diarizer.diarize(SoundFile(sets["samples"][0]))  # loads the models
         result[name] = {
             kind: _measured(diarizer, paths) for kind, paths in sets.items() if paths and paths[0].exists()
@@ -89,7 +83,7 @@ def _measured(diarizer: Diarizer, paths: Sequence[Path]) -> dict[str, Any]:
         started = time.perf_counter()
         turns = diarizer.diarize(sound)
         busy += time.perf_counter() - started
-        reference = read_rttm(_reference(path))
+        reference = _reference(path)
         without += diarization_error_rate(reference, turns)
         with_collar += diarization_error_rate(reference, turns, collar=0.25)
         right += len({turn.speaker for turn in turns}) == len({turn.speaker for turn in reference})
@@ -103,7 +97,7 @@ def _measured(diarizer: Diarizer, paths: Sequence[Path]) -> dict[str, Any]:
 
 
 def _leave_one_out(name: str, paths: Sequence[Path]) -> dict[str, float]:
-    references = [read_rttm(_reference(path)) for path in paths]
+    references = [_reference(path) for path in paths]
     sounds = [SoundInMemory(all_samples(SoundFile(path))) for path in paths]
     rates = []
     for setting in _settings(_GRIDS[name]):
@@ -143,9 +137,11 @@ def _sample(reference: Path) -> Path:
     return next(path for path in _SAMPLES.iterdir() if path.stem == reference.stem)
 
 
-def _reference(path: Path) -> Path:
-    beside = path.with_suffix(".rttm")
-    return beside if beside.exists() else path.parent / "reference" / beside.name
+def _reference(path: Path) -> tuple[SpeakerTurn, ...]:
+    annotation = read_annotation((path.parent, path.parent / SUBFOLDER), path.stem)
+    if annotation is None or annotation.turns is None:
+        raise ValueError(f"{path} has no reference with speakers.")
+    return annotation.turns
 
 
 def _print(result: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:

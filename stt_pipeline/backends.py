@@ -146,8 +146,8 @@ DIARIZERS = Registry(
     "STT_DIARIZER",
     {
         "auto": Backend(
-            "stt_pipeline.speech.diarization.loading:default_diarizer",
-            "segmentation where the whisperx extra is installed, else embedded",
+            "stt_pipeline.speech.diarization.embedded:EmbeddedDiarizer",
+            "embedded",
         ),
         "pyannote": Backend(
             "stt_pipeline.speech.diarization.pyannote:PyannoteDiarizer",
@@ -155,14 +155,13 @@ DIARIZERS = Registry(
             settings=("pyannote_pipeline", "device"),
             extra="whisperx",
         ),
-        "segmentation": Backend(
-            "stt_pipeline.speech.diarization.segmentation:SegmentationDiarizer",
-            "reports overlapping speakers; no download",
-            extra="whisperx",
+        "segmentation": Backend(  # a backend of its own before, and in the options of stored batches
+            "stt_pipeline.speech.diarization.embedded:EmbeddedDiarizer",
+            "embedded",
         ),
         "embedded": Backend(
             "stt_pipeline.speech.diarization.embedded:EmbeddedDiarizer",
-            "one speaker at a time; no extra, no download",
+            "reports overlapping speakers; no extra, no download",
         ),
         "channel": Backend(
             "stt_pipeline.speech.diarization.channel:ChannelDiarizer",

@@ -1,6 +1,8 @@
 """The accuracy of the diarization backends on the samples and on real speech, and behaviour of single backends."""
 
+import hashlib
 import resource
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -17,12 +19,12 @@ from stt_pipeline.speech.alignment import align
 from stt_pipeline.speech.diarization import (
     ChannelDiarizer,
     EmbeddedDiarizer,
-    SegmentationDiarizer,
     SingleSpeaker,
     SpeakerCount,
 )
 from stt_pipeline.speech.diarization.clustering import PART_SIZE, Part, cluster
 from stt_pipeline.speech.diarization.gaussians import Gaussians
+from stt_pipeline.speech.diarization.segmentation_model import MODEL_FILE, load_session
 from stt_pipeline.speech.evaluation import ErrorRate, diarization_error_rate, read_rttm
 from stt_pipeline.speech.transcript import Segment, Transcript, Word
 from stt_pipeline.speech.whisperx_extra import is_installed
@@ -55,7 +57,8 @@ def test_impossible_limits_are_refused(min_speakers: int, max_speakers: int | No
 
 
 def test_a_diarizer_is_loaded_by_its_name() -> None:
-    assert isinstance(DIARIZERS.create("embedded", Settings()), EmbeddedDiarizer)
+    for name in ("auto", "segmentation", "embedded"):
+        assert isinstance(DIARIZERS.create(name, Settings()), EmbeddedDiarizer)
     assert isinstance(DIARIZERS.create("none", Settings()), SingleSpeaker)
     with pytest.raises(
         ConfigurationError, match="STT_DIARIZER to one of: auto, pyannote, segmentation, embedded, ch"
@@ -96,7 +99,7 @@ def test_the_samples_reach_their_figures() -> None:
             speakers_wrong.append(path.stem)
     assert len(REFERENCES) >= 7
     assert len(speakers_wrong) <= 1, speakers_wrong
-    assert total.rate <= 0.05  # measured: 0.024
+    assert total.rate <= 0.05  # measured: 0.028
 
 
 def longest_turns(reference: Path) -> list[Samples]:
@@ -130,22 +133,55 @@ def test_a_real_telephone_call() -> None:
     reference = read_rttm(REAL / "two_speakers_phone.rttm")
     turns = EmbeddedDiarizer().diarize(SoundFile(REAL / "two_speakers_phone.wav"))
     assert len(speakers_of(turns)) == 2
-    assert diarization_error_rate(reference, turns).rate <= 0.20  # measured: 0.166
-    assert diarization_error_rate(reference, turns, collar=0.25).rate <= 0.06  # measured: 0.029
+    assert diarization_error_rate(reference, turns).rate <= 0.15  # measured: 0.103
+    assert diarization_error_rate(reference, turns, collar=0.25).rate <= 0.08  # measured: 0.049
 
 
 @pytest.mark.slow
 @needs_real_speech
-def test_real_meetings_with_much_overlap() -> None:
-    found, one_speaker = ErrorRate(), ErrorRate()
+def test_real_meetings_with_their_overlaps() -> None:
+    found = ErrorRate()
+    overlaps = 0.0
     for path in sorted((REAL / "meetings").glob("*.wav")):
-        reference, sound = read_rttm(path.with_suffix(".rttm")), SoundFile(path)
-        found += diarization_error_rate(reference, EmbeddedDiarizer().diarize(sound))
-        one_speaker += diarization_error_rate(reference, SingleSpeaker().diarize(sound))
-    assert (
-        found.rate <= 0.50
-    )  # measured: 0.491, most of it overlapping speech, which one label at a time must miss
-    assert found.rate <= one_speaker.rate
+        turns = EmbeddedDiarizer().diarize(SoundFile(path))
+        found += diarization_error_rate(read_rttm(path.with_suffix(".rttm")), turns)
+        overlaps += sum(
+            max(0.0, min(one.end, other.end) - other.start)
+            for index, one in enumerate(turns)
+            for other in turns[index + 1 :]
+            if other.speaker != one.speaker
+        )
+    assert found.rate <= 0.40  # measured: 0.375; one speaker for all has 0.520
+    assert overlaps >= 10  # seconds; 35 of 198 are in the reference
+
+
+def test_speech_that_only_one_model_detects_is_kept(meeting: Samples) -> None:
+    """The model may miss a voice, and Silero VAD a distant one."""
+    quiet = np.concatenate([meeting[: 20 * SAMPLE_RATE], 0.001 * meeting[20 * SAMPLE_RATE :]])
+
+    def deaf(samples: Samples) -> npt.NDArray[np.float32]:
+        return np.zeros_like(one_speaker_activities(samples))
+
+    def always(samples: Samples) -> npt.NDArray[np.float32]:
+        found = deaf(samples)
+        found[:, 0] = 1
+        return found
+
+    assert speakers_of(EmbeddedDiarizer(deaf).diarize(SoundInMemory(meeting)))
+    last = max(turn.end for turn in EmbeddedDiarizer(always).diarize(SoundInMemory(quiet)))
+    assert last == pytest.approx(len(quiet) / SAMPLE_RATE, abs=0.1)
+
+
+def test_the_model_of_the_package_is_the_one_that_its_recipe_makes() -> None:
+    """`python -m tools.segmentation_model` prints this checksum; the tests of the whisperx extra compare the outputs."""
+    checksum = hashlib.sha256(MODEL_FILE.read_bytes()).hexdigest()
+    assert checksum == "e01c39fa8f60d2986cbeba5962c9d1db61005ff91ed1b377b3f65f3deba32f73"
+
+
+def test_threads_share_one_model() -> None:
+    load_session.cache_clear()
+    with ThreadPoolExecutor(3) as threads:
+        assert len({id(session) for session in threads.map(lambda _: load_session(), range(3))}) == 1
 
 
 @pytest.mark.slow
@@ -228,20 +264,16 @@ def test_a_real_recording_with_two_channels() -> None:
 def test_a_speaker_is_recognized_after_minutes_of_silence() -> None:
     """Three speakers, at most two of them near each other in time; tracks separate only near speakers."""
     samples = decode(sample_of(SAMPLES / "reference" / "product-launch.rttm"))
-    turns = SegmentationDiarizer(one_speaker_activities).diarize(SoundInMemory(samples))
+    turns = EmbeddedDiarizer(one_speaker_activities).diarize(SoundInMemory(samples))
     reference = read_rttm(SAMPLES / "reference" / "product-launch.rttm")
     assert len(speakers_of(turns)) == 3
     assert diarization_error_rate(reference, turns).rate <= 0.15
 
 
 @pytest.mark.skipif(is_installed(), reason="the whisperx extra is installed here")
-def test_without_the_extra_auto_is_embedded_and_other_backends_name_the_extra(
-    meeting: Samples,
-) -> None:
-    assert isinstance(DIARIZERS.create("auto", Settings()), EmbeddedDiarizer)
-    for name in ("segmentation", "pyannote"):
-        with pytest.raises(ConfigurationError, match=rf"'{name}' needs the whisperx extra.*pip install"):
-            DIARIZERS.create(name, Settings())
+def test_without_the_extra_pyannote_and_alignment_name_it(meeting: Samples) -> None:
+    with pytest.raises(ConfigurationError, match=r"'pyannote' needs the whisperx extra.*pip install"):
+        DIARIZERS.create("pyannote", Settings())
     segment = Segment(0.0, 1.0, "네", (Word(0.0, 1.0, " 네", 0.9),))
     with pytest.raises(ConfigurationError, match=r"options\.align\) needs the whisperx extra"):
         align(Transcript("ko", 1.0, 1.0, "demo", (segment,)), SoundInMemory(meeting))

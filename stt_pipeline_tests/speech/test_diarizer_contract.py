@@ -12,16 +12,9 @@ from stt_pipeline.audio.sound import SoundInMemory
 from stt_pipeline.backends import DIARIZERS
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.settings import Settings
-from stt_pipeline.speech.diarization import Diarizer, SegmentationDiarizer, SpeakerCount
-from stt_pipeline_tests.speech.diarization_samples import (
-    Samples,
-    one_speaker_activities,
-    speakers_of,
-    two_speakers,
-)
+from stt_pipeline.speech.diarization import Diarizer, SpeakerCount
+from stt_pipeline_tests.speech.diarization_samples import Samples, speakers_of, two_speakers
 from stt_pipeline_tests.speech.whisperx_extra import needs_whisperx
-
-STAND_IN = "segmentation without whisperx's model"
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +24,11 @@ def meeting() -> Samples:
 
 @pytest.fixture(
     params=[
-        *(
-            pytest.param(name, marks=needs_whisperx if backend.extra == "whisperx" else ())
-            for name, backend in DIARIZERS.items()
-        ),
-        STAND_IN,
+        pytest.param(name, marks=needs_whisperx if backend.extra == "whisperx" else ())
+        for name, backend in DIARIZERS.items()
     ]
 )
 def diarizer(request: pytest.FixtureRequest) -> Diarizer:
-    if request.param == STAND_IN:
-        return SegmentationDiarizer(one_speaker_activities)
     try:
         loaded: Diarizer = DIARIZERS.create(request.param, Settings())
     except ConfigurationError as error:

@@ -21,7 +21,8 @@ QUIET_SECONDS = 3600.0
 
 QUIET_PER_AUDIO_SECOND = 2.0
 """And this time more for each second of the longest recording in progress, because diarization reports nothing before its
-end. It is twenty times what the method ``segmentation`` takes on a busy core (docs/benchmarks.md)."""
+end. It is a hundred times what the diarizer ``embedded`` takes on a busy core (docs/benchmarks.md), because
+``pyannote`` without a GPU is much slower."""
 
 QUIET_PER_BYTE = 8e-6
 """And this time for each byte of it, which may be downloaded first: 1 Mbit/s."""

@@ -4,7 +4,6 @@ from stt_pipeline.speech.diarization.channel import ChannelDiarizer
 from stt_pipeline.speech.diarization.diarizer import ANY_NUMBER, Diarizer, SingleSpeaker, SpeakerCount
 from stt_pipeline.speech.diarization.embedded import EmbeddedDiarizer
 from stt_pipeline.speech.diarization.pyannote import PyannoteDiarizer
-from stt_pipeline.speech.diarization.segmentation import SegmentationDiarizer
 
 __all__ = [
     "ANY_NUMBER",
@@ -12,7 +11,6 @@ __all__ = [
     "Diarizer",
     "EmbeddedDiarizer",
     "PyannoteDiarizer",
-    "SegmentationDiarizer",
     "SingleSpeaker",
     "SpeakerCount",
 ]
