@@ -26,8 +26,12 @@ def two_speakers(seconds: int = 40) -> Samples:
     return decode(sample_of(TWO_SPEAKERS))[: seconds * SAMPLE_RATE]
 
 
-def one_speaker_activities(samples: Samples) -> npt.NDArray[np.float32]:
+def one_speaker_activities(windows: Samples) -> npt.NDArray[np.float32]:
     """Stand in for the segmentation model: all speech, by Silero's voice activity, comes from the first speaker."""
+    return np.stack([_of_one_speaker(window) for window in windows])
+
+
+def _of_one_speaker(samples: Samples) -> npt.NDArray[np.float32]:
     activity = VoiceActivity()
     probabilities = np.concatenate([activity.feed(samples), activity.flush()])
     frames = np.arange(FRAME_CENTER, len(samples) - FRAME_CENTER, FRAME_STEP)

@@ -159,12 +159,12 @@ def test_speech_that_only_one_model_detects_is_kept(meeting: Samples) -> None:
     """The model may miss a voice, and Silero VAD a distant one."""
     quiet = np.concatenate([meeting[: 20 * SAMPLE_RATE], 0.001 * meeting[20 * SAMPLE_RATE :]])
 
-    def deaf(samples: Samples) -> npt.NDArray[np.float32]:
-        return np.zeros_like(one_speaker_activities(samples))
+    def deaf(windows: Samples) -> npt.NDArray[np.float32]:
+        return np.zeros_like(one_speaker_activities(windows))
 
-    def always(samples: Samples) -> npt.NDArray[np.float32]:
-        found = deaf(samples)
-        found[:, 0] = 1
+    def always(windows: Samples) -> npt.NDArray[np.float32]:
+        found = deaf(windows)
+        found[:, :, 0] = 1
         return found
 
     assert speakers_of(EmbeddedDiarizer(deaf).diarize(SoundInMemory(meeting)))

@@ -46,7 +46,7 @@ def test_the_model_of_the_package_is_that_of_whisperx() -> None:
     samples = decode(REAL / "meetings" / "trn00.wav")[: 10 * SAMPLE_RATE]
     with one_torch_thread():
         theirs = Model.from_pretrained(str(weights)).eval()(torch_tensor(samples))[0].detach().numpy()
-    ours = activities(samples)
+    ours = activities(samples[None])[0]
     assert ours.shape == theirs.shape
     assert (
         np.abs(ours - theirs).mean() <= 0.01

@@ -27,17 +27,17 @@ MODEL_FILE = Path(__file__).with_name("segmentation.onnx")
 _MIN_SAMPLES = 16_000  # much shorter input gives no frames
 
 
-def activities(samples: Samples) -> npt.NDArray[np.float32]:
-    """Return the speech probability of each local speaker in each frame, float32 ``(frames, 3)``, 0 to 1.
+def activities(windows: Samples) -> npt.NDArray[np.float32]:
+    """Return the speech probability of each local speaker in each frame, float32 ``(windows, frames, 3)``, 0 to 1.
 
     The order of the speakers differs from window to window. With fewer than three speakers, unused columns are near 0.
 
     Args:
-        samples: float32 ``(n,)``, 16 kHz. The model was trained on 5 s; longer windows separate speakers better.
+        windows: float32 ``(windows, n)``, 16 kHz. The model was trained on 5 s; longer windows separate speakers better.
     """
-    if len(samples) < _MIN_SAMPLES:
-        samples = np.pad(samples, (0, _MIN_SAMPLES - len(samples)))
-    found: npt.NDArray[np.float32] = load_session().run(None, {"samples": samples[None]})[0][0]
+    if windows.shape[1] < _MIN_SAMPLES:
+        windows = np.pad(windows, ((0, 0), (0, _MIN_SAMPLES - windows.shape[1])))
+    found: npt.NDArray[np.float32] = load_session().run(None, {"samples": windows})[0]
     return found
 
 

@@ -14,12 +14,15 @@ from stt_pipeline.audio.sound import Samples
 from stt_pipeline.speech.diarization.segmentation_model import FRAME_CENTER, FRAME_STEP, MAX_LOCAL_SPEAKERS
 
 Activities = Callable[[Samples], npt.NDArray[np.float32]]
-"""From the samples of a window to the speech probability of each local speaker in each frame (`segmentation_model`)."""
+"""From the samples of windows to the speech probability of each local speaker in each frame (`segmentation_model`)."""
 
 _WINDOW = 10 * SAMPLE_RATE
 _HOP = 5 * SAMPLE_RATE // FRAME_STEP * FRAME_STEP
 """Samples, whole frames: each moment is in two windows. DER on eight excerpts of real meetings with windows and hops of 10
 and 5 s, 10 and 2.5, 10 and 10, 15 and 10, 8 and 4: 36.8, 36.4, 38.3, 40.1 and 39.5 %."""
+
+_TOGETHER = 2
+"""Windows in a call of the model, which takes 10 % less time than two calls. Four gain 5 % more, and need 40 MB more."""
 
 
 def frame_time(frame: float) -> float:
@@ -42,20 +45,31 @@ class SpeakerStitcher:
         """Process the next block, float32 ``(samples,)``, 16 kHz."""
         self._samples = np.concatenate([self._samples, block])
         # more than a window is kept, so that the last one is never short
-        while len(self._samples) >= _WINDOW + _HOP:
-            self._process(_HOP)
+        while len(self._samples) >= _WINDOW + _TOGETHER * _HOP:
+            self._process_some(_TOGETHER)
 
     def finish(self) -> npt.NDArray[np.uint8]:
         """Return the speech probability of each track, uint8 ``(frames, 3)``, scaled so that 255 is 1."""
+        while len(self._samples) >= _WINDOW + _HOP:
+            self._process_some(1)
         if len(self._samples) > _WINDOW:
             self._process(-(-(len(self._samples) - _WINDOW) // FRAME_STEP) * FRAME_STEP)
         if len(self._samples):
             self._process(len(self._samples))
         return np.concatenate([np.zeros((0, MAX_LOCAL_SPEAKERS), np.uint8), *self._done])
 
+    def _process_some(self, windows: int) -> None:
+        """Process this many windows, each a hop later."""
+        starts = range(0, windows * _HOP, _HOP)
+        for found in self._activities(np.stack([self._samples[start : start + _WINDOW] for start in starts])):
+            self._add(found, _HOP)
+
     def _process(self, until: int) -> None:
-        """Add the next window to the means, and drop the samples and frames before sample ``until``."""
-        window = _align_columns(self._means(), self._activities(self._samples[:_WINDOW]))
+        """Process the next window, and drop the samples and frames before sample ``until``."""
+        self._add(self._activities(self._samples[None, :_WINDOW])[0], until)
+
+    def _add(self, found: npt.NDArray[np.float32], until: int) -> None:
+        window = _align_columns(self._means(), found)
         longer = max(len(window) - len(self._sums), 0)
         self._sums = np.pad(self._sums, ((0, longer), (0, 0)))
         self._counts = np.pad(self._counts, ((0, longer), (0, 0)))
