@@ -3,8 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
+from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.audio.sound import Samples
 from stt_pipeline.speech.diarization.gaussians import IntArray
+from stt_pipeline.speech.diarization.segmentation_model import FRAME_CENTER, FRAME_STEP
 from stt_pipeline.speech.diarization.speaker_stitching import Activities, SpeakerStitcher, frame_time
 from stt_pipeline.speech.diarization.voice_activity import Region, SpeechDetector
 
@@ -70,7 +72,7 @@ def nearest(frames: IntArray, known: IntArray) -> IntArray:
 
 
 def _is_speech(regions: list[Region], frames: int) -> npt.NDArray[np.bool_]:
-    middles = np.array([frame_time(frame + 0.5) for frame in range(frames)])
+    middles = (FRAME_CENTER + FRAME_STEP * np.arange(frames)) / SAMPLE_RATE
     starts, ends = np.array(regions).reshape(-1, 2).T
     return np.searchsorted(starts, middles, side="right") > np.searchsorted(ends, middles, side="right")
 
