@@ -35,7 +35,8 @@ def decode_blocks(
     """Yield the first audio track of ``path`` in blocks of several seconds; no block is empty.
 
     Mono blocks are float32 ``(samples,)`` with all channels mixed; stereo blocks are ``(samples, 2)``, where a mono track
-    fills both channels. Full scale is 1. The mono mix of loud stereo can reach 1.42; the stereo form of a mono track is
+    fills both channels; blocks with channels apart are ``(samples, channels)``. A track whose number of channels changes
+    has that of its start: later channels that do not fit are mixed. Full scale is 1. The mono mix of loud stereo can reach 1.42; the stereo form of a mono track is
     lower by the same factor. A mix of more than two equal channels keeps their level. If the second stereo channel is the
     inverse of the first, the mono mix is the louder channel. NaN becomes silence, and values are clipped to ±8.
 
@@ -52,7 +53,7 @@ def decode_blocks(
     count = 0
     arguments = {"sample_rate": sample_rate, "layout": layout}
     with start_task("decode", path, arguments) as task:
-        for block in task.blocks(channels=1 if layout == "mono" else 2):
+        for block in task.blocks():
             count += len(block)
             check_length(path, count / sample_rate, max_hours)
-            yield block
+            yield block[:, 0] if layout == "mono" else block

@@ -37,6 +37,10 @@ class Sound(Protocol):
         """Yield float32 ``(samples, 2)`` at 16 kHz; a mono recording has the same samples in both channels."""
         ...
 
+    def channel_blocks(self) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield float32 ``(samples, channels)`` at 16 kHz, each channel by itself; their number does not change."""
+        ...
+
     def as_file(self) -> AbstractContextManager[Path]:
         """Return a context manager that yields a path of the recording, for backends that upload a file.
 
@@ -61,6 +65,10 @@ class SoundFile:
         """See :meth:`Sound.stereo_blocks`."""
         return decode_blocks(self._path, layout="stereo", max_hours=self._max_hours)
 
+    def channel_blocks(self) -> Iterator[npt.NDArray[np.float32]]:
+        """See :meth:`Sound.channel_blocks`."""
+        return decode_blocks(self._path, layout="apart", max_hours=self._max_hours)
+
     def as_file(self) -> AbstractContextManager[Path]:
         """See :meth:`Sound.as_file`; the file itself."""
         return nullcontext(self._path)
@@ -70,7 +78,7 @@ class SoundInMemory:
     """Decoded samples in memory."""
 
     def __init__(self, samples: npt.NDArray[np.float32]) -> None:
-        """Take float32 ``(samples,)``, or ``(samples, 2)`` for stereo, at 16 kHz."""
+        """Take float32 ``(samples,)``, or ``(samples, channels)``, at 16 kHz."""
         self._samples = samples
 
     def blocks(self) -> Iterator[Samples]:
@@ -80,8 +88,16 @@ class SoundInMemory:
 
     def stereo_blocks(self) -> Iterator[npt.NDArray[np.float32]]:
         """See :meth:`Sound.stereo_blocks`."""
-        stereo = np.stack([self._samples] * 2, axis=1) if self._samples.ndim == 1 else self._samples
-        return (stereo[first : first + _BLOCK] for first in range(0, len(stereo), _BLOCK))
+        return (
+            block if block.shape[1] == 2 else np.repeat(block.mean(axis=1, keepdims=True), 2, axis=1)
+            for block in self.channel_blocks()
+        )
+
+    def channel_blocks(self) -> Iterator[npt.NDArray[np.float32]]:
+        """See :meth:`Sound.channel_blocks`."""
+        if self._samples.ndim == 1:
+            return (block[:, None] for block in self.blocks())
+        return (self._samples[first : first + _BLOCK] for first in range(0, len(self._samples), _BLOCK))
 
     @contextmanager
     def as_file(self) -> Iterator[Path]:
@@ -89,7 +105,7 @@ class SoundInMemory:
         with tempfile.TemporaryDirectory(prefix="stt-sound-") as folder:
             path = Path(folder) / "recording.wav"
             with wave.open(str(path), "wb") as file:
-                file.setnchannels(self._samples.ndim)
+                file.setnchannels(1 if self._samples.ndim == 1 else self._samples.shape[1])
                 file.setsampwidth(2)
                 file.setframerate(SAMPLE_RATE)
                 file.writeframes((np.clip(self._samples, -1.0, 1.0) * 32767).round().astype("<i2").tobytes())

@@ -93,6 +93,31 @@ def test_stereo_keeps_its_channels(tmp_path: Path) -> None:
     assert level(left) == pytest.approx(1, rel=0.01) and np.array_equal(left, -right)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 4, 6, 9, 64])
+@pytest.mark.parametrize("rate", [8000, 44_100])
+def test_each_channel_can_be_read_by_itself(channels: int, rate: int, tmp_path: Path) -> None:
+    hertz = [200 + 40 * channel for channel in range(channels)]
+    sound = np.stack([tone(12, rate, hertz=one) for one in hertz], axis=1)
+    blocks = list(decode_blocks(write_channels(tmp_path / "a.wav", sound, 0, rate), layout="apart"))
+    samples = np.concatenate(blocks)
+    assert samples.shape == (12 * 16_000, channels)
+    found = np.abs(np.fft.rfft(samples[:16_000], axis=0)).argmax(axis=0)
+    assert found.tolist() == hertz
+    assert all(block.nbytes <= 8 << 20 for block in blocks)
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 2), (2, 1)])
+def test_channels_that_change_midway_keep_their_first_number(first: int, second: int, tmp_path: Path) -> None:
+    joined = b""
+    for channels in (first, second):
+        part = write_sound(tmp_path / "part.mp3", np.stack([tone(5)] * channels, axis=1))
+        joined += part.read_bytes()
+    (tmp_path / "joined.mp3").write_bytes(joined)
+    samples = np.concatenate(list(decode_blocks(tmp_path / "joined.mp3", layout="apart")))
+    assert samples.shape[1] == first
+    assert level(samples[6 * 16_000 : 9 * 16_000]) > 0.5
+
+
 @pytest.mark.parametrize("codec", ["pcm_f32le", "pcm_f64le"])
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 @pytest.mark.parametrize("channels", [1, 2])

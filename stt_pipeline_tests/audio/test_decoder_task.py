@@ -54,13 +54,22 @@ def test_an_invalid_answer_is_an_error_of_its_file(sent: bytes) -> None:
         task.result()
 
 
-@pytest.mark.parametrize("length", [0, 3, 12])
-def test_samples_are_whole(length: int) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [
+        *(frame(messages.CHANNELS, b"\2") + frame(messages.SAMPLES, bytes(length)) for length in (0, 3, 12)),
+        frame(messages.SAMPLES, bytes(8)),
+        frame(messages.CHANNELS, b"\0") + frame(messages.SAMPLES, bytes(8)),
+        frame(messages.CHANNELS, b""),
+        frame(messages.CHANNELS, b"\2") * 2 + frame(messages.SAMPLES, bytes(8)),
+    ],
+)
+def test_samples_are_whole(sent: bytes) -> None:
     with (
-        answered(frame(messages.SAMPLES, bytes(length))) as task,
+        answered(sent) as task,
         pytest.raises((UnreadableError, ValueError)),
     ):
-        list(task.blocks(2))
+        list(task.blocks())
 
 
 def test_the_text_of_an_error_is_bounded_and_printable() -> None:

@@ -6,6 +6,9 @@ import traceback
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
+import numpy as np
+import numpy.typing as npt
+
 from stt_pipeline.audio.sandbox import messages, packets, samples
 from stt_pipeline.audio.sandbox.confinement import confine
 from stt_pipeline.audio.sandbox.container import Media
@@ -51,11 +54,18 @@ class _Output:
     def __init__(self, to: socket.socket) -> None:
         self._to = to
         self._sent_at = time.monotonic()
+        self._channels = 0
 
     def show_progress(self) -> None:
         """Send a sign of life if there was no frame for a second: a track may begin at the end of a large video."""
         if time.monotonic() > self._sent_at + _PROGRESS_SECONDS:
             self.send_bytes(messages.PROGRESS, memoryview(b""))
+
+    def send_samples(self, block: npt.NDArray[np.float32]) -> None:
+        if not self._channels:
+            self._channels = 1 if block.ndim == 1 else block.shape[1]
+            self.send_bytes(messages.CHANNELS, memoryview(bytes([self._channels])))
+        self.send_bytes(messages.SAMPLES, block.data.cast("B"))
 
     def send_bytes(self, kind: bytes, content: memoryview) -> None:
         messages.send(self._to, kind, content)
@@ -70,7 +80,7 @@ class _Output:
 
 def _decode(media: Media, out: _Output, arguments: dict[str, Any]) -> dict[str, Any]:
     for block in samples.sample_blocks(media, **arguments):
-        out.send_bytes(messages.SAMPLES, block.data.cast("B"))
+        out.send_samples(block)
     return {}
 
 

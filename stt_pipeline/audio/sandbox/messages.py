@@ -12,10 +12,11 @@ from typing import Any, Literal
 HEADER = struct.Struct("<cI")
 """Head of a frame: its kind, and the number of bytes that follow."""
 
-SAMPLES, PROGRESS, RESULT, ERROR = b"S", b"P", b"R", b"E"
-"""Kinds of frames: float32 samples; a sign of life; the last frame of a task, as JSON; its error, as JSON."""
+CHANNELS, SAMPLES, PROGRESS, RESULT, ERROR = b"C", b"S", b"P", b"R", b"E"
+"""Kinds of frames: the number of channels, one byte, before the first samples; float32 samples, interleaved; a sign of
+life; the last frame of a task, as JSON; its error, as JSON."""
 
-LIMITS = {SAMPLES: 32 << 20, PROGRESS: 0, RESULT: 64 << 10, ERROR: 64 << 10}
+LIMITS = {CHANNELS: 1, SAMPLES: 32 << 20, PROGRESS: 0, RESULT: 64 << 10, ERROR: 64 << 10}
 """The most bytes of a frame, by its kind. Blocks of samples have at most half a million samples a channel."""
 
 EXIT = struct.Struct("<i")
@@ -33,7 +34,9 @@ MAX_REQUEST = 16 << 10
 NO_RIGHTS_GIVEN_UP = 70
 """Exit status of a child that read nothing, because it could not be confined (EX_SOFTWARE of sysexits.h)."""
 
-Layout = Literal["mono", "stereo"]
+Layout = Literal["mono", "stereo", "apart"]
+"""How channels are given: mixed to one, mixed to two, or each channel of the recording by itself."""
+
 TaskName = Literal["decode", "probe", "rough_duration", "confinement"]
 ErrorKind = Literal["unreadable", "no_audio", "internal"]
 

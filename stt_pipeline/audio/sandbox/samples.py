@@ -22,7 +22,7 @@ _MAX_LEVEL = 8.0
 
 
 def sample_blocks(media: Media, sample_rate: int, layout: Layout) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield the blocks that :func:`stt_pipeline.audio.decode.decode_blocks` describes.
+    """Yield the blocks that :func:`stt_pipeline.audio.decode.decode_blocks` describes, always ``(samples, channels)``.
 
     Raises:
         UnreadableError: the file cannot be decoded as audio; discard the blocks so far.
@@ -30,30 +30,32 @@ def sample_blocks(media: Media, sample_rate: int, layout: Layout) -> Iterator[np
     """
     run: _Run | None = None
     clock = Clock()
+    channels = {"mono": 1, "stereo": 2, "apart": 0}[layout]
     with open_audio(media) as track:
         for frame in itertools.chain.from_iterable(map(track.frames, track.packets())):
             pause = clock.advance(frame.time, frame.samples / frame.sample_rate)
+            channels = channels or frame.layout.nb_channels
             if run is None or pause or not run.accepts(frame):
                 if run is not None:
                     yield from run.rest()
-                yield from _silence(round(pause * sample_rate), layout)
-                run = _Run(frame, sample_rate, layout)
+                yield from _silence(round(pause * sample_rate), channels)
+                run = _Run(frame, sample_rate, layout, channels)
             yield from run.feed(frame)
         if run is not None:
             yield from run.rest()
         track.check()
 
 
-def _silence(samples: int, layout: Layout) -> Iterator[npt.NDArray[np.float32]]:
-    for first in range(0, samples, _BLOCK):
-        length = min(_BLOCK, samples - first)
-        yield np.zeros(length if layout == "mono" else (length, 2), np.float32)
+def _silence(samples: int, channels: int) -> Iterator[npt.NDArray[np.float32]]:
+    block = _BLOCK if channels <= 2 else 2 * _BLOCK // channels
+    for first in range(0, samples, block):
+        yield np.zeros((min(block, samples - first), channels), np.float32)
 
 
 class _Run:
     """Converts consecutive frames of one format, without pauses between them, to float32 blocks."""
 
-    def __init__(self, first: "AudioFrame", sample_rate: int, layout: Layout) -> None:
+    def __init__(self, first: "AudioFrame", sample_rate: int, layout: Layout, wanted: int) -> None:
         from av.audio.fifo import AudioFifo
         from av.audio.resampler import AudioResampler
 
@@ -61,14 +63,17 @@ class _Run:
         self._fifo = AudioFifo()
         channels = first.layout.nb_channels
         self._resampler = (
-            AudioResampler(format="flt", layout=layout, rate=sample_rate)
-            if channels <= 2
+            AudioResampler(
+                format="flt", layout=first.layout if layout == "apart" else layout, rate=sample_rate
+            )
+            if channels <= 2 or layout == "apart"
             else Mixer(first, sample_rate, layout)
         )
         self._may_be_inverted = channels == 2 and layout == "mono"
+        self._wanted = wanted
         block = _BLOCK if channels <= 2 else 2 * _BLOCK // channels  # the same bytes in memory
         self._block = min(block, block * first.sample_rate // sample_rate)  # of the output, too
-        self._shape = (-1,) if layout == "mono" else (-1, 2)
+        self._channels = channels if layout == "apart" else wanted
 
     def accepts(self, frame: "AudioFrame") -> bool:
         """Return whether ``frame`` has the format of this run; joined recordings can change it midway."""
@@ -91,7 +96,10 @@ class _Run:
             repair_inverted(frame)
         for block in self._resampler.resample(frame):
             if block.samples:
-                yield _clip(block.to_ndarray().reshape(self._shape).astype(np.float32, copy=False))
+                samples = block.to_ndarray().reshape(-1, self._channels).astype(np.float32, copy=False)
+                if self._channels != self._wanted:  # the format changed midway
+                    samples = np.repeat(samples.mean(axis=1, keepdims=True), self._wanted, axis=1)
+                yield _clip(samples)
 
 
 def _clip(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

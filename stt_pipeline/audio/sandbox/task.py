@@ -35,6 +35,7 @@ class DecoderTask:
         self._status = status
         self._waited = 0.0
         self._result: dict[str, Any] = {}
+        self._channels = 0
 
     def __enter__(self) -> "DecoderTask":
         """Return itself."""
@@ -45,17 +46,17 @@ class DecoderTask:
         self._output.close()
         self._status.close()
 
-    def blocks(self, channels: int) -> Iterator[npt.NDArray[np.float32]]:
-        """Yield the samples, float32 ``(samples,)`` for one channel, else ``(samples, channels)``.
+    def blocks(self) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield the samples, float32 ``(samples, channels)``; no block is empty.
 
         Raises:
             FileError: the task failed.
         """
         while (frame := self._frame()) is not None:
             samples = np.frombuffer(frame, np.float32)
-            if samples.size == 0 or samples.size % channels:
+            if samples.size == 0 or not self._channels or samples.size % self._channels:
                 raise self._broken()
-            yield samples if channels == 1 else samples.reshape(-1, channels)
+            yield samples.reshape(-1, self._channels)
 
     def result(self) -> dict[str, Any]:
         """Return the result of a task without samples.
@@ -74,6 +75,10 @@ class DecoderTask:
             if length > messages.LIMITS.get(kind, -1):
                 raise self._broken()
             content = self._receive(length)
+            if kind == messages.CHANNELS:
+                if self._channels or not content:
+                    raise self._broken()
+                self._channels = content[0]
             if kind == messages.SAMPLES:
                 return content
             if kind == messages.RESULT:
