@@ -21,6 +21,7 @@ from stt_pipeline.cli.terminal import err, out, print_status
 from stt_pipeline.cli.transcription_bars import TranscriptionBars
 from stt_pipeline.errors import ConfigurationError, FileError, InvalidRequestError
 from stt_pipeline.settings import Settings
+from stt_pipeline.speech.channel_speakers import find_turns
 from stt_pipeline.speech.diarization import Diarizer
 from stt_pipeline.speech.evaluation.references import (
     SUBFOLDER,
@@ -136,7 +137,7 @@ def _scored(
         return _score(path, reference, Annotation(), error=_reason(transcript))
     if reference.turns is not None:
         try:
-            turns = diarizer.diarize(sound, speaker_count(asked))
+            turns = find_turns(transcript, sound, diarizer, speaker_count(asked))
         except Exception as problem:  # an error of one recording does not stop the others
             error = f"{_reason(problem).rstrip('.')}; it is scored without speakers."
     result = Annotation(transcript.text, turns, transcript.language, transcript.duration, transcript.quality)

@@ -39,6 +39,7 @@ from stt_pipeline.minutes.subtitles.options import SUBTITLES, SubtitleOptions
 from stt_pipeline.minutes.summarizer import Summarizer
 from stt_pipeline.settings import Settings
 from stt_pipeline.speech.alignment import align
+from stt_pipeline.speech.channel_speakers import find_turns
 from stt_pipeline.speech.diarization import Diarizer
 from stt_pipeline.speech.postprocess import WithPostprocessing
 from stt_pipeline.speech.quality import Figures
@@ -166,7 +167,7 @@ def _with_speakers(
 ) -> tuple[Transcript, tuple[SpeakerTurn, ...] | None]:
     """Return the transcript with speakers, and the speaker turns; print the error and return None if diarization fails."""
     try:
-        turns = diarizer.diarize(sound, speaker_count(asked))
+        turns = find_turns(transcript, sound, diarizer, speaker_count(asked))
         aligned = align(transcript, sound, device) if asked.align else transcript
     except Exception as error:
         _raise_unless_of_a_file(error)

@@ -59,6 +59,7 @@ def schema(dataset: Dataset) -> pa.Schema:
                 language=text,
                 hallucination_reasons=pa.list_(text),
                 raw_text=text,
+                channel=pa.int32(),
                 words=rows_of(
                     start=time,
                     end=time,
@@ -70,7 +71,7 @@ def schema(dataset: Dataset) -> pa.Schema:
                     suggestion=text,
                 ),
             ),
-            "speaker_turns": rows_of(start=time, end=time, speaker=text),
+            "speaker_turns": rows_of(start=time, end=time, speaker=text, channel=pa.int32()),
         },
         "minutes": {
             "title": text,

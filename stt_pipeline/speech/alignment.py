@@ -18,6 +18,7 @@ from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.audio.sound import Samples, Sound
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.process_cache import once_per_process
+from stt_pipeline.speech.channels import ChannelSound, read_channels
 from stt_pipeline.speech.transcript import Segment, Transcript, Word
 from stt_pipeline.speech.whisperx_extra import (
     is_installed,
@@ -38,8 +39,8 @@ def align(transcript: Transcript, sound: Sound, device: str = "auto", *, model: 
     """Return the transcript with refined word times; segments without words, and words that are not found, keep theirs.
 
     Segments in a language without an aligner keep theirs too, and a note is added. Segments that did not overlap before do
-    not overlap afterwards. The sound is read once, with one block and one segment in memory. Several threads may call it
-    at the same time.
+    not overlap afterwards. The sound is read once, or once for each channel that was transcribed apart, with one block and
+    one segment in memory. Several threads may call it at the same time.
 
     Args:
         transcript: of ``sound``.
@@ -56,6 +57,19 @@ def align(transcript: Transcript, sound: Sound, device: str = "auto", *, model: 
         raise ConfigurationError(missing_extra("alignment of words (options.align)"))
     if not any(segment.words for segment in transcript.segments):
         return transcript
+    apart = read_channels(sound)[0] if transcript.channels else None
+    if apart is None:
+        return _aligned_to(transcript, sound, device, model)
+    segments, notes = [one for one in transcript.segments if one.channel is None], transcript.notes
+    for channel in transcript.channels:
+        own = [one for one in transcript.segments if one.channel == channel]
+        part = replace(transcript, segments=tuple(own), notes=notes)
+        result = _aligned_to(part, ChannelSound(sound, apart, channel), device, model)
+        segments, notes = [*segments, *result.segments], result.notes
+    return replace(transcript, segments=tuple(sorted(segments, key=lambda one: one.start)), notes=notes)
+
+
+def _aligned_to(transcript: Transcript, sound: Sound, device: str, model: str) -> Transcript:
     order = sorted(range(len(transcript.segments)), key=lambda index: transcript.segments[index].start)
     aligned = list(transcript.segments)
     notes = list(transcript.notes)

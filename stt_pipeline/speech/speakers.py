@@ -24,18 +24,23 @@ def assign_speakers(transcript: Transcript, turns: Sequence[SpeakerTurn]) -> Tra
 
     Args:
         transcript: with or without words; existing speakers are replaced.
-        turns: speaker turns in any order; they may overlap. Without turns, all speakers are None.
+        turns: speaker turns in any order; they may overlap. Without turns, all speakers are None. A segment of a channel
+            gets the speakers of this channel, if there are any.
     """
     if not turns:
         return transcript.with_segments([_with_speaker(segment, None) for segment in transcript.segments])
     timeline = _Timeline.of(turns)
-    return transcript.with_segments(
-        [
-            _with_overlaps(part, timeline)
-            for segment in transcript.segments
-            for part in _split(segment, timeline)
-        ]
-    )
+    of_channel: dict[int | None, _Timeline] = {
+        channel: _Timeline.of(own)
+        for channel in transcript.channels
+        if (own := [turn for turn in turns if turn.channel == channel])
+    }
+    parts = [
+        _with_overlaps(part, timeline)
+        for segment in transcript.segments
+        for part in _split(segment, of_channel.get(segment.channel, timeline))
+    ]
+    return transcript.with_segments(sorted(parts, key=lambda part: part.start) if of_channel else parts)
 
 
 _MIN_OVERLAP = 0.3  # share of a word's time above which the word is marked as overlap

@@ -41,6 +41,8 @@ class Segment:
         hallucination_reasons: why the text may be a hallucination (values of `hallucination.Reason`); empty if it is not
             suspicious.
         raw_text: the model's text, if the text was corrected afterwards; else empty.
+        channel: of the recording, from 0, if its channels were transcribed apart; segments of different channels may
+            overlap. None if the channels were mixed.
     """
 
     start: float
@@ -54,15 +56,20 @@ class Segment:
     language: str = ""
     hallucination_reasons: tuple[str, ...] = ()
     raw_text: str = ""
+    channel: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SpeakerTurn:
-    """``speaker`` talks from ``start`` to ``end``. Labels are SPEAKER_00, SPEAKER_01, ... in order of appearance."""
+    """``speaker`` talks from ``start`` to ``end``. Labels are SPEAKER_00, SPEAKER_01, ... in order of appearance.
+
+    ``channel`` is the speaker's, from 0, if the channels of the recording were transcribed apart.
+    """
 
     start: float
     end: float
     speaker: str
+    channel: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,8 @@ class Transcript:
         language_probability: 0 to 1; 1 if the language was given.
         duration: seconds of the recording.
         notes: sentences that a reader of the transcript must see, such as the demo model's limits.
-        speech_seconds: seconds of speech, by the VAD.
+        speech_seconds: seconds of speech, by the VAD; of channels that were transcribed apart the sum, which may be longer
+            than the recording.
         untranscribed_speech_seconds: the part of it without text; many such seconds mean that words are missing.
         untranscribed_parts: where that speech is, in order of time.
         quality: 0 to 1 (`confidence.quality`); None without speech, and before post-processing.
@@ -112,6 +120,11 @@ class Transcript:
     def speakers(self) -> tuple[str, ...]:
         """Labels of the speakers that have a segment, sorted."""
         return tuple(sorted({segment.speaker for segment in self.segments if segment.speaker}))
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """The channels that have a segment, sorted; empty if the channels of the recording were mixed."""
+        return tuple(sorted({one.channel for one in self.segments if one.channel is not None}))
 
     def with_segments(self, segments: Sequence[Segment]) -> "Transcript":
         """Return the same transcript with other segments."""
@@ -175,7 +188,7 @@ def _known(kind: type[Word] | type[Segment], row: Mapping[str, Any]) -> Mapping[
 
 
 _OMITTED_IF_EMPTY = frozenset(
-    {"overlap", "low_confidence", "suggestion", "language", "hallucination_reasons", "raw_text"}
+    {"overlap", "low_confidence", "suggestion", "language", "hallucination_reasons", "raw_text", "channel"}
 )
 
 
@@ -183,5 +196,7 @@ def _fields(row: Word | Segment | SpeakerTurn) -> dict[str, Any]:
     return {
         name: value
         for name in row.__dataclass_fields__
-        if (value := getattr(row, name)) or name not in _OMITTED_IF_EMPTY
+        if (value := getattr(row, name))
+        or name not in _OMITTED_IF_EMPTY
+        or (value == 0 and name == "channel")
     }

@@ -70,9 +70,10 @@ def test_a_transcript_with_its_words_and_turns(client: TestClient, recording: Ex
                 "language": "",
                 "hallucination_reasons": [],
                 "raw_text": "",
+                "channel": None,
             }
         ],
-        "speaker_turns": [{"start": 0.0, "end": 1.0, "speaker": "SPEAKER_00"}],
+        "speaker_turns": [{"start": 0.0, "end": 1.0, "speaker": "SPEAKER_00", "channel": None}],
     }
 
 

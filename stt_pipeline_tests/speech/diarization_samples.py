@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from stt_pipeline.audio.decode import SAMPLE_RATE, decode
 from stt_pipeline.speech.diarization.segmentation_model import FRAME_CENTER, FRAME_STEP, MAX_LOCAL_SPEAKERS
+from stt_pipeline.speech.evaluation import read_rttm
 from stt_pipeline.speech.transcript import SpeakerTurn
 from stt_pipeline.speech.voice_activity import FRAME, VoiceActivity
 from stt_pipeline_tests.conftest import SAMPLES
@@ -24,6 +25,22 @@ def sample_of(reference: Path) -> Path:
 def two_speakers(seconds: int = 40) -> Samples:
     """Return the beginning of a sample with two speakers."""
     return decode(sample_of(TWO_SPEAKERS))[: seconds * SAMPLE_RATE]
+
+
+def two_channels(bleed: float, gain: float) -> Samples:
+    """Return the sample of two speakers with one channel each, faint noise, and the other channel at ``bleed`` dB."""
+    mono = decode(sample_of(TWO_SPEAKERS))
+    channels = np.zeros((len(mono), 2), np.float32)
+    reference = read_rttm(TWO_SPEAKERS)
+    second = next(turn.speaker for turn in reference if turn.speaker != reference[0].speaker)
+    is_second = np.zeros(len(mono), dtype=bool)
+    for turn in reference:
+        is_second[int(turn.start * SAMPLE_RATE) : int(turn.end * SAMPLE_RATE)] = turn.speaker == second
+    channels[:, 0], channels[:, 1] = np.where(is_second, 0, mono), np.where(is_second, mono, 0)
+    echo = np.roll(channels[:, ::-1], 80, axis=0) * 10 ** (bleed / 20)
+    noise = np.random.default_rng(0).standard_normal(channels.shape) * 1e-4
+    mixed: Samples = ((channels + echo + noise) * [1, gain]).astype(np.float32)
+    return mixed
 
 
 def one_speaker_activities(windows: Samples) -> npt.NDArray[np.float32]:

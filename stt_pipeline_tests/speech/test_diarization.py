@@ -36,6 +36,7 @@ from stt_pipeline_tests.speech.diarization_samples import (
     one_speaker_activities,
     sample_of,
     speakers_of,
+    two_channels,
     two_speakers,
 )
 
@@ -198,22 +199,6 @@ def test_many_units_are_clustered_in_parts_with_the_same_result() -> None:
     assert voices.counts.tolist() == (100 * np.bincount(labels)).tolist()
     assert labels.max() == 2
     assert all(len(set(labels[who == voice])) == 1 for voice in range(3))
-
-
-def two_channels(bleed: float, gain: float) -> npt.NDArray[np.float32]:
-    """Return the sample of two speakers with one channel each, faint noise, and the other channel at ``bleed`` dB."""
-    mono = decode(sample_of(TWO_SPEAKERS))
-    channels = np.zeros((len(mono), 2), np.float32)
-    reference = read_rttm(TWO_SPEAKERS)
-    second = next(turn.speaker for turn in reference if turn.speaker != reference[0].speaker)
-    is_second = np.zeros(len(mono), dtype=bool)
-    for turn in reference:
-        is_second[int(turn.start * SAMPLE_RATE) : int(turn.end * SAMPLE_RATE)] = turn.speaker == second
-    channels[:, 0], channels[:, 1] = np.where(is_second, 0, mono), np.where(is_second, mono, 0)
-    echo = np.roll(channels[:, ::-1], 80, axis=0) * 10 ** (bleed / 20)
-    noise = np.random.default_rng(0).standard_normal(channels.shape) * 1e-4
-    mixed: npt.NDArray[np.float32] = ((channels + echo + noise) * [1, gain]).astype(np.float32)
-    return mixed
 
 
 @pytest.mark.parametrize(("bleed", "gain"), [(-60, 1.0), (-20, 0.1), (-6, 1.0)])

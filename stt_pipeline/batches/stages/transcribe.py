@@ -24,6 +24,7 @@ from stt_pipeline.batches.stages.file_states import is_to_process, results_of
 from stt_pipeline.batches.stages.search_index import indexed_transcript
 from stt_pipeline.settings import MAX_AUDIO_HOURS
 from stt_pipeline.speech.alignment import align
+from stt_pipeline.speech.channel_speakers import find_turns
 from stt_pipeline.speech.diarization import Diarizer
 from stt_pipeline.speech.freed_memory import give_back_freed_memory
 from stt_pipeline.speech.models import usable_cores
@@ -166,7 +167,7 @@ def find_speakers(
         options = shard.options
         with shard.source.open_local(file.uri, file.etag) as path:
             sound = SoundFile(path, max_hours=max_hours)
-            turns = diarizer_for(options).diarize(sound, speaker_count(options))
+            turns = find_turns(stored.transcript, sound, diarizer_for(options), speaker_count(options))
             aligned = align(stored.transcript, sound, device) if options.align else stored.transcript
         result = replace(stored, transcript=assign_speakers(aligned, turns), turns=turns)
         return Done(file, (result, indexed_transcript(result)), result.transcript.duration)

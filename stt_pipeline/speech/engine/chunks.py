@@ -31,10 +31,20 @@ _LANGUAGE_FRAMES = 156
 
 
 class Cutter:
-    """Cuts one recording into chunks while it is being read, and measures its length."""
+    """Cuts one channel, or the mix, of a recording into chunks while it is being read, and measures its length."""
 
-    def __init__(self, max_seconds: float, *, separate_languages: bool = False) -> None:
-        """Make chunks of at most ``max_seconds``, shorter ones if they should not hold two languages."""
+    def __init__(
+        self,
+        max_seconds: float,
+        *,
+        separate_languages: bool = False,
+        channel: int | None = None,
+        channels: int = 1,
+    ) -> None:
+        """Make chunks of at most ``max_seconds``, shorter ones if they should not hold two languages.
+
+        ``channel`` is one of ``channels`` that are cut apart: no two chunks of a recording have the same index.
+        """
         self._max_frames = int(min(max_seconds, _MAX_SECONDS) / FRAME_SECONDS)
         self._separate_languages = separate_languages
         self._activity = VoiceActivity()
@@ -43,7 +53,9 @@ class Cutter:
         self._pieces: list[_Samples] = []  # of the next chunk, which may still grow
         self._cut_until = 0  # frames that are in earlier pieces
         self._speech_end = 0  # of the last region
-        self._count = 0
+        self._channel = channel
+        self._index = channel or 0  # of the next chunk
+        self._step = channels
 
     @property
     def seconds(self) -> float:
@@ -58,9 +70,17 @@ class Cutter:
     def cut(self, blocks: Iterable[Samples]) -> Iterator[Chunk]:
         """Yield the chunks of a recording in order."""
         for block in blocks:
-            self._buffer.append(block)
-            yield from self._add_probabilities(self._activity.feed(block))
-            self._buffer.discard_before(self._first_needed_frame())
+            yield from self.feed(block)
+        yield from self.finish()
+
+    def feed(self, block: Samples) -> Iterator[Chunk]:
+        """Add a block; yield the chunks that are complete."""
+        self._buffer.append(block)
+        yield from self._add_probabilities(self._activity.feed(block))
+        self._buffer.discard_before(self._first_needed_frame())
+
+    def finish(self) -> Iterator[Chunk]:
+        """Yield the chunks that are left at the end of the recording."""
         yield from self._add_probabilities(self._activity.flush())
         for region in self._regions.flush():
             yield from self._add_region(region)
@@ -135,12 +155,13 @@ class Cutter:
             pieces[-1] = pieces[-1].shortened(surplus)
             self._cut_until -= surplus
         yield Chunk(
-            self._count,
+            self._index,
             _joined(pieces),
             np.concatenate([piece.samples for piece in pieces]),
             np.concatenate([piece.probabilities for piece in pieces]),
+            self._channel,
         )
-        self._count += 1
+        self._index += self._step
 
     def _first_needed_frame(self) -> int:
         """Return the first frame that can still become part of a chunk."""

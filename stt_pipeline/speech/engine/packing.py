@@ -49,12 +49,14 @@ class Chunk:
         pieces: in order of time, without overlap, in whole frames of 32 ms; only the recording's last one may be shorter.
         samples: float32 ``(samples,)``, 16 kHz: those of all pieces.
         probabilities: of speech, one for each 512 samples.
+        channel: of the recording, from 0; None if its channels are mixed.
     """
 
     index: int
     pieces: tuple[Excerpt, ...]
     samples: Samples
     probabilities: npt.NDArray[np.float32]
+    channel: int | None = None
 
     @classmethod
     def of(cls, index: int, start: int, samples: Samples, probabilities: npt.NDArray[np.float32]) -> "Chunk":
@@ -86,6 +88,7 @@ class Chunk:
             tuple(self._pieces_between(first * FRAME, first * FRAME + len(samples))),
             samples,
             self.probabilities[first:last],
+            self.channel,
         )
 
     def _pieces_between(self, first: int, last: int) -> list[Excerpt]:
@@ -98,15 +101,17 @@ class Chunk:
         return found
 
     def placed(self, segment: Segment) -> Segment:
-        """Return ``segment``, which has times of the chunk, with times of the recording.
+        """Return ``segment``, which has times of the chunk, with times of the recording and its channel.
 
         A word that touches two pieces belongs to the one that has more of it: no word lasts over a pause that was cut out.
         """
         words = tuple(self._placed_word(word) for word in segment.words)
         if words:
-            return replace(segment, start=words[0].start, end=words[-1].end, words=words)
+            return replace(
+                segment, start=words[0].start, end=words[-1].end, words=words, channel=self.channel
+            )
         start, end = self._place(segment.start, is_end=False), self._place(segment.end, is_end=True)
-        return replace(segment, start=start, end=max(start, end))
+        return replace(segment, start=start, end=max(start, end), channel=self.channel)
 
     def placed_span(self, span: TimeSpan) -> list[TimeSpan]:
         """Return the parts of the recording that a time span of the chunk consists of: pauses were cut out between them."""

@@ -15,6 +15,7 @@ from stt_pipeline.speech.engine.languages import (
     limited_to,
 )
 from stt_pipeline.speech.engine.packing import Chunk
+from stt_pipeline.speech.engine.turn_taking import in_turns
 from stt_pipeline.speech.hallucination import Candidate, finalize
 from stt_pipeline.speech.recordings import Recording
 from stt_pipeline.speech.transcript import Segment, TimeSpan, Transcript
@@ -60,7 +61,7 @@ class RecordingState:
     _results: dict[int, list[ChunkResult]] = field(default_factory=dict)
     _pending: int = 0
     _is_read: bool = False
-    _last_index: int = -1
+    _unread: set[int] = field(default_factory=set)  # chunks that the second pass has not read
 
     def __post_init__(self) -> None:
         self._language = self.recording.options.language
@@ -76,8 +77,8 @@ class RecordingState:
 
     @property
     def needs_no_more_audio(self) -> bool:
-        """Whether reading can stop: it is finished, or the second pass has read the last chunk that it needs."""
-        return self.finished or (self._second_pass is not None and self._last_index >= max(self._second_pass))
+        """Whether reading can stop: it is finished, or the second pass has read all chunks that it needs."""
+        return self.finished or (self._second_pass is not None and not self._unread)
 
     def detects_language(self, chunk: Chunk) -> bool:
         """Return whether to detect the language of the next ``chunk``: of some of them if the language is given."""
@@ -88,7 +89,7 @@ class RecordingState:
     def add_pending(self, chunk: Chunk) -> None:
         """Count a chunk that is going to be decoded."""
         self._pending += 1
-        self._last_index = chunk.index
+        self._unread.discard(chunk.index)
 
     def choose_language(
         self, row: Row, probabilities: LanguageProbabilities | None, part_of: str = ""
@@ -154,7 +155,7 @@ class RecordingState:
         if not wrong:
             return False
         self._language, self._second_pass = language, wrong
-        self._is_read, self._last_index = False, -1
+        self._is_read, self._unread = False, set(wrong)
         for index in wrong:
             self._results.pop(index, None)
             self._decoded_in.pop(index)
@@ -166,16 +167,13 @@ class RecordingState:
         language, share = (requested, 1.0) if requested else self._vote.result()
         detected, probability = self._detected.result()
         results = [result for _, of_chunk in sorted(self._results.items()) for result in of_chunk]
-        candidates = sorted(
-            (one for result in results for one in result.candidates),
-            key=lambda one: (one.segment.start, one.segment.end),
-        )
+        candidates = [one for result in results for one in result.candidates]
         return Transcript(
             language=language,
             language_probability=share,
             duration=self.duration,
             model=model,
-            segments=_without_overlaps(finalize(candidates), self.duration),
+            segments=_final_segments(candidates, self.duration),
             notes=(*notes, *self.notes),
             speech_seconds=round(sum(one.speech_seconds for one in results), 3),
             untranscribed_speech_seconds=round(sum(one.untranscribed_speech_seconds for one in results), 3),
@@ -187,6 +185,18 @@ class RecordingState:
 
 def _most_probable(probabilities: LanguageProbabilities) -> str:
     return max(sorted(probabilities), key=lambda code: probabilities[code])
+
+
+def _final_segments(candidates: Sequence[Candidate], duration: float) -> tuple[Segment, ...]:
+    """Return the segments in order of time; only those of different channels may overlap."""
+    segments: list[Segment] = []
+    for channel in {one.segment.channel for one in candidates}:
+        ordered = sorted(
+            (one for one in candidates if one.segment.channel == channel),
+            key=lambda one: (one.segment.start, one.segment.end),
+        )
+        segments += _without_overlaps(finalize(ordered), duration)
+    return in_turns(segments)
 
 
 def _joined(parts: Iterable[TimeSpan]) -> tuple[TimeSpan, ...]:

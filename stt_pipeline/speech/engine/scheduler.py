@@ -10,15 +10,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from queue import SimpleQueue
 
 from stt_pipeline.errors import ConfigurationError
 from stt_pipeline.speech.engine.chunk_queue import ChunkJob, ChunkQueue
 from stt_pipeline.speech.engine.chunk_review import ChunkReview, ChunkReviewer
-from stt_pipeline.speech.engine.chunks import Cutter
 from stt_pipeline.speech.engine.decoding import Decoded, Decoder, LanguageProbabilities
 from stt_pipeline.speech.engine.failures import as_file_error, is_out_of_memory
+from stt_pipeline.speech.engine.recording_cutter import RecordingCutter
 from stt_pipeline.speech.engine.recording_state import RecordingState
 from stt_pipeline.speech.recordings import Outcome, Progress
 from stt_pipeline.speech.transcript import Transcript
@@ -165,15 +164,14 @@ class Scheduler:
 
     def _read(self, state: RecordingState) -> None:
         options = state.recording.options
-        cutter = Cutter(
+        cutter = RecordingCutter(
             self._decoder.max_chunk_seconds,
             separate_languages=options.multilingual and not options.language,
         )
         started, waited = time.monotonic(), 0.0
         with state.recording.open() as sound:
             # hours of silence are not read to their end if nothing more is needed
-            blocks = takewhile(lambda _: not (self._stopped or state.needs_no_more_audio), sound.blocks())
-            for chunk in cutter.cut(blocks):
+            for chunk in cutter.cut(sound, lambda: not (self._stopped or state.needs_no_more_audio)):
                 if self._stopped or state.finished:
                     return
                 if state.needs(chunk):

@@ -82,10 +82,14 @@ def check(transcript: Transcript, seconds: float) -> None:
     assert 0 <= transcript.language_probability <= 1
     json.dumps(segments_to_json(transcript.segments))
     assert all(type(word.end) is float for segment in transcript.segments for word in segment.words)
-    assert 0 <= transcript.untranscribed_speech_seconds <= transcript.speech_seconds <= seconds + 0.1
-    last = 0.0
+    channels = {segment.channel for segment in transcript.segments}
+    most_speech = (seconds + 0.1) * max(len(channels), 1)
+    assert 0 <= transcript.untranscribed_speech_seconds <= transcript.speech_seconds <= most_speech
+    starts = [segment.start for segment in transcript.segments]
+    assert starts == sorted(starts)
+    last = dict.fromkeys(channels, 0.0)
     for segment in transcript.segments:
-        assert last <= segment.start < segment.end <= transcript.duration
+        assert last[segment.channel] <= segment.start < segment.end <= transcript.duration
         assert segment.text == segment.text.strip() != ""
         assert "".join(word.text for word in segment.words).strip() == segment.text
         for word in segment.words:
@@ -94,4 +98,4 @@ def check(transcript: Transcript, seconds: float) -> None:
         starts = [word.start for word in segment.words]
         assert starts == sorted(starts)
         assert segment.speaker is None
-        last = segment.end
+        last[segment.channel] = segment.end
