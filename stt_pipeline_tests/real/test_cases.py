@@ -32,9 +32,12 @@ FAITHFUL = 0.06
 where each is alone."""
 
 
-def fault(reason: str) -> pytest.MarkDecorator:
-    """Mark a case that the engine does not get right yet; remove the mark with the fault."""
-    return pytest.mark.xfail(raises=AssertionError, strict=True, reason=reason)
+def fault(reason: str, *, strict: bool = True) -> pytest.MarkDecorator:
+    """Mark a case that the engine does not get right yet; remove the mark with the fault.
+
+    Not ``strict`` where the model's text decides: it may differ from one kind of processor to another.
+    """
+    return pytest.mark.xfail(raises=AssertionError, strict=strict, reason=reason)
 
 
 def words(transcript: Transcript) -> list[Word]:
@@ -63,7 +66,9 @@ class TestTwoLanguages:
     @pytest.mark.parametrize(
         "multilingual",
         [
-            pytest.param(False, marks=fault("German behind much English is translated or lost")),
+            pytest.param(
+                False, marks=fault("German behind much English is translated or lost", strict=False)
+            ),
             True,
         ],
     )
@@ -78,7 +83,7 @@ class TestTwoLanguages:
         "multilingual",
         [
             False,
-            pytest.param(True, marks=fault("text is translated or lost where a chunk has two languages")),
+            pytest.param(True, marks=fault("a chunk with unclear language takes another's", strict=False)),
         ],
     )
     @pytest.mark.parametrize("order", ["english then korean", "korean then english"])
@@ -99,7 +104,6 @@ class TestTwoLanguages:
         assert cer(ENGLISH, said) < FAITHFUL, found.text
 
 
-@fault("channels are mixed before recognition")
 def test_both_sides_of_a_call_are_whole_where_they_overlap(transcribe: Transcribe) -> None:
     found = transcribe("stereo_overlap.flac")
     left, right = text_like(found, ENGLISH, PERMISSION), text_like(found, PERMISSION, ENGLISH)
@@ -166,7 +170,6 @@ class TestOneVoiceTwice:
         assert normalize(found.text).count("fellow americans") == 2, found.text
         assert found.quality is not None and found.quality > 0.5
 
-    @fault("one voice that repeats a sentence gets several speakers")
     @pytest.mark.parametrize("times", [2, 10])
     def test_it_is_one_speaker(self, times: int) -> None:
         case = samples(SPEECH_CASES / "one_voice_twice.mp3")
@@ -179,9 +182,7 @@ class TestVeryShort:
     def test_no_word_can_be_said_in_it(self, name: str, transcribe: Transcribe) -> None:
         assert transcribe(name).text == ""
 
-    @pytest.mark.parametrize(
-        "seconds", [pytest.param(0.1, marks=fault("a tenth of a second can have a hundred words")), 0.4]
-    )
+    @pytest.mark.parametrize("seconds", [0.1, 0.4])
     @pytest.mark.parametrize("language", ["", "ko"])
     def test_pieces_of_speech_have_no_text_that_cannot_be_said_in_the_time(
         self, seconds: float, language: str, transcribe: Transcribe

@@ -24,9 +24,8 @@ _PADDING = 12
 # 5 of 41: the rest is then a window of its own.
 _MAX_SECONDS = 26.0
 
-# Where languages may change, a chunk ends in a pause of this many frames (0.6 s), if it has this many frames (5 s): it is
-# decoded in one language, which is detected reliably from that much.
-_LANGUAGE_PAUSE = 20
+# Where languages may change, a chunk with this many frames (5 s) ends in the next pause: it is decoded in one language, which
+# is detected reliably from that much.
 _LANGUAGE_FRAMES = 156
 
 
@@ -104,7 +103,7 @@ class Cutter:
     def _add_region(self, region: tuple[int, int]) -> Iterator[Chunk]:
         start, end = self._padded_start(region[0]), min(region[1] + _PADDING, self._buffer.frames)
         fits = self._frames + end - start <= self._max_frames
-        if not fits or self._is_apart(region[0]) or self._may_change_language(region[0]):
+        if not fits or self._is_apart(region[0]) or self._may_change_language:
             yield from self._emit(before=region[0])
             start = self._padded_start(region[0])
             while end - start > self._max_frames:
@@ -121,13 +120,10 @@ class Cutter:
         """Return whether speech from ``start`` on is no part of the next chunk, which then waits no longer for it."""
         return (start - self._speech_end) * FRAME_SECONDS >= LONG_PAUSE
 
-    def _may_change_language(self, start: int) -> bool:
-        """Return whether the next chunk ends before the region that starts at ``start``, because its language may differ."""
-        return (
-            self._separate_languages
-            and self._frames >= _LANGUAGE_FRAMES
-            and start - self._speech_end >= _LANGUAGE_PAUSE
-        )
+    @property
+    def _may_change_language(self) -> bool:
+        """Whether the next chunk ends in this pause, because what follows may be in another language."""
+        return self._separate_languages and self._frames >= _LANGUAGE_FRAMES
 
     def _cut_speech(self, start: int) -> Iterator[Chunk]:
         """Make a chunk of speech without a pause, up to the frame with the lowest probability of speech."""
