@@ -105,8 +105,8 @@ class Settings(BaseSettings):
     cpu_threads: int = Field(
         0,
         ge=0,
-        description="CPU threads of each CTranslate2 worker; the number of workers follows from the number of cores. 0: four, "
-        "or all cores if there are fewer; one for the demo model.",
+        description="CPU threads of each CTranslate2 worker; the number of workers follows from the number of cores. 0: one "
+        "for models up to the size of Whisper base, else four, or all cores if there are fewer.",
     )
     language: str = Field(
         "",
