@@ -32,16 +32,19 @@ class AudioInfo:
     container: str
 
 
-def probe(path: Path, *, max_hours: float = MAX_AUDIO_HOURS) -> AudioInfo:
+def probe(path: Path, *, max_hours: float = MAX_AUDIO_HOURS, audio_track: str = "auto") -> AudioInfo:
     """Return the properties of ``path``. All packets are read, so a wrong header has no effect.
+
+    ``audio_track`` is as for :func:`stt_pipeline.audio.decode.decode_blocks`. Of all tracks, the properties are those of the
+    first, and the duration is that of the longest.
 
     Raises:
         UnreadableError: the file is empty or cannot be decoded as audio.
-        NoAudioError: no audio track, or an empty track.
+        NoAudioError: no audio track, or an empty track, or none with this number.
         TooLongError: more than ``max_hours`` of audio.
         DecoderLostError: the decoder process was killed; another attempt may succeed.
     """
-    with start_task("probe", path, {}) as task:
+    with start_task("probe", path, {"audio_track": audio_track}) as task:
         found = task.result()
     name = display_name(path)
     info = AudioInfo(

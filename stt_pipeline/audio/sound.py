@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.audio.decode import SAMPLE_RATE, decode_blocks
+from stt_pipeline.audio.findings import Findings
+from stt_pipeline.audio.sandbox.messages import Layout
 from stt_pipeline.settings import MAX_AUDIO_HOURS
 
 Samples = npt.NDArray[np.float32]
@@ -41,6 +43,11 @@ class Sound(Protocol):
         """Yield float32 ``(samples, channels)`` at 16 kHz, each channel by itself; their number does not change."""
         ...
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the transcript should know about the recording; complete when all blocks were read once."""
+        ...
+
     def as_file(self) -> AbstractContextManager[Path]:
         """Return a context manager that yields a path of the recording, for backends that upload a file.
 
@@ -50,24 +57,46 @@ class Sound(Protocol):
 
 
 class SoundFile:
-    """The first audio track of a local file, decoded again for each iteration."""
+    """An audio track of a local file, decoded again for each iteration."""
 
-    def __init__(self, path: Path, *, max_hours: float = MAX_AUDIO_HOURS) -> None:
-        """Nothing is opened before the first block is read; a longer recording fails then."""
+    def __init__(self, path: Path, *, max_hours: float = MAX_AUDIO_HOURS, audio_track: str = "auto") -> None:
+        """Nothing is opened before the first block is read; a longer recording fails then.
+
+        ``audio_track`` is as for :func:`stt_pipeline.audio.decode.decode_blocks`.
+        """
         self._path = path
         self._max_hours = max_hours
+        self._audio_track = audio_track
+        self._notes: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """See :attr:`Sound.notes`."""
+        return self._notes
 
     def blocks(self) -> Iterator[Samples]:
         """See :meth:`Sound.blocks`."""
-        return decode_blocks(self._path, max_hours=self._max_hours)
+        return self._decoded("mono")
 
     def stereo_blocks(self) -> Iterator[npt.NDArray[np.float32]]:
         """See :meth:`Sound.stereo_blocks`."""
-        return decode_blocks(self._path, layout="stereo", max_hours=self._max_hours)
+        return self._decoded("stereo")
+
+    def _decoded(self, layout: Layout) -> Iterator[npt.NDArray[np.float32]]:
+        return decode_blocks(
+            self._path,
+            layout=layout,
+            max_hours=self._max_hours,
+            audio_track=self._audio_track,
+            on_end=self._keep_notes,
+        )
+
+    def _keep_notes(self, findings: Findings) -> None:
+        self._notes = findings.notes()
 
     def channel_blocks(self) -> Iterator[npt.NDArray[np.float32]]:
         """See :meth:`Sound.channel_blocks`."""
-        return decode_blocks(self._path, layout="apart", max_hours=self._max_hours)
+        return self._decoded("apart")
 
     def as_file(self) -> AbstractContextManager[Path]:
         """See :meth:`Sound.as_file`; the file itself."""
@@ -80,6 +109,11 @@ class SoundInMemory:
     def __init__(self, samples: npt.NDArray[np.float32]) -> None:
         """Take float32 ``(samples,)``, or ``(samples, channels)``, at 16 kHz."""
         self._samples = samples
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """See :attr:`Sound.notes`: none."""
+        return ()
 
     def blocks(self) -> Iterator[Samples]:
         """See :meth:`Sound.blocks`."""

@@ -110,7 +110,10 @@ def _transcribed(corpus: Corpus, asked: BatchOptions) -> Iterator[Score]:
     transcriber = WithPostprocessing(transcriber_for(settings)(asked))
     finds_speakers = diarizer_for(settings)(asked)
     options = transcription_options(asked, language=settings.language)
-    sounds = {path: SoundFile(path, max_hours=settings.max_audio_hours) for path in corpus.references}
+    sounds = {
+        path: SoundFile(path, max_hours=settings.max_audio_hours, audio_track=asked.audio_track)
+        for path in corpus.references
+    }
     recordings = (
         # the default binds this sound, and not the last one
         Recording(path, lambda sound=sound: nullcontext(sound), options)  # type: ignore[misc]

@@ -75,6 +75,12 @@ def transcribe(
     multilingual: Annotated[
         bool, typer.Option("--multilingual", help="Detect the language of each region of speech.")
     ] = False,
+    audio_track: Annotated[
+        str,
+        typer.Option(
+            help="Audio track of files with several: auto (the default one, or the one with sound), all (mixed), or a number from 1."
+        ),
+    ] = "",
     hotwords: Annotated[
         str, typer.Option(help="Names and terms that are likely to occur, separated by commas.")
     ] = "",
@@ -111,6 +117,7 @@ def transcribe(
         language=language,
         languages=[code.strip() for code in languages.split(",") if code.strip()],
         multilingual=multilingual,
+        audio_track=audio_track,
         hotwords=hotwords,
         diarizer=diarizer,
     )
@@ -121,7 +128,10 @@ def transcribe(
     diarize = diarizer_for(settings)(asked)
     summarizer = summarizer_for(settings)(asked)
     options = transcription_options(asked, language=settings.language)
-    sounds = {file: SoundFile(file, max_hours=settings.max_audio_hours) for file in stems}
+    sounds = {
+        file: SoundFile(file, max_hours=settings.max_audio_hours, audio_track=asked.audio_track)
+        for file in stems
+    }
     recordings = (
         # the default binds this sound, and not the last one
         Recording(file, lambda sound=sound: nullcontext(sound), options)  # type: ignore[misc]
@@ -197,7 +207,7 @@ def _write(
         minutes,
         turns or (),
         document_options(asked),
-        partial(mp3, SoundFile(file)),
+        partial(mp3, SoundFile(file, audio_track=asked.audio_track)),
         subtitles,
     )
     return write_formats(stem, kinds, content)

@@ -101,6 +101,11 @@ class ChannelSound:
         """See :meth:`Sound.channel_blocks`."""
         return (block[:, None] for block in self.blocks())
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """See :attr:`Sound.notes`."""
+        return self._sound.notes
+
     def as_file(self) -> AbstractContextManager[Path]:
         """See :meth:`Sound.as_file`; a temporary WAV."""
         return SoundInMemory(all_samples(self)).as_file()

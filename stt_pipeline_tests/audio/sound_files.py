@@ -1,13 +1,14 @@
 """Writes sound files of any container and codec with PyAV, for tests: no ffmpeg binary, no files in the repository."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import numpy.typing as npt
+from av.stream import Disposition
 
 CODECS = {
     "wav": "pcm_s16le",
@@ -116,6 +117,42 @@ def write_subtitled(path: Path) -> Path:
             if packet.dts is not None:
                 packet.stream = lines
                 container.mux(packet)
+    return path
+
+
+def write_tracks(
+    path: Path,
+    tracks: Sequence[npt.NDArray[np.float32]],
+    *,
+    default: int = 0,
+    starts: Sequence[float] = (),
+    film: float = 0.0,
+) -> Path:
+    """Write AAC tracks of mono samples at 16 kHz; ``default`` is the index of the flagged one.
+
+    Each begins at its second of ``starts``; ``film`` is the length of a picture in seconds, if there is one.
+    """
+    with av.open(str(path), "w") as container:
+        packets = []
+        if film:
+            picture = container.add_stream("mpeg4", rate=10)
+            picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
+            black = np.zeros((48, 64, 3), np.uint8)
+            for _ in range(round(10 * film)):
+                packets += picture.encode(av.VideoFrame.from_ndarray(black, format="rgb24"))
+            packets += picture.encode(None)
+        for number, samples in enumerate(tracks):
+            stream = container.add_stream("aac", rate=16_000)
+            stream.layout = "mono"
+            stream.disposition = Disposition.default if number == default else Disposition(0)
+            late = starts[number] if starts else 0.0
+            for frame in [*_frames(samples.reshape(-1, 1), 16_000, "mono", stream.codec_context), None]:
+                for packet in stream.encode(frame):
+                    packet.pts += round(late / packet.time_base)
+                    packet.dts = packet.pts
+                    packets.append(packet)
+        for packet in sorted(packets, key=lambda one: one.dts * one.time_base):
+            container.mux(packet)
     return path
 
 

@@ -107,6 +107,9 @@ def test_memory_that_runs_out_is_an_error_of_the_file() -> None:
         def read(self, size: int) -> bytes:
             raise MemoryError
 
+        def seekable(self) -> bool:
+            return False
+
     media = Media(Greedy(), "a.wav", 1, lambda: None)  # type: ignore[arg-type]
     with pytest.raises(UnreadableError, match=r"a\.wav takes more memory to decode"), open_audio(media):
         pass

@@ -29,6 +29,8 @@ def changed(settings: dict[str, Any], options: dict[str, Any]) -> set[str]:
         ({"attendees": ["김민수"]}, {"transcript"}),
         ({"terms": {"API": ["에이피아이"]}}, {"transcript"}),
         ({"remove_fillers": True}, {"transcript"}),
+        ({"audio_track": "all"}, {"transcript", "speakers"}),
+        ({"audio_track": "auto"}, set()),
         ({"diarizer": "none"}, {"speakers"}),
         ({"max_speakers": 3}, {"speakers"}),
         ({"align": True}, {"speakers"}),

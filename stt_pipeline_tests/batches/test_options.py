@@ -18,6 +18,8 @@ from stt_pipeline.speech.recordings import TranscriptionOptions
         ({"language": "korean"}, "'korean' is not a language code of Whisper"),
         ({"languages": ["ko", "xx"]}, "'xx' is not a language code"),
         ({"language": "ko", "multilingual": True}, "leave out one"),
+        ({"audio_track": "0"}, "'0' is not an audio track: give auto, all or a number"),
+        ({"audio_track": "first"}, "'first' is not an audio track"),
         ({"language": "ja", "languages": ["ko", "en"]}, "language ja is not among the languages ko, en"),
         (
             {"terms": {"API": ["에이피아이"], "A.P.I.": ["에이 피아이"]}},

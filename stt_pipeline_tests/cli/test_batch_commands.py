@@ -96,7 +96,7 @@ def test_create_prints_the_next_step(stt_on_database: Stt, database: Database, t
         (
             [".", "--option", "modle=demo"],
             "Invalid request: options.modle: there is no such option (the options are model, language, hotwords, languages, "
-            "multilingual, attendees, terms, remove_fillers, align, transcriber, diarizer, summarizer, min_speakers, "
+            "multilingual, audio_track, attendees, terms, remove_fillers, align, transcriber, diarizer, summarizer, min_speakers, "
             "max_speakers, output_language, place, mail, mail_again).",
         ),
         ([".", "--option", "max_speakers=many"], "max_speakers: "),

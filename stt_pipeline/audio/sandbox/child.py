@@ -79,13 +79,18 @@ class _Output:
 
 
 def _decode(media: Media, out: _Output, arguments: dict[str, Any]) -> dict[str, Any]:
-    for block in samples.sample_blocks(media, **arguments):
+    blocks = samples.sample_blocks(media, **arguments)
+    while True:
+        try:
+            block = next(blocks)
+        except StopIteration as end:
+            facts: dict[str, Any] = end.value
+            return facts
         out.send_samples(block)
-    return {}
 
 
 def _probe(media: Media, out: _Output, arguments: dict[str, Any]) -> dict[str, Any]:
-    return packets.properties(media)
+    return packets.properties(media, **arguments)
 
 
 def _rough_duration(media: Media, out: _Output, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 _DECODED_PACKETS = 10  # enough to distinguish audio from random bytes
 
 
-def properties(media: Media) -> dict[str, Any]:
+def properties(media: Media, audio_track: str = "auto") -> dict[str, Any]:
     """Return the fields of :class:`stt_pipeline.audio.probe.AudioInfo`. All packets are read.
 
     Raises:
         UnreadableError: the file cannot be decoded as audio.
         NoAudioError: no audio track, or an empty track.
     """
-    clock = Clock()
-    with open_audio(media) as track:
+    with open_audio(media, audio_track) as track:
+        clocks = {stream.index: track.clock(stream) for stream in track.choice.streams}
         for packet in track.packets():
-            clock.advance(*_times(packet))
+            clocks[packet.stream.index].advance(*_times(packet))
             if track.decoded < _DECODED_PACKETS:
                 track.frames(packet)
         track.check()
         return {
-            "duration": clock.elapsed,
+            "duration": round(max(clock.elapsed for clock in clocks.values()), 9),  # the error of sums
             "sample_rate": track.stream.sample_rate,
             "channels": track.stream.channels,
             "codec": track.stream.codec_context.codec.canonical_name,

@@ -1,15 +1,15 @@
 """Samples of a track: resampled to float32 blocks, with silence for gaps in the timestamps. Runs in the decoder's child."""
 
-import itertools
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.audio.sandbox.channels import Mixer, repair_inverted
-from stt_pipeline.audio.sandbox.container import Clock, Media, open_audio
+from stt_pipeline.audio.sandbox.container import Clock, Media, Track, open_audio
 from stt_pipeline.audio.sandbox.messages import Layout
+from stt_pipeline.audio.sandbox.mix import TrackMix
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -17,33 +17,123 @@ if TYPE_CHECKING:
 # Frames are joined to blocks of this many samples: resampling single frames takes twice the time.
 _BLOCK = 1 << 19
 
+# Seconds. Lengths in headers are rounded, and codecs pad the end; for damage there is other evidence.
+_LEAST_MISSING, _LEAST_DAMAGED = 1.0, 0.5
+
+_FRAMES_AFTER_DAMAGE = 5  # decoders are some frames behind the packets
+_PLACES = 3  # of damage that are named
+
 # Loud floating point mixes exceed full scale, but by at most 18 dB. Larger values are not audio.
 _MAX_LEVEL = 8.0
 
 
-def sample_blocks(media: Media, sample_rate: int, layout: Layout) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield the blocks that :func:`stt_pipeline.audio.decode.decode_blocks` describes, always ``(samples, channels)``.
+def sample_blocks(
+    media: Media, sample_rate: int, layout: Layout, audio_track: str = "auto"
+) -> Generator[npt.NDArray[np.float32], None, dict[str, Any]]:
+    """Yield the blocks that :func:`stt_pipeline.audio.decode.decode_blocks` describes; return the facts of `Findings`.
+
+    Blocks are always ``(samples, channels)``. Several tracks that are mixed have one channel where channels are asked for apart.
 
     Raises:
         UnreadableError: the file cannot be decoded as audio; discard the blocks so far.
         NoAudioError: no audio track, or an empty track.
     """
-    run: _Run | None = None
-    clock = Clock()
-    channels = {"mono": 1, "stereo": 2, "apart": 0}[layout]
-    with open_audio(media) as track:
-        for frame in itertools.chain.from_iterable(map(track.frames, track.packets())):
-            pause = clock.advance(frame.time, frame.samples / frame.sample_rate)
-            channels = channels or frame.layout.nb_channels
-            if run is None or pause or not run.accepts(frame):
-                if run is not None:
-                    yield from run.rest()
-                yield from _silence(round(pause * sample_rate), channels)
-                run = _Run(frame, sample_rate, layout, channels)
-            yield from run.feed(frame)
-        if run is not None:
-            yield from run.rest()
+    with open_audio(media, audio_track) as track:
+        if layout == "apart" and len(track.choice.streams) > 1:
+            layout = "mono"
+        timelines = [_Timeline(track.clock(one), sample_rate, layout) for one in track.choice.streams]
+        if len(timelines) == 1:
+            for packet in track.packets():
+                yield from timelines[0].feed(track.frames(packet), track)
+            yield from timelines[0].rest()
+        else:
+            yield from _mixed(track, timelines)
         track.check()
+        return track.choice.facts() | _missing(track, timelines)
+
+
+def _mixed(track: Track, timelines: "list[_Timeline]") -> Iterator[npt.NDArray[np.float32]]:
+    mix = TrackMix(len(timelines))
+    numbers = {stream.index: number for number, stream in enumerate(track.choice.streams)}
+    for packet in track.packets():
+        number = numbers[packet.stream.index]
+        for block in timelines[number].feed(track.frames(packet), track):
+            yield from map(_clip, mix.add(number, block))
+    for number, timeline in enumerate(timelines):
+        for block in timeline.rest():
+            yield from map(_clip, mix.add(number, block))
+    yield from map(_clip, mix.rest())
+
+
+def _missing(track: Track, timelines: "list[_Timeline]") -> dict[str, Any]:
+    """Return what is missing in the track, or in the one of several that has the least."""
+    found = [
+        one.missing(track, track.promised(stream))
+        for one, stream in zip(timelines, track.choice.streams, strict=True)
+    ]
+    return max(found, key=lambda one: one["length"] - one["end"] + one["damaged_seconds"])
+
+
+class _Timeline:
+    """The samples of one track, with silence where its timestamps have gaps."""
+
+    def __init__(self, clock: Clock, sample_rate: int, layout: Layout) -> None:
+        self._sample_rate = sample_rate
+        self._layout = layout
+        self._channels = {"mono": 1, "stereo": 2, "apart": 0}[layout]  # 0: those of the first frame
+        self._clock = clock
+        self._run: _Run | None = None
+        self._suspicious = 0  # frames for which a gap counts as damage
+        self._harmed_at: float | None = None
+        self._damages: list[tuple[float, float]] = []
+
+    def missing(self, track: Track, promised: float | None) -> dict[str, Any]:
+        """Return the facts about what is missing of ``track``, given the length in its header.
+
+        ``end`` of ``length`` seconds were decoded (0 and 0 if nothing is missing at the end). ``damaged_seconds`` were not,
+        at the seconds ``damaged_at``, a list.
+        """
+        end, damages = self._clock.elapsed, self._damages
+        short = (promised or 0.0) - end
+        if self._harmed_at is not None and 2 * track.uncounted_damage(end) > short > 0:
+            damages = [(self._harmed_at, short + sum(length for _, length in damages))]
+            short = 0.0
+        if short < _LEAST_MISSING or self._clock.is_broken:
+            short = 0.0
+        seconds = sum(length for _, length in damages)
+        is_damaged = seconds >= _LEAST_DAMAGED
+        return {
+            "end": end if short else 0.0,
+            "length": promised if short else 0.0,
+            "damaged_seconds": seconds if is_damaged else 0.0,
+            "damaged_at": [start for start, _ in damages[:_PLACES]] if is_damaged else [],
+        }
+
+    def feed(self, frames: "list[AudioFrame]", track: Track) -> Iterator[npt.NDArray[np.float32]]:
+        """Add frames of ``track``; yield the blocks that are complete, often none."""
+        if track.is_harmed:
+            track.is_harmed = False
+            self._suspicious = _FRAMES_AFTER_DAMAGE
+            if self._harmed_at is None:
+                self._harmed_at = self._clock.elapsed
+        for frame in frames:
+            start = self._clock.elapsed
+            pause = self._clock.advance(frame.time, frame.samples / frame.sample_rate)
+            if pause and self._suspicious:
+                self._damages.append((start, pause))
+            self._suspicious = max(self._suspicious - 1, 0)
+            if self._run is None or pause or not self._run.accepts(frame):
+                yield from self.rest()
+                self._channels = self._channels or frame.layout.nb_channels
+                yield from _silence(round(pause * self._sample_rate), self._channels)
+                self._run = _Run(frame, self._sample_rate, self._layout, self._channels)
+            yield from self._run.feed(frame)
+
+    def rest(self) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield the remaining blocks."""
+        if self._run is not None:
+            yield from self._run.rest()
+            self._run = None
 
 
 def _silence(samples: int, channels: int) -> Iterator[npt.NDArray[np.float32]]:

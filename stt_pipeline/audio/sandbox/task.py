@@ -46,6 +46,11 @@ class DecoderTask:
         self._output.close()
         self._status.close()
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The result of a task with samples, after the last of them. Check each value."""
+        return self._result
+
     def blocks(self) -> Iterator[npt.NDArray[np.float32]]:
         """Yield the samples, float32 ``(samples, channels)``; no block is empty.
 

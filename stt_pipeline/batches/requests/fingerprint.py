@@ -50,15 +50,19 @@ def fingerprints(settings: Settings, options: BatchOptions) -> Fingerprints:
 def option_values(settings: Settings, options: BatchOptions) -> dict[str, dict[str, Any]]:
     """Return what each fingerprint is made from, as JSON values: the backend, its settings, and the options."""
     effective = effective_settings(settings, options)
+    # left out by default, so that results from before this option are not stale
+    track = {} if options.audio_track == "auto" else {"audio_track": options.audio_track}
     values: dict[str, dict[str, Any]] = {
         "transcript": {
             "transcriber": _backend(TRANSCRIBERS, effective.transcriber, effective),
             **asdict(transcription_options(options, language=settings.language)),
+            **track,
         },
         "speakers": {
             "diarizer": _backend(DIARIZERS, effective.diarizer, effective),
             "speakers": asdict(speaker_count(options)),
             "align": options.align,
+            **track,
         },
         "minutes": {"summarizer": _backend(SUMMARIZERS, effective.summarizer, effective)},
     }

@@ -1,10 +1,11 @@
 """The options of one batch, which override the settings. The API, the launchpad, the CLI and the rows use this model."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from stt_pipeline.backends import DIARIZERS, SUMMARIZERS, TRANSCRIBERS, choice_of
 from stt_pipeline.minutes.meeting_facts import DocumentOptions
@@ -55,6 +56,17 @@ else:  # empty for the backend of the settings
 OutputLanguage = Literal["", "ko", "en"]
 
 
+def _audio_track(value: object) -> str:
+    text = str(value)
+    if not re.fullmatch(r"auto|all|[1-9][0-9]{0,2}", text, re.ASCII):
+        raise ValueError(f"{text!r} is not an audio track: give auto, all or a number from 1 to 999")
+    return text
+
+
+AudioTrack = Annotated[str, BeforeValidator(_audio_track)]
+"""``auto``, ``all``, or the number of an audio track from 1."""
+
+
 def _distinct(codes: list[str]) -> list[str]:
     return list(dict.fromkeys(code for code in codes if code))
 
@@ -76,6 +88,11 @@ class BatchOptions(BaseModel):
     )
     multilingual: bool = Field(
         False, description="Detect the language of each speech region instead of one language a recording."
+    )
+    audio_track: AudioTrack = Field(
+        "auto",
+        description="Audio track of files with several: auto (the one flagged as default, or the one with sound if that is "
+        "silent), all (mixed), or a number from 1.",
     )
     attendees: list[Line] = Field(
         [],

@@ -52,7 +52,7 @@ def probe_files(claims: ShardClaims, *, max_hours: float = MAX_AUDIO_HOURS) -> N
 
     def probed(shard: ClaimedShard, file: AudioFile) -> Done[tuple[AudioInfo, bytes]]:
         with shard.source.open_local(file.uri, file.etag) as path:
-            info = probe(path, max_hours=max_hours)
+            info = probe(path, max_hours=max_hours, audio_track=shard.options.audio_track)
             content = content_sha256(path)
         return Done(file, (info, content), info.duration)
 
@@ -110,7 +110,7 @@ def transcribe_files(
         def fetched() -> Iterator[Sound]:
             opened_at.setdefault(file.id, datetime.now(UTC))
             with source.open_local(file.uri, file.etag) as path:
-                yield SoundFile(path, max_hours=max_hours)
+                yield SoundFile(path, max_hours=max_hours, audio_track=shard.options.audio_track)
 
         return Recording(
             file.id,
@@ -166,7 +166,7 @@ def find_speakers(
     ) -> Done[tuple[Transcription, Indexed]]:
         options = shard.options
         with shard.source.open_local(file.uri, file.etag) as path:
-            sound = SoundFile(path, max_hours=max_hours)
+            sound = SoundFile(path, max_hours=max_hours, audio_track=options.audio_track)
             turns = find_turns(stored.transcript, sound, diarizer_for(options), speaker_count(options))
             aligned = align(stored.transcript, sound, device) if options.align else stored.transcript
         result = replace(stored, transcript=assign_speakers(aligned, turns), turns=turns)
