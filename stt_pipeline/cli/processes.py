@@ -52,6 +52,8 @@ class Child:
     def start(self) -> None:
         """Start or restart the process."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self._writer:  # of the previous start: its last lines belong to the previous log
+            self._writer.join(_LAST_LINES_SECONDS)
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".previous.log"))
         self.log.touch()
