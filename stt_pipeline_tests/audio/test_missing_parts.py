@@ -1,5 +1,6 @@
 """Truncated and damaged files: what is missing is said, and nothing is said about whole files."""
 
+import struct
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -86,6 +87,21 @@ def test_a_pause_of_the_recorder_is_no_damage(tmp_path: Path) -> None:
 def test_a_late_track_or_a_long_picture_is_no_damage(tmp_path: Path) -> None:
     for suffix in ("mp4", "mkv"):
         assert notes(write_tracks(tmp_path / f"a.{suffix}", [tone(4)], starts=[3.0], film=15)) == ()
+
+
+@pytest.mark.parametrize("seconds", [1e11, 2e6])
+def test_a_header_with_an_impossible_length_is_wrong(seconds: float, tmp_path: Path) -> None:
+    """It promises weeks: the file is decoded, without a note."""
+    path = write_tracks(tmp_path / "a.mka", [tone(3)])
+    content = bytearray(path.read_bytes())
+    for code, form in ((b"\x44\x89\x88", ">d"), (b"\x44\x89\x84", ">f")):
+        if (at := content.find(code)) >= 0:
+            struct.pack_into(form, content, at + 3, seconds * 1000)
+            break
+    else:
+        pytest.fail("the file has no duration")
+    path.write_bytes(content.replace(b"DURATION", b"DURATIO_"))
+    assert notes(path) == ()
 
 
 def test_a_few_lost_packets_need_no_note(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Files with several audio tracks: which one is read, and what is said about it."""
 
+import shutil
+import subprocess
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -91,6 +93,35 @@ def test_one_track_needs_no_note(tmp_path: Path) -> None:
     for audio_track in ("auto", "all", "1"):
         sound = SoundFile(write_tracks(tmp_path / "a.mkv", [LOW]), audio_track=audio_track)
         assert tones(sound) == {300} and sound.notes == ()
+
+
+@pytest.mark.parametrize("lengths", [(1, 7_000), (300, 16), (5_000, 5_000)])
+def test_a_mix_is_the_sum_whatever_the_lengths_of_blocks(lengths: tuple[int, int]) -> None:
+    random = np.random.default_rng(0)
+    tracks = [random.normal(size=(length, 1)).astype(np.float32) for length in (20_000, 15_000)]
+    mix, found, at = TrackMix(2), list[np.ndarray](), [0, 0]
+    while any(begin < len(track) for begin, track in zip(at, tracks, strict=True)):
+        for number, track in enumerate(tracks):
+            block = track[at[number] : at[number] + lengths[number]]
+            at[number] += len(block)
+            if len(block):
+                found += mix.add(number, block)
+    found += mix.rest()
+    expected = tracks[0].copy()
+    expected[:15_000] += tracks[1]
+    assert np.allclose(np.concatenate(found), expected)
+
+
+def test_samples_of_64_bits_are_a_track_with_sound(tmp_path: Path) -> None:
+    """PyAV cannot read them, so their level is not known."""
+    path = tmp_path / "two.mkv"
+    program = shutil.which("ffmpeg")
+    if program is None:
+        pytest.skip("needs ffmpeg: apt-get install ffmpeg")
+    sine = ["-f", "lavfi", "-i", "sine=d=3"]
+    command = [program, "-v", "error", *sine, "-map", "0:a", "-map", "0:a", "-c:a", "pcm_s64le", str(path)]
+    subprocess.run(command, check=True)
+    assert len(all_samples(SoundFile(path))) == pytest.approx(3 * 16_000, abs=1_600)
 
 
 def test_a_mix_waits_only_so_long_for_a_track() -> None:

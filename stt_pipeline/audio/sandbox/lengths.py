@@ -18,6 +18,10 @@ _HEAD = 64 << 10  # bytes
 # Programs that stream a WAV write 0 or about the largest number (of 31 or 32 bits) as its size.
 _PLACEHOLDER = 0x7FFF_0000
 
+_MOST_SECONDS = (
+    24 * 3600
+)  # a header with more is wrong: the longest recording that is accepted by default has a day
+
 _XING = re.compile(
     rb"Xing|Info|VBRI"
 )  # headers of MP3 that count its frames; they are in a frame before the first one
@@ -74,7 +78,18 @@ def has_samples_behind(file: BinaryIO, size: int) -> bool:
 def promised_seconds(
     container: "InputContainer", stream: "AudioStream", file: BinaryIO, size: int, first_packet: int
 ) -> float | None:
-    """Return the length of ``stream`` in its header, in seconds; None if it is unknown. ``file`` is moved.
+    """Return the length of ``stream`` in its header, in seconds; None if it is unknown or no length of a recording.
+
+    ``file`` is moved; the arguments are those of :func:`_in_header`.
+    """
+    seconds = _in_header(container, stream, file, size, first_packet)
+    return seconds if seconds is not None and seconds <= _MOST_SECONDS else None
+
+
+def _in_header(
+    container: "InputContainer", stream: "AudioStream", file: BinaryIO, size: int, first_packet: int
+) -> float | None:
+    """Return the length that the header has.
 
     Args:
         container: the open container.

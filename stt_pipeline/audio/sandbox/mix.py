@@ -1,4 +1,4 @@
-"""Add up several audio tracks that arrive in blocks of any length. Memory is bounded."""
+"""Add up several audio tracks that arrive in blocks of any length. Memory is bounded, and so is the work for each sample."""
 
 from collections.abc import Iterator
 
@@ -17,32 +17,44 @@ class TrackMix:
     def __init__(self, tracks: int) -> None:
         """Nothing is given out before each of ``tracks`` has samples, or one has many."""
         self._ends = [0] * tracks
-        self._given = 0
-        self._sum: npt.NDArray[np.float32] | None = None
+        self._given = self._end = 0  # samples given out, and of the longest track
+        self._first = 0  # sample at the start of the buffer
+        self._buffer: npt.NDArray[np.float32] | None = None
 
     def add(self, track: int, block: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.float32]]:
         """Add the next samples of ``track``, from 0; yield what is complete."""
-        start = self._ends[track] - self._given
+        start = max(self._ends[track], self._given)
+        late = block[start - self._ends[track] :]
         self._ends[track] += len(block)
-        if start < 0:
-            start, block = 0, block[-start:]
-        if self._sum is None:
-            self._sum = np.zeros_like(block[:0])
-        if (short := start + len(block) - len(self._sum)) > 0:
-            self._sum = np.concatenate([self._sum, np.zeros((short, *block.shape[1:]), np.float32)])
-        self._sum[start : start + len(block)] += block
-        is_full = len(self._sum) > _MOST_WAITING
-        yield from self._give(len(self._sum) if is_full else min(self._ends) - self._given)
+        end = start + len(late)
+        if len(late):
+            buffer = self._with_room(end, late)
+            buffer[start - self._first : end - self._first] += late
+            self._end = max(self._end, end)
+        is_full = self._end - self._given > _MOST_WAITING
+        yield from self._give(self._end - _MOST_WAITING // 2 if is_full else min(self._ends))
 
     def rest(self) -> Iterator[npt.NDArray[np.float32]]:
         """Yield the end of the longest track."""
-        if self._sum is not None:
-            yield from self._give(len(self._sum))
+        yield from self._give(self._end)
 
-    def _give(self, count: int) -> Iterator[npt.NDArray[np.float32]]:
-        if self._sum is None or count <= 0:
-            return
-        ready, self._sum = self._sum[:count], self._sum[count:].copy()
-        self._given += count
-        for first in range(0, count, _BLOCK):
-            yield ready[first : first + _BLOCK]
+    def _with_room(self, end: int, like: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the buffer, moved to the first waiting sample and enlarged if it does not reach to ``end``.
+
+        The new one has twice the waiting samples, so a sample is moved once or twice, whatever the length of the blocks.
+        """
+        if self._buffer is None or end - self._first > len(self._buffer):
+            waiting = like[:0] if self._buffer is None else self._buffer[self._given - self._first :]
+            waiting = waiting[: self._end - self._given]
+            size = max(2 * len(waiting), end - self._given) + _BLOCK
+            self._buffer = np.zeros((size, *like.shape[1:]), np.float32)
+            self._buffer[: len(waiting)] = waiting
+            self._first = self._given
+        return self._buffer
+
+    def _give(self, until: int) -> Iterator[npt.NDArray[np.float32]]:
+        while self._buffer is not None and self._given < until:
+            end = min(until, self._given + _BLOCK)
+            ready = self._buffer[self._given - self._first : end - self._first].copy()
+            self._given = end
+            yield ready

@@ -139,8 +139,11 @@ def _measure(
 
 
 def _level(frame: "AudioFrame") -> float:
-    """Return the root mean square of a frame, full scale is 1."""
-    samples = frame.to_ndarray()
+    """Return the root mean square of a frame, full scale is 1; that of a format that PyAV cannot read counts as 1."""
+    try:
+        samples = frame.to_ndarray()
+    except ValueError:  # 64-bit integers
+        return 1.0
     values = samples.astype(np.float64)
     if samples.dtype == np.uint8:
         values = (values - 128) / 128
