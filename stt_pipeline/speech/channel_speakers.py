@@ -61,12 +61,15 @@ def _within_channels(
     diarizer: Diarizer,
     speaker_count: SpeakerCount,
 ) -> Iterator[SpeakerTurn]:
-    others = len(channels) - 1  # each has at least one speaker
-    limit = speaker_count.max_speakers
-    of_one = SpeakerCount(
-        speaker_count.min_speakers if others == 0 else 1,
-        None if limit is None else limit - others,
-    )
-    for channel in channels:
-        for turn in diarizer.diarize(ChannelSound(sound, apart, channel), of_one):
+    found, limit = 0, speaker_count.max_speakers
+    for left, channel in zip(
+        reversed(range(len(channels))), channels, strict=True
+    ):  # each has a speaker or more
+        of_one = SpeakerCount(
+            max(1, speaker_count.min_speakers - found) if left == 0 else 1,
+            None if limit is None else limit - found - left,
+        )
+        turns = diarizer.diarize(ChannelSound(sound, apart, channel), of_one)
+        found += len({turn.speaker for turn in turns})
+        for turn in turns:
             yield replace(turn, speaker=f"{channel} {turn.speaker}", channel=channel)

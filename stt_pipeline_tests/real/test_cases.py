@@ -146,11 +146,8 @@ class TestContainers:
         assert cer("And so my fellow Americans, ask not what", found.text) < FAITHFUL
         assert found.notes
 
-    def test_a_header_with_too_short_a_length_costs_no_speech_unsaid(self, transcribe: Transcribe) -> None:
-        found = transcribe("header_says_2s.wav")
-        if cer(ENGLISH, found.text) >= FAITHFUL:
-            assert cer("And so my fellow Americans", found.text) < 0.25
-            assert found.notes
+    def test_a_header_with_too_short_a_length_costs_no_speech(self, transcribe: Transcribe) -> None:
+        assert cer(ENGLISH, transcribe("header_says_2s.wav").text) < FAITHFUL
 
 
 class TestOneVoiceTwice:

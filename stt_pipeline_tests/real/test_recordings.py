@@ -15,6 +15,9 @@ MISSING_SHARE = 0.02
 """Of the speech; these recordings are clear, so more than this without text was lost."""
 
 
+MARGIN = 2
+"""Errors: sums of 8-bit products differ a little from one kind of processor to another."""
+
 SUBSET = {"talks": ("2B1iXo1c1Tk", "9j_HEK5nfyw"), "meetings": ("two_quick",)}
 
 
@@ -30,6 +33,6 @@ def test_the_engine_makes_at_most_the_errors_of_faster_whisper(kind: str, engine
     found = transcripts_of(engine, some, "")
     theirs = loop(load_model(str(WHISPER_BASE), "cpu").whisper, 1, native_text)(some, "")
     texts = {path: transcript.text for path, transcript in found.items()}
-    assert errors_of(some, texts).errors <= errors_of(some, theirs).errors
+    assert errors_of(some, texts).errors <= errors_of(some, theirs).errors + MARGIN
     missing = sum(transcript.untranscribed_speech_seconds for transcript in found.values())
     assert missing <= MISSING_SHARE * sum(transcript.speech_seconds for transcript in found.values())

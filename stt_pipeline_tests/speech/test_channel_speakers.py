@@ -64,10 +64,26 @@ def test_words_of_both_keep_their_speaker_where_they_overlap() -> None:
 def test_more_speakers_than_channels_are_found_in_each(call: np.ndarray) -> None:
     diarizer = Halves()
     turns = find_turns(BOTH, SoundInMemory(call), diarizer, SpeakerCount(3, 4))
-    assert [limits for _, limits in diarizer.given] == [SpeakerCount(1, 3)] * 2
+    assert [limits for _, limits in diarizer.given] == [SpeakerCount(1, 3), SpeakerCount(1, 2)]
     assert len({(turn.speaker, turn.channel) for turn in turns}) == len(speakers_of(turns)) == 4
     first, second = (samples for samples, _ in diarizer.given)
     assert np.abs(first * second).max() < 1e-4, "each without the other's bleed"
+
+
+def test_limits_hold_for_all_channels_together(call: np.ndarray) -> None:
+    class AsManyAsAllowed(Halves):
+        def diarize(self, sound: Sound, speaker_count: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+            two = super().diarize(sound, speaker_count)
+            return two if speaker_count.max_speakers != 1 else two[:1]
+
+    class AsFewAsAllowed(Halves):
+        def diarize(self, sound: Sound, speaker_count: SpeakerCount = ANY_NUMBER) -> tuple[SpeakerTurn, ...]:
+            two = super().diarize(sound, speaker_count)
+            return two if speaker_count.min_speakers > 1 else two[:1]
+
+    for diarizer in (AsManyAsAllowed(), AsFewAsAllowed()):
+        turns = find_turns(BOTH, SoundInMemory(call), diarizer, SpeakerCount(3, 3))
+        assert len(speakers_of(turns)) == 3
 
 
 def test_one_channel_with_text_may_have_many_speakers(call: np.ndarray) -> None:

@@ -150,13 +150,11 @@ class Cutter:
             surplus = self._cut_until - (self._speech_end + before) // 2
             pieces[-1] = pieces[-1].shortened(surplus)
             self._cut_until -= surplus
-        yield Chunk(
-            self._index,
-            _joined(pieces),
-            np.concatenate([piece.samples for piece in pieces]),
-            np.concatenate([piece.probabilities for piece in pieces]),
-            self._channel,
-        )
+        probabilities = np.concatenate([piece.probabilities for piece in pieces])
+        if probabilities.max() < SPEECH:
+            return  # what is left of speech that was cut
+        samples = np.concatenate([piece.samples for piece in pieces])
+        yield Chunk(self._index, _joined(pieces), samples, probabilities, self._channel)
         self._index += self._step
 
     def _first_needed_frame(self) -> int:

@@ -41,7 +41,10 @@ def most_likely(
     language_model = _LANGUAGE_MODELS.get(language)
     if language_model is None or len(hypotheses) == 1:
         return hypotheses[0]
-    return max(
-        hypotheses,
-        key=lambda one: one.score * len(one.tokens) + _WEIGHT * language_model(text_of(one.tokens)),
-    )
+    texts = [text_of(one.tokens) for one in hypotheses]
+    scores = [
+        # an empty text is no choice of the language model: it is the speech model's, or none
+        one.score * len(one.tokens) + _WEIGHT * language_model(text) if text else float("-inf")
+        for one, text in zip(hypotheses, texts, strict=True)
+    ]
+    return hypotheses[scores.index(max(scores))] if texts[0] else hypotheses[0]

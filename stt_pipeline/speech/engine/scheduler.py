@@ -273,7 +273,7 @@ class Scheduler:
         self._finish_if_complete(state)
 
     def _jobs_of_parts(self, job: ChunkJob, review: ChunkReview, language: str) -> list[ChunkJob]:
-        detects = review.may_change_language and not job.state.recording.options.language
+        detects = review.may_change_language and not job.state.language
         return [
             replace(
                 job,

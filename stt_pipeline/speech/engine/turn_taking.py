@@ -41,11 +41,23 @@ def _cut(segment: Segment, others: Sequence[float]) -> Iterable[Segment]:
             parts[-1].append(word)
         else:
             parts.append([word])
+    parts = _with_length(parts)
     if len(parts) < 2:
         return [segment]
     texts = ["".join(word.text for word in part).strip() for part in parts]
     return [
         replace(segment, start=part[0].start, end=part[-1].end, text=text, words=tuple(part))
         for part, text in zip(parts, texts, strict=True)
-        if text and part[0].start < part[-1].end
+        if text
     ]
+
+
+def _with_length(parts: Iterable[list[Word]]) -> list[list[Word]]:
+    """Return the parts; one without a length, such as a single word of 0 s, is joined to the one before or behind it."""
+    joined: list[list[Word]] = []
+    for part in parts:
+        if joined and not (part[0].start < part[-1].end and joined[-1][0].start < joined[-1][-1].end):
+            joined[-1] = [*joined[-1], *part]
+        else:
+            joined.append(part)
+    return joined

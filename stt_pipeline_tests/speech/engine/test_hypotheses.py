@@ -31,5 +31,12 @@ def test_the_language_model_decides_between_equal_texts(
     assert choose(scores, language) == TEXTS[expected]
 
 
+def test_an_empty_text_is_no_choice_of_the_language_model() -> None:
+    texts = {0: "알겠습니다.", 1: ""}
+    some, empty = Hypothesis([0] * 12, -0.35, 0.0), Hypothesis([1], -0.9, 0.0)
+    assert most_likely([some, empty], "ko", lambda tokens: texts[tokens[0]]) is some
+    assert most_likely([empty, some], "ko", lambda tokens: texts[tokens[0]]) is empty
+
+
 def test_normal_text_is_more_probable() -> None:
     assert log_probability(TEXTS[0]) < log_probability(TEXTS[1]) < log_probability("") == 0

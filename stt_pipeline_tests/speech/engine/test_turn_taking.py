@@ -32,6 +32,16 @@ def test_words_are_kept() -> None:
     assert tuple(words) == QUESTION.words
 
 
+def test_a_word_without_a_length_is_kept() -> None:
+    """Whisper's alignment gives some words no time."""
+    for word in (("Then", 4.0, 4.0), ("Then", 4.0, 4.5)):
+        question = segment(0, ("Ready?", 0.0, 1.0), word)
+        answer = segment(1, ("Yes.", 1.5, 2.0))
+        parts = in_turns([question, answer])
+        assert "".join(one.text for one in parts if one.channel == 0).replace(" ", "") == "Ready?Then"
+        assert all(one.start < one.end for one in parts)
+
+
 def test_a_pause_without_an_answer_cuts_nothing() -> None:
     later = segment(1, ("Yes.", 6.0, 7.0))
     assert in_turns([later, QUESTION]) == (QUESTION, later)
