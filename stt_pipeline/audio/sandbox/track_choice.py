@@ -100,7 +100,8 @@ def _with_sound(
         try:
             if part:
                 container.seek(begin + duration * part // _PARTS)
-            _measure(container, streams, levels, on_packet)
+            if not _measure(container, streams, levels, on_packet):
+                break  # the audio ends before: each later part would be read to the end of the file
         except FFmpegError as error:
             if isinstance(error, MemoryError):
                 raise
@@ -116,8 +117,8 @@ def _measure(
     streams: "Sequence[AudioStream]",
     levels: dict[int, float],
     on_packet: Callable[[], None],
-) -> None:
-    """Raise ``levels``, by the index of a stream, to the loudest frame of the next two seconds."""
+) -> bool:
+    """Raise ``levels``, by the index of a stream, to the loudest frame of the next two seconds; return whether there is one."""
     from av.error import FFmpegError
 
     seconds = dict.fromkeys(levels, 0.0)
@@ -135,7 +136,8 @@ def _measure(
             levels[index] = max(levels[index], _level(frame))
             seconds[index] += frame.samples / (frame.sample_rate or 1)
         if number >= _PART_PACKETS or all(length >= _PART_SECONDS for length in seconds.values()):
-            return
+            break
+    return any(seconds.values())
 
 
 def _level(frame: "AudioFrame") -> float:
