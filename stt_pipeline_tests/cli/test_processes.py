@@ -1,9 +1,11 @@
 """Supervised processes: stopped together, killed if they do not stop, found after their parent ended."""
 
 import asyncio
+import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,14 @@ from stt_pipeline.cli.services import Service
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('stubborn', flush=True); time.sleep(60)"
 # a grandchild in its own session, which no process group includes
 PARENT = "import subprocess, time; subprocess.Popen(['sleep', '60'], start_new_session=True); print('up', flush=True); time.sleep(60)"
+
+
+@pytest.fixture(autouse=True)
+def sigterm_ends_children() -> Iterator[None]:
+    """Children inherit an ignored SIGTERM, and Dagster ignores it in a process that was started with SIGINT ignored."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 def python(name: str, script: str) -> Service:

@@ -57,7 +57,7 @@ def rough_duration(media: Media, seconds: float) -> float:
                 track.check()
                 return clock.elapsed * media.size / (end - begin)
         track.check()
-        return clock.elapsed
+        return round(clock.elapsed, 9)  # the error of sums
 
 
 def _times(packet: "Packet[AudioStream]") -> tuple[float | None, float]:
