@@ -44,9 +44,10 @@ def decode_blocks(
 
     Mono blocks are float32 ``(samples,)`` with all channels mixed; stereo blocks are ``(samples, 2)``, where a mono track
     fills both channels; blocks with channels apart are ``(samples, channels)``. A track whose number of channels changes
-    has that of its start: later channels that do not fit are mixed. Full scale is 1. The mono mix of loud stereo can reach 1.42; the stereo form of a mono track is
-    lower by the same factor. A mix of more than two equal channels keeps their level. If the second stereo channel is the
-    inverse of the first, the mono mix is the louder channel. NaN becomes silence, and values are clipped to ±8.
+    has that of its start: later channels that do not fit are mixed. Full scale is 1. The mono mix of loud stereo can
+    reach 1.42; the stereo form of a mono track is lower by the same factor. A mix of more than two equal channels keeps
+    their level. If the second stereo channel is the inverse of the first, the mono mix is the louder channel. NaN becomes
+    silence, and values are clipped to ±8.
 
     Sample ``n`` plays at ``n / sample_rate`` seconds of the file: a track that begins later than the picture begins with
     silence. Damaged packets are skipped. Gaps in the file's timestamps (lost packets, or a recorder that skips silence)

@@ -31,10 +31,8 @@ _SHARED = 0.3
 # is bleed. Microphones on one table differ by 3 to 10, headsets in one room by 20 and more.
 _SAME_SCENE = 12.0
 _MAX_SAME_SCENE = 0.3  # share of the windows with speech; synthetic voices that say the same at once reach it
-_MIN_BLEED, _MIN_BLEED_WINDOWS = (
-    0.25,
-    2,
-)  # share of the windows in which a channel is that much quieter, and their number
+# Share of the windows in which a channel is that much quieter, and their number
+_MIN_BLEED, _MIN_BLEED_WINDOWS = 0.25, 2
 _BLEED_MARGIN = 6.0  # decibels above its usual level up to which audio counts as bleed
 
 _MIN_LEVEL = -65.0  # dBFS of the loudest speech of a channel

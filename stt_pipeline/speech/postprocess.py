@@ -1,6 +1,6 @@
-"""The last step of every transcription, whatever the backend: correct the text, suggest names, rate the confidence, add notes about the sound.
+"""The last step of every transcription, whatever the backend: correct the text, suggest names, rate the confidence.
 
-Wrap a transcriber once, where its transcripts are stored or shown. No model of its own.
+It also adds the notes about the sound. Wrap a transcriber once, where its transcripts are stored or shown. No model of its own.
 """
 
 from collections.abc import Generator, Hashable, Iterable, Iterator

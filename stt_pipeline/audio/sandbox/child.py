@@ -63,7 +63,7 @@ class _Output:
 
     def send_samples(self, block: npt.NDArray[np.float32]) -> None:
         if not self._channels:
-            self._channels = 1 if block.ndim == 1 else block.shape[1]
+            self._channels = block.shape[1]
             self.send_bytes(messages.CHANNELS, memoryview(bytes([self._channels])))
         self.send_bytes(messages.SAMPLES, block.data.cast("B"))
 

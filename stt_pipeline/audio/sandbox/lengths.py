@@ -18,13 +18,11 @@ _HEAD = 64 << 10  # bytes
 # Programs that stream a WAV write 0 or about the largest number (of 31 or 32 bits) as its size.
 _PLACEHOLDER = 0x7FFF_0000
 
-_MOST_SECONDS = (
-    24 * 3600
-)  # a header with more is wrong: the longest recording that is accepted by default has a day
+# A header with more is wrong: the longest recording that is accepted by default has a day
+_MOST_SECONDS = 24 * 3600
 
-_XING = re.compile(
-    rb"Xing|Info|VBRI"
-)  # headers of MP3 that count its frames; they are in a frame before the first one
+# Headers of MP3 that count its frames; they are in a frame before the first one
+_XING = re.compile(rb"Xing|Info|VBRI")
 _MP3_FRAME = 4_096  # bytes, more than any frame has
 
 _MATROSKA_DURATION = re.compile(rb"\x44\x89[\x84\x88]")  # the element Duration with a float of 4 or 8 bytes
@@ -106,9 +104,8 @@ def _in_header(
         data = wav_data(file)
         return data.size / data.rate if data and data.begin + data.size > size else None
     if "flac" in kinds:
-        info = (
-            stream.codec_context.extradata or b""
-        )  # STREAMINFO: 36 bits from bit 108 on are the number of samples
+        # STREAMINFO: 36 bits from bit 108 on are the number of samples
+        info = stream.codec_context.extradata or b""
         samples = int.from_bytes(info[13:18], "big") & 0xF_FFFF_FFFF if len(info) >= 18 else 0
         return samples / stream.sample_rate if samples else None
     if "mp3" in kinds:

@@ -23,7 +23,8 @@ class Json:
     ``start, end, text, probability, speaker``), and ``minutes``: null, or ``title, summary, topics, decisions,
     action_items (task, owner, due, start), keywords, model, tokens_used``. These keys are present only where they have a
     value: of a segment ``language``, ``hallucination_reasons`` (list of names) and ``raw_text`` (text before the
-    corrections) and ``channel`` (from 0, of a recording whose channels were transcribed apart), of a word ``overlap``, ``low_confidence`` and ``suggestion``.
+    corrections) and ``channel`` (from 0, of a recording whose channels were transcribed apart), of a word ``overlap``,
+    ``low_confidence`` and ``suggestion``.
     """
 
     media_type = "application/json"
