@@ -9,11 +9,17 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.audio.sound import Samples
 from stt_pipeline.speech.whisper_internals import VAD_CONTEXT, VAD_STATE_SHAPE, vad_session
 
 FRAME = 512
 """Samples of one frame of Silero VAD: 32 ms at 16 kHz (https://github.com/snakers4/silero-vad)."""
+
+FRAME_SECONDS = FRAME / SAMPLE_RATE
+
+SPEECH = 0.5
+"""Frames with at least this probability are speech: Silero's default."""
 
 LONG_PAUSE = 60.0
 """Seconds without speech that separate what is said before from what is said behind them."""

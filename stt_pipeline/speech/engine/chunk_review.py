@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from stt_pipeline.speech.engine.decoding import Decoded, DecodeOptions, Decoder, Row
 from stt_pipeline.speech.engine.failures import is_out_of_memory
-from stt_pipeline.speech.engine.packing import FRAME_SECONDS, Chunk
+from stt_pipeline.speech.engine.packing import Chunk
 from stt_pipeline.speech.engine.recording_state import ChunkResult
 from stt_pipeline.speech.hallucination import (
     Attempt,
@@ -15,11 +15,10 @@ from stt_pipeline.speech.hallucination import (
     untranscribed_speech,
 )
 from stt_pipeline.speech.transcript import Segment, shifted
+from stt_pipeline.speech.voice_activity import FRAME_SECONDS
 
 _MIN_SPEECH = 0.1  # seconds; less speech behind the last timestamp has no word
-_MIN_UNDECODED = (
-    1.5  # seconds of speech behind the end of the text that are decoded again; less may be breath or noise
-)
+_MIN_UNDECODED = 1.5  # seconds of speech behind the end of the text; less may be breath or noise
 _MIN_TEXT = 0.5  # seconds up to the end of the text: decoding again from an earlier time gives the same text
 _MIN_HALF = 2.0  # seconds; shorter chunks that reach the token limit are not cut, and their text is accepted
 

@@ -12,8 +12,15 @@ import numpy.typing as npt
 
 from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.audio.sound import Samples
-from stt_pipeline.speech.engine.packing import FRAME_SECONDS, SPEECH, Chunk, Excerpt
-from stt_pipeline.speech.voice_activity import FRAME, LONG_PAUSE, SpeechRegions, VoiceActivity
+from stt_pipeline.speech.engine.packing import Chunk, Excerpt
+from stt_pipeline.speech.voice_activity import (
+    FRAME,
+    FRAME_SECONDS,
+    LONG_PAUSE,
+    SPEECH,
+    SpeechRegions,
+    VoiceActivity,
+)
 
 # Frames of 32 ms of silence that stay around speech; longer pauses are shortened to twice this. Also the shortest pause in
 # which a chunk may end. With Whisper base, ten Korean talks, two meetings and eight noisy versions have 774 errors with 12

@@ -11,12 +11,7 @@ import numpy.typing as npt
 from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.audio.sound import Samples
 from stt_pipeline.speech.transcript import Segment, TimeSpan, Word
-from stt_pipeline.speech.voice_activity import FRAME
-
-FRAME_SECONDS = FRAME / SAMPLE_RATE
-
-SPEECH = 0.5
-"""Frames with at least this probability are speech: Silero's default."""
+from stt_pipeline.speech.voice_activity import FRAME, FRAME_SECONDS, SPEECH
 
 
 @dataclass(frozen=True, slots=True)

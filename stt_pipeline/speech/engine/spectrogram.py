@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stt_pipeline.audio.sound import Samples
-from stt_pipeline.speech.engine.packing import SPEECH, Chunk
-from stt_pipeline.speech.voice_activity import FRAME
+from stt_pipeline.speech.engine.packing import Chunk
+from stt_pipeline.speech.voice_activity import FRAME, SPEECH
 from stt_pipeline.speech.whisper_internals import feature_settings
 
 if TYPE_CHECKING:

@@ -5,14 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stt_pipeline.audio.decode import SAMPLE_RATE
 from stt_pipeline.audio.sound import Samples
-from stt_pipeline.speech.voice_activity import FRAME
-
-FRAME_SECONDS = FRAME / SAMPLE_RATE
-
-SPEECH = 0.5
-"""Frames with at least this probability are speech: Silero's default, also used to cut chunks."""
+from stt_pipeline.speech.voice_activity import FRAME, FRAME_SECONDS, SPEECH
 
 STRICT = 0.8
 """A stricter threshold. Of the frames of speech 88 to 95 % reach it in the samples, 60 to 95 % in real calls and meetings,

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from stt_pipeline.speech.hallucination.audio_evidence import FRAME_SECONDS, AudioEvidence
+from stt_pipeline.speech.hallucination.audio_evidence import AudioEvidence
 from stt_pipeline.speech.hallucination.reasons import Finding, find_reasons, syllables
 from stt_pipeline.speech.hallucination.retries import Attempt, Decode
+from stt_pipeline.speech.voice_activity import FRAME_SECONDS
 
 # A segment with fewer syllables per second of speech, and with a pause in it, may lack a sentence. Of the 158 segments of
 # the samples two have fewer than 3.8, and both lacked one.

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from stt_pipeline.speech.hallucination.audio_evidence import FRAME_SECONDS, SPEECH, AudioEvidence
+from stt_pipeline.speech.hallucination.audio_evidence import AudioEvidence
 from stt_pipeline.speech.hallucination.reasons import syllables
 from stt_pipeline.speech.transcript import Segment, TimeSpan
+from stt_pipeline.speech.voice_activity import FRAME_SECONDS, SPEECH
 
 _MARGIN = 0.3  # seconds around a word that count as covered: word times are inexact
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from stt_pipeline.speech.hallucination import Attempt, AudioEvidence
-from stt_pipeline.speech.hallucination.audio_evidence import FRAME_SECONDS
 from stt_pipeline.speech.transcript import Segment, Word
+from stt_pipeline.speech.voice_activity import FRAME_SECONDS
 
 VOICE, MUSIC, QUIET = 0.97, 0.6, 0.02
 """Probabilities of Silero VAD for speech, for music that it takes for speech by mistake, and for a quiet room."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stt_pipeline.speech.hallucination import AudioEvidence
-from stt_pipeline.speech.hallucination.audio_evidence import FRAME_SECONDS
+from stt_pipeline.speech.voice_activity import FRAME_SECONDS
 from stt_pipeline_tests.speech.hallucination.chunks import MUSIC, QUIET, VOICE, sound
 
 

@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from stt_pipeline.speech.hallucination import Attempt, Candidate, SpeechStats, examine, finalize
-from stt_pipeline.speech.hallucination.audio_evidence import FRAME_SECONDS
 from stt_pipeline.speech.transcript import Segment
+from stt_pipeline.speech.voice_activity import FRAME_SECONDS
 from stt_pipeline_tests.speech.hallucination import normal_text
 from stt_pipeline_tests.speech.hallucination.chunks import MUSIC, QUIET, VOICE, Model, always, said, sound
 
